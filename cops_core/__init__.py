@@ -1,0 +1,1 @@
+"""Scores, COPS and FreezeNet as trainable components: a trial that runs in a plain Python shell."""

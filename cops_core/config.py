@@ -1,0 +1,140 @@
+"""The complete, frozen description of one trial: the same configuration gives the same result."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cops_core.data import DATASETS
+from cops_core.errors import InputError, one_line, unknown
+from cops_core.initialization import INITIALIZATIONS
+from cops_core.models import MODELS
+from cops_core.scores import SCORES
+from cops_core.streams import SEED_RANGE
+
+Arm = Literal["dense", "prune", "freeze"]
+LevelKind = Literal["relative", "absolute"]
+Scope = Literal["global", "layer"]
+
+
+def _named(kind: str, registry: Any) -> AfterValidator:
+    """A validator that accepts the names of `registry` alone, and suggests the nearest."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(unknown(kind, name, registry))
+        return name
+
+    return AfterValidator(check)
+
+
+ScoreName = Annotated[str, _named("score", SCORES)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Normalised, so that 0.10 and 0.1 are one density with one hash.
+Density = Annotated[Decimal, Field(gt=0, le=1), AfterValidator(Decimal.normalize)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Control(_Frozen):
+    """A control score and the level in [0, 1] above which the mask must keep it."""
+
+    score: ScoreName
+    level: Annotated[float, Field(ge=0, le=1)]
+
+
+class Selection(_Frozen):
+    """How the kept weights are chosen: maximise the target while each control stays above its level.
+
+    Without controls this is the plain top-kappa mask of the target score.
+    """
+
+    target: ScoreName
+    controls: tuple[Control, ...] = ()
+    level_kind: LevelKind = "relative"
+    scope: Scope = "global"
+    samples_per_class: Annotated[int, Field(ge=1)] = 10
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [self.target, *(control.score for control in self.controls)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"scores {names} repeat one: the target and the controls must all differ")
+        return self
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The target and the controls, in order."""
+        return (self.target, *(control.score for control in self.controls))
+
+    @property
+    def method(self) -> str:
+        """The name under which trials are compared: `snip`, `cops(snip; synflow)`."""
+        controls = ", ".join(control.score for control in self.controls)
+        name = f"cops({self.target}; {controls})" if controls else self.target
+        return name if self.scope == "global" else f"{name} per layer"
+
+
+class Training(_Frozen):
+    """Stochastic gradient descent with momentum; `weight_decay` never reaches a frozen weight.
+
+    The step schedule multiplies the learning rate by `step_factor` every `step_every` iterations.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 100
+    learning_rate: Positive = 0.05
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegative = 5e-4
+    schedule: Literal["constant", "step", "cosine"] = "cosine"
+    step_every: Annotated[int, Field(ge=1)] = 25_000
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+
+
+class TrialConfig(_Frozen):
+    """One trial: data, network, seed, arm, selection, density, training.
+
+    density: the kept fraction in (0, 1], a decimal; the freezing rate is 1 - density. A search space
+    leaves it None, and the study sets it. It must be given for a trial that is not dense.
+    """
+
+    dataset: Annotated[str, _named("data set", DATASETS)] = "digits"
+    validation_fraction: Annotated[Decimal, Field(gt=0, lt=1), AfterValidator(Decimal.normalize)] = Decimal(
+        "0.1"
+    )
+    model: Annotated[str, _named("model", MODELS)] = "lenet_300_100"
+    initialization: Annotated[str, _named("initialization", INITIALIZATIONS)] = "xavier_normal"
+    seed: Annotated[int, Field(ge=0, lt=SEED_RANGE)] = 0
+    arm: Arm = "dense"
+    selection: Selection | None = None
+    density: Density | None = None
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.arm == "dense" and (self.selection is not None or self.density is not None):
+            raise ValueError("arm 'dense' trains every weight: leave selection and density out")
+        if self.arm != "dense" and self.selection is None:
+            raise ValueError(f"arm {self.arm!r} needs a selection, e.g. Selection(target='snip')")
+        return self
+
+    @property
+    def method(self) -> str:
+        """Arm and selection in one name: `dense`, `freeze snip`, `prune cops(snip; synflow)`."""
+        return self.arm if self.selection is None else f"{self.arm} {self.selection.method}"
+
+    def changed(self, **changes: Any) -> Self:
+        """This configuration with some fields replaced, validated again."""
+        return self.model_validate({**dict(self), **changes})
+
+
+def parse_config(data: Any) -> TrialConfig:
+    """The configuration in `data` (a JSON object as Python values); InputError in one line if wrong."""
+    try:
+        return TrialConfig.model_validate(data)
+    except ValidationError as error:
+        raise InputError(one_line(error)) from None

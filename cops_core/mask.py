@@ -1,0 +1,104 @@
+"""Masks: which weights are trained. Exactly kappa of them, keyed by parameter name.
+
+All D maskable weights, flattened and concatenated in `named_parameters` order, form one vector of
+shape (D,); ties are broken by the lower index in it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_FLOOR, Decimal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Scores = Mapping[str, Tensor]
+
+
+class Mask(Mapping[str, Tensor]):
+    """A boolean tensor per maskable parameter, true where the weight is kept.
+
+    Immutable by convention, on the CPU. `kappa` is the number of kept weights, `size` is D.
+    """
+
+    def __init__(self, layers: Mapping[str, Tensor]) -> None:
+        for name, layer in layers.items():
+            if layer.dtype != torch.bool:
+                raise TypeError(f"the mask of {name} holds {layer.dtype}, not booleans")
+        self._layers = dict(layers)
+        self.kept = {name: int(layer.sum()) for name, layer in layers.items()}
+        self.kappa = sum(self.kept.values())
+        self.size = sum(layer.numel() for layer in layers.values())
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._layers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def densities(self) -> dict[str, float]:
+        """The kept fraction of each layer, in [0, 1]."""
+        return {name: self.kept[name] / layer.numel() for name, layer in self.items()}
+
+    def sha256(self) -> str:
+        """SHA-256 over names and packed bits: equal for equal masks."""
+        digest = hashlib.sha256()
+        for name, layer in self.items():
+            digest.update(f"{name}:{tuple(layer.shape)}:".encode())
+            digest.update(np.packbits(layer.numpy()).tobytes())
+        return digest.hexdigest()
+
+
+def kept_weights(density: Decimal, size: int) -> int:
+    """kappa = floor(density * D + 1/2), in decimal arithmetic.
+
+    density: in (0, 1]; size: D. In floats round((1 - 0.995) * D) and round(0.005 * D) differ.
+    """
+    return int((density * size + Decimal("0.5")).to_integral_value(ROUND_FLOOR))
+
+
+def layer_budgets(density: Decimal, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Kept weights per layer at one density, split by largest remainder: they sum to kappa."""
+    exact = {name: density * size for name, size in sizes.items()}
+    budgets = {name: int(share) for name, share in exact.items()}
+    missing = kept_weights(density, sum(sizes.values())) - sum(budgets.values())
+    by_remainder = sorted(sizes, key=lambda name: budgets[name] - exact[name])
+    for name in by_remainder[:missing]:
+        budgets[name] += 1
+    return budgets
+
+
+def top_kappa(scores: np.ndarray, kappa: int) -> np.ndarray:
+    """The kappa highest of `scores`, as booleans of shape (D,); ties go to the lower index.
+
+    scores: shape (D,), finite; kappa: in [0, D].
+    """
+    keep = np.zeros(scores.size, dtype=bool)
+    if kappa == 0:
+        return keep
+    threshold = np.partition(scores, scores.size - kappa)[scores.size - kappa]
+    np.greater(scores, threshold, out=keep)
+    tied = np.flatnonzero(scores == threshold)
+    keep[tied[: kappa - int(keep.sum())]] = True
+    return keep
+
+
+def flatten(scores: Scores) -> np.ndarray:
+    """All scores as one float64 vector of shape (D,), layers in order."""
+    return np.concatenate(
+        [layer.detach().reshape(-1).cpu().numpy().astype(np.float64) for layer in scores.values()]
+    )
+
+
+def unflatten(keep: np.ndarray, shapes: Mapping[str, torch.Size]) -> Mask:
+    """The mask whose concatenated layers are `keep`, shape (D,)."""
+    layers = {}
+    start = 0
+    for name, shape in shapes.items():
+        stop = start + shape.numel()
+        layers[name] = torch.from_numpy(keep[start:stop].reshape(tuple(shape)).copy())
+        start = stop
+    return Mask(layers)

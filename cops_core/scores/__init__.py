@@ -1,0 +1,74 @@
+"""Scores: how much each maskable weight matters. One file per score, higher = keep."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cops_core.errors import InputError, lookup
+from cops_core.mask import Mask, Scores
+from cops_core.scores.base import Score
+from cops_core.scores.fisher import FISHER
+from cops_core.scores.gradient import GRADIENT
+from cops_core.scores.grasp import GRASP
+from cops_core.scores.magnitude import MAGNITUDE
+from cops_core.scores.problem import pose
+from cops_core.scores.random import RANDOM
+from cops_core.scores.snip import SNIP
+from cops_core.scores.synflow import SYNFLOW
+
+SCORES: Mapping[str, Score] = {
+    "random": RANDOM,
+    "magnitude": MAGNITUDE,
+    "gradient": GRADIENT,
+    "snip": SNIP,
+    "grasp": GRASP,
+    "synflow": SYNFLOW,
+    "fisher": FISHER,
+}
+
+
+def compute_scores(
+    names: Iterable[str],
+    model: nn.Module,
+    batch: tuple[Tensor, Tensor],
+    *,
+    seed: int,
+    mask: Mask | None = None,
+) -> dict[str, dict[str, Tensor]]:
+    """{score name: {parameter name: scores}} over the maskable weights, in `named_parameters` order.
+
+    names: keys of SCORES. batch: images of shape (N, channels, height, width) and labels of shape
+    (N,), on any device; data-free scores use the image shape only. seed: the trial's, in [0, 2**32).
+    mask: scores are those of the masked network, whose weights are zero outside the mask; the
+    values given to removed weights have no meaning.
+
+    Each tensor has its weight's shape and device, is finite and detached. Scores of the same
+    functional share its backward pass. The model (weights, buffers, `.grad`, `requires_grad`,
+    modes) and the global random state are afterwards what they were, also after an error; but do
+    not use the model from another thread meanwhile.
+
+    Raises InputError for an unknown score, an empty batch, a mask of another model, or a score
+    that is not finite.
+    """
+    scores = {name: lookup("score", name, SCORES) for name in names}
+    problem = pose(model, batch, seed, mask)
+    values = {name: dict(score.compute(problem)) for name, score in scores.items()}
+    for name, layers in values.items():
+        check_finite(name, layers)
+    return values
+
+
+def check_finite(score: str, layers: Scores) -> None:
+    """Raise InputError if a value of `score` is NaN or infinite: it could not be ranked."""
+    # One transfer for all layers: on a GPU each question asked of it waits for it.
+    finite = torch.stack([layer.isfinite().all() for layer in layers.values()]).tolist()
+    broken = [name for name, good in zip(layers, finite, strict=True) if not good]
+    if broken:
+        raise InputError(
+            f"score {score!r} is not finite in {', '.join(broken)}:"
+            " check the weights and images for NaN and overflow"
+        )
+
+
+__all__ = ["SCORES", "Score", "compute_scores"]

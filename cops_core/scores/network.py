@@ -1,0 +1,88 @@
+"""A model as a pure function of its maskable weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from cops_core.errors import InputError
+from cops_core.initialization import maskable
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Network:
+    """`logits(weights, images)`, computed on clones: nothing in `model` is ever written to.
+
+    weights: theta, the maskable weights in `named_parameters` order, zero outside the mask.
+    rest: all other parameters and the buffers. biases: those names in `rest` that are biases of
+    maskable layers.
+    """
+
+    model: nn.Module
+    weights: Weights
+    rest: Mapping[str, Tensor]
+    biases: frozenset[str]
+
+    def logits(self, weights: Weights, images: Tensor) -> Tensor:
+        """The model's output, shape (N, classes), for images of shape (N, channels, height, width).
+
+        The caller enters `isolated` first.
+        """
+        # Clones for every run: batch norm adds to its running statistics in place.
+        rest = {name: tensor.clone() for name, tensor in self.rest.items()}
+        logits: Tensor = torch.func.functional_call(self.model, {**rest, **weights}, (images,))
+        return logits
+
+    def double(self) -> "Network":
+        """The same network in float64."""
+        return replace(
+            self,
+            weights={name: weight.double() for name, weight in self.weights.items()},
+            rest={name: t.double() if t.is_floating_point() else t for name, t in self.rest.items()},
+        )
+
+    def without_biases(self) -> "Network":
+        """The same network with the biases of its maskable layers at zero."""
+        zeros = {name: torch.zeros_like(self.rest[name]) for name in self.biases}
+        return replace(self, rest={**self.rest, **zeros})
+
+
+def network_of(model: nn.Module, mask: Mapping[str, Tensor] | None = None) -> Network:
+    """The network of `model`, its maskable weights zero outside `mask` if there is one.
+
+    mask: a boolean tensor per maskable weight, of its shape, on any device. Frozen parameters
+    (requires_grad=False) count like others, and a shared one appears once, under its first name.
+
+    Raises InputError if nothing is maskable, or if the mask is another network's.
+    """
+    weights = {name: weight.detach() for name, weight in maskable(model).items()}
+    if not weights:
+        raise InputError("the model has no convolution or linear layer, so no weights to score")
+    if mask is not None:
+        check_mask(mask, weights)
+        weights = {name: w.masked_fill(~mask[name].to(w.device), 0) for name, w in weights.items()}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    owners = {id(parameter) for parameter in maskable(model).values()}
+    biases = {
+        names[id(module.bias)]
+        for module in model.modules()
+        if id(getattr(module, "weight", None)) in owners and id(getattr(module, "bias", None)) in names
+    }
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in weights}
+    return Network(model, weights, rest, frozenset(biases))
+
+
+def check_mask(mask: Mapping[str, Tensor], weights: Weights) -> None:
+    """Raise InputError unless `mask` has the names and shapes of `weights`."""
+    shapes = {name: tuple(layer.shape) for name, layer in mask.items()}
+    expected = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if shapes != expected:
+        name = next(n for n in [*expected, *shapes] if shapes.get(n) != expected.get(n))
+        raise InputError(
+            f"the mask has {shapes.get(name, 'nothing')} at {name!r} where the model has"
+            f" {expected.get(name, 'nothing')}: pass a mask of this very model"
+        )

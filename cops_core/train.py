@@ -1,0 +1,159 @@
+"""The one training loop: SGD with momentum, a schedule, a precision; an epoch at a time."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
+
+from cops_core.config import Training
+from cops_core.data import Part, Split
+from cops_core.freeze import FreezeNet
+from cops_core.streams import stream
+
+EVALUATION_BATCH = 2_000
+
+
+def _constant(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
+    return ConstantLR(optimizer, factor=1.0)
+
+
+def _step(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
+    return StepLR(optimizer, training.step_every, training.step_factor)
+
+
+def _cosine(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
+    return CosineAnnealingLR(optimizer, steps)
+
+
+SCHEDULES: Mapping[str, Callable[[SGD, Training, int], LRScheduler]] = {
+    "constant": _constant,
+    "step": _step,
+    "cosine": _cosine,
+}
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.float32,  # weights stay in float32, operations run under autocast
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """What one epoch reports. Losses are mean cross-entropies in nats, accuracy lies in [0, 1].
+
+    An image whose logits are not finite counts as wrong. learning_rate: the epoch's last.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    train_seconds: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss is no longer a finite number."""
+        return not math.isfinite(self.train_loss)
+
+    def row(self) -> dict[str, float]:
+        """The metrics by name."""
+        return asdict(self)
+
+
+class Trainer:
+    """Trains a network on a split. Its whole state is `state()`, between epochs.
+
+    The order of each epoch's batches has a stream of its own, derived from (seed, epoch): a trainer
+    that loads a state continues as if it had never been interrupted, bit for bit on the CPU.
+    """
+
+    def __init__(self, network: FreezeNet, split: Split, training: Training, seed: int) -> None:
+        self.network = network
+        self.split = split
+        self.training = training
+        self.seed = seed
+        self.epoch = 0
+        self.optimizer = SGD(
+            network.trained.values(),
+            lr=training.learning_rate,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+        )
+        steps = training.epochs * math.ceil(len(split.train) / training.batch_size)
+        self.scheduler = SCHEDULES[training.schedule](self.optimizer, training, steps)
+
+    def run_epoch(self) -> EpochMetrics:
+        """Train for one epoch, then evaluate on the validation part."""
+        self.epoch += 1
+        started = time.perf_counter()
+        train_loss = self._train()
+        seconds = time.perf_counter() - started
+        validation_loss, accuracy = evaluate(self.network, self.split.validation, self.training.precision)
+        return EpochMetrics(
+            epoch=self.epoch,
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            validation_accuracy=accuracy,
+            learning_rate=float(self.scheduler.get_last_lr()[0]),
+            train_seconds=seconds,
+        )
+
+    def _train(self) -> float:
+        part, size = self.split.train, self.training.batch_size
+        order = stream(self.seed, "batch order", self.epoch).permutation(len(part))
+        total = torch.zeros((), dtype=torch.float64, device=part.labels.device)
+        self.network.model.train()
+        for images, labels in part.batches(size, order):
+            with _precision(images, self.training.precision):
+                loss = functional.cross_entropy(
+                    self.network(images.to(DTYPES[self.training.precision])), labels
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+            self.scheduler.step()
+            total += loss.detach() * len(labels)
+        return float(total) / len(part)
+
+    def state(self) -> dict[str, Any]:
+        """Epoch, trained values, buffers, optimizer and schedule."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.epoch = state["epoch"]
+        self.network.load_state(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+
+def evaluate(network: FreezeNet, part: Part, precision: str = "float32") -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in [0, 1] of `network` on `part`."""
+    network.model.eval()
+    loss, correct = 0.0, 0
+    with torch.no_grad():
+        for images, labels in part.batches(EVALUATION_BATCH):
+            with _precision(images, precision):
+                logits = network(images.to(DTYPES[precision])).to(DTYPES[precision])
+            loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+            right = (logits.argmax(dim=1) == labels) & logits.isfinite().all(dim=1)
+            correct += int(right.sum())
+    return loss / len(part), correct / len(part)
+
+
+def _precision(images: Tensor, precision: str) -> torch.autocast:
+    return torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16")

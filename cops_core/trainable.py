@@ -1,0 +1,178 @@
+"""A trial: configuration in, metrics out. Runs in a plain Python shell as it does in a cluster.
+
+from pathlib import Path
+from cops_core.config import Selection, TrialConfig
+from cops_core.trainable import run_trial
+
+config = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01")
+result = run_trial(config, report=print)
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from cops_core.config import TrialConfig
+from cops_core.data import load_split
+from cops_core.errors import InputError
+from cops_core.freeze import SCALES, FreezeNet
+from cops_core.initialization import initialize
+from cops_core.models import build_model
+from cops_core.select import select_weights
+from cops_core.train import DTYPES, EpochMetrics, Trainer
+
+Status = Literal["running", "finished", "diverged"]
+DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended: its status, its last epoch's metrics and its facts (see `Trial.facts`)."""
+
+    status: Status
+    metrics: EpochMetrics
+    facts: dict[str, Any]
+
+
+class Trial:
+    """One trial, an epoch at a time.
+
+    `facts` says, as JSON values, what was built: counts of parameters, densities per layer, hashes,
+    the scoring manifest, seconds spent on each part of the preparation.
+    """
+
+    def __init__(
+        self, config: TrialConfig, *, data_root: Path = DEFAULT_DATA_ROOT, device: str = "cpu"
+    ) -> None:
+        if config.arm != "dense" and config.density is None:
+            raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
+        self.config = config
+        self.device = torch.device(device)
+        self.status: Status = "running"
+        self.metrics: EpochMetrics | None = None
+        with reproducible():
+            self._prepare(data_root)
+
+    def _prepare(self, data_root: Path) -> None:
+        config = self.config
+        clock = [time.perf_counter()]
+        on_cpu = load_split(config.dataset, data_root, config.seed, config.validation_fraction)
+        split = on_cpu.to(self.device)
+        clock.append(time.perf_counter())
+        model = build_model(config.model, split.data.shape, split.data.classes)
+        theta0_sha256 = initialize(model, config.seed, config.initialization)
+        total = sum(parameter.numel() for parameter in model.parameters())
+        model.to(self.device, DTYPES[config.training.precision])
+        clock.append(time.perf_counter())
+        mask, manifest = None, None
+        if config.selection is not None and config.density is not None:
+            selected = select_weights(model, split, config.selection, config.density, config.seed)
+            mask, manifest = selected.mask, selected.manifest
+            manifest["theta0_sha256"] = theta0_sha256
+        network = FreezeNet(model, mask, SCALES.get(config.arm, 1.0))
+        clock.append(time.perf_counter())
+        self.trainer = Trainer(network, split, config.training, config.seed)
+        trained = network.trained_parameters
+        self.facts: dict[str, Any] = {
+            "density": 1.0 if config.density is None else float(config.density),
+            "kept_weights": None if mask is None else mask.kappa,
+            "parameters": total,
+            "trained_parameters": trained,
+            "compression": total / trained,
+            "layer_densities": None if mask is None else mask.densities(),
+            "data_sha256": split.data.sha256,
+            "theta0_sha256": theta0_sha256,
+            "mask_sha256": None if mask is None else mask.sha256(),
+            "manifest": manifest,
+            "seconds": dict(zip(("data", "model", "scoring"), _differences(clock), strict=True)),
+        }
+
+    @property
+    def done(self) -> bool:
+        """Whether the trial has ended."""
+        return self.status != "running"
+
+    def step(self) -> EpochMetrics:
+        """Train one epoch. A loss that is not finite ends the trial as diverged."""
+        if self.done:
+            raise RuntimeError(f"this trial has ended: {self.status}")
+        with reproducible():
+            metrics = self.trainer.run_epoch()
+        if metrics.diverged:
+            self.status = "diverged"
+        elif self.trainer.epoch == self.config.training.epochs:
+            self.status = "finished"
+        if self.done:
+            self.trainer.network.audit(self.config.seed, self.config.initialization)
+        self.metrics = metrics
+        return metrics
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, atomically; its size is proportional to the trained parameters."""
+        state = {
+            "config": config_hash(self.config),
+            "status": self.status,
+            "metrics": None if self.metrics is None else self.metrics.row(),
+            **self.trainer.state(),
+        }
+        temporary = path.with_name(path.name + ".tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint of the same configuration, as if never interrupted."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["config"] != config_hash(self.config):
+            raise InputError(f"{path} belongs to another configuration: resume it with its own")
+        self.status = state["status"]
+        self.metrics = None if state["metrics"] is None else EpochMetrics(**state["metrics"])
+        self.trainer.load_state(state)
+
+
+def run_trial(
+    config: TrialConfig,
+    report: Callable[[EpochMetrics], None],
+    *,
+    data_root: Path = DEFAULT_DATA_ROOT,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> TrialResult:
+    """Run a trial to its end, calling `report` after each epoch.
+
+    checkpoint: written after each epoch's report; if it exists, the trial goes on from it, and an
+    epoch whose report was not followed by a checkpoint is reported again, with the same numbers.
+    Raises InputError for a configuration that cannot be built.
+    """
+    trial = Trial(config, data_root=data_root, device=device)
+    if checkpoint is not None and checkpoint.exists():
+        trial.load(checkpoint)
+    while not trial.done:
+        report(trial.step())
+        if checkpoint is not None:
+            trial.save(checkpoint)
+    assert trial.metrics is not None
+    return TrialResult(trial.status, trial.metrics, trial.facts)
+
+
+def config_hash(config: TrialConfig) -> str:
+    """SHA-256 of the configuration's fields that differ from their defaults."""
+    return hashlib.sha256(config.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+
+def reproducible() -> AbstractContextManager[None]:
+    """cuDNN without TF32, without timing-dependent choice of algorithms: same numbers every time."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
+
+
+def _differences(clock: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(clock)]

@@ -1,0 +1,62 @@
+"""A search space: a function from an Optuna trial to a configuration, and the question it asks."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.trial import BaseTrial
+
+from cops_core.config import TrialConfig
+from cops_core.errors import InputError
+from search_spaces.question import Question, Rates
+
+Sample = Callable[[BaseTrial], TrialConfig]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a study searches.
+
+    sample: define-by-run; leaves density None and seed 0, which are the study's to set. The same
+    function serves the search and a replay with fixed parameters.
+    question: asked unless the user asks another. trials: how many, unless the user says.
+    """
+
+    name: str
+    sample: Sample
+    question: Question
+    trials: int
+
+    @property
+    def description(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.sample.__doc__ or "").strip().split("\n")[0]
+
+
+def load_space_file(path: Path) -> SearchSpace:
+    """A user's own space: a Python file with a function `space(trial) -> TrialConfig`.
+
+    It may also set `question` (a `Question`) and `trials` (a number).
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path} is not a file: write the path of a Python file with a function space(trial)"
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    sample = getattr(module, "space", None)
+    if not callable(sample):
+        raise InputError(f"{path} has no function space(trial): write one that returns a TrialConfig")
+    return SearchSpace(
+        name=path.stem,
+        sample=sample,
+        question=getattr(module, "question", Rates()),
+        trials=getattr(module, "trials", 60),
+    )

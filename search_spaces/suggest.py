@@ -1,0 +1,51 @@
+"""Parts that search spaces share, so that one parameter has one name in every study."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from optuna.trial import BaseTrial
+
+from cops_core.config import Arm, Control, Scope, Selection, Training
+
+ONE_SHOT_SCORES = ("magnitude", "snip", "grasp", "synflow")
+
+
+def suggest_arm(trial: BaseTrial) -> Arm:
+    """What becomes of the weights outside the mask: zero, or their initial value."""
+    return cast(Arm, trial.suggest_categorical("arm", ("prune", "freeze")))
+
+
+def suggest_scope(trial: BaseTrial) -> Scope:
+    """Whether the weights are chosen among all layers together, or in each layer on its own."""
+    return cast(Scope, trial.suggest_categorical("scope", ("global", "layer")))
+
+
+def suggest_selection(
+    trial: BaseTrial,
+    targets: Sequence[str] = ONE_SHOT_SCORES,
+    controls: Sequence[str] = ONE_SHOT_SCORES,
+    scope: Scope = "global",
+) -> Selection:
+    """One score alone, or COPS: a target and one control score above a level.
+
+    The control is a parameter of its own for each target: a categorical parameter of Optuna cannot
+    change its choices, and the control must differ from the target.
+    """
+    target = trial.suggest_categorical("target", tuple(targets))
+    if not trial.suggest_categorical("combine", (False, True)):
+        return Selection(target=target, scope=scope)
+    others = tuple(score for score in controls if score != target)
+    control = Control(
+        score=trial.suggest_categorical(f"control_for_{target}", others),
+        level=trial.suggest_float("level", 0.0, 1.0),
+    )
+    return Selection(target=target, controls=(control,), scope=scope)
+
+
+def suggest_training(trial: BaseTrial, epochs: int) -> Training:
+    """Learning rate and weight decay are searched, since the arms need different ones."""
+    return Training(
+        epochs=epochs,
+        learning_rate=trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
+        weight_decay=trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
+    )

@@ -1,0 +1,1 @@
+"""Studies: Ray Tune spreads the trials, Optuna proposes them, MLflow logs every one."""

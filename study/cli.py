@@ -1,0 +1,179 @@
+"""The command line. Thin: each command checks its words and makes one call."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+app = typer.Typer(
+    help="Studies of pruning and freezing before training: COPS and FreezeNet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+HOME = Path("cops-home")
+HomeOption = Annotated[
+    Path, typer.Option(help="Folder of everything that studies write.", envvar="COPS_HOME", show_default=True)
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URI (e.g. s3://bucket/dir) for records and checkpoints. [default: HOME/studies]"
+    ),
+]
+TrackingOption = Annotated[
+    str | None,
+    typer.Option(
+        help="MLflow server, e.g. http://127.0.0.1:5000. [default: SQLite in the home]",
+        envvar="COPS_TRACKING_URI",
+    ),
+]
+
+
+@app.command()
+def launch(
+    space: Annotated[
+        str, typer.Argument(help="A space's name (see `cops spaces`), or the path of a space.py.")
+    ],
+    name: Annotated[str | None, typer.Option(help="The study's name. [default: the space's]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Configurations in all, the anchors included. [default: the space's]")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Trials at a time. [default: as many as the machine carries]")
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs for each trial, e.g. 0.5. [default: 1 where there is one]")
+    ] = None,
+    cpus_per_trial: Annotated[int, typer.Option(help="CPU cores, and torch threads, for each trial.")] = 1,
+    seed: Annotated[int, typer.Option(help="Every random draw of the study derives from it.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each trial. [default: the space's]")] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Freezing rates, e.g. 0.95,0.99: methods are compared within each.")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="pareto: accuracy and density together. smallest: fewest weights that keep --keep."
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Share of the dense accuracy, with --objective smallest. [default: 0.99]"),
+    ] = None,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    tracking_uri: TrackingOption = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, e.g. auto. [default: this machine alone]")
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder for downloaded data. [default: ~/.cache/cops-study/data]")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
+    ] = False,
+) -> None:
+    """Run a study: anchors first, then what Optuna proposes, until all trials have ended."""
+    from rich.console import Console
+
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from search_spaces import find_space
+    from study.launch import launch as run_study
+    from study.preflight import free_name
+    from study.settings import choose_question, make_settings, parse_decimal, parse_rates, storage_uri
+
+    found = find_space(space)
+    question = choose_question(
+        found.question,
+        None if rates is None else parse_rates(rates),
+        objective,
+        None if keep is None else parse_decimal("--keep", keep),
+    )
+    settings = make_settings(
+        space=space,
+        name=name or free_name(found.name, storage_uri(home, storage)),
+        trials=found.trials if trials is None else trials,
+        question=question,
+        seed=seed,
+        epochs=epochs,
+        concurrency=concurrency,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        home=home,
+        storage=storage,
+        tracking_uri=tracking_uri,
+        address=address,
+        data_root=data_root or DEFAULT_DATA_ROOT,
+    )
+    raise typer.Exit(run_study(found, settings, Console(), dry_run=dry_run))
+
+
+@app.command()
+def spaces() -> None:
+    """List the search spaces."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from search_spaces import SEARCH_SPACES
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("space", "trials", "asks", "what it searches"):
+        table.add_column(heading)
+    for space in SEARCH_SPACES.values():
+        table.add_row(space.name, str(space.trials), type(space.question).__name__.lower(), space.description)
+    Console().print(table)
+
+
+@app.command()
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="A study's name; all studies where it is left out.")
+    ] = None,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show the studies of a home, or one study's trials and best results."""
+    from rich.console import Console
+
+    from study.settings import storage_uri
+    from study.status import show_status
+
+    show_status(Console(), storage_uri(home, storage), name, as_json=json)
+
+
+@app.command()
+def ui(
+    home: HomeOption = HOME,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C."""
+    from study.ui import serve_ui
+
+    raise typer.Exit(serve_ui(home, port))
+
+
+def main() -> None:
+    """The console script: wrong input is one line on stderr and exit code 2, never a traceback."""
+    from cops_core.errors import InputError
+
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        typer.echo(f"error: {error.format_message()} (see cops --help)", err=True)
+        sys.exit(2)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

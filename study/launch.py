@@ -1,0 +1,76 @@
+"""`cops launch`: checks, connects, runs the study, and says what came out."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from search_spaces.base import SearchSpace
+from study.live import LiveView
+from study.preflight import check_data, check_home, check_name
+from study.proposals import Proposer
+from study.provenance import git_commit, versions
+from study.results import RecordWriter, TableWriter
+from study.run import StudyRun
+from study.runner.cluster import Cluster
+from study.runner.execute import run_trials
+from study.settings import Settings
+from study.store import StudyStore
+from study.summary import print_plan, print_summary
+from study.tracking import MlflowWriter, connect, experiment_id
+
+# Exit codes: everything accounted for; something failed or was cut short.
+COMPLETE, INCOMPLETE = 0, 1
+
+
+def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run: bool = False) -> int:
+    """Run a study to its end and return the exit code. Raises InputError before any trial starts.
+
+    dry_run: say what would run, start and write nothing.
+    """
+    proposer = Proposer(space, settings)
+    store = StudyStore(settings.storage_uri, settings.name)
+    check_name(store)
+    if dry_run:
+        print_plan(console, settings, proposer)
+        return COMPLETE
+    check_home(settings.home)
+    check_data(settings, proposer)
+    client = connect(settings.tracking, settings.home)
+    started = time.monotonic()
+    with Cluster(settings) as cluster:
+        gpus = cluster.gpus_per_trial()
+        concurrency = cluster.concurrency(gpus)
+        record = study_record(settings)
+        store.create(record)
+        experiment = experiment_id(client, settings.tracking, settings.home)
+        mlflow = MlflowWriter(client, experiment, settings.name, record["settings"])
+        console.print(
+            f"{settings.name}: {settings.trials} trials, {concurrency or 'as many as fit'} at a time"
+        )
+        table = TableWriter(store)
+        with LiveView(console, settings.name, settings.trials) as live:
+            run = StudyRun(proposer, [RecordWriter(store), table, mlflow, live])
+            try:
+                run_trials(run, settings, gpus, concurrency, store.path)
+            finally:
+                table.close()
+                mlflow.close(run.complete, table.files())
+    print_summary(console, settings, run, time.monotonic() - started)
+    if mlflow.errors:
+        console.print(
+            f"[yellow]MLflow did not take {len(mlflow.errors)} of its records ({mlflow.errors[0]});"
+            f" they are all in {store.path}"
+        )
+    return COMPLETE if run.complete and not mlflow.errors else INCOMPLETE
+
+
+def study_record(settings: Settings) -> dict[str, Any]:
+    """What a study's folder says about it: settings, commit, versions, start."""
+    return {
+        "settings": settings.record(),
+        "git_commit": git_commit(),
+        "versions": versions(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,42 @@
+"""Where a result comes from: the commit of the code and the versions of the libraries."""
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+LIBRARIES = ("cops-study", "torch", "torchvision", "numpy", "scipy", "ray", "optuna", "mlflow", "pyarrow")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a result depends on."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "not installed"
+    return found
+
+
+@cache
+def git_commit() -> str:
+    """The commit of the checkout that this code runs from, `-dirty` if it was changed; else empty."""
+    here = Path(__file__).resolve()
+    # An installed copy may lie within some other project's checkout, whose commit says nothing here.
+    if _git(here.parent, "ls-files", here.name) != here.name:
+        return ""
+    return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git prints, empty where there is no git or no checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,58 @@
+"""The connection to Ray, and what it has to offer."""
+
+import logging
+
+import ray
+
+from cops_core.errors import InputError
+from study.settings import Settings
+
+
+class Cluster:
+    """A connection to Ray: a cluster of this machine alone, or a running one. Use it in `with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __enter__(self) -> "Cluster":
+        address = self.settings.address or "local"
+        dashboard = None if self.settings.address else False
+        try:
+            ray.init(
+                address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:160]
+            raise InputError(
+                f"no Ray cluster at {address} ({reason}): start one, or leave --address out"
+            ) from error
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        ray.shutdown()
+
+    def gpus_per_trial(self) -> float:
+        """The share asked for; where none was, one GPU if there is any. InputError if there are fewer."""
+        there = float(ray.cluster_resources().get("GPU", 0))
+        asked = self.settings.gpus_per_trial
+        if asked is None:
+            return min(1.0, there)
+        if asked > there and self.settings.address is None:
+            raise InputError(
+                f"--gpus-per-trial {asked:g}: there are {there:g} GPUs here; write {there:g} or less"
+            )
+        return asked
+
+    def concurrency(self, gpus: float) -> int | None:
+        """Trials at once: as asked, else as many as this machine carries; None leaves it to a cluster."""
+        if self.settings.concurrency is not None or self.settings.address is not None:
+            return self.settings.concurrency
+        there = ray.cluster_resources()
+        carried = int(there["CPU"] // self.settings.cpus_per_trial)
+        if carried < 1:
+            cpus = int(there["CPU"])
+            raise InputError(
+                f"--cpus-per-trial {self.settings.cpus_per_trial}: there are {cpus} here;"
+                f" write {cpus} or less"
+            )
+        return min(carried, int(there["GPU"] / gpus)) if gpus > 0 else carried

@@ -1,0 +1,42 @@
+"""Between Tune and the study: which trial comes next."""
+
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from study.run import StudyRun
+from study.runner.driver_only import DriverOnly
+from study.runner.worker import ACCURACY
+from study.settings import Settings
+from study.trial import StudyTrial
+
+
+class StudySearcher(DriverOnly, Searcher):
+    """Gives Tune the trials that the study proposes."""
+
+    def __init__(self, run: StudyRun, settings: Settings, gpus: float) -> None:
+        Searcher.__init__(self, metric=ACCURACY, mode="max")
+        self.run = run
+        self._shared = {
+            "threads": settings.cpus_per_trial,
+            "gpu": gpus > 0,
+            "data_root": str(settings.data_root.expanduser().resolve()),
+        }
+        self.by_tune_id: dict[str, StudyTrial] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's task; None to wait, FINISHED at the end."""
+        trial = self.run.next_trial()
+        if trial is None:
+            return Searcher.FINISHED if self.run.over else None
+        self.by_tune_id[trial_id] = trial
+        return {**self._shared, "trial": trial.config.model_dump_json()}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing: `Reporter` tells the study, with the whole result."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study's records are its state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see `save`."""

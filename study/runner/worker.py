@@ -1,0 +1,82 @@
+"""A Ray actor that runs trials, one after the other.
+
+It keeps its process from one trial to the next, so that imports and data are paid for once.
+"""
+
+import json
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from cops_core.config import parse_config
+from cops_core.trainable import Trial
+
+ACCURACY = "validation_accuracy"
+CHECKPOINT_FILE = "trial.pt"
+CHECKPOINT_INTERVAL_S = 30.0
+
+
+class TrialWorker(tune.Trainable):
+    """Runs trials inside a Ray actor, one after the other: an epoch per step."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin the first trial."""
+        torch.set_num_threads(config["threads"])
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin the next trial in the same process."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._task = config
+        self._trial: Trial | None = None
+        self._reported_facts = False
+        self._checkpointed = 0.0
+
+    def _prepared(self) -> Trial:
+        """The trial, built at its first use: what goes wrong is then a result of that trial."""
+        if self._trial is None:
+            config = parse_config(json.loads(self._task["trial"]))
+            device = "cuda" if self._task["gpu"] else "cpu"
+            self._trial = Trial(config, data_root=Path(self._task["data_root"]), device=device)
+        return self._trial
+
+    def step(self) -> dict[str, Any]:
+        """Train an epoch. An exception ends the trial as failed, with its reason: it would recur."""
+        try:
+            trial = self._prepared()
+            result: dict[str, Any] = trial.step().row()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            return {
+                "status": "failed",
+                "reason": reason,
+                "trace": traceback.format_exc(),
+                ACCURACY: 0.0,
+                "done": True,
+            }
+        result |= {"status": trial.status, "done": trial.done}
+        if not self._reported_facts:
+            # As text: Tune would flatten it and carry every number through its event loop.
+            result["facts"] = json.dumps(trial.facts)
+            self._reported_facts = True
+        elapsed = self._time_total + self._time_since_restore
+        if not trial.done and elapsed - self._checkpointed > CHECKPOINT_INTERVAL_S:
+            self._checkpointed = elapsed
+            result["should_checkpoint"] = True
+        return result
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the trial's state."""
+        self._prepared().save(Path(checkpoint_dir) / CHECKPOINT_FILE)
+
+    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
+        """Go on from a state that `save_checkpoint` wrote."""
+        self._prepared().load(Path(checkpoint) / CHECKPOINT_FILE)

@@ -1,5 +1,6 @@
 """The complete, frozen description of one trial: the same configuration gives the same result."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -38,6 +39,15 @@ Density = Annotated[Decimal, Field(gt=0, le=1), AfterValidator(Decimal.normalize
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, data: Any) -> Any:
+        """Pydantic would refuse an unknown field too, but not say which one was meant."""
+        for name in data if isinstance(data, Mapping) else ():
+            if name not in cls.model_fields:
+                raise ValueError(unknown("field", str(name), cls.model_fields))
+        return data
+
 
 class Control(_Frozen):
     """A control score and the level in [0, 1] above which the mask must keep it."""
@@ -63,6 +73,9 @@ class Selection(_Frozen):
         names = [self.target, *(control.score for control in self.controls)]
         if len(set(names)) < len(names):
             raise ValueError(f"scores {names} repeat one: the target and the controls must all differ")
+        signed = [control.score for control in self.controls if SCORES[control.score].traits.signed]
+        if self.level_kind == "absolute" and signed:
+            raise ValueError(f"level_kind 'absolute' with {signed}, which can be negative: write 'relative'")
         return self
 
     @property

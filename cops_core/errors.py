@@ -24,7 +24,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """One line for a name that does not exist, with the nearest one that does."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f": did you mean {close[0]!r}?" if close else ":"
+    hint = f": did you mean {close[0]!r}?" if close else ""
     return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
 
 

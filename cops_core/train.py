@@ -49,7 +49,7 @@ DTYPES: Mapping[str, torch.dtype] = {
 class EpochMetrics:
     """What one epoch reports. Losses are mean cross-entropies in nats, accuracy lies in [0, 1].
 
-    An image whose logits are not finite counts as wrong. learning_rate: the epoch's last.
+    An image whose logits are not finite counts as wrong. learning_rate: the next step's.
     """
 
     epoch: int
@@ -61,8 +61,8 @@ class EpochMetrics:
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss is no longer a finite number."""
-        return not math.isfinite(self.train_loss)
+        """Whether a loss is no longer a finite number; the last step's damage shows in the validation's."""
+        return not (math.isfinite(self.train_loss) and math.isfinite(self.validation_loss))
 
     def row(self) -> dict[str, float]:
         """The metrics by name."""

@@ -27,15 +27,18 @@ ANCHOR_PARAMETERS: tuple[Mapping[str, Any], ...] = (
 )
 
 
-def base_config(space: SearchSpace, seed: int) -> TrialConfig:
-    """A configuration of the space whose data, network and epochs the anchors share.
+def first_config(space: SearchSpace, seed: int) -> TrialConfig:
+    """The space's first random configuration."""
+    return space.sample(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
 
-    A space is free to vary them; the anchors then use those of its first random configuration.
+
+def base_config(first: TrialConfig) -> TrialConfig:
+    """The dense anchor, on which the others are built: data, network and epochs of `first`.
+
+    A space is free to vary them; the anchors then keep to those of its first configuration.
     """
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    config = space.sample(study.ask())
-    training = config.training.model_copy(update=dict(RECIPE))
-    return config.changed(arm="dense", selection=None, density=None, training=training)
+    training = first.training.model_copy(update=dict(RECIPE))
+    return first.changed(arm="dense", selection=None, density=None, training=training)
 
 
 def anchor_config(base: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:

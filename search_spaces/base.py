@@ -54,9 +54,10 @@ def load_space_file(path: Path) -> SearchSpace:
     sample = getattr(module, "space", None)
     if not callable(sample):
         raise InputError(f"{path} has no function space(trial): write one that returns a TrialConfig")
-    return SearchSpace(
-        name=path.stem,
-        sample=sample,
-        question=getattr(module, "question", Rates()),
-        trials=getattr(module, "trials", 60),
-    )
+    question = getattr(module, "question", Rates())
+    if not isinstance(question, Question):
+        raise InputError(f"{path}: question must be Rates(...), Pareto() or Smallest(...), not {question!r}")
+    trials = getattr(module, "trials", 60)
+    if not isinstance(trials, int):
+        raise InputError(f"{path}: trials must be a whole number, not {trials!r}")
+    return SearchSpace(path.stem, sample, question, trials)

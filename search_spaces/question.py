@@ -87,7 +87,7 @@ class Smallest(Question):
 
     def __post_init__(self) -> None:
         _check_rates(self.rates)
-        if not 0 < self.keep <= 1:
+        if not (self.keep.is_finite() and 0 < self.keep <= 1):
             raise InputError(f"keep {self.keep} is not in (0, 1]: write the share to keep, e.g. 0.99")
 
     def values(self, accuracy: float, density: float) -> tuple[float, ...]:
@@ -107,7 +107,7 @@ class Smallest(Question):
 
 def _check_rates(rates: tuple[Decimal, ...]) -> None:
     for rate in rates:
-        if not 0 < rate < 1:
+        if not (rate.is_finite() and 0 < rate < 1):
             raise InputError(f"rate {rate} is not in (0, 1): write the frozen share, e.g. 0.99")
     if not rates or len(set(rates)) < len(rates):
         raise InputError("the rates must be one or more different numbers, e.g. 0.95,0.99,0.995")

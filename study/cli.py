@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 app = typer.Typer(
@@ -14,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-HOME = Path("cops-home")
+HOME = Path("cops-home")  # study.settings.DEFAULT_HOME, without its imports
 HomeOption = Annotated[
     Path, typer.Option(help="Folder of everything that studies write.", envvar="COPS_HOME", show_default=True)
 ]
@@ -163,13 +162,14 @@ def main() -> None:
 
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        typer.echo(f"error: {error.format_message()} (see cops --help)", err=True)
+    except typer.TyperException as error:
+        message = " ".join(error.format_message().split())
+        typer.echo(f"error: {message} (see cops --help, cops COMMAND --help)", err=True)
         sys.exit(2)
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

@@ -53,7 +53,7 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
         with LiveView(console, settings.name, settings.trials) as live:
             run = StudyRun(proposer, [RecordWriter(store), table, mlflow, live])
             try:
-                run_trials(run, settings, gpus, concurrency, store.path)
+                run_trials(run, settings, gpus, concurrency, f"{settings.storage_uri}/{settings.name}")
             finally:
                 table.close()
                 mlflow.close(run.complete, table.files())

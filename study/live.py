@@ -85,26 +85,26 @@ class LiveView(Observer):
 
 
 def best_table(trials: list[StudyTrial], title: str) -> Table:
-    """Trials as a table: one row each, in the order given, a line between rates."""
+    """Trials as a table: one row each, in the order given, a blank line between rates.
+
+    accuracy: on the validation part, last epoch. factor: all parameters over the trained ones.
+    """
     table = Table(title=title, title_justify="left", box=None, header_style="dim", pad_edge=False)
-    for heading in ("rate", "method"):
-        table.add_column(heading)
-    for heading in ("validation accuracy", "density", "trained parameters", "of", "trial"):
-        table.add_column(heading, justify="right")
-    rate = None
-    for trial in trials:
-        if rate is not None and trial.rate != rate:
-            table.add_section()
+    table.add_column("rate")
+    table.add_column("method", overflow="fold")
+    for heading in ("accuracy", "density", "trained", "factor", "trial"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, trial in enumerate(trials):
+        if index and trial.rate != trials[index - 1].rate:
             table.add_row()
-        rate = trial.rate
-        density = trial.config.density
+        density, counts = trial.config.density, trial.facts
         table.add_row(
             "" if density is None else str(1 - density),
             trial.title.rsplit(" q=", 1)[0],
             f"{trial.accuracy:.2%}",
             f"{trial.density:.4g}",
-            f"{trial.facts.get('trained_parameters', 0):,}",
-            f"{trial.facts.get('parameters', 0):,}",
+            f"{counts['trained_parameters']:,}" if counts else "",
+            f"{counts['compression']:.1f}" if counts else "",
             str(trial.number),
         )
     return table

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError, one_line
 from cops_core.streams import derive_seed
-from search_spaces.anchors import ANCHOR_PARAMETERS, anchor_config, base_config, in_space
+from search_spaces.anchors import ANCHOR_PARAMETERS, anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
 from study.settings import Settings
@@ -26,7 +26,6 @@ from study.trial import StudyTrial
 STARTUP_TRIALS = 5
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,9 @@ class Proposer:
         self.question = settings.question
         self.trial_seed = derive_seed(settings.seed, "trial", 0)
         with _space_errors(space.name):
-            self.base = base_config(space, settings.seed)
-        if self.question.axis and self.base.density is not None:
-            raise InputError(
-                f"space {space.name!r} chooses the density itself: leave it out, or ask --objective pareto"
-            )
+            first = first_config(space, settings.seed)
+        self._check_density(first)
+        self.base = base_config(first)
         self.dense: StudyTrial | None = None
         histories = self.question.rates if self.question.axis else (None,)
         self._studies = {
@@ -134,15 +131,11 @@ class Proposer:
             if slot.density is not None:
                 parameters["density"] = float(slot.density)
             study.enqueue_trial(parameters)
-        study.sampler = optuna.samplers.TPESampler(
-            seed=derive_seed(self.settings.seed, "proposal", number),
-            n_startup_trials=STARTUP_TRIALS,
-            multivariate=True,
-            group=True,
-        )
+        study.sampler = _sampler(derive_seed(self.settings.seed, "proposal", number))
         asked = study.ask()
         with _space_errors(self.space.name):
             config = self.space.sample(asked)
+        self._check_density(config)
         if config.arm != "dense" and config.density is None:
             density = slot.density if self.question.axis else suggest_density(asked)
             config = config.changed(density=density)
@@ -160,12 +153,18 @@ class Proposer:
             parameters=parameters,
         )
 
+    def _check_density(self, config: TrialConfig) -> None:
+        if self.question.axis and config.density is not None:
+            name = self.space.name
+            raise InputError(f"space {name!r} chooses the density: leave it out, or ask --objective pareto")
+
     def _in_history(self, slot: Slot) -> bool:
         """Whether the sampler can learn from this anchor: it must lie within the space."""
         if not slot.anchor or slot.density is None:
             return False
         searched = self.question.axis or LOWEST_DENSITY <= float(slot.density) <= HIGHEST_DENSITY
-        return searched and in_space(self.space, self.base, slot.anchor)
+        with _space_errors(self.space.name):
+            return searched and in_space(self.space, self.base, slot.anchor)
 
     def tell(self, trial: StudyTrial) -> None:
         """Tell the sampler how a trial ended: its value, or that it was stopped early, or failed."""
@@ -185,6 +184,15 @@ class Proposer:
             study.tell(asked, state=TrialState.PRUNED)
         else:
             study.tell(asked, self.question.values(trial.accuracy, trial.density))
+
+
+def _sampler(seed: int) -> optuna.samplers.TPESampler:
+    """TPE over all parameters together, grouped by the conditions under which they exist."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True
+        )
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """What `cops launch` was asked to do, checked by type."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cops_core.errors import InputError, one_line, unknown
 from cops_core.streams import SEED_RANGE
@@ -14,6 +15,12 @@ from search_spaces.question import Pareto, Question, Rates, Smallest
 
 DEFAULT_HOME = Path("cops-home")
 OBJECTIVES = ("pareto", "smallest")
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(f"{name!r} cannot name a folder: write letters, digits, '.', '_' and '-'")
+    return name
 
 
 class Settings(BaseModel):
@@ -28,7 +35,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     space: str
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: Annotated[str, AfterValidator(_plain_name)]
     trials: Annotated[int, Field(ge=1)]
     question: Question
     seed: Annotated[int, Field(ge=0, lt=SEED_RANGE)] = 0

@@ -82,7 +82,7 @@ def _overview(summaries: list[dict[str, Any]]) -> Table:
         table.add_row(
             study["name"],
             study["space"],
-            study["started"],
+            study["started"][:16].replace("T", " "),
             f"{study['ended']}/{study['trials']}",
             counts,
             shown,

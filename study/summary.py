@@ -11,7 +11,7 @@ from study.live import best_table
 from study.proposals import Proposer
 from study.results import best_per_method, pareto_front
 from study.run import StudyRun
-from study.settings import Settings
+from study.settings import DEFAULT_HOME, Settings
 from study.trial import StudyTrial
 
 
@@ -45,9 +45,10 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     if run.proposer.hopeless:
         console.print(f"the study ended early: {run.proposer.hopeless}")
     print_best(console, run.trials, settings.record()["question"])
-    home = "" if str(settings.home) == "cops-home" else f" --home {settings.home}"
+    home = "" if settings.home == DEFAULT_HOME else f" --home {settings.home}"
     console.print(
-        f"next: [bold]cops ui{home}[/] to browse every trial, [bold]cops status {settings.name}{home}[/]"
+        f"next: [bold]cops ui{home}[/] to browse every trial, [bold]cops status {settings.name}{home}[/]",
+        soft_wrap=True,
     )
 
 
@@ -58,7 +59,11 @@ def print_best(console: Console, trials: Sequence[StudyTrial], question: dict[st
     elif question["kind"] == Smallest.__name__.lower():
         print_smallest(console, trials, float(question["keep"]))
     else:
-        console.print(best_table(best_per_method(trials), "best of each method, by rate"))
+        console.print(
+            best_table(
+                best_per_method(trials), "best of each method by validation accuracy, within each rate"
+            )
+        )
 
 
 def print_smallest(console: Console, trials: Sequence[StudyTrial], keep: float) -> None:

@@ -1,11 +1,16 @@
 """The connection to Ray, and what it has to offer."""
 
 import logging
+import socket
+from urllib.parse import urlsplit
 
 import ray
 
 from cops_core.errors import InputError
 from study.settings import Settings
+
+# Ray itself goes on trying an address where nothing listens for many minutes.
+CONNECT_TIMEOUT_S = 5
 
 
 class Cluster:
@@ -16,6 +21,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         address = self.settings.address or "local"
+        _check_reachable(address)
         dashboard = None if self.settings.address else False
         try:
             ray.init(
@@ -38,9 +44,8 @@ class Cluster:
         if asked is None:
             return min(1.0, there)
         if asked > there and self.settings.address is None:
-            raise InputError(
-                f"--gpus-per-trial {asked:g}: there are {there:g} GPUs here; write {there:g} or less"
-            )
+            advice = f"write {there:g} or less" if there else "leave it out to train on the CPU"
+            raise InputError(f"--gpus-per-trial {asked:g}: there are {there:g} GPUs here; {advice}")
         return asked
 
     def concurrency(self, gpus: float) -> int | None:
@@ -56,3 +61,21 @@ class Cluster:
                 f" write {cpus} or less"
             )
         return min(carried, int(there["GPU"] / gpus)) if gpus > 0 else carried
+
+
+def _check_reachable(address: str) -> None:
+    """Something listens at `address`, which is `local`, `auto`, host:port or ray://host:port."""
+    if address in ("local", "auto"):
+        return
+    advice = "write auto on a cluster's own machine, else host:port of its head"
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if host is None or port is None:
+        raise InputError(f"--address {address!r} has no host and port: {advice}")
+    try:
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster at {address} ({error}): {advice}") from error

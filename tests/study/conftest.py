@@ -1,0 +1,77 @@
+"""Settings, trials and a home of their own for tests of studies."""
+
+import pytest
+
+from cops_core.config import Selection, TrialConfig
+from search_spaces import find_space
+from study.proposals import Proposer
+from study.settings import make_settings
+from study.trial import StudyTrial
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Makes settings of a quickstart in a temporary home; any field can be given."""
+
+    def make(**changes):
+        space = find_space(changes.get("space", "quickstart"))
+        defaults = {
+            "space": space.name,
+            "name": "test",
+            "trials": 24,
+            "question": space.question,
+            "home": tmp_path / "home",
+            "data_root": tmp_path / "data",
+        }
+        return make_settings(**{**defaults, **changes})
+
+    return make
+
+
+@pytest.fixture
+def proposer(settings):
+    """Makes a proposer of a space."""
+
+    def make(space="quickstart", **changes):
+        found = find_space(space) if isinstance(space, str) else space
+        question = changes.pop("question", found.question)
+        name = found.name if isinstance(space, str) else "quickstart"
+        return Proposer(found, settings(space=name, question=question, **changes))
+
+    return make
+
+
+@pytest.fixture
+def ended():
+    """Makes a trial that has ended."""
+
+    def make(number=0, status="finished", accuracies=(0.5, 0.9), **changes):
+        config = changes.pop(
+            "config", TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01")
+        )
+        trial = StudyTrial(number=number, config=config, status=status, started=100.0, ended=101.5, **changes)
+        for epoch, accuracy in enumerate(accuracies, start=1):
+            trial.add_row(row(epoch, accuracy))
+        trial.facts = {
+            "parameters": 1000,
+            "trained_parameters": 100,
+            "kept_weights": 90,
+            "compression": 10.0,
+            "density": trial.density,
+            "layer_densities": {"fc1.weight": 0.01},
+            "manifest": {"scores": ["snip"]},
+        }
+        return trial
+
+    return make
+
+
+def row(epoch: int, accuracy: float) -> dict[str, float]:
+    return {
+        "epoch": epoch,
+        "train_loss": 1.0 / epoch,
+        "validation_loss": 2.0 / epoch,
+        "validation_accuracy": accuracy,
+        "learning_rate": 0.1,
+        "train_seconds": 0.01,
+    }

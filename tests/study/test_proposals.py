@@ -1,0 +1,202 @@
+"""Which trial comes next, and what the sampler is told."""
+
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from cops_core.config import Selection, Training, TrialConfig
+from cops_core.errors import InputError
+from search_spaces.base import SearchSpace
+from search_spaces.question import Pareto, Rates, Smallest
+
+RATES = tuple(Decimal(rate) for rate in ("0.95", "0.99", "0.995"))
+
+
+def finish(proposer, trial, accuracy=0.9, status="finished", epochs=1):
+    for epoch in range(1, epochs + 1):
+        trial.add_row({"epoch": epoch, "validation_accuracy": accuracy})
+    trial.status = status
+    proposer.tell(trial)
+    return trial
+
+
+def run_all(proposer, accuracy=lambda trial: 0.5):
+    trials = []
+    while not proposer.exhausted:
+        trial = proposer.ask()
+        trials.append(finish(proposer, trial, accuracy(trial)))
+    return trials
+
+
+def test_a_study_begins_with_the_anchors(proposer):
+    trials = run_all(proposer())
+    assert [trial.title for trial in trials[:7]] == [
+        "dense",
+        *(f"prune snip q={rate}" for rate in RATES),
+        *(f"freeze snip q={rate}" for rate in RATES),
+    ]
+    assert [trial.anchor for trial in trials] == [True] * 7 + [False] * 17
+    assert trials[0].rate is None
+
+
+def test_the_dense_trial_runs_once_and_belongs_to_no_rate(proposer):
+    trials = run_all(proposer())
+    assert [trial.number for trial in trials if trial.config.arm == "dense"] == [0]
+
+
+@hypothesis_settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(1, 4), st.integers(0, 9))
+def test_trials_are_spread_evenly_over_the_rates(proposer, count, more):
+    rates = tuple(Decimal(90 + index) / 100 for index in range(count))
+    plan = list(proposer(question=Rates(rates), trials=1 + 2 * count + more).plan())
+    shares = Counter(slot.history for slot in plan if slot.history is not None)
+    assert len(plan) == 1 + 2 * count + more
+    assert set(shares) == set(rates)
+    assert max(shares.values()) - min(shares.values()) <= 1
+
+
+def test_too_few_trials_for_the_anchors_are_refused(proposer):
+    with pytest.raises(InputError, match="write 7 or more"):
+        proposer(trials=6)
+
+
+def test_each_rate_has_a_history_of_its_own(proposer):
+    subject = proposer()
+    trials = run_all(subject)
+    for rate, study in subject._studies.items():
+        told = [trial.params for trial in study.trials]
+        assert told == [trial.parameters for trial in trials if trial.rate == rate]
+        assert len(told) in (7, 8)
+    assert all(trial.config.density == 1 - trial.rate for trial in trials[1:])
+
+
+def test_anchors_outside_the_space_run_outside_the_history(proposer):
+    subject = proposer("score_pairs", trials=10)
+    trials = run_all(subject)
+    assert sum(trial.anchor for trial in trials) == 7
+    assert sum(len(study.trials) for study in subject._studies.values()) == 3
+
+
+def test_pareto_searches_the_density_between_its_bounds(proposer):
+    subject = proposer(question=Pareto(), trials=40)
+    trials = run_all(subject)
+    densities = {trial.config.density for trial in trials if not trial.anchor}
+    assert len(densities) > 30
+    assert all(Decimal("0.0005") <= density <= Decimal("0.5") for density in densities)
+    (study,) = subject._studies.values()
+    assert [trial.values for trial in study.trials] == [[0.5, t.density] for t in trials[1:]]
+
+
+def test_the_same_seed_and_history_give_the_same_proposals(proposer):
+    def configurations(seed):
+        return [trial.config for trial in run_all(proposer(seed=seed), lambda t: 1.0 / (t.number + 1))]
+
+    assert configurations(3) == configurations(3)
+    assert configurations(3) != configurations(4)
+
+
+def test_a_proposal_depends_on_the_history(proposer):
+    def configurations(sign):
+        value = lambda t: 0.5 + sign * t.config.training.learning_rate  # noqa: E731
+        return [trial.config for trial in run_all(proposer(trials=60), value)]
+
+    better, worse = configurations(+1), configurations(-1)
+    assert better[:10] == worse[:10]
+    assert better != worse
+
+
+def test_epochs_and_seed_are_the_studys(proposer):
+    trials = run_all(proposer(epochs=3, seed=5))
+    assert {trial.config.training.epochs for trial in trials} == {3}
+    assert len({trial.config.seed for trial in trials}) == 1
+    assert trials[0].config.seed != run_all(proposer(seed=6))[0].config.seed
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("finished", TrialState.COMPLETE),
+        ("stopped", TrialState.PRUNED),
+        ("diverged", TrialState.COMPLETE),
+        ("failed", TrialState.FAIL),
+        ("interrupted", TrialState.FAIL),
+    ],
+)
+def test_the_sampler_is_told_the_truth(proposer, status, state):
+    subject = proposer(question=Rates(RATES[:1]), trials=5)
+    subject.ask()
+    trial = finish(subject, subject.ask(), 0.7, status, epochs=2)
+    (study,) = subject._studies.values()
+    told = study.trials[trial.number - 1]
+    assert told.state == state
+    if state == TrialState.PRUNED:
+        assert told.intermediate_values == {2: 0.7}
+    diverged = max(told.constraints.values(), default=0) > 0
+    assert diverged == (status == "diverged")
+
+
+def test_smallest_runs_the_dense_trial_alone_first(proposer):
+    subject = proposer(question=Smallest(Decimal("0.9")), trials=9)
+    dense = subject.ask()
+    assert dense.config.arm == "dense"
+    assert subject.waiting
+    finish(subject, dense, 0.8)
+    assert not subject.waiting
+    poor = finish(subject, subject.ask(), 0.70)
+    good = finish(subject, subject.ask(), 0.75)
+    (study,) = subject._studies.values()
+    told = {t.values[0]: t.constraints["accuracy"] for t in study.trials if t.values}
+    assert told[poor.density] == pytest.approx(0.9 * 0.8 - 0.70)
+    assert told[good.density] == pytest.approx(0.9 * 0.8 - 0.75)
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged", "interrupted"])
+def test_smallest_is_hopeless_without_a_dense_accuracy(proposer, status):
+    subject = proposer(question=Smallest(), trials=9)
+    finish(subject, subject.ask(), status=status)
+    assert status in subject.hopeless
+
+
+def space_of(function):
+    return SearchSpace("mine", function, Rates(RATES), trials=9)
+
+
+def test_a_space_may_choose_the_density_unless_the_rates_are_an_axis(proposer):
+    def space(trial):
+        return TrialConfig(arm="prune", selection=Selection(target="snip"), density=Decimal("0.125"))
+
+    with pytest.raises(InputError, match="chooses the density"):
+        proposer(space_of(space), trials=9)
+    trials = run_all(proposer(space_of(space), question=Pareto(), trials=9))
+    assert [trial.config.density for trial in trials[7:]] == [Decimal("0.125")] * 2
+
+
+def test_a_wrong_configuration_of_a_space_is_one_line(proposer):
+    def space(trial):
+        return TrialConfig(arm="prune", selection=Selection(target="synflo"))
+
+    with pytest.raises(InputError, match="did you mean 'synflow'") as caught:
+        proposer(space_of(space), trials=9)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_space_that_fails_later_fails_by_name(proposer):
+    def space(trial):
+        lr = trial.suggest_float("learning_rate", 0.01, 0.1)
+        if calls.append(lr) or len(calls) > 1:
+            raise ZeroDivisionError("late")
+        return TrialConfig(
+            arm="prune", selection=Selection(target="snip"), training=Training(learning_rate=lr)
+        )
+
+    calls: list[float] = []
+    subject = proposer(space_of(space), trials=9)
+    with pytest.raises(InputError, match="space 'mine' fails: ZeroDivisionError: late"):
+        run_all(subject)

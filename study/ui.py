@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 from cops_core.errors import InputError
 
 
@@ -13,6 +15,8 @@ def serve_ui(home: Path, port: int) -> int:
     database = (home / "mlflow.db").resolve()
     if not database.is_file():
         raise InputError(f"no {database.name} in {home}: launch a study first, or name the right --home")
+    with FileLock(home / "mlflow.db.lock"):  # a launch may be creating the database right now
+        pass
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--backend-store-uri", f"sqlite:///{database}"),

@@ -1,6 +1,13 @@
 """Settings, trials and a home of their own for tests of studies."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+
 import pytest
+import requests
 
 from cops_core.config import Selection, TrialConfig
 from search_spaces import find_space
@@ -75,3 +82,42 @@ def row(epoch: int, accuracy: float) -> dict[str, float]:
         "learning_rate": 0.1,
         "train_seconds": 0.01,
     }
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory):
+    """The address of a real MLflow server with a database and artifact store of its own."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
+        *("--artifacts-destination", (folder / "artifacts").as_uri()),
+    ]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    log = (folder / "log").open("w")
+    with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:
+        uri = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            assert server.poll() is None, (folder / "log").read_text()
+            try:
+                if requests.get(f"{uri}/health", timeout=2).ok:
+                    break
+            except requests.ConnectionError:
+                time.sleep(0.25)
+        yield uri
+        server.terminate()
+        server.wait(30)

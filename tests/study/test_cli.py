@@ -1,0 +1,159 @@
+"""Wrong input is one line that says what to write instead, exit code 2, before any trial starts."""
+
+import subprocess
+import sys
+
+import pytest
+
+from study import cli
+
+WRONG = [
+    (["launch", "quikstart"], "unknown space 'quikstart': did you mean 'quickstart'?"),
+    (["launch", "no/such.py"], "is not a file"),
+    (["launch"], "Missing argument 'space'"),
+    (["lunch"], "No such command 'lunch'"),
+    (["launch", "quickstart", "--nosuch", "1"], "No such option: --nosuch"),
+    (["launch", "quickstart", "--rates", "1.5"], "rate 1.5 is not in (0, 1)"),
+    (["launch", "quickstart", "--rates", "0.9,zero"], "'zero' is not a number"),
+    (["launch", "quickstart", "--rates", "0.9,nan"], "is not in (0, 1)"),
+    (["launch", "quickstart", "--rates", "0.9,0.9"], "different numbers"),
+    (["launch", "quickstart", "--objective", "smalest"], "did you mean 'smallest'?"),
+    (["launch", "quickstart", "--keep", "0.9"], "--keep belongs to --objective smallest"),
+    (["launch", "quickstart", "--objective", "smallest", "--keep", "1.2"], "keep 1.2 is not in (0, 1]"),
+    (["launch", "quickstart", "--trials", "6"], "write 7 or more"),
+    (["launch", "quickstart", "--trials", "many"], "--trials"),
+    (["launch", "quickstart", "--epochs", "0"], "epochs: Input should be greater than or equal to 1"),
+    (["launch", "quickstart", "--concurrency", "0"], "concurrency: Input should be greater"),
+    (["launch", "quickstart", "--seed", "-1"], "seed: Input should be greater than or equal to 0"),
+    (["launch", "quickstart", "--seed", "4294967296"], "seed: Input should be less than 4294967296"),
+    (["launch", "quickstart", "--gpus-per-trial", "-1"], "gpus_per_trial: Input should be greater"),
+    (["launch", "quickstart", "--name", "a/b"], "cannot name a folder"),
+    (["launch", "quickstart", "--home", "/proc/nosuch"], "cannot be written"),
+    (["launch", "quickstart", "--storage", "nosuch://x"], "cannot be opened"),
+    (["launch", "quickstart", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+    (["launch", "quickstart", "--address", "nowhere"], "has no host and port"),
+    (["launch", "quickstart", "--address", "127.0.0.1:9"], "no Ray cluster at 127.0.0.1:9"),
+    (["status", "nosuch"], "no studies in"),
+    (["ui"], "no mlflow.db"),
+]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs `cops` in this process, in an empty folder; returns exit code, stdout and stderr."""
+
+    def cops(*words):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["cops", *words])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return cops
+
+
+@pytest.mark.parametrize(("words", "complaint"), WRONG, ids=lambda value: " ".join(value)[:40])
+def test_wrong_input_is_one_line(run, words, complaint, tmp_path):
+    code, out, err = run(*words)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert complaint in err
+    assert out == ""
+    assert not (tmp_path / "cops-home" / "studies").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["launch", "quickstart", "--gpus-per-trial", "64"],
+        ["launch", "quickstart", "--cpus-per-trial", "4096"],
+    ],
+)
+def test_more_than_the_machine_has_is_refused_before_any_trial(run, words, tmp_path):
+    code, _, err = run(*words)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert words[2] in err
+    assert not (tmp_path / "cops-home" / "studies").exists()
+
+
+def test_a_real_process_shows_no_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "study.cli", "launch", "quickstart", "--trials", "x"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: Invalid value for '--trials'")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_score_of_a_users_space_is_told_the_nearest(run, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from cops_core.config import Selection, TrialConfig\n"
+        "def space(trial): return TrialConfig(arm='prune', selection=Selection(target='synflo'))\n"
+    )
+    code, _, err = run("launch", "mine.py")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "unknown score 'synflo': did you mean 'synflow'?" in err
+
+
+def test_a_network_that_does_not_fit_the_data_is_refused(run, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from cops_core.config import Selection, TrialConfig\n"
+        "def space(trial):\n"
+        "    return TrialConfig(model='lenet_5_caffe', arm='prune', selection=Selection(target='snip'))\n"
+    )
+    code, _, err = run("launch", "mine.py")
+    assert code == 2
+    assert "use lenet_300_100" in err
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(run, tmp_path):
+    code, out, _ = run("launch", "quickstart", "--dry-run", "--trials", "9")
+    assert code == 0
+    assert out.count("anchor: ") == 7
+    assert "then 2 proposals" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_spaces_are_listed(run):
+    from search_spaces import SEARCH_SPACES
+
+    code, out, _ = run("spaces")
+    assert code == 0
+    assert all(name in out for name in SEARCH_SPACES)
+
+
+@pytest.mark.parametrize("command", ["launch", "spaces", "status", "ui"])
+def test_every_command_and_option_has_help(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert command in out
+    application = {c.callback.__name__: c.callback for c in cli.app.registered_commands}
+    assert application[command].__doc__
+    for parameter in application[command].__annotations__.values():
+        for option in getattr(parameter, "__metadata__", ()):
+            assert option.help, (command, option)
+
+
+def test_no_studies_yet_is_no_error(run):
+    code, out, _ = run("status")
+    assert code == 0
+    assert "no studies" in out
+
+
+def test_a_study_without_a_name_takes_the_next_free_one(tmp_path):
+    from study.preflight import free_name
+    from study.store import StudyStore
+
+    assert free_name("quickstart", str(tmp_path)) == "quickstart"
+    for expected in ("quickstart", "quickstart-2", "quickstart-3"):
+        name = free_name("quickstart", str(tmp_path))
+        assert name == expected
+        StudyStore(str(tmp_path), name).create({})

@@ -1,0 +1,252 @@
+"""Whole studies through the console script: real Ray, real Optuna, real MLflow."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+
+ENDED = {"finished", "stopped", "diverged"}
+
+
+def cops(folder, *words, **options):
+    """Runs `cops` in a process of its own, as a user does, with its output in pipes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "study.cli", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
+    )
+    return done
+
+
+def children(home, name):
+    """The study's nested runs in MLflow's database, and the parent."""
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("cops-study").experiment_id
+    runs = client.search_runs([experiment], f"tags.study = '{name}'", max_results=1000)
+    nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    (parent,) = [run for run in runs if run not in nested]
+    assert {run.data.tags["mlflow.parentRunId"] for run in nested} <= {parent.info.run_id}
+    return client, parent, nested
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory):
+    """`cops launch quickstart --trials 24 --seed 0`, once."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    done = cops(folder, "launch", "quickstart", "--trials", 24, "--seed", 0)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_the_quickstart_ends_with_a_table_and_what_to_type_next(quickstart):
+    _, done = quickstart
+    assert done.stderr == ""
+    assert "24 of 24 trials" in done.stdout
+    for method in ("dense", "prune snip", "freeze snip"):
+        assert method in done.stdout
+    assert "cops ui" in done.stdout
+    assert "cops status quickstart" in done.stdout
+    assert "\x1b" not in done.stdout  # quiet where the output is no terminal
+
+
+def test_the_quickstart_is_in_mlflow_as_one_parent_with_24_runs(quickstart):
+    folder, _ = quickstart
+    client, parent, nested = children(folder / "cops-home", "quickstart")
+    assert parent.info.status == "FINISHED"
+    assert len(nested) == 24
+    for run in nested:
+        tags = run.data.tags
+        assert tags["status"] in ENDED
+        assert run.info.status == "FINISHED"
+        assert run.data.params["training.learning_rate"]
+        assert {"method", "target", "control", "arm", "seed", "mlflow.source.git.commit"} <= set(tags)
+        assert {"version.ray", "version.torch", "version.optuna", "version.mlflow"} <= set(tags)
+        history = client.get_metric_history(run.info.run_id, "validation_accuracy")
+        assert [metric.step for metric in history] == list(range(1, len(history) + 1))
+        assert len(history) == 30 or tags["status"] != "finished"
+        if tags["arm"] != "dense":
+            artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+            assert artifacts == {"layer_densities.json", "manifest.json"}
+
+
+def test_the_same_24_are_in_the_table_and_in_the_records(quickstart):
+    folder, _ = quickstart
+    _, _, nested = children(folder / "cops-home", "quickstart")
+    study = folder / "cops-home" / "studies" / "quickstart"
+    rows = pq.read_table(study / "trials.parquet").to_pylist()
+    records = [json.loads(path.read_text()) for path in sorted((study / "trials").glob("*.json"))]
+    assert len(rows) == len(records) == 24
+    runs = {run.data.tags["trial"]: run for run in nested}
+    for row, record in zip(rows, records, strict=True):
+        run = runs[row["trial"]]
+        assert row["number"] == record["number"]
+        assert row["status"] == record["status"] == run.data.tags["status"]
+        last = record["rows"][-1]["validation_accuracy"]
+        assert row["validation_accuracy"] == last == run.data.metrics["validation_accuracy"]
+        assert row["epochs"] == len(record["rows"])
+    epochs = pq.read_table(study / "epochs.parquet").to_pylist()
+    assert len(epochs) == sum(len(record["rows"]) for record in records)
+
+
+def test_the_anchors_are_among_them_and_were_never_stopped(quickstart):
+    folder, _ = quickstart
+    rows = pq.read_table(folder / "cops-home/studies/quickstart/trials.parquet").to_pylist()
+    anchors = [row for row in rows if row["anchor"]]
+    assert [(row["method"], row["freezing_rate"]) for row in anchors] == [
+        ("dense", 0.0),
+        *(("prune snip", rate) for rate in (0.95, 0.99, 0.995)),
+        *(("freeze snip", rate) for rate in (0.95, 0.99, 0.995)),
+    ]
+    assert {row["status"] for row in anchors} == {"finished"}
+    assert "stopped" in {row["status"] for row in rows}
+    assert anchors[0]["validation_accuracy"] > 0.9
+
+
+def test_status_tells_what_the_records_say(quickstart):
+    folder, _ = quickstart
+    done = cops(folder, "status", "quickstart", "--json")
+    content = json.loads(done.stdout)
+    assert (content["name"], content["ended"], len(content["all"])) == ("quickstart", 24, 24)
+    assert sum(content["status"].values()) == 24
+    assert {row["method"] for row in content["best"]} >= {"dense", "prune snip", "freeze snip"}
+    assert "24/24" in cops(folder, "status").stdout
+
+
+def test_a_second_launch_takes_a_name_of_its_own(quickstart):
+    folder, _ = quickstart
+    plan = cops(folder, "launch", "quickstart", "--dry-run")
+    assert "study quickstart-2:" in plan.stdout
+    named = cops(folder, "launch", "quickstart", "--name", "quickstart")
+    assert named.returncode == 2
+    assert "is there already" in named.stderr
+
+
+USER_SPACE = """
+from cops_core.config import Selection, Training, TrialConfig
+from search_spaces.question import Pareto
+
+question = Pareto()
+trials = 9
+
+def space(trial):
+    rate = trial.suggest_float("learning_rate", {low}, {high}, log=True)
+    return TrialConfig(
+        arm="freeze", selection=Selection(target="magnitude"), validation_fraction="0.2",
+        training=Training(epochs=2, learning_rate=rate, precision="float64"),
+    )
+"""
+
+
+def test_a_diverged_trial_is_a_result(tmp_path):
+    (tmp_path / "mine.py").write_text(USER_SPACE.format(low=1e300, high=1e301))
+    done = cops(tmp_path, "launch", "mine.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 finished, 2 diverged" in done.stdout
+    rows = pq.read_table(tmp_path / "cops-home/studies/mine/trials.parquet").to_pylist()
+    assert [row["status"] for row in rows[7:]] == ["diverged"] * 2
+    _, _, nested = children(tmp_path / "cops-home", "mine")
+    assert sorted(run.data.tags["status"] for run in nested).count("diverged") == 2
+
+
+def test_smallest_finds_few_weights_that_keep_the_accuracy(tmp_path):
+    done = cops(
+        *(tmp_path, "launch", "quickstart", "--objective", "smallest", "--keep", "0.9"),
+        *("--trials", 12, "--epochs", 8, "--rates", "0.9", "--storage", "records"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fewest weights that keep 90.0% of the dense accuracy" in done.stdout
+    rows = pq.read_table(tmp_path / "records/quickstart/trials.parquet").to_pylist()
+    assert {row["status"] for row in rows} == {"finished"}  # no early stopping
+    dense = rows[0]
+    records = [
+        json.loads(path.read_text()) for path in sorted((tmp_path / "records/quickstart/trials").iterdir())
+    ]
+    assert min(record["started"] for record in records[1:]) >= records[0]["ended"]
+    assert any(row["validation_accuracy"] >= 0.9 * dense["validation_accuracy"] for row in rows[1:])
+
+
+def launch_in_background(folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "study.cli", "launch", *map(str, words)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_until(condition, process, seconds=90):
+    for _ in range(int(seconds * 10)):
+        if found := condition():
+            return found
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    return pytest.fail("it did not happen in time")
+
+
+def test_ctrl_c_ends_cleanly_and_says_what_was_cut_off(tmp_path):
+    process = launch_in_background(tmp_path, "quickstart", "--trials", 24, "--epochs", 3000)
+    wait_until(lambda: trains(tmp_path), process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "2 interrupted" in output
+    assert "Traceback" not in output
+    _, parent, nested = children(tmp_path / "cops-home", "quickstart")
+    assert {run.info.status for run in [parent, *nested]} == {"KILLED"}
+
+
+def trains(folder):
+    """Whether the study's first epochs are in MLflow. Its database is not touched while it is created."""
+    if not (folder / "cops-home/studies/quickstart/study.json").exists():
+        return False
+    client = MlflowClient(f"sqlite:///{folder / 'cops-home' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("cops-study")
+    return experiment is not None and any(
+        run.data.metrics for run in client.search_runs([experiment.experiment_id])
+    )
+
+
+def test_a_killed_worker_costs_no_trial(tmp_path):
+    process = launch_in_background(tmp_path, "quickstart", "--trials", 7, "--epochs", 60)
+
+    def worker():
+        tree = psutil.Process(process.pid).children(recursive=True)
+        return [p for p in tree if "TrialWorker" in " ".join(p.cmdline())]
+
+    wait_until(lambda: trains(tmp_path), process)
+    os.kill(wait_until(worker, process)[0].pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert "7 finished" in output
+    epochs = pq.read_table(tmp_path / "cops-home/studies/quickstart/epochs.parquet").to_pylist()
+    assert [row["epoch"] for row in epochs] == list(range(1, 61)) * 7
+
+
+def test_a_study_runs_on_a_cluster_of_two_nodes(tmp_path):
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        done = cops(
+            *(tmp_path, "launch", "quickstart", "--trials", 7, "--epochs", 10),
+            *("--address", cluster.address),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "7 finished" in done.stdout
+        _, _, nested = children(tmp_path / "cops-home", "quickstart")
+        assert len(nested) == 7
+    finally:
+        cluster.shutdown()

@@ -1,6 +1,8 @@
 """`cops launch`: checks, connects, runs the study, and says what came out."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,9 +39,13 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
         return COMPLETE
     check_home(settings.home)
     check_data(settings, proposer)
-    client = connect(settings.tracking, settings.home)
     started = time.monotonic()
-    with Cluster(settings) as cluster:
+    with ThreadPoolExecutor(max_workers=1) as beside, ExitStack() as stack:
+        # A new MLflow database takes about as long as Ray does to start: both at once.
+        connection = beside.submit(connect, settings.tracking, settings.home)
+        with console.status("starting Ray"):
+            cluster = stack.enter_context(Cluster(settings))
+            client = connection.result()
         gpus = cluster.gpus_per_trial()
         concurrency = cluster.concurrency(gpus)
         record = study_record(settings)

@@ -250,3 +250,36 @@ def test_a_study_runs_on_a_cluster_of_two_nodes(tmp_path):
         assert len(nested) == 7
     finally:
         cluster.shutdown()
+
+
+@pytest.mark.fashion
+def test_fashion_mnist_runs_on_the_real_images(tmp_path):
+    done = cops(tmp_path, "launch", "fashion_mnist", "--trials", 12, "--epochs", 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pq.read_table(tmp_path / "cops-home/studies/fashion_mnist/trials.parquet").to_pylist()
+    assert len(rows) == 12
+    assert {row["status"] for row in rows} <= ENDED
+    assert rows[0]["method"] == "dense"
+    assert rows[0]["parameters"] == 266_610
+    assert rows[0]["validation_accuracy"] > 0.85
+    _, _, nested = children(tmp_path / "cops-home", "fashion_mnist")
+    assert len(nested) == 12
+
+
+@pytest.mark.fashion
+def test_pareto_searches_a_continuous_rate(tmp_path):
+    done = cops(tmp_path, "launch", "freezing_rates", "--trials", 11, "--epochs", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no trial beats these in both accuracy and density" in done.stdout
+    rows = pq.read_table(tmp_path / "cops-home/studies/freezing_rates/trials.parquet").to_pylist()
+    assert {row["status"] for row in rows} == {"finished"}
+    assert len({row["density"] for row in rows}) == 1 + 3 + 4
+
+
+@pytest.mark.fashion
+def test_score_pairs_combines_every_trial(tmp_path):
+    done = cops(tmp_path, "launch", "score_pairs", "--trials", 9, "--epochs", 1, "--rates", "0.98")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pq.read_table(tmp_path / "cops-home/studies/score_pairs/trials.parquet").to_pylist()
+    assert len(rows) == 9
+    assert all(row["control"] is not None for row in rows if not row["anchor"])

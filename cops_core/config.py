@@ -59,13 +59,15 @@ class Control(_Frozen):
 class Selection(_Frozen):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
-    Without controls this is the plain top-kappa mask of the target score.
+    Without controls this is the plain top-kappa mask of the target score. rounds: 1 is one-shot,
+    more score anew and remove a part of the weights each time (see `cops_core.iterate`).
     """
 
     target: ScoreName
     controls: tuple[Control, ...] = ()
     level_kind: LevelKind = "relative"
     scope: Scope = "global"
+    rounds: Annotated[int, Field(ge=1, le=10_000)] = 1
     samples_per_class: Annotated[int, Field(ge=1)] = 10
 
     @model_validator(mode="after")
@@ -88,7 +90,8 @@ class Selection(_Frozen):
         """The name under which trials are compared: `snip`, `cops(snip; synflow)`."""
         controls = ", ".join(control.score for control in self.controls)
         name = f"cops({self.target}; {controls})" if controls else self.target
-        return name if self.scope == "global" else f"{name} per layer"
+        name += "" if self.scope == "global" else " per layer"
+        return name if self.rounds == 1 else f"{name} in {self.rounds} rounds"
 
 
 class Training(_Frozen):

@@ -4,17 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from cops_core.config import Selection
-from cops_core.cops import CopsSolution, solve_cops
+from cops_core.cops import CopsSolution
 from cops_core.data import Split
 from cops_core.initialization import maskable
-from cops_core.mask import Mask, flatten, kept_weights, layer_budgets, unflatten
-from cops_core.scores import compute_scores
+from cops_core.iterate import Group, run_rounds
+from cops_core.mask import Mask, kept_weights, layer_budgets
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,33 @@ def select_weights(
     `shrunk` says by which.
     """
     batch, places = split.scoring_batch(seed, selection.samples_per_class)
-    scores = compute_scores(selection.scores, model, batch, seed=seed)
-    shapes = {name: weight.shape for name, weight in maskable(model).items()}
-    if selection.scope == "global":
-        flat = [flatten(scores[name]) for name in selection.scores]
-        kappa = kept_weights(density, flat[0].size)
-        solutions = {"global": _solve(flat, selection, kappa)}
-        keep = solutions["global"].mask
-    else:
-        budgets = layer_budgets(density, {name: shape.numel() for name, shape in shapes.items()})
-        solutions = {
-            layer: _solve([_layer(scores[name], layer) for name in selection.scores], selection, budget)
-            for layer, budget in budgets.items()
-        }
-        keep = np.concatenate([solution.mask for solution in solutions.values()])
+    sizes = {name: weight.numel() for name, weight in maskable(model).items()}
+    rounds = run_rounds(model, batch, selection, _groups(selection, density, sizes), seed)
     manifest = {
         "scores": list(selection.scores),
         "scope": selection.scope,
-        "rounds": 1,
+        "rounds": selection.rounds,
+        "kappas": rounds.kappas,
         "sample_indices": places,
         "samples_per_class": selection.samples_per_class,
         "class_balanced": True,
         "augmentation": False,
         "data_sha256": split.data.sha256,
-        "solutions": {where: certificate(solution) for where, solution in solutions.items()},
+        "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
     }
-    return Selected(unflatten(np.asarray(keep), shapes), manifest)
+    return Selected(rounds.mask, manifest)
+
+
+def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:
+    """The weights that share a budget, by name: `global`, or each layer."""
+    total = sum(sizes.values())
+    if selection.scope == "global":
+        return {"global": Group(slice(0, total), kept_weights(density, total), float(density))}
+    stops = accumulate(sizes.values())
+    return {
+        name: Group(slice(stop - sizes[name], stop), budget, budget / sizes[name])
+        for stop, (name, budget) in zip(stops, layer_budgets(density, sizes).items(), strict=True)
+    }
 
 
 def certificate(solution: CopsSolution) -> dict[str, Any]:
@@ -80,12 +81,3 @@ def certificate(solution: CopsSolution) -> dict[str, Any]:
 def _finite(value: float) -> float | None:
     """JSON has no infinity: None, e.g. for the threshold where nothing or everything is kept."""
     return float(value) if math.isfinite(value) else None
-
-
-def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:
-    levels = [control.level for control in selection.controls]
-    return solve_cops(flat[0], flat[1:], kappa, levels, kind=selection.level_kind, shrink=True)
-
-
-def _layer(scores: Mapping[str, Tensor], name: str) -> np.ndarray:
-    return flatten({name: scores[name]})

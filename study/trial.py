@@ -49,7 +49,8 @@ class StudyTrial:
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in selection.controls)
         scores = f"cops({selection.target}; {levels})" if levels else selection.target
         scope = "" if selection.scope == "global" else " per layer"
-        return f"{self.config.arm} {scores}{scope} q={1 - density}"
+        rounds = "" if selection.rounds == 1 else f" in {selection.rounds} rounds"
+        return f"{self.config.arm} {scores}{scope}{rounds} q={1 - density}"
 
     @property
     def accuracy(self) -> float:

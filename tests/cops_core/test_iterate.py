@@ -1,0 +1,127 @@
+"""Iterated selection against a slow loop that says the same with sorts and dictionaries."""
+
+import math
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+import torch
+
+import cops_core.iterate
+from cops_core.config import Control, Selection
+from cops_core.data import load_split
+from cops_core.initialization import initialize, maskable
+from cops_core.mask import Mask, kept_weights
+from cops_core.models import build_model
+from cops_core.scores import compute_scores
+from cops_core.select import select_weights
+
+SEED = 3
+DENSITY = Decimal("0.01")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    return load_split("digits", tmp_path_factory.mktemp("data"), SEED, Decimal("0.2"))
+
+
+@pytest.fixture
+def model(parts):
+    network = build_model("lenet_300_100", parts.data.shape, 10)
+    initialize(network, SEED)
+    return network
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The masks on which scores were computed, round by round."""
+    masks = []
+
+    def compute(names, model, batch, *, seed, mask=None):
+        masks.append(mask)
+        return compute_scores(names, model, batch, seed=seed, mask=mask)
+
+    monkeypatch.setattr(cops_core.iterate, "compute_scores", compute)
+    return masks
+
+
+def choose(model, parts, density=DENSITY, **selection):
+    return select_weights(model, parts, Selection(**selection), density, SEED)
+
+
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def slow_rounds(model, parts, score, density, rounds):
+    """Sort all survivors by (score, lower index) in every round."""
+    batch, _ = parts.scoring_batch(SEED, 10)
+    alive = {(name, i) for name, weight in maskable(model).items() for i in range(weight.numel())}
+    order = {key: place for place, key in enumerate(sorted(alive, key=lambda key: (key[0], key[1])))}
+    size = len(alive)
+    for k in range(1, rounds + 1):
+        kappa = (
+            kept_weights(density, size)
+            if k == rounds
+            else math.floor(size * float(density) ** (k / rounds) + 0.5)
+        )
+        layers = {
+            name: torch.zeros(weight.numel(), dtype=torch.bool) for name, weight in maskable(model).items()
+        }
+        for name, place in alive:
+            layers[name][place] = True
+        mask = Mask({name: layer.reshape(maskable(model)[name].shape) for name, layer in layers.items()})
+        values = compute_scores([score], model, batch, seed=SEED, mask=mask)[score]
+        flat = {name: value.reshape(-1).tolist() for name, value in values.items()}
+        alive = set(sorted(alive, key=lambda key: (-flat[key[0]][key[1]], order[key]))[:kappa])
+    return alive
+
+
+@pytest.mark.parametrize("score", ["magnitude", "snip", "grasp", "synflow"])
+def test_each_round_keeps_the_highest_of_the_survivors(model, parts, score):
+    mask = choose(model, parts, target=score, rounds=4).mask
+    kept = {(name, int(i)) for name in mask for i in mask[name].reshape(-1).nonzero()}
+    assert kept == slow_rounds(model, parts, score, DENSITY, rounds=4)
+
+
+def test_one_round_is_one_shot(model, parts, seen):
+    mask = choose(model, parts, target="snip").mask
+    assert seen == [None]
+    assert mask.kappa == kept_weights(DENSITY, mask.size)
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("controls", [(), (Control(score="grasp", level=0.4),)])
+def test_a_removed_weight_never_comes_back(model, parts, seen, scope, controls):
+    selected = choose(model, parts, target="synflow", controls=controls, scope=scope, rounds=6)
+    masks = [*seen[1:], selected.mask]
+    assert [mask.kappa for mask in masks] == selected.manifest["kappas"]
+    for earlier, later in pairwise(masks):
+        assert all(bool((earlier[name] | ~later[name]).all()) for name in later)
+
+
+def test_the_schedule_is_exponential(model, parts):
+    selected = choose(model, parts, target="magnitude", rounds=10)
+    size = selected.mask.size
+    expected = [math.floor(size * 0.01 ** (k / 10) + 0.5) for k in range(1, 10)]
+    assert selected.manifest["kappas"] == [*expected, kept_weights(DENSITY, size)]
+
+
+def test_rounds_of_a_score_that_does_not_change_are_one_round(model, parts):
+    once = choose(model, parts, target="magnitude").mask
+    assert equal(once, choose(model, parts, target="magnitude", rounds=7).mask)
+
+
+def test_iterated_synflow_keeps_every_layer_where_one_shot_empties_one(model, parts):
+    density = Decimal("0.005")
+    assert min(choose(model, parts, density, target="synflow").mask.kept.values()) == 0
+    assert min(choose(model, parts, density, target="synflow", rounds=100).mask.kept.values()) > 0
+
+
+def test_a_control_holds_among_the_survivors(model, parts):
+    control = Control(score="snip", level=0.5)
+    selected = choose(model, parts, target="synflow", controls=(control,), rounds=5)
+    (solution,) = selected.manifest["solutions"].values()
+    assert solution["status"] == "optimal"
+    assert solution["slacks"][0] >= 0
+    assert not equal(selected.mask, choose(model, parts, target="synflow", rounds=5).mask)

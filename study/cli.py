@@ -153,7 +153,7 @@ def ui(
     """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C."""
     from study.ui import serve_ui
 
-    raise typer.Exit(serve_ui(home, port))
+    serve_ui(home, port)
 
 
 def main() -> None:

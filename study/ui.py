@@ -1,20 +1,22 @@
 """`cops ui`: MLflow's own server over the home's database, for this machine alone."""
 
 import os
-import subprocess
+import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from filelock import FileLock
 
 from cops_core.errors import InputError
 
 
-def serve_ui(home: Path, port: int) -> int:
-    """Serve until Ctrl-C; the server's exit code."""
+def serve_ui(home: Path, port: int) -> NoReturn:
+    """Become MLflow's server, until Ctrl-C: nothing is left behind when it is told to end."""
     database = (home / "mlflow.db").resolve()
     if not database.is_file():
         raise InputError(f"no {database.name} in {home}: launch a study first, or name the right --home")
+    _check_free(port)
     with FileLock(home / "mlflow.db.lock"):  # a launch may be creating the database right now
         pass
     command = [
@@ -28,9 +30,13 @@ def serve_ui(home: Path, port: int) -> int:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    with subprocess.Popen(command, env=environment) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            server.terminate()
-            return server.wait()
+    os.execve(sys.executable, command, environment)  # noqa: S606
+
+
+def _check_free(port: int) -> None:
+    try:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise InputError(f"port {port} cannot be used ({error}): choose another with --port") from error

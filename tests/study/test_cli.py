@@ -1,5 +1,6 @@
 """Wrong input is one line that says what to write instead, exit code 2, before any trial starts."""
 
+import socket
 import subprocess
 import sys
 
@@ -44,7 +45,7 @@ def run(monkeypatch, capsys, tmp_path):
 
     def cops(*words):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["cops", *words])
+        monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
         with pytest.raises(SystemExit) as left:
             cli.main()
         captured = capsys.readouterr()
@@ -53,7 +54,9 @@ def run(monkeypatch, capsys, tmp_path):
     return cops
 
 
-@pytest.mark.parametrize(("words", "complaint"), WRONG, ids=lambda value: " ".join(value)[:40])
+@pytest.mark.parametrize(
+    ("words", "complaint"), WRONG, ids=lambda value: None if isinstance(value, str) else " ".join(value)
+)
 def test_wrong_input_is_one_line(run, words, complaint, tmp_path):
     code, out, err = run(*words)
     assert code == 2
@@ -157,3 +160,14 @@ def test_a_study_without_a_name_takes_the_next_free_one(tmp_path):
         name = free_name("quickstart", str(tmp_path))
         assert name == expected
         StudyStore(str(tmp_path), name).create({})
+
+
+def test_a_port_in_use_is_one_line(run, tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        code, _, err = run("ui", "--home", tmp_path, "--port", str(port))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"port {port} cannot be used" in err

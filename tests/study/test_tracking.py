@@ -147,6 +147,8 @@ def test_the_ui_serves_the_home_on_this_machine_alone(home, ended, free_port):
         finally:
             server.terminate()
             assert server.wait(30) is not None
+    with pytest.raises(requests.ConnectionError):  # nothing is left behind
+        requests.get(f"http://127.0.0.1:{free_port}/health", timeout=2)
 
 
 def wait_for(url, server):

@@ -116,6 +116,8 @@ class TrialConfig(_Frozen):
 
     density: the kept fraction in (0, 1], a decimal; the freezing rate is 1 - density. A search space
     leaves it None, and the study sets it. It must be given for a trial that is not dense.
+    test: judge the trained network on the test part, once, after its last epoch. Only for trials
+    after which nothing is chosen any more; a search leaves it False and never reads a test label.
     """
 
     dataset: Annotated[str, _named("data set", DATASETS)] = "digits"
@@ -129,6 +131,7 @@ class TrialConfig(_Frozen):
     selection: Selection | None = None
     density: Density | None = None
     training: Training = Training()
+    test: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -26,7 +26,7 @@ from cops_core.freeze import SCALES, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
 from cops_core.select import select_weights
-from cops_core.train import DTYPES, EpochMetrics, Trainer
+from cops_core.train import DTYPES, EpochMetrics, Trainer, evaluate
 
 Status = Literal["running", "finished", "diverged"]
 DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
@@ -111,8 +111,16 @@ class Trial:
             self.status = "finished"
         if self.done:
             self.trainer.network.audit(self.config.seed, self.config.initialization)
+            if self.config.test:
+                self.facts["test_accuracy"] = self._test()
         self.metrics = metrics
         return metrics
+
+    def _test(self) -> float:
+        """Accuracy on the test part, in [0, 1]."""
+        with reproducible():
+            network, precision = self.trainer.network, self.config.training.precision
+            return evaluate(network, self.trainer.split.test(), precision)[1]
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, atomically; its size is proportional to the trained parameters."""

@@ -112,6 +112,45 @@ def launch(
 
 
 @app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="cops_pairs: does a control score help?")],
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds that judge; others choose.")] = 5,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each trial. [default: 5]")] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Freezing rates. [default: 0.99,0.995,0.998]", show_default=False)
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Data set.")] = "fashion_mnist",
+    concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    tracking_uri: TrackingOption = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")] = None,
+) -> None:
+    """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off."""
+    from rich.console import Console
+
+    from search_spaces.question import Rates
+    from study.experiments.run import make_experiment, run_experiment
+    from study.settings import make_settings, parse_rates
+
+    chosen = make_experiment(
+        name, dataset=dataset, seeds=seeds, epochs=epochs, rates=None if rates is None else parse_rates(rates)
+    )
+    settings = make_settings(
+        space=name,
+        name=name,
+        trials=1,
+        question=Rates(chosen.rates),
+        concurrency=concurrency,
+        home=home,
+        storage=storage,
+        tracking_uri=tracking_uri,
+        address=address,
+    )
+    run_experiment(name, chosen, settings, Console())
+
+
+@app.command()
 def spaces() -> None:
     """List the search spaces."""
     from rich.console import Console

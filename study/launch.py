@@ -10,6 +10,7 @@ from rich.console import Console
 
 from search_spaces.base import SearchSpace
 from study.live import LiveView
+from study.plan import Plan
 from study.preflight import check_data, check_home, check_name
 from study.proposals import Proposer
 from study.provenance import git_commit, versions
@@ -40,6 +41,16 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
     check_home(settings.home)
     check_data(settings, proposer)
     started = time.monotonic()
+    run, complete = conduct(proposer, settings, store, console)
+    print_summary(console, settings, run, time.monotonic() - started)
+    return COMPLETE if complete else INCOMPLETE
+
+
+def conduct(plan: Plan, settings: Settings, store: StudyStore, console: Console) -> tuple[StudyRun, bool]:
+    """Run a plan: Ray, records, tables, MLflow, live view.
+
+    Returns the run, and whether every trial came to an end of its own and is in MLflow too.
+    """
     with ThreadPoolExecutor(max_workers=1) as beside, ExitStack() as stack:
         # A new MLflow database takes about as long as Ray does to start: both at once.
         connection = beside.submit(connect, settings.tracking, settings.home)
@@ -52,24 +63,21 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
         store.create(record)
         experiment = experiment_id(client, settings.tracking, settings.home)
         mlflow = MlflowWriter(client, experiment, settings.name, record["settings"])
-        console.print(
-            f"{settings.name}: {settings.trials} trials, {concurrency or 'as many as fit'} at a time"
-        )
+        console.print(f"{settings.name}: {plan.size} trials, {concurrency or 'as many as fit'} at a time")
         table = TableWriter(store)
-        with LiveView(console, settings.name, settings.trials) as live:
-            run = StudyRun(proposer, [RecordWriter(store), table, mlflow, live])
+        with LiveView(console, settings.name, plan.size) as live:
+            run = StudyRun(plan, [RecordWriter(store), table, mlflow, live])
             try:
                 run_trials(run, settings, gpus, concurrency, f"{settings.storage_uri}/{settings.name}")
             finally:
                 table.close()
                 mlflow.close(run.complete, table.files())
-    print_summary(console, settings, run, time.monotonic() - started)
     if mlflow.errors:
         console.print(
             f"[yellow]MLflow did not take {len(mlflow.errors)} of its records ({mlflow.errors[0]});"
             f" they are all in {store.path}"
         )
-    return COMPLETE if run.complete and not mlflow.errors else INCOMPLETE
+    return run, run.complete and not mlflow.errors
 
 
 def study_record(settings: Settings) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from cops_core.streams import derive_seed
 from search_spaces.anchors import ANCHOR_PARAMETERS, anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
+from study.plan import Plan
 from study.settings import Settings
 from study.trial import StudyTrial
 
@@ -40,7 +41,7 @@ class Slot:
     density: Decimal | None = None
 
 
-class Proposer:
+class Proposer(Plan):
     """Asked for one trial after the other, told how each ended.
 
     Holds one Optuna study per rate where the rate is an axis, else a single one. A proposal's
@@ -63,14 +64,17 @@ class Proposer:
         }
         self._asked: dict[int, tuple[optuna.Study, Trial]] = {}
         self._number = 0
-        self._slots = deque(self.plan())
+        self._slots = deque(self.slots())
+        self.races = self.question.rates if self.question.axis else ()
+        self.epochs = settings.epochs or self.base.training.epochs
+        self.size = settings.trials
 
     @property
     def anchors(self) -> int:
         """How many trials are anchors: the dense one, and those of each rate."""
         return 1 + len(ANCHOR_PARAMETERS) * len(self.question.rates)
 
-    def plan(self) -> Iterator[Slot]:
+    def slots(self) -> Iterator[Slot]:
         """All trials of the study in order: dense, each rate's anchors, then proposals in turn."""
         rates, trials = self.question.rates, self.settings.trials
         if trials < self.anchors:

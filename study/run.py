@@ -9,15 +9,15 @@ from typing import Any
 
 from cops_core.errors import InputError
 from study.observer import Observer
-from study.proposals import Proposer
+from study.plan import Plan
 from study.trial import Status, StudyTrial
 
 
 class StudyRun:
     """The state of a study while it runs. Nothing that a trial reported is ever dropped."""
 
-    def __init__(self, proposer: Proposer, observers: Sequence[Observer]) -> None:
-        self.proposer = proposer
+    def __init__(self, plan: Plan, observers: Sequence[Observer]) -> None:
+        self.plan = plan
         self.observers = observers
         self.trials: list[StudyTrial] = []
         self.space_error: InputError | None = None
@@ -25,20 +25,20 @@ class StudyRun:
     @property
     def over(self) -> bool:
         """Whether no further trial will be handed out."""
-        return bool(self.proposer.exhausted or self.proposer.hopeless or self.space_error)
+        return bool(self.plan.exhausted or self.plan.hopeless or self.space_error)
 
     @property
     def complete(self) -> bool:
         """Whether every trial of the plan has run to an end of its own."""
         ends = ("finished", "stopped", "diverged")
-        return self.proposer.exhausted and all(trial.status in ends for trial in self.trials)
+        return self.plan.exhausted and all(trial.status in ends for trial in self.trials)
 
     def next_trial(self) -> StudyTrial | None:
         """The next trial; None if it has to wait, or if the study is over."""
-        if self.over or self.proposer.waiting:
+        if self.over or self.plan.waiting:
             return None
         try:
-            trial = self.proposer.ask()
+            trial = self.plan.ask()
         except InputError as error:  # a user's space may fail on parameters it had not met before
             self.space_error = error
             return None
@@ -58,7 +58,7 @@ class StudyRun:
     def end(self, trial: StudyTrial, status: Status, reason: str = "") -> None:
         """A trial has ended."""
         trial.status, trial.reason, trial.ended = status, reason, time.time()
-        self.proposer.tell(trial)
+        self.plan.tell(trial)
         for observer in self.observers:
             observer.ended(trial)
 

@@ -18,7 +18,7 @@ from study.trial import StudyTrial
 def print_plan(console: Console, settings: Settings, proposer: Proposer) -> None:
     """What `--dry-run` says: the settings, the data and network, and the trials in order."""
     base = proposer.base
-    slots = list(proposer.plan())
+    slots = list(proposer.slots())
     console.print(f"study {settings.name}: space {settings.space}, seed {settings.seed}, {len(slots)} trials")
     console.print(
         f"  {base.model} on {base.dataset}, {settings.epochs or base.training.epochs} epochs, "
@@ -42,8 +42,8 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
             console.print(f"  trial {trial.number} ({trial.title}) failed: {trial.reason}", markup=False)
     if run.space_error is not None:
         console.print(f"the study ended early: {run.space_error}", markup=False)
-    if run.proposer.hopeless:
-        console.print(f"the study ended early: {run.proposer.hopeless}")
+    if run.plan.hopeless:
+        console.print(f"the study ended early: {run.plan.hopeless}")
     print_best(console, run.trials, settings.record()["question"])
     home = "" if settings.home == DEFAULT_HOME else f" --home {settings.home}"
     console.print(

@@ -13,14 +13,12 @@ from study.settings import Settings
 def run_trials(run: StudyRun, settings: Settings, gpus: float, concurrency: int | None, folder: str) -> None:
     """Run the study's trials to their end, or until Ctrl-C. folder: for checkpoints, a URI."""
     searcher = StudySearcher(run, settings, gpus)
-    epochs = settings.epochs or run.proposer.base.training.epochs
-    rates = run.proposer.question.rates if run.proposer.question.axis else ()
     tuner = tune.Tuner(
         tune.with_resources(TrialWorker, {"cpu": settings.cpus_per_trial, "gpu": gpus}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=RateScheduler(searcher, rates, epochs),
-            num_samples=settings.trials,
+            scheduler=RateScheduler(searcher, run.plan.races, run.plan.epochs),
+            num_samples=run.plan.size,
             max_concurrent_trials=concurrency,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),

@@ -63,7 +63,7 @@ class TrialWorker(tune.Trainable):
                 "done": True,
             }
         result |= {"status": trial.status, "done": trial.done}
-        if not self._reported_facts:
+        if not self._reported_facts or (trial.done and trial.config.test):
             # As text: Tune would flatten it and carry every number through its event loop.
             result["facts"] = json.dumps(trial.facts)
             self._reported_facts = True

@@ -55,7 +55,7 @@ def test_the_dense_trial_runs_once_and_belongs_to_no_rate(proposer):
 @given(st.integers(1, 4), st.integers(0, 9))
 def test_trials_are_spread_evenly_over_the_rates(proposer, count, more):
     rates = tuple(Decimal(90 + index) / 100 for index in range(count))
-    plan = list(proposer(question=Rates(rates), trials=1 + 2 * count + more).plan())
+    plan = list(proposer(question=Rates(rates), trials=1 + 2 * count + more).slots())
     shares = Counter(slot.history for slot in plan if slot.history is not None)
     assert len(plan) == 1 + 2 * count + more
     assert set(shares) == set(rates)

@@ -1,0 +1,164 @@
+"""Does a control score help? COPS pairs against the best variant of each single score, pruned.
+
+All choices (one-shot or iterated, the pair's level) are made on the validation accuracy of selection
+seeds. What was chosen is judged on the test part, with other seeds, which chose nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import permutations
+
+import numpy as np
+
+from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.streams import derive_seed
+from study.experiments.statistics import Interval, interval
+from study.trial import StudyTrial
+
+
+@dataclass(frozen=True)
+class CopsPairs:
+    """The experiment's settings; the defaults are those of `docs/results.md`."""
+
+    dataset: str = "fashion_mnist"
+    model: str = "lenet_300_100"
+    scores: tuple[str, ...] = ("magnitude", "snip", "grasp", "synflow")
+    rates: tuple[Decimal, ...] = (Decimal("0.99"), Decimal("0.995"), Decimal("0.998"))
+    levels: tuple[float, ...] = (0.25, 0.5, 0.75)
+    rounds: tuple[int, ...] = (1, 50)
+    training: Training = field(default_factory=lambda: Training(epochs=5))
+    selection_seeds: int = 2
+    judge_seeds: int = 5
+    seed: int = 0
+
+    def candidates(self) -> Iterator[Selection]:
+        """Every variant of every single score, and every level and variant of every ordered pair."""
+        for rounds in self.rounds:
+            for score in self.scores:
+                yield Selection(target=score, rounds=rounds)
+            for target, control in permutations(self.scores, 2):
+                for level in self.levels:
+                    yield Selection(
+                        target=target, controls=(Control(score=control, level=level),), rounds=rounds
+                    )
+
+    def selection_trials(self) -> list[TrialConfig]:
+        """What has to be run before anything is chosen."""
+        seeds = [derive_seed(self.seed, "selection", index) for index in range(self.selection_seeds)]
+        return [
+            self._trial(selection, rate, seed)
+            for rate in self.rates
+            for selection in self.candidates()
+            for seed in seeds
+        ]
+
+    def choose(self, trials: Sequence[StudyTrial]) -> dict[tuple[Decimal, str], Selection]:
+        """For each rate and family, the candidate with the best mean validation accuracy."""
+        accuracies: dict[tuple[Decimal, str], dict[Selection, list[float]]] = {}
+        for trial in trials:
+            selection, rate = trial.config.selection, _rate(trial)
+            assert selection is not None
+            group = accuracies.setdefault((rate, family(selection)), {})
+            group.setdefault(selection, []).append(trial.accuracy)
+        return {key: max(group, key=lambda s: float(np.mean(group[s]))) for key, group in accuracies.items()}
+
+    def judge_trials(self, chosen: dict[tuple[Decimal, str], Selection]) -> list[TrialConfig]:
+        """What judges the choices: other seeds, the test part."""
+        seeds = [derive_seed(self.seed, "judge", index) for index in range(self.judge_seeds)]
+        return [
+            self._trial(selection, rate, seed).changed(test=True)
+            for (rate, _), selection in chosen.items()
+            for seed in seeds
+        ]
+
+    def _trial(self, selection: Selection, rate: Decimal, seed: int) -> TrialConfig:
+        return TrialConfig(
+            dataset=self.dataset,
+            model=self.model,
+            seed=seed,
+            arm="prune",
+            selection=selection,
+            density=1 - rate,
+            training=self.training,
+        )
+
+
+def family(selection: Selection) -> str:
+    """What competes as one: a single score in all its variants, or a pair at all its levels."""
+    controls = [control.score for control in selection.controls]
+    return f"cops({selection.target}; {', '.join(controls)})" if controls else selection.target
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A family at a rate: what was chosen, its validation accuracy there, its test accuracies by seed."""
+
+    rate: Decimal
+    family: str
+    chosen: Selection
+    validation: float
+    test: dict[int, float]
+
+    @property
+    def interval(self) -> Interval:
+        """Mean test accuracy with its 95 % interval over the judging seeds."""
+        return interval(list(self.test.values()))
+
+
+def verdicts(selection: Sequence[StudyTrial], judged: Sequence[StudyTrial]) -> list[Verdict]:
+    """One verdict per rate and family, by rate, the best on validation first."""
+    validation: dict[tuple[Decimal, Selection], list[float]] = {}
+    for trial in selection:
+        assert trial.config.selection is not None
+        validation.setdefault((_rate(trial), trial.config.selection), []).append(trial.accuracy)
+    tests: dict[tuple[Decimal, Selection], dict[int, float]] = {}
+    for trial in judged:
+        assert trial.config.selection is not None
+        seeds = tests.setdefault((_rate(trial), trial.config.selection), {})
+        seeds[trial.config.seed] = trial.facts["test_accuracy"]
+    found = [
+        Verdict(rate, family(chosen), chosen, float(np.mean(validation[rate, chosen])), seeds)
+        for (rate, chosen), seeds in tests.items()
+    ]
+    return sorted(found, key=lambda verdict: (verdict.rate, -verdict.validation))
+
+
+def difference(verdicts: Sequence[Verdict], rate: Decimal) -> tuple[Verdict, Verdict, Interval]:
+    """At a rate: the pair and the single score that validation ranks first, and their paired difference."""
+    here = [verdict for verdict in verdicts if verdict.rate == rate]
+    pair = next(verdict for verdict in here if verdict.chosen.controls)
+    single = next(verdict for verdict in here if not verdict.chosen.controls)
+    return pair, single, interval([pair.test[seed] - single.test[seed] for seed in pair.test])
+
+
+def markdown(experiment: CopsPairs, found: Sequence[Verdict]) -> str:
+    """The results as Markdown: a table per rate, and the comparison that was planned."""
+    lines = []
+    for rate in experiment.rates:
+        lines += [f"### Freezing rate {rate}", ""]
+        lines += [
+            "| method | chosen on validation | validation | test, mean and 95 % interval |",
+            "|---|---|---|---|",
+        ]
+        for verdict in (verdict for verdict in found if verdict.rate == rate):
+            cells = (
+                verdict.family,
+                _variant(verdict.chosen),
+                f"{verdict.validation:.1%}",
+                f"{verdict.interval:.1%}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        pair, single, gain = difference(found, rate)
+        lines += ["", f"{pair.family} minus {single.family}, paired by seed: {gain:+.1%}.", ""]
+    return "\n".join(lines)
+
+
+def _variant(selection: Selection) -> str:
+    level = "".join(f"level {control.level:g}, " for control in selection.controls)
+    return level + ("one-shot" if selection.rounds == 1 else f"{selection.rounds} rounds")
+
+
+def _rate(trial: StudyTrial) -> Decimal:
+    assert trial.config.density is not None
+    return 1 - trial.config.density

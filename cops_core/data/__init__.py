@@ -1,0 +1,31 @@
+"""Data sets: each a function `(root) -> ImageData`, one file per format."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+
+from cops_core.data.base import ImageData, Part, Split, split
+from cops_core.data.digits import digits
+from cops_core.data.idx import fashion_mnist, mnist
+from cops_core.errors import lookup
+
+__all__ = ["DATASETS", "ImageData", "Part", "Split", "load_data", "load_split", "split"]
+
+DATASETS: Mapping[str, Callable[[Path], ImageData]] = {
+    "digits": digits,
+    "fashion_mnist": fashion_mnist,
+    "mnist": mnist,
+}
+
+
+@lru_cache(maxsize=2)
+def load_data(name: str, root: Path) -> ImageData:
+    """The data set `name`, read once per process. root: the folder for downloads."""
+    return lookup("data set", name, DATASETS)(root)
+
+
+@lru_cache(maxsize=2)
+def load_split(name: str, root: Path, seed: int, validation_fraction: Decimal) -> Split:
+    """The data set `name` split by `seed`, as tensors on the CPU, made once per process."""
+    return split(load_data(name, root), seed, validation_fraction)

@@ -1,0 +1,142 @@
+"""What a data set is, and how a trial's seed splits it.
+
+A loader returns an `ImageData`: raw images and labels, training and test part apart. The test part
+is fixed by the data set itself, so that no seed ever trains on it. The trial's seed splits the
+training part into training and validation.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cops_core.errors import InputError
+from cops_core.streams import stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageData:
+    """Raw images, uint8 of shape (N, channels, height, width), and labels, int64 of shape (N,)."""
+
+    name: str
+    classes: int
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        channels, height, width = self.train_images.shape[1:]
+        return (channels, height, width)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 over all images and labels."""
+        digest = hashlib.sha256()
+        for part in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Normalised float32 images of shape (N, channels, height, width), and labels of shape (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Part":
+        """This part, held on `device`."""
+        return Part(self.images.to(device), self.labels.to(device))
+
+    def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of `size` (the last may be smaller), in `order` (indices) or as they lie."""
+        if order is None:
+            yield from zip(torch.split(self.images, size), torch.split(self.labels, size), strict=True)
+            return
+        for index in torch.split(torch.from_numpy(order).to(self.labels.device), size):
+            yield self.images[index], self.labels[index]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set split by a seed. `train_index` are the training images' places in `data`.
+
+    mean, deviation: of the training part's channels, shape (1, channels, 1, 1), by which all parts
+    are normalised.
+    """
+
+    data: ImageData
+    train: Part
+    validation: Part
+    train_index: np.ndarray
+    mean: Tensor
+    deviation: Tensor
+
+    def scoring_batch(self, seed: int, per_class: int) -> tuple[tuple[Tensor, Tensor], list[int]]:
+        """`per_class` training images of each class, and their places in the data set.
+
+        Drawn from the seed's own stream, without augmentation.
+        """
+        labels = self.train.labels.cpu().numpy()
+        draws = stream(seed, "scoring batch")
+        chosen = []
+        for label in range(self.data.classes):
+            members = np.flatnonzero(labels == label)
+            if len(members) < per_class:
+                raise InputError(
+                    f"samples_per_class {per_class} is more than the {len(members)} training images"
+                    f" of class {label} in {self.data.name}: write {len(members)} or less"
+                )
+            chosen.append(draws.permutation(members)[:per_class])
+        index = np.sort(np.concatenate(chosen))
+        places = torch.from_numpy(index).to(self.train.labels.device)
+        return (self.train.images[places], self.train.labels[places]), self.train_index[index].tolist()
+
+    def to(self, device: torch.device) -> "Split":
+        """This split, held on `device`."""
+        return replace(self, train=self.train.to(device), validation=self.validation.to(device))
+
+    def test(self) -> Part:
+        """The test part, for the one look after everything has been chosen."""
+        images = (self.data.test_images.to(torch.float32) - self.mean) / self.deviation
+        return Part(images, self.data.test_labels).to(self.train.labels.device)
+
+
+def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
+    """Training and validation part of `data`, by the seed; the test part stays untouched.
+
+    Channels are normalised by the mean and deviation of the training part alone.
+    validation_fraction: in (0, 1).
+    """
+    total = len(data.train_labels)
+    held_out = int((validation_fraction * total).to_integral_value(ROUND_HALF_UP))
+    if not 0 < held_out < total:
+        raise InputError(
+            f"validation_fraction {validation_fraction} of {total} images leaves a part empty:"
+            " choose one nearer to 0.1"
+        )
+    order = stream(seed, "split").permutation(total)
+    validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    pixels = data.train_images[torch.from_numpy(train)].to(torch.float32)
+    mean = pixels.mean(dim=(0, 2, 3), keepdim=True)
+    deviation = pixels.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6)
+    unseen = data.train_images[torch.from_numpy(validation)].to(torch.float32)
+    return Split(
+        data,
+        Part((pixels - mean) / deviation, data.train_labels[torch.from_numpy(train)]),
+        Part((unseen - mean) / deviation, data.train_labels[torch.from_numpy(validation)]),
+        train,
+        mean,
+        deviation,
+    )

@@ -1,0 +1,109 @@
+"""Data sets in MNIST's file format: MNIST itself and Fashion-MNIST."""
+
+import gzip
+import math
+import struct
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cops_core.data.base import ImageData
+from cops_core.data.vision import torchvision_datasets
+from cops_core.errors import InputError
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+# Where Debian's package dataset-fashion-mnist installs its files.
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+
+def fashion_mnist(root: Path) -> ImageData:
+    """Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 grey images of 28 x 28, 10 classes.
+
+    From Debian's package if it is installed, else from `root` through torchvision, downloaded once.
+    """
+    if DEBIAN_FASHION_MNIST.is_dir():
+        return read_idx_folder("fashion_mnist", DEBIAN_FASHION_MNIST)
+    hint = "install Debian's package dataset-fashion-mnist"
+    return read_idx_folder("fashion_mnist", _downloaded("FashionMNIST", root, hint))
+
+
+def mnist(root: Path) -> ImageData:
+    """MNIST (LeCun et al. 1998): 60,000 + 10,000 grey images of 28 x 28, from `root` or downloaded."""
+    return read_idx_folder("mnist", _downloaded("MNIST", root, "use fashion_mnist or digits instead"))
+
+
+def read_idx_folder(name: str, folder: Path) -> ImageData:
+    """The four files of an MNIST-like data set in `folder`, plain or gzipped."""
+    train_labels, test_labels = (
+        read_idx(folder / f"{part}-labels-idx1-ubyte", 1).to(torch.int64) for part in ("train", "t10k")
+    )
+    train_images, test_images = (
+        read_idx(folder / f"{part}-images-idx3-ubyte", 3).unsqueeze(1) for part in ("train", "t10k")
+    )
+    counts = [len(part) for part in (train_images, train_labels, test_images, test_labels)]
+    if counts[0] != counts[1] or counts[2] != counts[3] or 0 in counts:
+        raise InputError(
+            f"{folder} holds {counts[0]} + {counts[2]} images and {counts[1]} + {counts[3]} labels:"
+            " fetch its four files again"
+        )
+    return ImageData(
+        name=name,
+        classes=int(train_labels.max()) + 1,
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+    )
+
+
+def read_idx(path: Path, dimensions: int) -> Tensor:
+    """The uint8 array of that many dimensions in an IDX file `path`, or in `path` + `.gz`."""
+    file = path if path.exists() else _packed(path)
+    try:
+        content = file.read_bytes() if file == path else gzip.decompress(file.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: put the data set's four files into {path.parent}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file} cannot be read ({_reason(error)}): fetch it again") from None
+    # Header: two zero bytes, the type (8 = unsigned byte), the number of dimensions, then each size.
+    start = 4 + 4 * dimensions
+    whole = len(content) >= start and content[:4] == bytes((0, 0, 8, dimensions))
+    sizes = struct.unpack_from(f">{dimensions}I", content, 4) if whole else ()
+    if not whole or len(content) != start + math.prod(sizes):
+        raise InputError(f"{file} is not a whole IDX file of bytes, {dimensions}-dimensional: fetch it again")
+    array = np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes)
+    return torch.from_numpy(array.copy())
+
+
+def _packed(path: Path) -> Path:
+    return path.with_name(path.name + ".gz")
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _downloaded(torchvision_name: str, root: Path, hint: str) -> Path:
+    """The folder of raw files under `root`, which torchvision fills if it is not there."""
+    folder = root / torchvision_name / "raw"
+    if not all(file.exists() or _packed(file).exists() for file in map(folder.joinpath, FILES)):
+        loader = getattr(torchvision_datasets(), torchvision_name)
+        try:
+            loader(root, download=True)
+        except (OSError, HTTPException, RuntimeError) as error:
+            raise InputError(
+                f"{torchvision_name} is not in {root} and could not be downloaded ({_reason(error)}):"
+                f" {hint}, or put its files into {folder}"
+            ) from error
+    return folder

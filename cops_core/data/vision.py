@@ -1,0 +1,29 @@
+"""torchvision, also where its native operators do not load.
+
+torchvision's wheels are built against one CUDA build of torch. Beside a CPU-only torch its native
+library does not load, and `import torchvision` raises `operator torchvision::nms does not exist`.
+Everything used here (data sets, models) is Python only: declaring the schemas of the two operators
+that torchvision's import registers fake kernels for is enough. The operators themselves stay absent.
+"""
+
+import importlib
+from types import ModuleType
+
+import torch
+
+_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_declared: list[torch.library.Library] = []  # a Library's schemas live as long as it does
+
+
+def torchvision_datasets() -> ModuleType:
+    """The module `torchvision.datasets`."""
+    try:
+        return importlib.import_module("torchvision.datasets")
+    except RuntimeError as error:
+        if "torchvision::nms does not exist" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}{_SIGNATURE}")  # type: ignore[no-untyped-call]
+        _declared.append(library)
+        return importlib.import_module("torchvision.datasets")

@@ -1,0 +1,97 @@
+"""What several of these tests need: refusals in one line, and data sets in files of the test's own."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from cops_core.data import ImageData
+from cops_core.errors import InputError
+
+# A loaded machine is slow, not wrong.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+Refused = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def refused() -> Refused:
+    """`with refused("words"):` the block raises an InputError of one line that holds the words."""
+
+    @contextmanager
+    def expectation(words: str) -> Iterator[None]:
+        with pytest.raises(InputError, match=words) as caught:
+            yield
+        assert len(str(caught.value).splitlines()) == 1
+
+    return expectation
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """The format of MNIST's files, written independently of the reader."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def write_idx() -> Callable[..., None]:
+    """`write_idx(path, array, packed=False)`: an IDX file, plain or as `path` + `.gz`."""
+
+    def write(path: Path, array: np.ndarray, packed: bool = False) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if packed:
+            path.with_name(path.name + ".gz").write_bytes(gzip.compress(idx_bytes(array), 1))
+        else:
+            path.write_bytes(idx_bytes(array))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_mnist(write_idx) -> Callable[..., None]:
+    """`write_mnist(folder, packed=False)`: 300 + 50 random images of 28 x 28 in ten classes."""
+
+    def write(folder: Path, packed: bool = False) -> None:
+        draws = np.random.default_rng(0)
+        for part, count in (("train", 300), ("t10k", 50)):
+            images = draws.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+            write_idx(folder / f"{part}-images-idx3-ubyte", images, packed)
+            write_idx(folder / f"{part}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10, packed)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def mnist_root(tmp_path_factory, write_mnist) -> Path:
+    """A root for downloads in which small raw files of MNIST already lie."""
+    root = tmp_path_factory.mktemp("prepared")
+    write_mnist(root / "MNIST" / "raw")
+    return root
+
+
+@pytest.fixture(scope="session")
+def make_data() -> Callable[..., ImageData]:
+    """`make_data(train=60, test=20, classes=3, shape=(2, 4, 5))`: random images, classes in turn."""
+
+    def make(
+        train: int = 60, test: int = 20, classes: int = 3, shape: tuple[int, int, int] = (2, 4, 5)
+    ) -> ImageData:
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randint(0, 256, (train + test, *shape), generator=generator, dtype=torch.uint8)
+        labels = torch.arange(train + test) % classes
+        return ImageData(
+            name="random",
+            classes=classes,
+            train_images=images[:train],
+            train_labels=labels[:train],
+            test_images=images[train:],
+            test_labels=labels[train:],
+        )
+
+    return make

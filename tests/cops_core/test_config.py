@@ -1,0 +1,287 @@
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from cops_core.config import Control, Selection, Training, TrialConfig, parse_config
+from cops_core.data import DATASETS
+from cops_core.initialization import INITIALIZATIONS
+from cops_core.models import MODELS
+from cops_core.scores import SCORES
+from cops_core.trainable import config_hash
+
+SNIP = {"target": "snip"}
+PRUNED = {"arm": "prune", "selection": SNIP, "density": "0.1"}
+
+
+def controlled(*controls, **selection):
+    return {"arm": "prune", "selection": {"target": "snip", "controls": controls, **selection}}
+
+
+# Every wrong value, and the words of the line that says what to write instead.
+WRONG = {
+    "a number": (3, "valid dictionary"),
+    "nothing": (None, "valid dictionary"),
+    "a list": ([], "valid dictionary"),
+    "unknown field": ({"sed": 1}, "unknown field 'sed': did you mean 'seed'"),
+    "unknown field of training": (
+        {"training": {"learning_rat": 0.1}},
+        "training: unknown field 'learning_rat': did you mean 'learning_rate'",
+    ),
+    "unknown field of selection": (
+        {"arm": "prune", "selection": {"targets": "snip"}},
+        "selection: unknown field 'targets': did you mean 'target'",
+    ),
+    "unknown field of a control": (
+        controlled({"score": "synflow", "levels": 1}),
+        r"selection\.controls\.0: unknown field 'levels': did you mean 'level'",
+    ),
+    "field in two lines": ({"se\ned": 1}, r"unknown field 'se\\ned'.*did you mean 'seed'"),
+    "field that is no word": ({3: 1}, r"unknown field '3'.*known: arm, dataset, density"),
+    "unknown score": (
+        {"arm": "prune", "selection": {"target": "snpi"}},
+        "unknown score 'snpi': did you mean 'snip'",
+    ),
+    "unlike any score": (
+        {"arm": "prune", "selection": {"target": "best"}},
+        r"selection\.target: unknown score 'best'.*known: fisher, gradient, grasp, magnitude",
+    ),
+    "unknown control": (
+        controlled({"score": "synflo", "level": 0.5}),
+        r"selection\.controls\.0\.score: unknown score 'synflo': did you mean 'synflow'",
+    ),
+    "unknown model": ({"model": "lenet_5"}, "unknown model 'lenet_5'.*known: lenet_300_100, lenet_5_caffe"),
+    "model near miss": ({"model": "lenet_300_10"}, "did you mean 'lenet_300_100'"),
+    "unknown data set": ({"dataset": "mnits"}, "unknown data set 'mnits': did you mean 'mnist'"),
+    "data set that is no word": ({"dataset": 3}, "dataset: Input should be a valid string"),
+    "unknown initialization": ({"initialization": "xavier"}, "did you mean 'xavier_normal'"),
+    "unknown arm": ({"arm": "pruned"}, "arm: Input should be 'dense', 'prune' or 'freeze'"),
+    "unknown schedule": (
+        {"training": {"schedule": "cosin"}},
+        r"training\.schedule: Input should be 'constant', 'step' or 'cosine'",
+    ),
+    "unknown precision": (
+        {"training": {"precision": "float16"}},
+        "Input should be 'float32', 'float64' or 'bfloat16'",
+    ),
+    "unknown kind of level": (controlled(level_kind="rel"), "Input should be 'relative' or 'absolute'"),
+    "unknown scope": (controlled(scope="local"), "Input should be 'global' or 'layer'"),
+    "density zero": ({**PRUNED, "density": 0}, "density: Input should be greater than 0"),
+    "density negative": ({**PRUNED, "density": "-0.1"}, "density: Input should be greater than 0"),
+    "density above one": ({**PRUNED, "density": "1.01"}, "density: Input should be less than or equal to 1"),
+    "density a percentage": ({**PRUNED, "density": 5}, "density: Input should be less than or equal to 1"),
+    "density NaN": ({**PRUNED, "density": "NaN"}, "density: Input should be a finite number"),
+    "density a word": ({**PRUNED, "density": "small"}, "density: Input should be a valid decimal"),
+    "level above one": (
+        controlled({"score": "synflow", "level": 1.1}),
+        r"controls\.0\.level: Input should be less than or equal to 1",
+    ),
+    "level negative": (
+        controlled({"score": "synflow", "level": -0.1}),
+        "level: Input should be greater than or equal to 0",
+    ),
+    "level NaN": (controlled({"score": "synflow", "level": float("nan")}), "level: Input should be"),
+    "level missing": (controlled({"score": "synflow"}), r"controls\.0\.level: Field required"),
+    "target missing": ({"arm": "prune", "selection": {}}, r"selection\.target: Field required"),
+    "control is the target": (
+        controlled({"score": "snip", "level": 0.5}),
+        r"selection: scores \['snip', 'snip'\] repeat one: .* must all differ",
+    ),
+    "control twice": (
+        controlled({"score": "synflow", "level": 0.5}, {"score": "synflow", "level": 0.2}),
+        "repeat one: the target and the controls must all differ",
+    ),
+    "absolute level of a signed score": (
+        controlled({"score": "grasp", "level": 0.5}, level_kind="absolute"),
+        r"'absolute' with \['grasp'\], which can be negative: write 'relative'",
+    ),
+    "no samples": (controlled(samples_per_class=0), "Input should be greater than or equal to 1"),
+    "dense with selection": ({"selection": SNIP}, "arm 'dense' trains every weight: leave selection and"),
+    "dense with density": ({"density": "0.5"}, "arm 'dense' trains every weight: leave selection and"),
+    "prune without selection": (
+        {"arm": "prune", "density": "0.5"},
+        r"arm 'prune' needs a selection, e\.g\. Selection\(target='snip'\)",
+    ),
+    "freeze without selection": ({"arm": "freeze"}, "arm 'freeze' needs a selection"),
+    "learning rate NaN": ({"training": {"learning_rate": float("nan")}}, "Input should be a finite number"),
+    "learning rate infinite": (
+        {"training": {"learning_rate": float("inf")}},
+        "Input should be a finite number",
+    ),
+    "learning rate zero": ({"training": {"learning_rate": 0}}, "Input should be greater than 0"),
+    "momentum one": ({"training": {"momentum": 1}}, r"training\.momentum: Input should be less than 1"),
+    "momentum NaN": ({"training": {"momentum": float("nan")}}, r"training\.momentum: Input should be"),
+    "weight decay negative": (
+        {"training": {"weight_decay": -1e-4}},
+        "weight_decay: Input should be greater than or equal to 0",
+    ),
+    "weight decay infinite": ({"training": {"weight_decay": float("inf")}}, "Input should be a finite"),
+    "step factor NaN": ({"training": {"step_factor": float("nan")}}, "step_factor: Input should be"),
+    "step factor zero": ({"training": {"step_factor": 0}}, "step_factor: Input should be greater than 0"),
+    "step never": ({"training": {"step_every": 0}}, "step_every: Input should be greater than or equal to 1"),
+    "no epochs": ({"training": {"epochs": 0}}, "epochs: Input should be greater than or equal to 1"),
+    "half an epoch": ({"training": {"epochs": 1.5}}, "epochs: Input should be a valid integer"),
+    "empty batches": ({"training": {"batch_size": 0}}, "Input should be greater than or equal to 1"),
+    "no training": ({"training": None}, "training: Input should be a valid dictionary"),
+    "seed negative": ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
+    "seed of 33 bits": ({"seed": 2**32}, "seed: Input should be less than 4294967296"),
+    "seed a word": ({"seed": "lucky"}, "seed: Input should be a valid integer"),
+    "nothing held out": ({"validation_fraction": 0}, "validation_fraction: Input should be greater than 0"),
+    "everything held out": ({"validation_fraction": 1}, "validation_fraction: Input should be less than 1"),
+    "two mistakes": ({"seed": -1, "model": "lenet"}, "model: unknown .*; seed: Input should be"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_value_is_one_line(wrong, refused):
+    data, words = WRONG[wrong]
+    with refused(words):
+        parse_config(data)
+
+
+def cops(**changes) -> TrialConfig:
+    fields = {
+        "dataset": "fashion_mnist",
+        "validation_fraction": "0.2",
+        "model": "lenet_5_caffe",
+        "initialization": "kaiming_normal",
+        "seed": 2**32 - 1,
+        "arm": "freeze",
+        "selection": Selection(
+            target="synflow",
+            controls=(Control(score="snip", level=0.3), Control(score="magnitude", level=1.0)),
+            level_kind="absolute",
+            scope="layer",
+            rounds=3,
+            samples_per_class=1,
+        ),
+        "density": "0.005",
+        "training": Training(
+            epochs=3,
+            batch_size=64,
+            learning_rate=0.1,
+            momentum=0.0,
+            weight_decay=0.0,
+            schedule="step",
+            step_every=100,
+            step_factor=0.5,
+            precision="bfloat16",
+        ),
+        "test": True,
+    }
+    return TrialConfig(**fields | changes)
+
+
+def pruned(**changes) -> TrialConfig:
+    return TrialConfig(**{"arm": "prune", "selection": Selection(target="snip"), "density": "0.1"} | changes)
+
+
+CONFIGS = {"default": TrialConfig(), "pruned": pruned(), "cops": cops(), "no density": pruned(density=None)}
+
+# Names of past results: a change here orphans every one of them.
+HASHES = {
+    "default": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    "pruned": "b1a102e4db984432b03d7d4203d01f04aa8f58b32d5ec97e8bd99245fa640415",
+    "cops": "e9758572c0cd98e7d52f3d4950435687cded079ae268527d03f443c1ea0ed123",
+    "no density": "8ae3c144232f0bc1a7d73103d6acd7c7662f3355c1e417a94cb5cdd544a35dea",
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_hashes_never_change(name):
+    assert config_hash(CONFIGS[name]) == HASHES[name]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_through_json_and_back(name):
+    config = CONFIGS[name]
+    for excluded in (False, True):
+        again = parse_config(json.loads(config.model_dump_json(exclude_defaults=excluded)))
+        assert again == config
+        assert config_hash(again) == config_hash(config)
+    assert config_hash(parse_config(config.model_dump())) == config_hash(config)
+
+
+def put_back(model: BaseModel) -> Iterator[dict[str, Any]]:
+    """Each field of `model` with its default, or where that does not fit with another value."""
+    fitting = {"arm": "prune", "target": "gradient"}
+    for name, field in type(model).model_fields.items():
+        value = fitting.get(name, field.default)
+        assert getattr(model, name) != value
+        yield {name: value}
+
+
+def test_every_field_is_in_the_hash():
+    config = cops()
+    changed = [config.changed(**change) for change in put_back(config) if "selection" not in change]
+    for part in ("training", "selection"):
+        model = getattr(config, part)
+        changed += [config.changed(**{part: model.model_copy(update=change)}) for change in put_back(model)]
+    hashes = {config_hash(other) for other in [config, *changed]}
+    assert len(hashes) == len(TrialConfig.model_fields) + len(Training.model_fields) + len(Selection.model_fields)
+
+
+@pytest.mark.parametrize("written", ["0.1", "0.10", "0.1000", "1e-1", ".1", 0.1, Decimal("0.1")])
+def test_equal_decimals_are_one_configuration(written):
+    config = pruned(density=written, validation_fraction=written)
+    assert config == pruned(density="0.1")
+    assert config_hash(config) == HASHES["pruned"]
+
+
+def test_density_is_the_decimal_that_was_written():
+    assert pruned(density=0.005).density == Decimal("0.005")
+    assert pruned(density="0.0005").density == Decimal("0.0005")
+    assert pruned(density=1).density == 1
+    assert 1 - pruned(density="0.005").density == Decimal("0.995")
+
+
+def test_a_default_that_is_written_out_does_not_change_the_hash():
+    assert config_hash(TrialConfig(seed=0, training=Training(epochs=10))) == HASHES["default"]
+    written = Selection(target="snip", controls=(), level_kind="relative", scope="global")
+    assert config_hash(pruned(selection=written)) == HASHES["pruned"]
+
+
+def test_a_configuration_cannot_be_changed():
+    config = cops()
+    for owner, name, value in (
+        (config, "seed", 1),
+        (config.training, "epochs", 1),
+        (config.selection, "scope", "global"),
+        (config.selection.controls[0], "level", 0.1),
+    ):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(owner, name, value)
+    assert hash(config) == hash(cops())
+    assert config.changed(seed=1) == cops(seed=1)
+    assert config == cops()
+
+
+def test_changed_is_validated():
+    with pytest.raises(ValidationError, match="leave selection and density out"):
+        pruned().changed(arm="dense")
+    with pytest.raises(ValidationError, match="did you mean 'seed'"):
+        pruned().changed(sed=1)
+
+
+def test_methods_have_the_names_that_trials_are_compared_under():
+    assert TrialConfig().method == "dense"
+    assert pruned().method == "prune snip"
+    assert cops().method == "freeze cops(synflow; snip, magnitude) per layer in 3 rounds"
+    assert cops().selection.scores == ("synflow", "snip", "magnitude")
+
+
+@pytest.mark.parametrize("field", ["dataset", "model", "initialization"])
+def test_every_registered_name_is_accepted(field):
+    registry = {"dataset": DATASETS, "model": MODELS, "initialization": INITIALIZATIONS}[field]
+    for name in registry:
+        assert getattr(parse_config({field: name}), field) == name
+
+
+def test_every_pair_of_scores_is_accepted():
+    for target, control in product(SCORES, SCORES):
+        if target != control:
+            parse_config(controlled({"score": control, "level": 0.5}, target=target))

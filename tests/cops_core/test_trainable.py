@@ -1,0 +1,243 @@
+"""A trial from its configuration to its result."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.freeze import DriftError
+from cops_core.initialization import initial_weight, maskable
+from cops_core.train import DTYPES, EpochMetrics
+from cops_core.trainable import Trial, TrialResult, reproducible, run_trial
+
+ARMS = ["dense", "prune", "freeze"]
+
+
+def config(arm: str = "freeze", **changes) -> TrialConfig:
+    training = {name: changes.pop(name) for name in Training.model_fields if name in changes}
+    selection = {} if arm == "dense" else {"selection": Selection(target="snip"), "density": "0.05"}
+    settings = Training(**{"epochs": 3, "batch_size": 200} | training)
+    return TrialConfig(**{"arm": arm, "training": settings} | selection | changes)
+
+
+def run(settings: TrialConfig) -> tuple[TrialResult, list[EpochMetrics]]:
+    rows: list[EpochMetrics] = []
+    return run_trial(settings, rows.append), rows
+
+
+def numbers(rows: list[EpochMetrics]) -> list[dict[str, float]]:
+    return [{n: value for n, value in row.row().items() if n != "train_seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_each_epoch_is_reported_once(arm):
+    result, rows = run(config(arm))
+    assert result.status == "finished"
+    assert [row.epoch for row in rows] == [1, 2, 3]
+    assert result.metrics is rows[-1]
+    assert rows[-1].train_loss < rows[0].train_loss
+    assert all(0 <= row.validation_accuracy <= 1 for row in rows)
+    assert rows[-1].validation_accuracy > 0.3  # chance is 0.1
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_the_same_configuration_gives_the_same_result(arm):
+    first, rows = run(config(arm))
+    torch.manual_seed(1)
+    run(config("prune", seed=9))
+    second, again = run(config(arm))
+    assert numbers(rows) == numbers(again)
+    assert {n: f for n, f in first.facts.items() if n != "seconds"} == {
+        n: f for n, f in second.facts.items() if n != "seconds"
+    }
+    other, others = run(config(arm, seed=1))
+    assert numbers(rows) != numbers(others)
+    assert first.facts["theta0_sha256"] != other.facts["theta0_sha256"]
+
+
+def test_the_number_of_threads_hardly_matters():
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            results.append(run(config(precision="float64")))
+    finally:
+        torch.set_num_threads(threads)
+    (first, rows), (second, again) = results
+    assert first.facts["mask_sha256"] == second.facts["mask_sha256"]
+    for one, two in zip(numbers(rows), numbers(again), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+
+
+def test_facts_say_what_was_built():
+    facts = {arm: Trial(config(arm)).facts for arm in ARMS}
+    size, others = 64 * 300 + 300 * 100 + 100 * 10, 300 + 100 + 10
+    for arm, fact in facts.items():
+        assert json.loads(json.dumps(fact, allow_nan=False)) == fact
+        assert fact["parameters"] == size + others
+        assert fact["compression"] == fact["parameters"] / fact["trained_parameters"]
+        assert set(fact["seconds"]) == {"data", "model", "scoring"}
+        assert all(seconds >= 0 for seconds in fact["seconds"].values())
+        if arm == "dense":
+            assert (fact["density"], fact["trained_parameters"], fact["compression"]) == (1, size + others, 1)
+            assert fact["kept_weights"] is fact["layer_densities"] is fact["mask_sha256"] is None
+        else:
+            kappa = size // 20
+            assert (fact["density"], fact["kept_weights"]) == (0.05, kappa)
+            assert fact["trained_parameters"] == kappa + others
+            sizes = {"fc1.weight": 19_200, "fc2.weight": 30_000, "fc3.weight": 1_000}
+            kept = {layer: density * sizes[layer] for layer, density in fact["layer_densities"].items()}
+            assert sum(kept.values()) == pytest.approx(kappa)
+            assert fact["manifest"]["theta0_sha256"] == fact["theta0_sha256"]
+            assert fact["manifest"]["data_sha256"] == fact["data_sha256"]
+    assert len({fact["theta0_sha256"] for fact in facts.values()}) == 1
+    assert facts["prune"]["mask_sha256"] == facts["freeze"]["mask_sha256"]
+
+
+def test_lenet_5_caffe_at_the_published_rate_trains_157_times_fewer(mnist_root):
+    settings = config(dataset="mnist", model="lenet_5_caffe", density="0.005", epochs=1)
+    trial = Trial(settings, data_root=mnist_root)
+    assert trial.facts["parameters"] == 431_080
+    assert trial.facts["kept_weights"] == 2_153
+    assert trial.facts["trained_parameters"] == 2_733
+    assert round(trial.facts["compression"], 1) == 157.7
+    optimised = [p.numel() for group in trial.trainer.optimizer.param_groups for p in group["params"]]
+    assert sum(optimised) == 2_733
+    trial.step()
+    assert trial.status == "finished"
+
+
+@pytest.mark.parametrize("arm", ["prune", "freeze"])
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_weights_outside_the_mask_are_those_of_the_arm_in_every_step(arm, scope):
+    selection = Selection(target="synflow", controls=(Control(score="random", level=0.2),), scope=scope)
+    settings = config(arm, selection=selection, seed=6, weight_decay=0.1, learning_rate=0.2)
+    trial = Trial(settings)
+    weights = maskable(trial.trainer.network.model)
+    theta0 = {name: initial_weight(name, w.shape, 6) * (arm == "freeze") + 0.0 for name, w in weights.items()}
+    moved: list[int] = []
+
+    def look(*_: object) -> None:
+        pairs = [(w.detach().view(torch.int32), theta0[n].view(torch.int32)) for n, w in weights.items()]
+        moved.append(sum(int((ours != expected).sum()) for ours, expected in pairs))
+
+    trial.trainer.network.model.register_forward_hook(look)
+    while not trial.done:
+        trial.step()
+    # Seven steps an epoch and an evaluation: whatever differs from theta0 is one of the kept weights.
+    assert len(moved) == 3 * 8
+    kappa = trial.facts["kept_weights"]
+    assert moved[0] == (0 if arm == "freeze" else kappa)
+    assert 0.9 * kappa < moved[-1] <= kappa
+    assert max(moved) <= kappa
+
+
+@pytest.mark.parametrize("arm", ["prune", "freeze"])
+def test_a_weight_that_moved_ends_the_trial_with_an_error(arm):
+    trial = Trial(config(arm))
+    trial.step()
+    mask_free = maskable(trial.trainer.network.model)["fc2.weight"]
+    with torch.no_grad():
+        mask_free += 1e-3  # kept weights are written again before each pass, the others stay moved
+    trial.step()
+    with pytest.raises(DriftError, match=r"weights of fc2\.weight outside the mask have moved"):
+        trial.step()
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("learning_rate", [1e4, 1e30])
+def test_divergence_is_a_result(arm, learning_rate):
+    result, rows = run(config(arm, learning_rate=learning_rate, weight_decay=0.1, epochs=30))
+    assert result.status == "diverged"
+    assert len(rows) < 30
+    assert not any(row.diverged for row in rows[:-1])
+    assert result.metrics.diverged
+    assert 0 <= result.metrics.validation_accuracy <= 1
+
+
+def test_divergence_in_the_very_last_step_is_no_finish():
+    result, rows = run(config("dense", learning_rate=1e30, batch_size=2_000, epochs=1))
+    assert math.isfinite(rows[-1].train_loss)
+    assert result.status == "diverged"
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("precision", DTYPES)
+def test_every_arm_in_every_precision(arm, precision):
+    result, rows = run(config(arm, precision=precision, epochs=2))
+    assert result.status == "finished"
+    assert math.isfinite(rows[-1].validation_loss)
+    assert rows[1].validation_loss < rows[0].validation_loss < 2.5
+
+
+def test_a_density_is_needed_to_run(refused):
+    with refused(r"density is missing: write the kept fraction, e\.g\. density='0\.01'"):
+        Trial(config(density=None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "lenet_5_caffe"}, "at least 16 x 16, not 8 x 8: use lenet_300_100"),
+        (
+            {"selection": Selection(target="snip", samples_per_class=500)},
+            "samples_per_class 500 is more than",
+        ),
+        ({"validation_fraction": "0.0001"}, "leaves a part empty: choose one nearer to 0.1"),
+    ],
+)
+def test_a_configuration_that_cannot_be_built(changes, words, refused):
+    with refused(words):
+        Trial(config(**changes))
+
+
+def test_a_step_after_the_end_is_refused():
+    trial = Trial(config("dense", epochs=1))
+    assert not trial.done
+    trial.step()
+    assert trial.done
+    with pytest.raises(RuntimeError, match="this trial has ended: finished"):
+        trial.step()
+
+
+def test_torchs_switches_are_set_in_a_trial_and_put_back(monkeypatch):
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    monkeypatch.setattr(cudnn, "deterministic", False)
+    with reproducible():
+        assert (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32) == (False, True, False)
+    trial = Trial(config("dense", epochs=1))
+    seen: list[tuple[bool, bool]] = []
+    trial.trainer.network.model.register_forward_hook(
+        lambda *_: seen.append((cudnn.benchmark, cudnn.deterministic))
+    )
+    trial.step()
+    assert set(seen) == {(False, True)}
+    assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
+
+
+def test_nothing_is_printed_and_nothing_is_left_behind(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    run_trial(config("dense", epochs=1), lambda metrics: None, data_root=Path("data"))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arm", ARMS)
+def test_on_the_gpu_as_on_the_cpu(arm, tmp_path):
+    settings = config(arm, precision="float64")
+    rows: list[EpochMetrics] = []
+    ours = run_trial(settings, rows.append, device="cuda", checkpoint=tmp_path / "checkpoint")
+    expected, others = run(settings)
+    assert ours.facts["theta0_sha256"] == expected.facts["theta0_sha256"]
+    assert ours.facts["mask_sha256"] == expected.facts["mask_sha256"]
+    for one, two in zip(numbers(rows), numbers(others), strict=True):
+        assert one == pytest.approx(two, rel=1e-6)
+    again: list[EpochMetrics] = []
+    run_trial(settings, again.append, device="cuda")
+    assert numbers(rows) == numbers(again)

@@ -1,0 +1,207 @@
+"""The arrows between the packages, each framework's one door, and what the installation promises."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# study -> search_spaces -> cops_core: what each package may import of this project.
+ARROWS = {
+    "cops_core": {"cops_core"},
+    "search_spaces": {"search_spaces", "cops_core"},
+    "study": {"study", "search_spaces", "cops_core"},
+}
+
+# The only files that import a framework; a folder's files all may.
+DOORS = {
+    "ray": ["study/runner/"],
+    "mlflow": ["study/tracking.py"],
+    "pyarrow": ["study/store.py", "study/results.py"],
+    "optuna": ["study/proposals.py", "search_spaces/"],
+}
+
+# Import name -> the distribution that brings it.
+CORE_NEEDS = {
+    "numpy": "numpy",
+    "pydantic": "pydantic",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Python file of the project: where it lies, and its syntax tree."""
+
+    path: str
+    tree: ast.Module
+
+    @property
+    def package(self) -> str:
+        return self.path.partition("/")[0]
+
+    def imports(self) -> set[str]:
+        """Dotted names of all imported modules, also those inside functions and by importlib."""
+        found = set()
+        here = Path(self.path).parent.parts
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = here[: len(here) - node.level + 1] if node.level else ()
+                module = ".".join([*above, *([node.module] if node.module else [])])
+                found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Call) and called(node) in {"import_module", "__import__"}:
+                names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+                assert names, f"{self.path}:{node.lineno} imports a module that only running it would tell"
+                found |= set(names)
+        return found
+
+    def calls(self) -> Iterator[ast.Call]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+
+    def at(self, node: ast.Call) -> str:
+        return f"{self.path}:{node.lineno}"
+
+
+def called(call: ast.Call) -> str:
+    """`load` for `torch.load(...)` and for `load(...)`."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def read(path: Path) -> Source:
+    return Source(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text()))
+
+
+SOURCES = [read(path) for package in ARROWS for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def tops(source: Source) -> set[str]:
+    return {name.partition(".")[0] for name in source.imports()}
+
+
+@pytest.fixture(params=SOURCES, ids=lambda source: source.path)
+def source(request) -> Source:
+    return request.param
+
+
+def test_arrows_go_one_way(source):
+    assert tops(source) & set(ARROWS) <= ARROWS[source.package]
+
+
+def test_each_framework_has_its_door(source):
+    for framework, doors in DOORS.items():
+        if framework in tops(source):
+            assert any(
+                source.path == door or (door[-1] == "/" and source.path.startswith(door)) for door in doors
+            )
+
+
+def test_doors_are_where_they_are_said_to_be():
+    for framework, doors in DOORS.items():
+        for door in doors:
+            assert any(framework in tops(source) for source in SOURCES if source.path.startswith(door))
+
+
+def test_cops_core_needs_few_packages():
+    third_party = set().union(*(tops(source) for source in SOURCES if source.package == "cops_core"))
+    third_party -= {*sys.stdlib_module_names, "cops_core"}
+    assert third_party == set(CORE_NEEDS)
+
+
+def test_no_print(source):
+    """`print(...)`; a console's own `print` is a method."""
+    prints = [call for call in source.calls() if ast.unparse(call.func) in {"print", "builtins.print"}]
+    assert [source.at(call) for call in prints] == []
+
+
+def test_no_pickle(source):
+    assert not tops(source) & {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    allows = [
+        keyword for call in source.calls() for keyword in call.keywords if keyword.arg == "allow_pickle"
+    ]
+    assert all(isinstance(k.value, ast.Constant) and k.value.value is False for k in allows)
+
+
+def test_torch_loads_data_only(source):
+    loads = [call for call in source.calls() if ast.unparse(call.func) == "torch.load"]
+    for call in loads:
+        flags = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert flags.get("weights_only") == "True", source.at(call)
+    assert not {"torch.load", "torch.serialization.load"} & source.imports()  # by its full name only
+
+
+def test_the_walk_sees_torch_load():
+    assert any(ast.unparse(call.func) == "torch.load" for source in SOURCES for call in source.calls())
+
+
+VIOLATIONS = {
+    "import ray.tune": "ray.tune",
+    "from ray import tune": "ray.tune",
+    "def f():\n    import ray": "ray",
+    "from ..study import run": "study.run",
+    "from . import sibling": "cops_core.data.sibling",
+    "import importlib\nimportlib.import_module('ray.tune')": "ray.tune",
+    "if True:\n    try:\n        from ray.tune import Tuner\n    except ImportError: pass": "ray.tune",
+}
+
+
+@pytest.mark.parametrize("code", VIOLATIONS)
+def test_the_walk_sees_every_kind_of_import(code):
+    path = "cops_core/module.py" if ".." in code else "cops_core/data/module.py"
+    assert VIOLATIONS[code] in Source(path, ast.parse(code)).imports()
+
+
+def test_every_package_folder_is_listed():
+    folders = {path.parent for package in ARROWS for path in (ROOT / package).rglob("*.py")}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+    names = [".".join(folder.relative_to(ROOT).parts) for folder in folders]
+    assert sorted(names) == sorted(PROJECT["tool"]["setuptools"]["packages"])
+
+
+CONSTRAINTS = PROJECT["tool"]["uv"]["constraint-dependencies"]
+PINS = dict(line.split("==") for line in CONSTRAINTS)
+
+
+def test_constraints_are_the_same_for_uv_and_pip():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == CONSTRAINTS
+
+
+def test_constraints_are_plain_pins():
+    assert len(PINS) == len(CONSTRAINTS)
+    for line in CONSTRAINTS:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.]*", line), line
+    assert PINS["torch"] == "2.13.0"
+    assert PINS["torchvision"] == "0.28.0"
+
+
+def test_torchs_own_builds_are_not_pinned():
+    assert [name for name in PINS if re.search("nvidia|cuda|triton", name)] == []
+
+
+def requirements() -> dict[str, Requirement]:
+    lines = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+
+
+def test_every_dependency_is_pinned_within_its_range():
+    for name, requirement in requirements().items():
+        assert requirement.specifier.contains(PINS[name]), requirement
+
+
+def test_cops_cores_packages_are_dependencies():
+    assert set(CORE_NEEDS.values()) <= set(requirements())

@@ -37,18 +37,16 @@ def choose_ties(target: Floats, control: Floats, places: int, need: float) -> Bo
 
 
 def choose_swaps(control: Floats, layers: Integers, lowest: Bools, highest: Bools, need: float) -> Bools:
-    """The mask on the way from `lowest` to `highest` that meets `need` after the fewest swaps.
+    """The mask on the way from `lowest` to `highest` that gains `need` after the fewest swaps.
 
     Both are best masks of the same combined score, under floors. control, layers, lowest, highest:
     shape (n,). A swap exchanges two weights of one layer where it can: every mask on the way then
     has layer counts between those of its ends, and so respects the floors.
     """
     leaving, entering = _paired(control, layers, lowest & ~highest, highest & ~lowest)
-    sums = float(control[lowest].sum()) + np.cumsum(control[entering] - control[leaving])
-    enough = np.flatnonzero(sums >= need)
-    swaps = int(enough[0]) + 1 if enough.size else sums.size
-    if control[lowest].sum() >= need:
-        swaps = 0
+    gains = np.concatenate(([0.0], np.cumsum(control[entering] - control[leaving])))
+    enough = np.flatnonzero(gains >= need)
+    swaps = int(enough[0]) if enough.size else leaving.size
     keep = lowest.copy()
     keep[leaving[:swaps]] = False
     keep[entering[:swaps]] = True
@@ -57,10 +55,8 @@ def choose_swaps(control: Floats, layers: Integers, lowest: Bools, highest: Bool
 
 def _paired(control: Floats, layers: Integers, low: Bools, high: Bools) -> tuple[Integers, Integers]:
     """Pair the weights of `low` with those of `high`: within layers first, highest controls first."""
-    leaving: list[Integers] = []
-    entering: list[Integers] = []
-    left_over: list[Integers] = []
-    left_free: list[Integers] = []
+    none = np.zeros(0, dtype=np.intp)
+    leaving, entering, left_over, left_free = [none], [none], [none], [none]
     for layer in np.unique(layers[low | high]):
         inside = layers == layer
         out = _by_control(control, np.flatnonzero(low & inside))

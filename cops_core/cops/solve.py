@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import SupportsIndex
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
-from cops_core.cops.plain import solve_plain
-from cops_core.cops.problem import Score, check_values, state_problem
+from cops_core.cops.exact import solve_exact
+from cops_core.cops.numpy_store import NumpyStore
+from cops_core.cops.problem import Score, state_problem
 from cops_core.cops.solution import CopsSolution, Floats
+from cops_core.cops.torch_store import TorchStore
 
 
 def solve_cops(
@@ -47,12 +48,11 @@ def solve_cops(
     Raises InputError on wrong input, naming the score ("control 1" is the first control).
     """
     problem = state_problem(target, controls, kappa, levels, kind, layers, floors)
-    plain = tuple(
-        score.detach().cpu().numpy() if isinstance(score, torch.Tensor) else score for score in problem.scores
-    )
-    for number, score in enumerate(plain):
-        check_values(number, float(np.min(score)), float(np.max(score)), problem.kind)
-    solution = solve_plain(replace(problem, scores=plain), shrink)
-    if isinstance(target, torch.Tensor):
-        return replace(solution, mask=torch.as_tensor(solution.mask, device=target.device))
-    return solution
+    tensors = [score for score in problem.scores if isinstance(score, torch.Tensor)]
+    if tensors and tensors[0].device.type != "cpu":
+        return solve_exact(TorchStore(problem, tensors), shrink)
+    arrays = [
+        score.detach().numpy() if isinstance(score, torch.Tensor) else score for score in problem.scores
+    ]
+    solution = solve_exact(NumpyStore(problem, arrays), shrink)
+    return replace(solution, mask=torch.from_numpy(solution.mask)) if tensors else solution

@@ -1,4 +1,4 @@
-"""The plain solver: whole selections over all weights, and HiGHS for two controls or more."""
+"""The plain solver, slow and obviously right: sorts over all weights, HiGHS for two controls or more."""
 
 from dataclasses import dataclass
 
@@ -147,7 +147,8 @@ def one_control(plain: Plain, low: Bools, high: Bools, level: float) -> tuple[Bo
         elif control[lowest].sum() > level:
             high, right = lowest, price
         elif plain.floors.any():
-            return choose_swaps(control, plain.layers, lowest, highest, level), price, "optimal"
+            short = level - float(control[lowest].sum())
+            return choose_swaps(control, plain.layers, lowest, highest, short), price, "optimal"
         else:
             sure = highest & ~tied
             need = level - float(control[sure].sum())

@@ -1,0 +1,140 @@
+"""One control: the exact multiplier by bracketing and elimination, in memory.
+
+phi(lambda) = (sum of the kappa highest of omega_0 + lambda omega_1) - lambda c is convex and
+piecewise linear; its slope is what the best mask keeps of the control, less c. Two best masks on
+either side of the optimum give two of its lines, and their crossing is the next multiplier: where
+both masks are best there, it is the optimum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cops_core.cops.box import Box
+from cops_core.cops.pool import ROOM, Pool
+from cops_core.cops.solution import Bools, Floats
+from cops_core.cops.sums import totals
+from cops_core.cops.vertex import Answer, Task
+
+STEPS = 120
+"""Trial multipliers before giving up; a dozen is usual."""
+
+PATIENCE = 40
+"""Trials after which ties are judged ever more generously: the crossings left are too close to tell."""
+
+SMALL = 1000
+"""Pools of this size are not worth eliminating from."""
+
+BELOW, ABOVE = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Ties:
+    """What is tied for one w at the thresholds, and the best masks with least and most control.
+
+    values: shape (n,), w . omega with ties made equal. tied, lowest, highest: shape (n,).
+    """
+
+    values: Floats
+    tied: Bools
+    lowest: Bools
+    highest: Bools
+
+
+def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
+    """The best masks for `weights`.
+
+    Two scores that cross are rarely equal in floating point at their crossing: tied is what is
+    within `tolerance` times the rounding of the combined score.
+    """
+    values = pool.combined(weights)
+    tau, each = pool.thresholds(values)
+    if each.size > 1 and np.isfinite(tau):
+        each = np.where(np.abs(each - tau) <= tolerance * ROOM * (np.abs(each) + abs(tau)), tau, each)
+    near = pool.of_layer(each)
+    with np.errstate(invalid="ignore"):
+        distance = values - near
+    room = tolerance * (pool.room(weights) + ROOM * np.abs(near))
+    tied = np.abs(distance) <= room
+    values = np.where(tied, near, values)
+    above = distance > room
+    if not pool.floors.any() and int(above.sum()) + int(tied.sum()) == pool.places:
+        mask = above | tied
+        return Ties(values, tied, mask, mask)
+    target, control = pool.scores
+    return Ties(
+        values,
+        tied,
+        lowest=pool.best_mask(values, -control, target),
+        highest=pool.best_mask(values, control, target),
+    )
+
+
+def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
+    """The multiplier of the optimum over the pool; its shares follow from the ties.
+
+    box: where the optimum is expected, None for anywhere. An optimum beyond the box comes back as
+    BELOW or ABOVE; without a box BELOW is the optimum lambda = 0, ABOVE a level out of reach.
+    """
+    level = float(task.levels[0])
+    none = np.zeros(0)
+    left, right = _ends(box)
+    first, last = find_ties(pool, left, 1.0), find_ties(pool, right, 1.0)
+    if _excess(pool, first.highest, level) >= 0:
+        inside = left[0] > 0 and _excess(pool, first.lowest, level) <= 0
+        return Answer(left / left[0] if inside else BELOW, none, "optimal")
+    if _excess(pool, last.lowest, level) < 0:
+        inside = right[0] > 0 and _excess(pool, last.highest, level) >= 0
+        return Answer(right / right[0] if inside else ABOVE, none, "optimal")
+    low, high = first.highest, last.lowest
+    for step in range(STEPS):
+        span = _segment(left, right, task.units)
+        if pool.size > SMALL and span is not None and step % 2 == 1:
+            pool, _ = pool.near(span)
+            low, high = low[pool.positions], high[pool.positions]
+        trial = _middle(left, right, task.units) if step % 3 == 2 else _crossing(pool, low, high)
+        tolerance = 2.0 ** max(step - PATIENCE, 0) if step < PATIENCE + 12 else 2.0**12
+        found = find_ties(pool, trial, tolerance)
+        if _excess(pool, found.highest, level) < 0:
+            low, left = found.highest, trial
+        elif _excess(pool, found.lowest, level) > 0:
+            high, right = found.lowest, trial
+        else:
+            return Answer(trial / trial[0], none, "optimal", tolerance)
+    return Answer(BELOW, none, "stuck")
+
+
+def _ends(box: Box | None) -> tuple[Floats, Floats]:
+    if box is None:
+        return BELOW, ABOVE
+    ends = [np.maximum(box.weights - box.radii, 0.0), box.weights + box.radii]
+    first, second = ends if box.pivot == 0 else ends[::-1]
+    return first, second
+
+
+def _excess(pool: Pool, mask: Bools, level: float) -> float:
+    """What the mask keeps of the control, rounded as levels are, beyond the level."""
+    return float(totals(pool.held[:, 1:], pool.scores[1:, mask])[0]) - level
+
+
+def _segment(left: Floats, right: Floats, units: Floats) -> Box | None:
+    """The box of all w between two, or None if they share no score to fix."""
+    pivot = int(np.argmax(np.minimum(left, right) * units))
+    if min(left[pivot], right[pivot]) <= 0:
+        return None
+    ends = np.array([left / left[pivot], right / right[pivot]])
+    radii = np.ptp(ends, axis=0) / 2
+    radii[1 - pivot] *= 1 + 4 * float(np.finfo(np.float64).eps)
+    return Box(ends.mean(axis=0), radii, pivot)
+
+
+def _middle(left: Floats, right: Floats, units: Floats) -> Floats:
+    return np.asarray(left / (left @ units) + right / (right @ units))
+
+
+def _crossing(pool: Pool, low: Bools, high: Bools) -> Floats:
+    """The w for which the masks left and right of the optimum are worth the same."""
+    leaving, entering = pool.scores[:, low & ~high], pool.scores[:, high & ~low]
+    lost = float(leaving[0].sum() - entering[0].sum())
+    gained = float(entering[1].sum() - leaving[1].sum())
+    return np.array([1.0, max(lost / gained, 0.0)])

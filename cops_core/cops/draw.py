@@ -1,0 +1,78 @@
+"""Drawing the sample: at random, or the tips of all scores where few weights are kept."""
+
+import numpy as np
+
+from cops_core.cops.pool import Pool
+from cops_core.cops.problem import check_values
+from cops_core.cops.sample import SIGMAS, Sample, measure, moved, stretches
+from cops_core.cops.selection import kth_highest
+from cops_core.cops.solution import Floats
+from cops_core.cops.store import Mask, Store
+
+SAMPLED = 100_000
+"""Weights in a random sample."""
+
+KEPT = 300
+"""Kept (or dropped) weights a sample needs to say anything; with fewer the tips take its place."""
+
+TIPS = 5
+"""The tips are the weights among the best TIPS * kappa of any score."""
+
+WHOLE = (30_000, 150_000)
+"""Problems up to this size are solved in memory without passes: J <= 1, J >= 2."""
+
+
+def draw(store: Store[Mask]) -> Sample | None:
+    """A sample of the weights of `store`, or None for a problem small enough to be solved whole."""
+    problem = store.problem
+    if problem.size <= WHOLE[len(problem.scores) > 2]:
+        return None
+    count = min(SAMPLED, problem.size // 3)
+    rare = max(min(problem.kappa, problem.size - problem.kappa), 1)
+    enough = KEPT * problem.size // rare
+    if enough <= count:
+        return _random(store, count)
+    if problem.floors is not None:
+        return _random(store, min(enough, problem.size // 2))
+    return _tips(store, rare, count)
+
+
+def _random(store: Store[Mask], count: int) -> Sample:
+    problem = store.problem
+    positions = stretches(problem.size, count)
+    scores = store.fetch(positions)
+    for number, score in enumerate(scores):
+        check_values(number, float(score.min()), float(score.max()), problem.kind)
+    layers, floors = None, np.zeros(1, dtype=np.intp)
+    if problem.layers is not None and problem.floors is not None:
+        layers, least = problem.layers[positions], problem.floors
+        taken = np.bincount(layers, minlength=least.size)
+        floors = least * taken // np.maximum(np.bincount(problem.layers, minlength=least.size), 1)
+    places = round(problem.kappa * count / problem.size)
+    places = min(max(places, int(floors.sum()), 1), count)
+    return measure(Pool(positions, scores, places, np.zeros((2, len(scores))), layers, floors), noisy=True)
+
+
+def _tips(store: Store[Mask], rare: int, count: int) -> Sample:
+    """All weights that are among the best (or, of a dense mask, the worst) in some score."""
+    problem = store.problem
+    sample = _random(store, count)
+    highest = 2 * problem.kappa <= problem.size
+    rank = moved(TIPS * rare * count // problem.size, count, SIGMAS)
+    sign = 1.0 if highest else -1.0
+    bounds = np.array([_tip(sign * score, rank) for score in sample.pool.scores])
+    positions = store.tips(sign * bounds, highest)
+    places = problem.kappa if highest else problem.kappa - (problem.size - positions.size)
+    if not 0 < places < positions.size <= problem.size // 4:
+        return sample
+    scores = store.fetch(positions)
+    pool = Pool(positions, scores, places, np.zeros((2, len(scores))), None, sample.pool.floors)
+    return measure(pool, noisy=False)
+
+
+def _tip(score: Floats, rank: int) -> float:
+    """The rank-th highest, or the next higher one where many are tied with it."""
+    bound = kth_highest(score, rank)
+    if np.count_nonzero(score >= bound) > 2 * rank:
+        return float(score.min(where=score > bound, initial=np.inf))
+    return bound

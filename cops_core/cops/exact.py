@@ -1,0 +1,120 @@
+"""The exact solver: search, rounding and certificate put together."""
+
+from dataclasses import dataclass, replace
+from typing import Generic
+
+import numpy as np
+
+from cops_core.cops.certificate import Certificate, certify, round_many, round_one, status_of
+from cops_core.cops.levels import Levels, find_levels, own_mask
+from cops_core.cops.pool import Pool
+from cops_core.cops.problem import Problem
+from cops_core.cops.search import Found, Search, open_search
+from cops_core.cops.shrink import farkas_excess, shrink_levels
+from cops_core.cops.solution import Bools, CopsSolution, Floats, Status
+from cops_core.cops.store import Mask, Store
+from cops_core.cops.vertex import Task
+
+INFEASIBLE = 1e-10
+"""Levels missed by less, relative to the sums they are made of, are missed by rounding only."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result(Generic[Mask]):
+    """A rounded and certified optimum.
+
+    mask: shape (n,), over the pool. keep: the other weights that are kept, where it was asked for.
+    """
+
+    pool: Pool
+    keep: Mask | None
+    mask: Bools
+    proof: Certificate
+    status: Status
+    farkas: Floats | None
+    shrunk: float
+
+
+def solve_exact(store: Store[Mask], shrink: bool) -> CopsSolution:
+    """The solution for the problem of a store."""
+    problem = store.problem
+    if problem.kind == "price":
+        result = _priced(open_search(store, [], marked=False), problem)
+    else:
+        search = open_search(store, [problem.levels], marked=True)
+        levels = find_levels(search.sums, problem.levels, problem.kind)
+        result = answer(search, 0, levels, shrink, marked=True)
+    assert result.keep is not None
+    proof = result.proof
+    return CopsSolution(
+        mask=store.put(result.keep, result.pool.positions[result.mask]),
+        multipliers=proof.multipliers,
+        threshold=proof.threshold,
+        value=proof.value,
+        dual_bound=proof.dual_bound,
+        gap=proof.gap,
+        controls=proof.controls,
+        levels=proof.levels,
+        slacks=proof.slacks,
+        status=result.status,
+        farkas=result.farkas,
+        shrunk=result.shrunk,
+        passes=store.passes,
+    )
+
+
+def answer(search: Search[Mask], question: int, levels: Levels, shrink: bool, marked: bool) -> Result[Mask]:
+    """Answer one question of a search. marked: whether the mask over all weights will be asked for."""
+    if levels.met_by_target:
+        return _target_alone(search, levels, "optimal", marked)
+    found = search.find(question, Task(levels.wanted, None, search.units))
+    if found is None:
+        return _target_alone(search, levels, "iteration_limit", marked)
+    multipliers = found.answer.weights[1:]
+    if found.answer.state == "infeasible":
+        excess, magnitude = farkas_excess(found.pool, multipliers, levels.wanted)
+        if not shrink and excess < -INFEASIBLE * magnitude:
+            return _target_alone(search, levels, "infeasible", marked, multipliers)
+        return _shrunk(search, question, levels, shrink, marked)
+    if levels.own.size == 1:
+        mask = round_one(found.pool, found.answer, float(levels.wanted[0]), float(levels.most[0]))
+    else:
+        mask = round_many(found.pool, found.answer, levels.wanted)
+    proof = certify(found.pool, mask, multipliers, levels.wanted)
+    status = status_of(found.pool, found.answer, proof)
+    return Result(found.pool, found.keep, mask, proof, status, None, 1.0)
+
+
+def _shrunk(search: Search[Mask], question: int, levels: Levels, shrink: bool, marked: bool) -> Result[Mask]:
+    """The best mask at the farthest levels; without `shrink` these are missed by rounding only."""
+    found = search.reach(question, Task(levels.start, levels.step, search.units))
+    shrunk = None if found is None else shrink_levels(found, levels, search.units)
+    if found is None or shrunk is None:
+        return _target_alone(search, levels, "iteration_limit", marked)
+    mask = round_many(found.pool, shrunk.answer, shrunk.levels)
+    proof = certify(found.pool, mask, shrunk.answer.weights[1:], shrunk.levels)
+    status = status_of(found.pool, shrunk.answer, proof)
+    return Result(found.pool, found.keep, mask, proof, status, None, shrunk.t if shrink else 1.0)
+
+
+def _target_alone(
+    search: Search[Mask], levels: Levels, status: Status, marked: bool, farkas: Floats | None = None
+) -> Result[Mask]:
+    """The target's own mask: where it meets all levels, and where nothing better can be said."""
+    found: Found[Mask] = search.select(np.eye(levels.own.size + 1)[0], marked)
+    mask = own_mask(found.pool, 0)
+    proof = certify(found.pool, mask, np.zeros(levels.own.size), levels.wanted)
+    if status == "infeasible":
+        proof = replace(proof, dual_bound=-np.inf, gap=-np.inf)
+    return Result(found.pool, found.keep, mask, proof, status, farkas, 1.0)
+
+
+def _priced(search: Search[Mask], problem: Problem) -> Result[Mask]:
+    """kind="price": the multipliers are given, for scores divided by their absolute sums."""
+    scale = search.store.absolute_sums()
+    scale[scale == 0] = 1.0
+    weights = np.append(1.0, problem.levels * scale[0] / scale[1:])
+    found = search.select(weights, marked=True)
+    mask = found.pool.best_mask(found.pool.combined(weights), *found.pool.scores)
+    proof = certify(found.pool, mask, weights[1:], None)
+    return Result(found.pool, found.keep, mask, proof, "optimal", None, 1.0)

@@ -1,0 +1,168 @@
+"""A small stand-in for the whole problem, and what it tells about the optimum of the whole.
+
+Either a random sample (one weight from each of n equal stretches) or, where a sample would hold too
+few of the kept weights, the tips: every weight that is high in some score. Nothing is decided by a
+sample: it only says where to look, and the passes over all weights prove or refute it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cops_core.cops.box import Box, Cut
+from cops_core.cops.levels import Levels, find_levels, own_mask
+from cops_core.cops.pool import Pool, spread
+from cops_core.cops.problem import Kind
+from cops_core.cops.selection import kth_highest, thresholds
+from cops_core.cops.solution import Bools, Floats, Integers
+
+SIGMAS = 3.5
+"""How many standard deviations of the sample's noise a guess allows for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """pool: the sampled weights as a problem of their own. noisy: false for the tips of all weights.
+
+    masks: the best mask of each score. units: shape (J + 1,), its mean magnitude over that mask.
+    """
+
+    pool: Pool
+    noisy: bool
+    masks: tuple[Bools, ...]
+    units: Floats
+
+    @property
+    def sigmas(self) -> float:
+        """The noise to allow for at first: none for the tips."""
+        return SIGMAS if self.noisy else 0.0
+
+    def levels(self, values: Floats, kind: Kind) -> Levels:
+        """The levels as the sample has them."""
+        return find_levels([self.pool.totals(mask) for mask in self.masks], values, kind)
+
+
+def measure(pool: Pool, noisy: bool) -> Sample:
+    """A sample with the size of each of its scores."""
+    masks = tuple(own_mask(pool, number) for number in range(len(pool.scores)))
+    units = np.ones(len(masks))
+    for number, (score, mask) in enumerate(zip(pool.scores, masks, strict=True)):
+        kept = float(np.abs(score[mask]).mean()) if mask.any() else 0.0
+        units[number] = kept or float(np.abs(score).max(initial=0.0)) or 1.0
+    return Sample(pool, noisy, masks, units)
+
+
+def stretches(size: int, count: int) -> Integers:
+    """One random position in each of `count` equal stretches of [0, size), ascending.
+
+    The seed is fixed: the answer does not depend on it, and the same problem takes the same steps.
+    """
+    edges = np.linspace(0, size, count + 1).astype(np.intp)
+    draws = np.random.default_rng(0).random(count)
+    return np.asarray(edges[:-1] + (draws * np.diff(edges)).astype(np.intp))
+
+
+def cut_for(sample: Sample, box: Box, sigmas: float, summed: Bools | None = None) -> Cut:
+    """`box` with bounds on the thresholds that hold for all weights, as far as the sample tells.
+
+    sigmas: how many standard deviations of a rank in the sample the bounds allow for. summed: the
+    scores to sum, all if None.
+    """
+    pool = sample.pool
+    middle = pool.combined(box.weights)
+    tau, _ = pool.thresholds(middle)
+    centres = pool.centres(middle, tau)
+    radius = spread(pool.scores, box.radii, centres)
+    high, own_high = _bound(pool, middle + radius, -sigmas)
+    low, own_low = _bound(pool, middle - radius, sigmas)
+    wanted = np.ones(box.weights.size, dtype=bool) if summed is None else summed
+    return Cut(box, centres, low, high, own_low, own_high, wanted)
+
+
+def _bound(pool: Pool, values: Floats, sigmas: float) -> tuple[Floats, Bools]:
+    rank = moved(pool.places, pool.size, sigmas)
+    floors = pool.floors
+    tau = -np.inf
+    if rank <= pool.size:
+        tau = thresholds(values, max(rank, int(floors.sum())), pool.layers, floors)[0]
+    own = np.full(floors.size, np.inf)
+    if pool.layers is not None:
+        for layer in np.flatnonzero(floors):
+            members = values[pool.layers == layer]
+            own[layer] = kth_highest(members, moved(int(floors[layer]), members.size, sigmas))
+    return np.minimum(own, tau), own < tau
+
+
+def moved(rank: int, size: int, sigmas: float) -> int:
+    """A rank among `size`, moved by so many standard deviations of its binomial noise and a few places."""
+    if not sigmas:
+        return rank
+    deviation = math.sqrt(max(rank * (1 - rank / max(size, 1)), 1.0))
+    return rank + math.ceil(min(max(sigmas * (deviation + 1.0), -2.0 * size - 2), 2.0 * size + 2))
+
+
+def box_around(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Box:
+    """A box that holds the optimum of all weights, as far as its sample's optimum `weights` tells."""
+    rough = Box.point(weights).pivoted(sample.units)
+    natural = sample.units[rough.pivot] / sample.units
+    relative = min(SIGMAS / math.sqrt(max(sample.pool.places, 1)), 1.0) if sample.noisy else 1e-3
+    radii = relative * np.maximum(rough.weights, natural / 4)
+    radii[rough.pivot] = 0.0
+    noise = _noise(sample, weights, values, kind) if sample.noisy and weights[0] > 0 else None
+    if noise is None:
+        return Box(rough.weights, radii, rough.pivot)
+    box = Box(weights / weights[0], np.append(0.0, noise), 0).pivoted(sample.units)
+    return Box(box.weights, np.minimum(box.radii, 8 * radii), box.pivot)
+
+
+def _noise(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Floats | None:
+    """How far the multipliers of all weights may be from the sample's, shape (J,).
+
+    The multipliers solve G(lambda) = (sum of omega_j over the best mask) - c_j = 0, so that
+    Cov(lambda) = H^-1 Cov(G) H^-1 with H = dG/dlambda = density of s at tau * Cov(omega | s = tau),
+    and Cov(G) from each weight's influence on the sums and, through the thresholds, on the masks.
+    None where ties leave no density to speak of.
+    """
+    pool, units = sample.pool, sample.units[1:, None]
+    multipliers = weights[1:] / weights[0]
+    combined = pool.combined(weights / weights[0])
+    best = pool.best_mask(combined)
+    wide = min(max(pool.places // 4, 20), 400, pool.size)
+    near = _nearest(combined, best, wide)
+    width = float(np.ptp(combined[near]))
+    if width == 0.0:
+        return None
+    centre = (pool.scores[1:, near] / units).mean(axis=1, keepdims=True)
+    apart = pool.scores[1:, near] / units - centre
+    slope = apart @ apart.T / width
+    edge = (pool.scores[1:, _nearest(pool.scores[0], sample.masks[0], wide)] / units).mean(
+        axis=1, keepdims=True
+    )
+    some = np.flatnonzero(np.logical_or.reduce([best, *sample.masks]))
+    controls = pool.scores[1:, some] / units
+    influence = (controls - centre) * best[some]
+    own = (controls - edge) * sample.masks[0][some] if kind == "relative" else np.zeros(controls.shape)
+    for number, mask in enumerate(sample.masks[1:]):
+        row, level, inside = controls[number], float(values[number]), mask[some]
+        lowest = float(row[inside].min()) if inside.any() else 0.0
+        influence[number] -= (1 - level) * own[number] + level * (row - lowest) * inside
+    noise = influence @ influence.T
+    slack = pool.totals(best)[1:] - sample.levels(values, kind).wanted
+    idle = (multipliers == 0) & (slack > SIGMAS * np.sqrt(np.diag(noise)) * units[:, 0])
+    radii = np.zeros(multipliers.size)
+    active = np.flatnonzero(~idle)
+    inverse = np.linalg.pinv(slope[np.ix_(active, active)], rcond=1e-6, hermitian=True)
+    deviation = np.sqrt(np.maximum(np.diag(inverse @ noise[np.ix_(active, active)] @ inverse), 0.0))
+    radii[active] = SIGMAS * deviation / units[active, 0]
+    for mask in sample.masks:
+        swaps = int(np.count_nonzero(best & ~mask))
+        radii = np.maximum(radii, multipliers * min(1.0, 2.0 / math.sqrt(max(swaps, 1))))
+    return radii
+
+
+def _nearest(values: Floats, mask: Bools, count: int) -> Integers:
+    """The `count` weights nearest to the edge of `mask`, a best mask of `values`."""
+    edge = float(values[mask].min(initial=np.inf)) if mask.any() else float(values.max())
+    distance = np.abs(values - edge)
+    return np.argpartition(distance, count - 1)[:count]

@@ -1,0 +1,192 @@
+"""The optimum over all weights: guess a box from a sample, decide in one pass, solve what is left.
+
+The bounds a pass applies are guesses. It counts what it decides, and so knows whether they hold; and
+the optimum over the undecided weights is that of all weights where it lies in the box. Where either
+fails the next pass is wider: nothing that has not been proved is returned.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+
+from cops_core.cops.box import Box
+from cops_core.cops.bracket import solve_bracket
+from cops_core.cops.draw import draw
+from cops_core.cops.levels import own_mask
+from cops_core.cops.narrow import solve_narrowing
+from cops_core.cops.pool import Pool
+from cops_core.cops.sample import Sample, box_around, cut_for, measure
+from cops_core.cops.solution import Floats
+from cops_core.cops.store import Mask, Scan, Store
+from cops_core.cops.vertex import Answer, Task
+
+ROUNDS = 12
+"""Passes for one box before giving up; one is usual."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found(Generic[Mask]):
+    """The optimum over all weights: an answer over the pool of the undecided ones.
+
+    box: where the pool speaks for all weights; None where it is all weights. keep: the decided
+    weights that are kept, where it was asked for.
+    """
+
+    answer: Answer
+    pool: Pool
+    box: Box | None
+    keep: Mask | None
+
+
+class Search(ABC, Generic[Mask]):
+    """Finds optima over the weights of one store.
+
+    sums: for each score the sums of all scores over its own best mask. units: shape (J + 1,).
+    """
+
+    store: Store[Mask]
+    sums: Sequence[Floats]
+    units: Floats
+
+    @abstractmethod
+    def select(self, weights: Floats, marked: bool) -> Found[Mask]:
+        """The pool in which the best mask of `weights`, shape (J + 1,), is decided.
+
+        marked: whether the mask will be asked for.
+        """
+
+    @abstractmethod
+    def find(self, question: int, task: Task) -> Found[Mask] | None:
+        """The optimum for the question of that number; None if the search gave up."""
+
+    @abstractmethod
+    def reach(self, question: int, task: Task) -> Found[Mask] | None:
+        """How far the levels of the question can be raised together: `task` has a step."""
+
+
+def open_search(store: Store[Mask], questions: Sequence[Floats], marked: bool) -> Search[Mask]:
+    """A search that answers `questions`, each the levels of shape (J,) as the user states them.
+
+    marked: whether the first question's mask will be asked for.
+    """
+    sample = draw(store)
+    if sample is None:
+        return Whole(store)
+    return Passes(store, sample, questions, marked)
+
+
+def solve_pool(pool: Pool, task: Task, box: Box | None) -> Answer:
+    """The exact optimum over a pool, in memory. box: where it is expected, None for anywhere."""
+    return solve_bracket(pool, task, box) if task.levels.size == 1 else solve_narrowing(pool, task, box)
+
+
+class Whole(Search[Mask]):
+    """A problem small enough to hold in memory and solve without passes."""
+
+    def __init__(self, store: Store[Mask]) -> None:
+        self.store = store
+        self._sample = measure(store.everything(), noisy=False)
+        self.sums = [self._sample.pool.totals(mask) for mask in self._sample.masks]
+        self.units = self._sample.units
+
+    def select(self, weights: Floats, marked: bool) -> Found[Mask]:
+        """The pool in which the best mask of `weights` is decided."""
+        del marked
+        return self._found(Answer(weights, np.zeros(0), "optimal"))
+
+    def find(self, question: int, task: Task) -> Found[Mask] | None:
+        """The optimum for one question."""
+        del question
+        answer = solve_pool(self._sample.pool, task, None)
+        return None if answer.state == "stuck" else self._found(answer)
+
+    def reach(self, question: int, task: Task) -> Found[Mask] | None:
+        """How far the levels of a question can be raised together."""
+        return self.find(question, task)
+
+    def _found(self, answer: Answer) -> Found[Mask]:
+        return Found(answer, self._sample.pool, None, self.store.empty_mask())
+
+
+class Passes(Search[Mask]):
+    """A problem of many weights. Its first pass finds the levels and tries a box for each question."""
+
+    def __init__(self, store: Store[Mask], sample: Sample, questions: Sequence[Floats], marked: bool) -> None:
+        self.store = store
+        self.units = sample.units
+        self._sample: Sample = sample
+        self._questions: Sequence[Floats] = questions
+        self._boxes: list[Box] = [self._guess(values) for values in questions]
+        own: list[Box] = [Box.point(weights) for weights in np.eye(self.units.size)]
+        levels = ~np.eye(self.units.size, dtype=bool)[0]
+        cuts = [
+            cut_for(sample, box, sample.sigmas, box.weights > 0 if number else levels)
+            for number, box in enumerate(own)
+        ]
+        cuts += [cut_for(sample, box, sample.sigmas) for box in self._boxes]
+        scans = store.scan(cuts, len(own) if marked else None)
+        pools = [
+            scan.pool if scan.valid else _selected(store, sample, box, False).pool
+            for scan, box in zip(scans, own, strict=False)
+        ]
+        self._tried: list[Scan[Mask]] = scans[len(own) :]
+        self.sums = [pool.totals(own_mask(pool, number)) for number, pool in enumerate(pools)]
+
+    def select(self, weights: Floats, marked: bool) -> Found[Mask]:
+        """The pool in which the best mask of `weights` is decided."""
+        scan = _selected(self.store, self._sample, Box.point(weights), marked)
+        return Found(Answer(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
+
+    def find(self, question: int, task: Task) -> Found[Mask] | None:
+        """The optimum for one question."""
+        return self._locate(task, self._boxes[question], self._tried[question], 1.0)
+
+    def reach(self, question: int, task: Task) -> Found[Mask] | None:
+        """How far the levels of a question can be raised together."""
+        levels = self._sample.levels(self._questions[question], self.store.problem.kind)
+        guess = solve_pool(self._sample.pool, Task(levels.start, levels.step, self.units), None)
+        box = box_around(self._sample, guess.weights, self._questions[question], self.store.problem.kind)
+        return self._locate(task, box, None, 0.5)
+
+    def _guess(self, values: Floats) -> Box:
+        kind = self.store.problem.kind
+        levels = self._sample.levels(values, kind)
+        weights = np.eye(self.units.size)[0]
+        if not levels.met_by_target:
+            weights = solve_pool(self._sample.pool, Task(levels.wanted, None, self.units), None).weights
+        return box_around(self._sample, weights, values, kind)
+
+    def _locate(self, task: Task, box: Box, scan: Scan[Mask] | None, inside: float) -> Found[Mask] | None:
+        sigmas = self._sample.sigmas
+        for _ in range(ROUNDS):
+            if scan is None:
+                scan = self.store.scan([cut_for(self._sample, box, sigmas)], 0)[0]
+            if scan.valid:
+                answer = solve_pool(scan.pool, task, box)
+                if answer.state == "stuck":
+                    return None
+                if box.contains(answer.weights) and box.distance(answer.weights) <= inside:
+                    return Found(answer, scan.pool, box, scan.keep)
+                box = box.wider(answer.weights, self.units)
+            else:
+                sigmas = _wider(sigmas)
+            scan = None
+        return None
+
+
+def _selected(store: Store[Mask], sample: Sample, box: Box, marked: bool) -> Scan[Mask]:
+    """A valid scan for a box of one point, with ever wider bounds."""
+    sigmas = sample.sigmas
+    while True:
+        scan = store.scan([cut_for(sample, box, sigmas)], 0 if marked else None)[0]
+        if scan.valid:
+            return scan
+        sigmas = _wider(sigmas)
+
+
+def _wider(sigmas: float) -> float:
+    """More noise to allow for, in the end any: bounds at infinity leave every weight undecided."""
+    return 4.0 * max(sigmas, 1.0) if sigmas < 1e9 else np.inf

@@ -1,0 +1,75 @@
+"""The best masks of one combined score, under floors: one selection (`partition`), never a sort.
+
+For a fixed score s the best mask reserves the n_l highest of each layer and fills up with the
+highest of the rest (a matroid, so greedy is optimal). Its thresholds: tau of the rest, and
+min(tau, the n_l-th highest) of layer l.
+"""
+
+import numpy as np
+
+from cops_core.cops.solution import Bools, Floats, Integers
+
+
+def kth_highest(values: Floats, rank: int) -> float:
+    """The rank-th highest of values, shape (n,); infinity for rank 0 and below, -infinity beyond n."""
+    if rank <= 0:
+        return np.inf
+    if rank > values.size:
+        return -np.inf
+    return float(np.partition(values, values.size - rank)[values.size - rank])
+
+
+def thresholds(
+    values: Floats, places: int, layers: Integers | None, floors: Integers
+) -> tuple[float, Floats]:
+    """tau, and the threshold of each layer, shape (L,): lower than tau where its floor binds.
+
+    values: shape (n,); places: the number of weights to keep; layers: shape (n,), or None where no
+    floor is left; floors: shape (L,), summing to at most `places`. tau is infinite if the floors
+    take all places.
+    """
+    if layers is None or not floors.any():
+        tau = kth_highest(values, places)
+        return tau, np.full(floors.size, tau)
+    free = np.ones(values.size, dtype=bool)
+    own = np.full(floors.size, np.inf)
+    for layer in np.flatnonzero(floors):
+        members = np.flatnonzero(layers == layer)
+        best = members[_highest((values[members],), int(floors[layer]))]
+        own[layer] = values[best].min()
+        free[best] = False
+    tau = kth_highest(values[free], places - int(floors.sum()))
+    return tau, np.minimum(own, tau)
+
+
+def best_mask(keys: tuple[Floats, ...], places: int, layers: Integers | None, floors: Integers) -> Bools:
+    """The best mask by keys[0], ties by keys[1] and so on, then by the lower index.
+
+    keys: arrays of shape (n,). Returns shape (n,), exactly `places` true.
+    """
+    keep = np.zeros(keys[0].size, dtype=bool)
+    if layers is None or not floors.any():
+        keep[_highest(keys, places)] = True
+        return keep
+    for layer in np.flatnonzero(floors):
+        members = np.flatnonzero(layers == layer)
+        keep[members[_highest(tuple(key[members] for key in keys), int(floors[layer]))]] = True
+    others = np.flatnonzero(~keep)
+    rest = places - int(floors.sum())
+    keep[others[_highest(tuple(key[others] for key in keys), rest)]] = True
+    return keep
+
+
+def _highest(keys: tuple[Floats, ...], places: int) -> Integers:
+    """The indices of the `places` highest, unordered."""
+    if places == 0:
+        return np.zeros(0, dtype=np.intp)
+    if places == keys[0].size:
+        return np.arange(places)
+    threshold = kth_highest(keys[0], places)
+    above = np.flatnonzero(keys[0] > threshold)
+    tied = np.flatnonzero(keys[0] == threshold)
+    missing = places - above.size
+    if missing == tied.size or len(keys) == 1:
+        return np.concatenate([above, tied[:missing]])
+    return np.concatenate([above, tied[_highest(tuple(key[tied] for key in keys[1:]), missing)]])

@@ -1,0 +1,118 @@
+"""Two controls or more, few weights: the linear program itself, by HiGHS.
+
+    max <m, omega_0>  s.t.  <m, omega_j> >= c_j,  sum(m) = places,  floors,  0 <= m <= 1
+
+or, to find how far levels can be raised together (`Task.step`), max t with c_j + t d_j in place of
+c_j and nothing of the target. A simplex vertex has at most J + 1 fractional weights, its duals are
+the multipliers.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import OptimizeResult, linprog
+
+from cops_core.cops.pool import Pool
+from cops_core.cops.solution import Floats, Integers
+
+TOLERANCE = 1e-10
+"""HiGHS's feasibility tolerances, primal and dual, on scores of size one: the least it allows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """levels: shape (J,), c. step: shape (J,), d, if the question is how far c + t d is feasible."""
+
+    levels: Floats
+    step: Floats | None
+    units: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The optimum over a pool.
+
+    weights: shape (J + 1,): (1, lambda); (0, lambda) where the task is to reach, or where the
+    levels are infeasible, lambda then being the Farkas multipliers. shares: shape (n,), the optimal
+    m in [0, 1]; empty where the weights say it all (J = 1) or the levels are infeasible. state
+    "stuck": the search gave up. tolerance: how generously ties were judged, see `find_ties`.
+    """
+
+    weights: Floats
+    shares: Floats
+    state: Literal["optimal", "infeasible", "stuck"]
+    tolerance: float = 1.0
+
+
+def solve_vertex(pool: Pool, task: Task, copies: Integers | None = None) -> Answer:
+    """The exact optimum over a pool of up to some thousand weights.
+
+    copies: shape (n,), how many equal weights each one stands for; its share is then up to that.
+    """
+    rows = pool.scores / _power(task.units)[:, None]
+    need = (task.levels - pool.held[0, 1:] - pool.held[1, 1:]) / _power(task.units)[1:]
+    upper = np.ones(pool.size) if copies is None else copies.astype(np.float64)
+    nothing = 0 * rows[0]
+    if task.step is None:
+        result = _program(pool, rows, need, upper, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
+    else:
+        step = task.step / _power(task.units)[1:]
+        result = _program(pool, rows, need, upper, nothing, step[:, None], np.array([-1.0]))
+    if result.status == 0:
+        return _answer(result, pool, task, "optimal")
+    if result.status == 2:
+        result = _program(pool, rows, need, upper, nothing, -np.eye(need.size), np.ones(need.size))
+        if result.status == 0:
+            return _answer(result, pool, task, "infeasible")
+    return stuck(pool.size, 1.0 / task.units)
+
+
+def _program(
+    pool: Pool, rows: Floats, need: Floats, upper: Floats, cost: Floats, extra: Floats, extra_cost: Floats
+) -> OptimizeResult:
+    """min cost . m + extra_cost . u  s.t.  -rows[1:] m + extra u <= -need; u >= 0, or free if costs < 0."""
+    more = extra_cost.size
+    layers = np.flatnonzero(pool.floors)
+    bound = np.zeros((layers.size, pool.size + more))
+    for row, layer in zip(bound, layers.tolist(), strict=True):
+        if pool.layers is not None:
+            row[: pool.size][pool.layers == layer] = -1.0
+    bounds = np.zeros((pool.size + more, 2))
+    bounds[: pool.size, 1] = upper
+    bounds[pool.size :, 0] = np.where(extra_cost < 0, -np.inf, 0.0)
+    bounds[pool.size :, 1] = np.inf
+    return linprog(
+        np.concatenate([cost, extra_cost]),
+        A_ub=np.vstack([np.hstack([-rows[1:], extra]), bound]),
+        b_ub=np.concatenate([-need, -pool.floors[layers].astype(np.float64)]),
+        A_eq=np.concatenate([np.ones(pool.size), np.zeros(more)])[None],
+        b_eq=[pool.places],
+        bounds=bounds,
+        method="highs-ds",
+        options={
+            "presolve": False,
+            "primal_feasibility_tolerance": TOLERANCE,
+            "dual_feasibility_tolerance": TOLERANCE,
+        },
+    )
+
+
+def _answer(
+    result: OptimizeResult, pool: Pool, task: Task, state: Literal["optimal", "infeasible"]
+) -> Answer:
+    count, scale = task.levels.size, _power(task.units)
+    multipliers = np.maximum(-result.ineqlin.marginals[:count], 0.0) / scale[1:]
+    if task.step is None and state == "optimal":
+        return Answer(np.append(1.0, scale[0] * multipliers), np.asarray(result.x[: pool.size]), state)
+    return Answer(np.append(0.0, multipliers), np.asarray(result.x[: pool.size]), state)
+
+
+def stuck(size: int, weights: Floats) -> Answer:
+    """No answer over a pool of `size` weights."""
+    return Answer(weights, np.zeros(size), "stuck")
+
+
+def _power(units: Floats) -> Floats:
+    """Powers of two near the units: scaling by them is exact."""
+    return np.asarray(2.0 ** np.round(np.log2(units)))

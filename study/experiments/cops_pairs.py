@@ -25,7 +25,7 @@ class CopsPairs:
     model: str = "lenet_300_100"
     scores: tuple[str, ...] = ("magnitude", "snip", "grasp", "synflow")
     rates: tuple[Decimal, ...] = (Decimal("0.99"), Decimal("0.995"), Decimal("0.998"))
-    levels: tuple[float, ...] = (0.25, 0.5, 0.75)
+    levels: tuple[float, ...] = (0.3, 0.6)
     rounds: tuple[int, ...] = (1, 50)
     training: Training = field(default_factory=lambda: Training(epochs=5))
     selection_seeds: int = 2

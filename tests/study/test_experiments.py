@@ -1,0 +1,115 @@
+"""Experiments: chosen on validation, judged on the test part, resumed where they were cut off."""
+
+import io
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cops_core.config import Training
+from cops_core.errors import InputError
+from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
+from study.experiments.fixed import run_fixed
+from study.experiments.run import make_experiment, run_experiment
+from study.experiments.statistics import interval
+from study.plan import FixedPlan
+from study.store import StudyStore
+
+SMALL = CopsPairs(
+    dataset="digits",
+    scores=("snip", "magnitude"),
+    rates=(Decimal("0.98"),),
+    levels=(0.5,),
+    rounds=(1, 2),
+    training=Training(epochs=1),
+    selection_seeds=1,
+    judge_seeds=2,
+)
+
+
+def test_the_interval_is_students():
+    found = interval([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.half_width == pytest.approx(4.302652729911275 / math.sqrt(3))  # t(0.975, 2) s / sqrt(n)
+    assert f"{interval([0.5, 0.7]):.1%}" == "60.0% ± 127.1% (2)"
+    assert math.isinf(interval([1.0]).half_width)
+
+
+def test_every_variant_competes_and_no_seed_both_chooses_and_judges():
+    experiment = CopsPairs()
+    candidates = list(experiment.candidates())
+    assert len(candidates) == len(set(candidates)) == 2 * (4 + 12 * 2)
+    assert len({family(candidate) for candidate in candidates}) == 4 + 12
+    selection = experiment.selection_trials()
+    assert len(selection) == len(candidates) * 3 * 2
+    chosen = {(rate, family(c)): c for c in candidates for rate in experiment.rates}
+    judging = experiment.judge_trials(chosen)
+    assert len(judging) == 16 * 3 * 5
+    assert not {config.seed for config in selection} & {config.seed for config in judging}
+    assert not any(config.test for config in selection)
+    assert all(config.test for config in judging)
+
+
+def fake(ended, configs, accuracy):
+    trials = [ended(number, accuracies=(0.0,), config=config) for number, config in enumerate(configs)]
+    for trial in trials:
+        trial.rows[-1]["validation_accuracy"] = accuracy(trial.config)
+        trial.facts["test_accuracy"] = accuracy(trial.config) - 0.1
+    return trials
+
+
+def test_the_best_on_validation_is_chosen_and_judged_in_pairs(ended):
+    def accuracy(config):
+        selection = config.selection
+        return 0.5 + 0.1 * len(selection.controls) + 0.01 * selection.rounds + 1e-12 * config.seed
+
+    experiment = SMALL
+    selection = fake(ended, experiment.selection_trials(), accuracy)
+    chosen = experiment.choose(selection)
+    assert {candidate.rounds for candidate in chosen.values()} == {2}
+    judged = fake(ended, experiment.judge_trials(chosen), accuracy)
+    found = verdicts(selection, judged)
+    assert len(found) == 4
+    pair, single, gain = difference(found, Decimal("0.98"))
+    assert pair.chosen.controls
+    assert not single.chosen.controls
+    assert gain.mean == pytest.approx(0.1)
+    assert gain.half_width == pytest.approx(0.0, abs=1e-9)
+    assert "+10.0% ± 0.0% (2)" in markdown(experiment, found)
+
+
+def test_an_unknown_experiment_is_told_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'cops_pairs'"):
+        make_experiment("cop_pairs", dataset="digits", seeds=2, epochs=None, rates=None)
+
+
+def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_path, monkeypatch):
+    output = io.StringIO()
+    console = Console(file=output, width=200)
+    chosen = settings(trials=1)
+    table = run_experiment("small", SMALL, chosen, console)
+    store = StudyStore(chosen.storage_uri, "small-judging")
+    judged = store.trials()
+    assert len(StudyStore(chosen.storage_uri, "small-selection").trials()) == 8
+    assert len(judged) == 8
+    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in judged)
+    assert table.count("\n| ") == 5  # the heading and four families
+    assert "paired by seed" in output.getvalue()
+
+    monkeypatch.setattr("study.experiments.fixed.conduct", lambda *a: pytest.fail("ran a trial twice"))
+    assert run_experiment("small", SMALL, chosen, console) == table
+
+
+def test_a_trial_that_is_missing_is_said(settings, ended, monkeypatch):
+    monkeypatch.setattr("study.experiments.fixed.conduct", lambda plan, *a: (_Nothing(plan), False))
+    with pytest.raises(InputError, match="8 of 8 trials of test are not finished"):
+        run_fixed(SMALL.selection_trials(), settings(), Console(file=io.StringIO()))
+
+
+class _Nothing:
+    def __init__(self, plan):
+        assert isinstance(plan, FixedPlan)
+        assert np.isfinite(plan.size)
+        self.trials = []

@@ -26,7 +26,7 @@ STEPPING = 1000
 MIXER = 0x9E3779B97F4A7C15
 """An odd number without pattern, to hash the scores of a weight into one word."""
 
-ROUNDS = 8
+ROUNDS = 12
 """Boxes tried for one pool before giving up; one or two are usual."""
 
 DEPTH = 12
@@ -38,9 +38,9 @@ def solve_narrowing(pool: Pool, task: Task, box: Box | None, depth: int = 0) -> 
     if pool.size <= FEW:
         return solve_vertex(pool, task)
     box = _first_box(task) if box is None else box
-    answer = _step(pool, task, box)
-    box = _closer(box, answer, task.units, FEW / pool.size)
-    for _ in range(ROUNDS):
+    for attempt in range(ROUNDS):
+        guess = _step(pool, task, box)
+        box = _closer(box, guess, task.units, FEW / pool.size, attempt)
         part, keep = pool.near(box)
         if part.size <= FEW:
             answer = solve_vertex(part, task)
@@ -49,13 +49,13 @@ def solve_narrowing(pool: Pool, task: Task, box: Box | None, depth: int = 0) -> 
         else:
             answer = _stubborn(part, task, box, depth + 1)
         if answer.state == "stuck":
-            return answer
+            break
         if box.contains(answer.weights):
             shares = keep.astype(np.float64)
             shares[part.positions] = answer.shares
             return Answer(answer.weights, shares, answer.state)
         box = box.wider(answer.weights, task.units)
-    return solve_vertex(pool, task) if pool.size <= MANY else stuck(pool.size, answer.weights)
+    return solve_vertex(pool, task) if pool.size <= MANY else stuck(pool.size, box.weights)
 
 
 def _stubborn(pool: Pool, task: Task, box: Box, depth: int) -> Answer:
@@ -117,15 +117,16 @@ def _members(crossing: Floats) -> Integers:
     return np.sort(np.argpartition(crossing, STEPPING - 1)[:STEPPING])
 
 
-def _closer(box: Box, guess: Answer, units: Floats, few: float) -> Box:
+def _closer(box: Box, guess: Answer, units: Floats, few: float, attempt: int) -> Box:
     """A box around the answer of a step, as much smaller as the step was small against the box.
 
-    few: the fraction of the weights that would be few enough; smaller is of no use.
+    few: the fraction of the weights that would be few enough; smaller is of no use. attempt: how
+    many such boxes did not hold the optimum; each makes the next one relatively wider.
     """
     if guess.state == "stuck":
         return box
-    growth = min(max(0.3 * box.distance(guess.weights), 0.7 * few), 0.5)
-    return box.closer(guess.weights, units, growth)
+    growth = max(0.3 * box.distance(guess.weights), 0.7 * few) * 2.0**attempt
+    return box.closer(guess.weights, units, min(growth, 0.5 if attempt == 0 else 1.0))
 
 
 def solve_distinct(pool: Pool, task: Task) -> Answer | None:

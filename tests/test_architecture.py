@@ -32,6 +32,7 @@ DOORS = {
 
 # Import name -> the distribution that brings it.
 CORE_NEEDS = {
+    "filelock": "filelock",
     "numpy": "numpy",
     "pydantic": "pydantic",
     "scipy": "scipy",

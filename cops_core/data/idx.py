@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from cops_core.data.base import ImageData
@@ -94,13 +95,21 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _complete(folder: Path) -> bool:
+    return all(file.exists() or _packed(file).exists() for file in map(folder.joinpath, FILES))
+
+
 def _downloaded(torchvision_name: str, root: Path, hint: str) -> Path:
     """The folder of raw files under `root`, which torchvision fills if it is not there."""
     folder = root / torchvision_name / "raw"
-    if not all(file.exists() or _packed(file).exists() for file in map(folder.joinpath, FILES)):
+    if not _complete(folder):
         loader = getattr(torchvision_datasets(), torchvision_name)
         try:
-            loader(root, download=True)
+            root.mkdir(parents=True, exist_ok=True)
+            # torchvision writes in place: of a node's workers one downloads, the others wait for it.
+            with FileLock(root / f"{torchvision_name}.lock"):
+                if not _complete(folder):
+                    loader(root, download=True)
         except (OSError, HTTPException, RuntimeError) as error:
             raise InputError(
                 f"{torchvision_name} is not in {root} and could not be downloaded ({_reason(error)}):"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-CORE_DEPENDENCIES = ["torch", "torchvision", "numpy", "scipy", "pydantic", "scikit-learn"]
+CORE_DEPENDENCIES = ["filelock", "torch", "torchvision", "numpy", "scipy", "pydantic", "scikit-learn"]
 
 ABSENT = """
 import importlib.util

@@ -39,7 +39,7 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
         print_plan(console, settings, proposer)
         return COMPLETE
     check_home(settings.home)
-    check_data(settings, proposer)
+    check_data(proposer.base, settings.data_root)
     started = time.monotonic()
     run, complete = conduct(proposer, settings, store, console)
     print_summary(console, settings, run, time.monotonic() - started)

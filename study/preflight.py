@@ -3,11 +3,10 @@
 import tempfile
 from pathlib import Path
 
+from cops_core.config import TrialConfig
 from cops_core.data import load_split
 from cops_core.errors import InputError
 from cops_core.models import build_model
-from study.proposals import Proposer
-from study.settings import Settings
 from study.store import StudyStore, studies
 
 
@@ -23,12 +22,10 @@ def check_home(home: Path) -> None:
         ) from error
 
 
-def check_data(settings: Settings, proposer: Proposer) -> None:
-    """The data set is there (or can be had), and the network fits it."""
-    base = proposer.base
-    root = settings.data_root.expanduser()
-    data = load_split(base.dataset, root, proposer.trial_seed, base.validation_fraction).data
-    build_model(base.model, data.shape, data.classes)
+def check_data(config: TrialConfig, data_root: Path) -> None:
+    """The data set is there (or can be had), it can be split, and the network fits it."""
+    split = load_split(config.dataset, data_root.expanduser(), config.seed, config.validation_fraction)
+    build_model(config.model, split.data.shape, split.data.classes)
 
 
 def free_name(space: str, storage_uri: str) -> str:

@@ -138,7 +138,7 @@ class TableWriter(Observer):
 
     def __init__(self, store: StudyStore) -> None:
         self.store = store
-        self._ended: list[StudyTrial] = []
+        self._ended = store.trials()  # of an earlier run, if this one goes on with it
         self._written = time.monotonic()
 
     def ended(self, trial: StudyTrial) -> None:

@@ -10,7 +10,7 @@ from cops_core.errors import lookup
 from study.experiments import EXPERIMENTS
 from study.experiments.cops_pairs import CopsPairs, markdown, verdicts
 from study.experiments.fixed import run_fixed
-from study.preflight import check_home
+from study.preflight import check_data, check_home
 from study.settings import Settings
 from study.store import StudyStore
 
@@ -33,9 +33,10 @@ def run_experiment(name: str, experiment: CopsPairs, settings: Settings, console
     Resumable: what has been finished before is not run again.
     """
     check_home(settings.home)
-    selection = run_fixed(
-        experiment.selection_trials(), settings.model_copy(update={"name": f"{name}-selection"}), console
-    )
+    candidates = experiment.selection_trials()
+    check_data(candidates[0], settings.data_root)
+    selecting = settings.model_copy(update={"name": f"{name}-selection"})
+    selection = run_fixed(candidates, selecting, console)
     chosen = experiment.choose(selection)
     judging = settings.model_copy(update={"name": f"{name}-judging"})
     judged = run_fixed(experiment.judge_trials(chosen), judging, console)

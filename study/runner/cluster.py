@@ -22,12 +22,15 @@ class Cluster:
     def __enter__(self) -> "Cluster":
         address = self.settings.address or "local"
         _check_reachable(address)
-        dashboard = None if self.settings.address else False
+        own = self.settings.address is None
         try:
             ray.init(
-                address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR
+                address=address,
+                include_dashboard=False if own else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:160]
             raise InputError(
                 f"no Ray cluster at {address} ({reason}): start one, or leave --address out"

@@ -4,6 +4,7 @@ It keeps its process from one trial to the next, so that imports and data are pa
 """
 
 import json
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class TrialWorker(tune.Trainable):
         self._task = config
         self._trial: Trial | None = None
         self._reported_facts = False
-        self._checkpointed = 0.0
+        self._checkpointed = time.monotonic()
 
     def _prepared(self) -> Trial:
         """The trial, built at its first use: what goes wrong is then a result of that trial."""
@@ -67,9 +68,8 @@ class TrialWorker(tune.Trainable):
             # As text: Tune would flatten it and carry every number through its event loop.
             result["facts"] = json.dumps(trial.facts)
             self._reported_facts = True
-        elapsed = self._time_total + self._time_since_restore
-        if not trial.done and elapsed - self._checkpointed > CHECKPOINT_INTERVAL_S:
-            self._checkpointed = elapsed
+        if not trial.done and time.monotonic() - self._checkpointed > CHECKPOINT_INTERVAL_S:
+            self._checkpointed = time.monotonic()
             result["should_checkpoint"] = True
         return result
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import requests
 from mlflow import MlflowClient
@@ -142,8 +143,8 @@ def test_the_ui_serves_the_home_on_this_machine_alone(home, ended, free_port):
             remote = MlflowClient(f"http://127.0.0.1:{free_port}")
             (run,) = children(remote, parent)
             assert len(remote.list_artifacts(run.info.run_id)) == 2
-            listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=False).stdout
-            assert f"0.0.0.0:{free_port}" not in listening
+            listening = [c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+            assert {address.ip for address in listening if address.port == free_port} == {"127.0.0.1"}
         finally:
             server.terminate()
             assert server.wait(30) is not None

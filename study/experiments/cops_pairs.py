@@ -19,7 +19,11 @@ from study.trial import StudyTrial
 
 @dataclass(frozen=True)
 class CopsPairs:
-    """The experiment's settings; the defaults are those of `docs/results.md`."""
+    """The experiment's settings; the defaults are those of `docs/results.md`.
+
+    judged_pairs: at each rate that many pairs are judged, those that validation ranks first, beside
+    all single scores.
+    """
 
     dataset: str = "fashion_mnist"
     model: str = "lenet_300_100"
@@ -30,6 +34,7 @@ class CopsPairs:
     training: Training = field(default_factory=lambda: Training(epochs=5))
     selection_seeds: int = 2
     judge_seeds: int = 5
+    judged_pairs: int = 3
     seed: int = 0
 
     def candidates(self) -> Iterator[Selection]:
@@ -54,14 +59,23 @@ class CopsPairs:
         ]
 
     def choose(self, trials: Sequence[StudyTrial]) -> dict[tuple[Decimal, str], Selection]:
-        """For each rate and family, the candidate with the best mean validation accuracy."""
+        """For each rate: the best variant of each single score, and the best pairs, on validation."""
         accuracies: dict[tuple[Decimal, str], dict[Selection, list[float]]] = {}
         for trial in trials:
             selection, rate = trial.config.selection, _rate(trial)
             assert selection is not None
             group = accuracies.setdefault((rate, family(selection)), {})
             group.setdefault(selection, []).append(trial.accuracy)
-        return {key: max(group, key=lambda s: float(np.mean(group[s]))) for key, group in accuracies.items()}
+        best = {key: max(group, key=lambda s: float(np.mean(group[s]))) for key, group in accuracies.items()}
+
+        def rank(key: tuple[Decimal, str]) -> float:
+            return -float(np.mean(accuracies[key][best[key]]))
+
+        pairs = [key for key in sorted(best, key=rank) if best[key].controls]
+        judged = {
+            key for rate in self.rates for key in [k for k in pairs if k[0] == rate][: self.judged_pairs]
+        }
+        return {key: chosen for key, chosen in best.items() if not chosen.controls or key in judged}
 
     def judge_trials(self, chosen: dict[tuple[Decimal, str], Selection]) -> list[TrialConfig]:
         """What judges the choices: other seeds, the test part."""

@@ -80,6 +80,24 @@ def test_the_best_on_validation_is_chosen_and_judged_in_pairs(ended):
     assert "+10.0% ± 0.0% (2)" in markdown(experiment, found)
 
 
+def test_all_single_scores_and_the_best_pairs_are_judged(ended):
+    experiment = CopsPairs(judged_pairs=3)
+    better = {"snip", "synflow"}
+
+    def accuracy(config):
+        names = set(config.selection.scores)
+        return (
+            0.5 + 0.1 * len(names & better) * (len(names) > 1) + 1e-3 * (config.selection.scores[0] == "snip")
+        )
+
+    chosen = experiment.choose(fake(ended, experiment.selection_trials(), accuracy))
+    for rate in experiment.rates:
+        families = [name for here, name in chosen if here == rate]
+        assert len(families) == 4 + 3
+        assert {"magnitude", "snip", "grasp", "synflow"} < set(families)
+        assert {"cops(snip; synflow)", "cops(synflow; snip)"} < set(families)
+
+
 def test_an_unknown_experiment_is_told_the_nearest():
     with pytest.raises(InputError, match="did you mean 'cops_pairs'"):
         make_experiment("cop_pairs", dataset="digits", seeds=2, epochs=None, rates=None)

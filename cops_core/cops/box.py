@@ -46,17 +46,18 @@ class Box:
         near = np.clip(self._scaled(weights), lowest, self.weights + self.radii)
         return Box(near, growth * self.radii, self.pivot).pivoted(units)
 
-    def wider(self, weights: Floats, units: Floats) -> "Box":
-        """A box three times as wide, as near to `weights` as that width leads.
+    def wider(self, weights: Floats, units: Floats, growth: float) -> "Box":
+        """A box `growth` >= 1 times as wide, as near to `weights` as three times the old one leads.
 
         units: shape (J + 1,), the size of each score. In units no side is left below a quarter of
         the widest, nor all of them below a millionth of the pivot.
         """
         widest = max(float((self.radii * units).max()), 1e-6 * self.weights[self.pivot] * units[self.pivot])
-        wide = 3.0 * np.maximum(self.radii, widest / 4 / units)
+        wide = np.maximum(self.radii, widest / 4 / units)
         wide[self.pivot] = 0.0
-        near = np.clip(self._scaled(weights), np.maximum(self.weights - wide, 0.0), self.weights + wide)
-        return Box(near, wide, self.pivot).pivoted(units)
+        lowest = np.maximum(self.weights - 3.0 * wide, 0.0)
+        near = np.clip(self._scaled(weights), lowest, self.weights + 3.0 * wide)
+        return Box(near, growth * wide, self.pivot).pivoted(units)
 
     def _scaled(self, weights: Floats) -> Floats:
         """The weights with the pivot's as the box has it; infinite where the pivot has none."""

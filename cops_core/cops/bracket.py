@@ -54,11 +54,14 @@ def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
     near = pool.of_layer(each)
     with np.errstate(invalid="ignore"):
         distance = values - near
-    room = tolerance * (pool.room(weights) + ROOM * np.abs(near))
-    tied = np.abs(distance) <= room
-    values = np.where(tied, near, values)
-    above = distance > room
-    if not pool.floors.any() and int(above.sum()) + int(tied.sum()) == pool.places:
+    tied = np.abs(distance) <= tolerance * ROOM * (pool.largest @ weights + np.abs(near))
+    some = np.flatnonzero(tied)
+    edge = np.broadcast_to(near, values.shape)[some]
+    room = tolerance * ROOM * (weights @ np.abs(pool.scores[:, some]) + np.abs(edge))
+    tied[some] = np.abs(distance[some]) <= room
+    values[tied] = np.broadcast_to(near, values.shape)[tied]
+    above = (distance > 0) & ~tied
+    if not pool.floors.any() and int(np.count_nonzero(above)) + int(np.count_nonzero(tied)) == pool.places:
         mask = above | tied
         return Ties(values, tied, mask, mask)
     target, control = pool.scores
@@ -94,6 +97,8 @@ def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
             low, high = low[pool.positions], high[pool.positions]
         trial = _middle(left, right, task.units) if step % 3 == 2 else _crossing(pool, low, high)
         tolerance = 2.0 ** max(step - PATIENCE, 0) if step < PATIENCE + 12 else 2.0**12
+        if step >= 2 and np.count_nonzero(low != high) <= 2 * task.rough:
+            return Answer(trial / trial[0], none, "optimal")
         found = find_ties(pool, trial, tolerance)
         if _excess(pool, found.highest, level) < 0:
             low, left = found.highest, trial

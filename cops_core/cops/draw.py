@@ -7,12 +7,12 @@ from cops_core.cops.problem import check_values
 from cops_core.cops.sample import SIGMAS, Sample, measure, moved, stretches
 from cops_core.cops.selection import kth_highest
 from cops_core.cops.solution import Floats
-from cops_core.cops.store import Mask, Store
+from cops_core.cops.store import Store
 
 SAMPLED = 100_000
-"""Weights in a random sample."""
+"""Weights in a random sample, at most."""
 
-KEPT = 300
+KEPT = 100
 """Kept (or dropped) weights a sample needs to say anything; with fewer the tips take its place."""
 
 TIPS = 5
@@ -22,14 +22,14 @@ WHOLE = (30_000, 150_000)
 """Problems up to this size are solved in memory without passes: J <= 1, J >= 2."""
 
 
-def draw(store: Store[Mask]) -> Sample | None:
+def draw(store: Store) -> Sample | None:
     """A sample of the weights of `store`, or None for a problem small enough to be solved whole."""
     problem = store.problem
     if problem.size <= WHOLE[len(problem.scores) > 2]:
         return None
-    count = min(SAMPLED, problem.size // 3)
     rare = max(min(problem.kappa, problem.size - problem.kappa), 1)
     enough = KEPT * problem.size // rare
+    count = min(max(enough, problem.size // 20), SAMPLED, problem.size // 3)
     if enough <= count:
         return _random(store, count)
     if problem.floors is not None:
@@ -37,7 +37,7 @@ def draw(store: Store[Mask]) -> Sample | None:
     return _tips(store, rare, count)
 
 
-def _random(store: Store[Mask], count: int) -> Sample:
+def _random(store: Store, count: int) -> Sample:
     problem = store.problem
     positions = stretches(problem.size, count)
     scores = store.fetch(positions)
@@ -53,7 +53,7 @@ def _random(store: Store[Mask], count: int) -> Sample:
     return measure(Pool(positions, scores, places, np.zeros((2, len(scores))), layers, floors), noisy=True)
 
 
-def _tips(store: Store[Mask], rare: int, count: int) -> Sample:
+def _tips(store: Store, rare: int, count: int) -> Sample:
     """All weights that are among the best (or, of a dense mask, the worst) in some score."""
     problem = store.problem
     sample = _random(store, count)

@@ -1,7 +1,6 @@
 """The exact solver: search, rounding and certificate put together."""
 
 from dataclasses import dataclass, replace
-from typing import Generic
 
 import numpy as np
 
@@ -11,8 +10,8 @@ from cops_core.cops.pool import Pool
 from cops_core.cops.problem import Problem
 from cops_core.cops.search import Found, Search, open_search
 from cops_core.cops.shrink import farkas_excess, shrink_levels
-from cops_core.cops.solution import Bools, CopsSolution, Floats, Status
-from cops_core.cops.store import Mask, Store
+from cops_core.cops.solution import Bools, CopsSolution, Floats, Mask, Status
+from cops_core.cops.store import Store
 from cops_core.cops.vertex import Task
 
 INFEASIBLE = 1e-10
@@ -20,7 +19,7 @@ INFEASIBLE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class Result(Generic[Mask]):
+class Result:
     """A rounded and certified optimum.
 
     mask: shape (n,), over the pool. keep: the other weights that are kept, where it was asked for.
@@ -35,7 +34,7 @@ class Result(Generic[Mask]):
     shrunk: float
 
 
-def solve_exact(store: Store[Mask], shrink: bool) -> CopsSolution:
+def solve_exact(store: Store, shrink: bool) -> CopsSolution:
     """The solution for the problem of a store."""
     problem = store.problem
     if problem.kind == "price":
@@ -63,7 +62,7 @@ def solve_exact(store: Store[Mask], shrink: bool) -> CopsSolution:
     )
 
 
-def answer(search: Search[Mask], question: int, levels: Levels, shrink: bool, marked: bool) -> Result[Mask]:
+def answer(search: Search, question: int, levels: Levels, shrink: bool, marked: bool) -> Result:
     """Answer one question of a search. marked: whether the mask over all weights will be asked for."""
     if levels.met_by_target:
         return _target_alone(search, levels, "optimal", marked)
@@ -85,7 +84,7 @@ def answer(search: Search[Mask], question: int, levels: Levels, shrink: bool, ma
     return Result(found.pool, found.keep, mask, proof, status, None, 1.0)
 
 
-def _shrunk(search: Search[Mask], question: int, levels: Levels, shrink: bool, marked: bool) -> Result[Mask]:
+def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked: bool) -> Result:
     """The best mask at the farthest levels; without `shrink` these are missed by rounding only."""
     found = search.reach(question, Task(levels.start, levels.step, search.units))
     shrunk = None if found is None else shrink_levels(found, levels, search.units)
@@ -98,10 +97,10 @@ def _shrunk(search: Search[Mask], question: int, levels: Levels, shrink: bool, m
 
 
 def _target_alone(
-    search: Search[Mask], levels: Levels, status: Status, marked: bool, farkas: Floats | None = None
-) -> Result[Mask]:
+    search: Search, levels: Levels, status: Status, marked: bool, farkas: Floats | None = None
+) -> Result:
     """The target's own mask: where it meets all levels, and where nothing better can be said."""
-    found: Found[Mask] = search.select(np.eye(levels.own.size + 1)[0], marked)
+    found: Found = search.select(np.eye(levels.own.size + 1)[0], marked)
     mask = own_mask(found.pool, 0)
     proof = certify(found.pool, mask, np.zeros(levels.own.size), levels.wanted)
     if status == "infeasible":
@@ -109,7 +108,7 @@ def _target_alone(
     return Result(found.pool, found.keep, mask, proof, status, farkas, 1.0)
 
 
-def _priced(search: Search[Mask], problem: Problem) -> Result[Mask]:
+def _priced(search: Search, problem: Problem) -> Result:
     """kind="price": the multipliers are given, for scores divided by their absolute sums."""
     scale = search.store.absolute_sums()
     scale[scale == 0] = 1.0

@@ -1,71 +1,45 @@
 """Two controls or more, many weights: narrow a box of multipliers until HiGHS can finish.
 
 Each round solves a small program made of some of the weights that could still cross the threshold,
-with levels shifted so that its slope at the current multipliers is that of all of them (what a
-sample gets wrong is then only the step, not where to step from); a much smaller box around the
-answer decides most weights; the rest is solved the same way. If that optimum lies outside the box,
-the box was too small and a wider one follows.
+with levels shifted so that its slope at the current multipliers is that of all of them: what a
+sample gets wrong is then only the step, not where to step from. A much smaller box around the
+answer decides most weights, and the next round looks at the rest. The few thousand left at the end
+go to HiGHS, and what the boxes decided wrongly comes back by sifting: the answer is exact.
 """
 
 import numpy as np
 
 from cops_core.cops.box import Box
 from cops_core.cops.pool import Pool, spread
+from cops_core.cops.sift import solve_sifting, start_from
 from cops_core.cops.solution import Floats, Integers
-from cops_core.cops.vertex import Answer, Task, solve_vertex, stuck
+from cops_core.cops.vertex import Answer, Task, solve_vertex
 
-FEW = 3000
-"""Weights that go to HiGHS at once, some 10 ms."""
+FEW = 1500
+"""Weights that go to HiGHS at once, some 6 ms."""
 
-MANY = 20_000
-"""Weights HiGHS still takes where boxes do not help, some 0.1 s."""
-
-STEPPING = 1000
+STEPPING = 600
 """Weights in the program of one step."""
 
-MIXER = 0x9E3779B97F4A7C15
-"""An odd number without pattern, to hash the scores of a weight into one word."""
 
-ROUNDS = 12
-"""Boxes tried for one pool before giving up; one or two are usual."""
-
-DEPTH = 12
-"""Boxes within boxes; three are usual."""
-
-
-def solve_narrowing(pool: Pool, task: Task, box: Box | None, depth: int = 0) -> Answer:
+def solve_narrowing(pool: Pool, task: Task, box: Box | None) -> Answer:
     """The exact optimum over a pool of any size. box: where it is expected, None for anywhere."""
     if pool.size <= FEW:
         return solve_vertex(pool, task)
     box = _first_box(task) if box is None else box
-    for attempt in range(ROUNDS):
-        guess = _step(pool, task, box)
-        box = _closer(box, guess, task.units, FEW / pool.size, attempt)
-        part, keep = pool.near(box)
-        if part.size <= FEW:
-            answer = solve_vertex(part, task)
-        elif part.size <= pool.size // 2:
-            answer = solve_narrowing(part, task, box, depth + 1)
-        else:
-            answer = _stubborn(part, task, box, depth + 1)
-        if answer.state == "stuck":
+    part, free, keep = pool, np.arange(pool.size), np.zeros(pool.size, dtype=bool)
+    while part.size > FEW:
+        box = _closer(box, _step(part, task, box), task.units, FEW / part.size)
+        smaller, kept = part.near(box)
+        if smaller.size > 0.9 * part.size:
             break
-        if box.contains(answer.weights):
-            shares = keep.astype(np.float64)
-            shares[part.positions] = answer.shares
-            return Answer(answer.weights, shares, answer.state)
-        box = box.wider(answer.weights, task.units)
-    return solve_vertex(pool, task) if pool.size <= MANY else stuck(pool.size, box.weights)
-
-
-def _stubborn(pool: Pool, task: Task, box: Box, depth: int) -> Answer:
-    """A pool that a smaller box hardly made smaller: ties, or hardly more than a few weights."""
-    answer = solve_distinct(pool, task)
-    if answer is not None:
-        return answer
-    if pool.size <= MANY:
-        return solve_vertex(pool, task)
-    return solve_narrowing(pool, task, box, depth) if depth < DEPTH else stuck(pool.size, box.weights)
+        keep[free[kept]] = True
+        part, free = smaller, free[smaller.positions]
+    if part.size > FEW:
+        free, keep = start_from(pool, box.weights)
+    if task.rough:
+        return Answer(solve_vertex(pool.part(free, keep), task).weights, np.zeros(0), "optimal")
+    return solve_sifting(pool, task, free, keep)
 
 
 def _first_box(task: Task) -> Box:
@@ -117,38 +91,11 @@ def _members(crossing: Floats) -> Integers:
     return np.sort(np.argpartition(crossing, STEPPING - 1)[:STEPPING])
 
 
-def _closer(box: Box, guess: Answer, units: Floats, few: float, attempt: int) -> Box:
+def _closer(box: Box, guess: Answer, units: Floats, few: float) -> Box:
     """A box around the answer of a step, as much smaller as the step was small against the box.
 
-    few: the fraction of the weights that would be few enough; smaller is of no use. attempt: how
-    many such boxes did not hold the optimum; each makes the next one relatively wider.
+    few: the fraction of the weights that would be few enough; smaller is of no use.
     """
     if guess.state == "stuck":
         return box
-    growth = max(0.3 * box.distance(guess.weights), 0.7 * few) * 2.0**attempt
-    return box.closer(guess.weights, units, min(growth, 0.5 if attempt == 0 else 1.0))
-
-
-def solve_distinct(pool: Pool, task: Task) -> Answer | None:
-    """The optimum with equal weights taken as one, or None if too few of them are equal."""
-    columns = pool.scores if pool.layers is None else np.vstack([pool.scores, pool.layers])
-    keys = np.zeros(pool.size, dtype=np.uint64)
-    for row in columns + 0.0:
-        keys = (keys ^ (row.view(np.uint64) >> np.uint64(29)) ^ row.view(np.uint64)) * np.uint64(MIXER)
-    _, first, group, copies = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    if first.size > 2 * FEW or not np.array_equal(columns, columns[:, first[group]]):
-        return None
-    distinct = Pool(
-        positions=first,
-        scores=pool.scores[:, first],
-        places=pool.places,
-        held=pool.held,
-        layers=None if pool.layers is None else pool.layers[first],
-        floors=pool.floors,
-    )
-    answer = solve_vertex(distinct, task, copies)
-    order = np.argsort(group, kind="stable")
-    rank = np.arange(pool.size) - (np.cumsum(copies) - copies)[group[order]]
-    shares = np.zeros(pool.size)
-    shares[order] = np.clip(answer.shares[group[order]] - rank, 0.0, 1.0)
-    return Answer(answer.weights, shares, answer.state)
+    return box.closer(guess.weights, units, min(max(0.3 * box.distance(guess.weights), 0.7 * few), 0.5))

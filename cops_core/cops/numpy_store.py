@@ -10,22 +10,25 @@ import numpy.typing as npt
 import torch
 
 from cops_core.cops.box import Cut
+from cops_core.cops.filters import Buffers, Filter, JointFilter, Native
 from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Bools, Floats, Integers
+from cops_core.cops.solution import Bools, Floats, Integers, Mask
 from cops_core.cops.store import Part, Scan, Store, count, judge
 from cops_core.cops.sums import condense
 
 CHUNK = 1 << 16
 """Weights per chunk: small enough for the second-level cache, large against numpy's overhead."""
 
+FEWEST = 4
+"""Chunks that are worth starting a thread for."""
+
 BATCH = 1 << 15
 """Weights gathered from chunks before they are judged together in float64."""
 
 Result = TypeVar("Result")
-Native = npt.NDArray[np.floating]
 
 
-class NumpyStore(Store[Bools]):
+class NumpyStore(Store):
     """Scores in main memory."""
 
     def __init__(self, problem: Problem, scores: Sequence[Native]) -> None:
@@ -45,17 +48,18 @@ class NumpyStore(Store[Bools]):
             row[:] = score[positions]
         return rows
 
-    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan[Bools]]:
+    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
         """Apply several cuts in one pass."""
         keep = None if marked is None else self.empty_mask()
 
         def work(chunks: range) -> list[list[Part]]:
-            buffers = _Buffers(self._dtype, len(cuts))
-            filters = [_Filter(cut, self._dtype) for cut in cuts]
-            judges = [_Judge(n, cut, keep if n == marked else None) for n, cut in enumerate(cuts)]
+            sieve = _Sieve(cuts, self._dtype)
+            judges = [_Judge(cut, keep if number == marked else None) for number, cut in enumerate(cuts)]
             found, waiting = [], 0
             for chunk in chunks:
-                found.append(self._gather(chunk, filters, buffers))
+                if not self._checked:
+                    self._measure(chunk)
+                found.append(self._gather(chunk, sieve))
                 waiting += found[-1].positions.size
                 if waiting > BATCH or chunk == chunks[-1]:
                     batch = _together(found)
@@ -100,7 +104,7 @@ class NumpyStore(Store[Bools]):
         """A mask without any weight."""
         return np.zeros(self.problem.size, dtype=bool)
 
-    def put(self, mask: Bools, positions: Integers) -> Bools:
+    def put(self, mask: Mask, positions: Integers) -> Mask:
         """Add `positions` to a mask in place."""
         mask[positions] = True
         return mask
@@ -125,7 +129,7 @@ class NumpyStore(Store[Bools]):
         """One full pass: give each thread a run of chunks, and put their lists together in order."""
         self.passes += 1
         chunks = len(self._starts)
-        workers = min(torch.get_num_threads(), chunks)
+        workers = min(torch.get_num_threads(), max(chunks // FEWEST, 1))
         bounds = [chunks * worker // workers for worker in range(workers + 1)]
 
         def quietly(worker: int) -> list[Result]:
@@ -137,89 +141,49 @@ class NumpyStore(Store[Bools]):
         with ThreadPoolExecutor(workers) as executor:
             return [result for results in executor.map(quietly, range(workers)) for result in results]
 
-    def _gather(self, chunk: int, filters: Sequence["_Filter"], buffers: "_Buffers") -> "_Members":
+    def _gather(self, chunk: int, sieve: "_Sieve") -> "_Members":
         """The weights of a chunk that any of the cuts may keep or leave undecided."""
-        if not self._checked:
-            self._measure(chunk)
         inside = self._slice(chunk)
         scores = [score[inside] for score in self._scores]
         layers = None if self.problem.layers is None else self.problem.layers[inside]
-        size = scores[0].size
-        largest = np.abs(self._extremes[chunk]).max(axis=1).tolist()
-        flags = buffers.flags[:, :size]
-        for reach, out in zip(filters, flags, strict=True):
-            reach.mark(scores, layers, largest, buffers, out)
-        members = np.flatnonzero(np.logical_or.reduce(flags, axis=0, out=buffers.any[:size]))
+        found = sieve.mark(scores, layers, self._extremes[chunk])
+        members = np.flatnonzero(found)
         columns = np.empty((len(scores), members.size))
         for row, score in zip(columns, scores, strict=True):
-            row[:] = score if members.size == size else score[members]
-        return _Members(
-            inside.start + members, columns, None if layers is None else layers[members], flags[:, members]
-        )
+            row[:] = score if members.size == score.size else score[members]
+        return _Members(inside.start + members, columns, None if layers is None else layers[members])
 
 
-class _Filter:
-    """Which weights may reach the lower bound of a cut, judged in the scores' own precision."""
+class _Sieve:
+    """Finds the weights that any of several cuts may keep or leave undecided, for one thread."""
 
-    def __init__(self, cut: Cut, dtype: npt.DTypeLike) -> None:
-        info = np.finfo(dtype)
-        self._cut = cut
-        self._weights = cut.box.weights.tolist()
-        self._radii = cut.box.radii.tolist()
-        self._shifts = (cut.box.radii * cut.centres).tolist()
-        self._most = (cut.box.weights + cut.box.radii).tolist()
-        self._constant = float(np.abs(cut.box.radii * cut.centres).sum())
-        self._limit = float(info.max) / 4
-        self._rounding = (8 * len(self._weights) + 32) * float(info.eps)
-        self._smallest = (8 * len(self._weights) + 32) * float(info.tiny)
+    def __init__(self, cuts: Sequence[Cut], dtype: npt.DTypeLike) -> None:
+        self._joint = JointFilter(cuts, dtype) if cuts else None
+        self._filters = [Filter(cut, dtype) for cut in cuts]
+        self._buffers = Buffers(CHUNK, dtype)
 
-    def mark(
-        self,
-        scores: list[Native],
-        layers: Integers | None,
-        largest: list[float],
-        buffers: "_Buffers",
-        out: Bools,
-    ) -> None:
-        """Write to `out`, shape (n,), for a chunk of n weights. largest: each score's magnitude there."""
+    def mark(self, scores: Sequence[Native], layers: Integers | None, extremes: Floats) -> Bools:
+        """Shape (n,), for a chunk. extremes: the lowest and highest of each score, (J + 1, 2)."""
         size = scores[0].size
-        total, scratch = buffers.total[:size], buffers.scratch[:size]
-        magnitude = self._constant + sum(most * top for most, top in zip(self._most, largest, strict=True))
-        if not magnitude < self._limit:
-            out[:] = True
-            return
-        upper = self._upper(scores, total, scratch)
-        low = self._cut.low
-        margin = self._rounding * (magnitude + np.abs(low)) + self._smallest
-        bound = np.where(np.isfinite(low), low - margin, low)
-        np.greater_equal(upper, float(bound[0]) if layers is None else bound[layers], out=out)
-
-    def _upper(self, scores: list[Native], total: Native, scratch: Native) -> Native:
-        """s + r, into `total`; a single score of weight 1 is returned as it is."""
-        sums: Native | None = None
-        for weight, score in zip(self._weights, scores, strict=True):
-            if weight:
-                out = total if sums is None else scratch
-                term = score if weight == 1.0 else np.multiply(score, weight, out=out)
-                sums = term if sums is None else np.add(sums, term, out=total)
-        if sums is None:
-            total[:] = 0.0
-            sums = total
-        for radius, shift, score in zip(self._radii, self._shifts, scores, strict=True):
-            if radius:
-                np.multiply(score, radius, out=scratch)
-                np.subtract(scratch, shift, out=scratch)
-                np.abs(scratch, out=scratch)
-                sums = np.add(sums, scratch, out=total)
-        return sums
+        found: Bools = self._buffers.flags[0, :size]
+        flags: Bools = self._buffers.flags[1, :size]
+        largest = np.abs(extremes).max(axis=1).tolist()
+        joint = self._joint if extremes.min() >= 0 else None
+        if joint is not None and joint.mark(scores, largest, self._buffers, found):
+            return found
+        found[:] = False
+        for one in self._filters:
+            one.mark(scores, layers, largest, self._buffers, flags)
+            np.logical_or(found, flags, out=found)
+        return found
 
 
 class _Judge:
     """Collects what one thread finds for one cut, in float64."""
 
-    def __init__(self, number: int, cut: Cut, keep: Bools | None) -> None:
-        self._number = number
+    def __init__(self, cut: Cut, keep: Bools | None) -> None:
         self._cut = cut
+        self._filter = Filter(cut, np.float64)
         self._keep = keep
         self._undecided: list[_Members] = []
         self._waiting: list[Floats] = []
@@ -228,7 +192,12 @@ class _Judge:
         self._counts = np.zeros((2, cut.low.size), dtype=np.intp)
 
     def add(self, batch: "_Members") -> None:
-        batch = batch.only(np.flatnonzero(batch.reached[self._number]))
+        """Judge some weights; those that other cuts asked for are put aside first."""
+        near = np.empty(batch.positions.size, dtype=bool)
+        largest = np.abs(batch.scores).max(axis=1, initial=0.0).tolist()
+        buffers = Buffers(near.size, np.float64)
+        self._filter.mark(list(batch.scores), batch.layers, largest, buffers, near)
+        batch = batch.only(np.flatnonzero(near))
         keep, undecided, counts = judge(self._cut, batch.scores, batch.layers)
         self._undecided.append(batch.only(np.flatnonzero(undecided)))
         self._waiting.append(batch.scores[self._cut.summed][:, keep])
@@ -254,16 +223,15 @@ class _Judge:
 
 @dataclass(frozen=True, eq=False)
 class _Members:
-    """Some weights, and which of the cuts they may reach, shape (number of cuts, n)."""
+    """Some weights: positions, shape (n,), scores, shape (J + 1, n), and layers."""
 
     positions: Integers
     scores: Floats
     layers: Integers | None
-    reached: Bools
 
     def only(self, some: Integers) -> "_Members":
         layers = None if self.layers is None else self.layers[some]
-        return _Members(self.positions[some], self.scores[:, some], layers, self.reached[:, some])
+        return _Members(self.positions[some], self.scores[:, some], layers)
 
 
 def _together(found: Sequence[_Members]) -> _Members:
@@ -272,15 +240,4 @@ def _together(found: Sequence[_Members]) -> _Members:
         np.concatenate([members.positions for members in found]),
         np.concatenate([members.scores for members in found], axis=1),
         np.concatenate(layers) if layers else None,
-        np.concatenate([members.reached for members in found], axis=1),
     )
-
-
-class _Buffers:
-    """Scratch space of one thread."""
-
-    def __init__(self, dtype: npt.DTypeLike, cuts: int) -> None:
-        self.total: Native = np.empty(CHUNK, dtype=dtype)
-        self.scratch: Native = np.empty(CHUNK, dtype=dtype)
-        self.flags = np.empty((cuts, CHUNK), dtype=bool)
-        self.any = np.empty(CHUNK, dtype=bool)

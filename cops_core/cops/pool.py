@@ -1,6 +1,7 @@
 """The undecided weights of a problem, in memory, with the sums over those already kept."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class Pool:
     def size(self) -> int:
         """n."""
         return int(self.positions.size)
+
+    @cached_property
+    def largest(self) -> Floats:
+        """The largest magnitude of each score, shape (J + 1,)."""
+        return np.asarray(np.abs(self.scores).max(axis=1, initial=0.0))
 
     def combined(self, weights: Floats) -> Floats:
         """w . omega of each weight, shape (n,); equal weights come out equal."""

@@ -73,7 +73,7 @@ def state_problem(
         raise InputError(unknown("kind", kind, known))
     checked: Kind = next(name for name in known if name == kind)
     grouped = _check_floors(layers, floors, size, kept)
-    return Problem(scores, kept, _check_levels(levels, len(scores) - 1, checked), checked, *grouped)
+    return Problem(scores, kept, check_levels(levels, len(scores) - 1, checked), checked, *grouped)
 
 
 def check_values(number: int, lowest: float, highest: float, kind: Kind) -> None:
@@ -109,7 +109,8 @@ def _check_shape(number: int, score: object, target: Score) -> None:
         raise InputError(f"{name} is on {score.device}, the target on {target.device}: write one device")
 
 
-def _check_levels(levels: Sequence[float] | Floats | float, count: int, kind: Kind) -> Floats:
+def check_levels(levels: Sequence[float] | Floats | float, count: int, kind: Kind) -> Floats:
+    """The levels of `count` controls, shape (count,); raises InputError."""
     try:
         values = np.atleast_1d(np.array(levels, dtype=np.float64))
     except (TypeError, ValueError):

@@ -102,18 +102,24 @@ def moved(rank: int, size: int, sigmas: float) -> int:
     return rank + math.ceil(min(max(sigmas * (deviation + 1.0), -2.0 * size - 2), 2.0 * size + 2))
 
 
+def rough_box(weights: Floats, units: Floats, relative: float) -> Box:
+    """A box around `weights` whose sides are `relative` to them, or to what would begin to matter."""
+    point = Box.point(weights).pivoted(units)
+    radii = relative * np.maximum(point.weights, units[point.pivot] / units / 4)
+    radii[point.pivot] = 0.0
+    return Box(point.weights, radii, point.pivot)
+
+
 def box_around(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Box:
     """A box that holds the optimum of all weights, as far as its sample's optimum `weights` tells."""
-    rough = Box.point(weights).pivoted(sample.units)
-    natural = sample.units[rough.pivot] / sample.units
-    relative = min(SIGMAS / math.sqrt(max(sample.pool.places, 1)), 1.0) if sample.noisy else 1e-3
-    radii = relative * np.maximum(rough.weights, natural / 4)
-    radii[rough.pivot] = 0.0
-    noise = _noise(sample, weights, values, kind) if sample.noisy and weights[0] > 0 else None
+    if not sample.noisy:
+        return rough_box(weights, sample.units, 1e-3)
+    rough = rough_box(weights, sample.units, min(SIGMAS / math.sqrt(max(sample.pool.places, 1)), 1.0))
+    noise = _noise(sample, weights, values, kind) if weights[0] > 0 else None
     if noise is None:
-        return Box(rough.weights, radii, rough.pivot)
+        return rough
     box = Box(weights / weights[0], np.append(0.0, noise), 0).pivoted(sample.units)
-    return Box(box.weights, np.minimum(box.radii, 8 * radii), box.pivot)
+    return Box(box.weights, np.minimum(box.radii, 8 * rough.radii), box.pivot)
 
 
 def _noise(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Floats | None:

@@ -5,10 +5,10 @@ the optimum over the undecided weights is that of all weights where it lies in t
 fails the next pass is wider: nothing that has not been proved is returned.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from cops_core.cops.draw import draw
 from cops_core.cops.levels import own_mask
 from cops_core.cops.narrow import solve_narrowing
 from cops_core.cops.pool import Pool
-from cops_core.cops.sample import Sample, box_around, cut_for, measure
-from cops_core.cops.solution import Floats
-from cops_core.cops.store import Mask, Scan, Store
+from cops_core.cops.sample import Sample, box_around, cut_for, measure, rough_box
+from cops_core.cops.solution import Floats, Mask
+from cops_core.cops.store import Scan, Store
 from cops_core.cops.vertex import Answer, Task
 
 ROUNDS = 12
@@ -28,7 +28,7 @@ ROUNDS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Found(Generic[Mask]):
+class Found:
     """The optimum over all weights: an answer over the pool of the undecided ones.
 
     box: where the pool speaks for all weights; None where it is all weights. keep: the decided
@@ -41,33 +41,33 @@ class Found(Generic[Mask]):
     keep: Mask | None
 
 
-class Search(ABC, Generic[Mask]):
+class Search(ABC):
     """Finds optima over the weights of one store.
 
     sums: for each score the sums of all scores over its own best mask. units: shape (J + 1,).
     """
 
-    store: Store[Mask]
+    store: Store
     sums: Sequence[Floats]
     units: Floats
 
     @abstractmethod
-    def select(self, weights: Floats, marked: bool) -> Found[Mask]:
+    def select(self, weights: Floats, marked: bool) -> Found:
         """The pool in which the best mask of `weights`, shape (J + 1,), is decided.
 
         marked: whether the mask will be asked for.
         """
 
     @abstractmethod
-    def find(self, question: int, task: Task) -> Found[Mask] | None:
+    def find(self, question: int, task: Task) -> Found | None:
         """The optimum for the question of that number; None if the search gave up."""
 
     @abstractmethod
-    def reach(self, question: int, task: Task) -> Found[Mask] | None:
+    def reach(self, question: int, task: Task) -> Found | None:
         """How far the levels of the question can be raised together: `task` has a step."""
 
 
-def open_search(store: Store[Mask], questions: Sequence[Floats], marked: bool) -> Search[Mask]:
+def open_search(store: Store, questions: Sequence[Floats], marked: bool) -> Search:
     """A search that answers `questions`, each the levels of shape (J,) as the user states them.
 
     marked: whether the first question's mask will be asked for.
@@ -83,43 +83,45 @@ def solve_pool(pool: Pool, task: Task, box: Box | None) -> Answer:
     return solve_bracket(pool, task, box) if task.levels.size == 1 else solve_narrowing(pool, task, box)
 
 
-class Whole(Search[Mask]):
+class Whole(Search):
     """A problem small enough to hold in memory and solve without passes."""
 
-    def __init__(self, store: Store[Mask]) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self._sample = measure(store.everything(), noisy=False)
         self.sums = [self._sample.pool.totals(mask) for mask in self._sample.masks]
         self.units = self._sample.units
 
-    def select(self, weights: Floats, marked: bool) -> Found[Mask]:
+    def select(self, weights: Floats, marked: bool) -> Found:
         """The pool in which the best mask of `weights` is decided."""
         del marked
         return self._found(Answer(weights, np.zeros(0), "optimal"))
 
-    def find(self, question: int, task: Task) -> Found[Mask] | None:
+    def find(self, question: int, task: Task) -> Found | None:
         """The optimum for one question."""
         del question
         answer = solve_pool(self._sample.pool, task, None)
         return None if answer.state == "stuck" else self._found(answer)
 
-    def reach(self, question: int, task: Task) -> Found[Mask] | None:
+    def reach(self, question: int, task: Task) -> Found | None:
         """How far the levels of a question can be raised together."""
         return self.find(question, task)
 
-    def _found(self, answer: Answer) -> Found[Mask]:
+    def _found(self, answer: Answer) -> Found:
         return Found(answer, self._sample.pool, None, self.store.empty_mask())
 
 
-class Passes(Search[Mask]):
+class Passes(Search):
     """A problem of many weights. Its first pass finds the levels and tries a box for each question."""
 
-    def __init__(self, store: Store[Mask], sample: Sample, questions: Sequence[Floats], marked: bool) -> None:
+    def __init__(self, store: Store, sample: Sample, questions: Sequence[Floats], marked: bool) -> None:
         self.store = store
         self.units = sample.units
         self._sample: Sample = sample
         self._questions: Sequence[Floats] = questions
-        self._boxes: list[Box] = [self._guess(values) for values in questions]
+        self._boxes: list[Box] = []
+        for values in questions:
+            self._boxes.append(self._guess(values))
         own: list[Box] = [Box.point(weights) for weights in np.eye(self.units.size)]
         levels = ~np.eye(self.units.size, dtype=bool)[0]
         cuts = [
@@ -132,36 +134,47 @@ class Passes(Search[Mask]):
             scan.pool if scan.valid else _selected(store, sample, box, False).pool
             for scan, box in zip(scans, own, strict=False)
         ]
-        self._tried: list[Scan[Mask]] = scans[len(own) :]
+        self._tried: list[Scan] = scans[len(own) :]
         self.sums = [pool.totals(own_mask(pool, number)) for number, pool in enumerate(pools)]
 
-    def select(self, weights: Floats, marked: bool) -> Found[Mask]:
+    def select(self, weights: Floats, marked: bool) -> Found:
         """The pool in which the best mask of `weights` is decided."""
         scan = _selected(self.store, self._sample, Box.point(weights), marked)
         return Found(Answer(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
 
-    def find(self, question: int, task: Task) -> Found[Mask] | None:
+    def find(self, question: int, task: Task) -> Found | None:
         """The optimum for one question."""
         return self._locate(task, self._boxes[question], self._tried[question], 1.0)
 
-    def reach(self, question: int, task: Task) -> Found[Mask] | None:
+    def reach(self, question: int, task: Task) -> Found | None:
         """How far the levels of a question can be raised together."""
         levels = self._sample.levels(self._questions[question], self.store.problem.kind)
-        guess = solve_pool(self._sample.pool, Task(levels.start, levels.step, self.units), None)
+        rough = replace(task, levels=levels.start, step=levels.step, rough=self._rough())
+        guess = solve_pool(self._sample.pool, rough, None)
         box = box_around(self._sample, guess.weights, self._questions[question], self.store.problem.kind)
         return self._locate(task, box, None, 0.5)
 
     def _guess(self, values: Floats) -> Box:
+        """Where the sample expects the optimum of a question, starting from the one before."""
         kind = self.store.problem.kind
         levels = self._sample.levels(values, kind)
         weights = np.eye(self.units.size)[0]
         if not levels.met_by_target:
-            weights = solve_pool(self._sample.pool, Task(levels.wanted, None, self.units), None).weights
+            start = None
+            if self._boxes and weights.size > 2:
+                start = rough_box(self._boxes[-1].weights, self.units, 1.0)
+            task = Task(levels.wanted, None, self.units, self._rough())
+            weights = solve_pool(self._sample.pool, task, start).weights
         return box_around(self._sample, weights, values, kind)
 
-    def _locate(self, task: Task, box: Box, scan: Scan[Mask] | None, inside: float) -> Found[Mask] | None:
+    def _rough(self) -> int:
+        """How many weights of the sample's mask may be wrong: a fraction of its noise."""
+        places = min(self._sample.pool.places, self._sample.pool.size - self._sample.pool.places)
+        return math.isqrt(max(places, 0)) // 3 if self._sample.noisy else 0
+
+    def _locate(self, task: Task, box: Box, scan: Scan | None, inside: float) -> Found | None:
         sigmas = self._sample.sigmas
-        for _ in range(ROUNDS):
+        for attempt in range(ROUNDS):
             if scan is None:
                 scan = self.store.scan([cut_for(self._sample, box, sigmas)], 0)[0]
             if scan.valid:
@@ -170,14 +183,14 @@ class Passes(Search[Mask]):
                     return None
                 if box.contains(answer.weights) and box.distance(answer.weights) <= inside:
                     return Found(answer, scan.pool, box, scan.keep)
-                box = box.wider(answer.weights, self.units)
+                box = box.wider(answer.weights, self.units, 1.0 + attempt)
             else:
                 sigmas = _wider(sigmas)
             scan = None
         return None
 
 
-def _selected(store: Store[Mask], sample: Sample, box: Box, marked: bool) -> Scan[Mask]:
+def _selected(store: Store, sample: Sample, box: Box, marked: bool) -> Scan:
     """A valid scan for a box of one point, with ever wider bounds."""
     sigmas = sample.sigmas
     while True:

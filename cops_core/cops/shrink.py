@@ -18,7 +18,6 @@ from cops_core.cops.levels import Levels
 from cops_core.cops.pool import ROOM, Pool
 from cops_core.cops.search import Found, solve_pool
 from cops_core.cops.solution import Floats
-from cops_core.cops.store import Mask
 from cops_core.cops.vertex import Answer, Task
 
 TIED = 1e-9
@@ -47,7 +46,7 @@ def farkas_excess(pool: Pool, multipliers: Floats, levels: Floats) -> tuple[floa
     return float(multipliers @ (sums - levels)), float(multipliers @ (np.abs(sums) + np.abs(levels)))
 
 
-def shrink_levels(found: Found[Mask], levels: Levels, units: Floats) -> Shrunk | None:
+def shrink_levels(found: Found, levels: Levels, units: Floats) -> Shrunk | None:
     """The largest feasible t in [0, 1] and the optimum there; found: the answer of `Search.reach`.
 
     None where rounding leaves nothing feasible.

@@ -10,6 +10,7 @@ import torch
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.intp]
+Mask = Bools | torch.Tensor
 
 Status = Literal["optimal", "infeasible", "iteration_limit"]
 """optimal: the mask is the rounded LP optimum and `dual_bound` proves it.
@@ -42,7 +43,7 @@ class CopsSolution:
     passes: full passes over the data.
     """
 
-    mask: Bools | torch.Tensor
+    mask: Mask
     multipliers: Floats
     threshold: float
     value: float

@@ -8,10 +8,9 @@ import numpy.typing as npt
 import torch
 
 from cops_core.cops.exact import solve_exact
-from cops_core.cops.numpy_store import NumpyStore
+from cops_core.cops.opening import open_store
 from cops_core.cops.problem import Score, state_problem
 from cops_core.cops.solution import CopsSolution, Floats
-from cops_core.cops.torch_store import TorchStore
 
 
 def solve_cops(
@@ -48,11 +47,7 @@ def solve_cops(
     Raises InputError on wrong input, naming the score ("control 1" is the first control).
     """
     problem = state_problem(target, controls, kappa, levels, kind, layers, floors)
-    tensors = [score for score in problem.scores if isinstance(score, torch.Tensor)]
-    if tensors and tensors[0].device.type != "cpu":
-        return solve_exact(TorchStore(problem, tensors), shrink)
-    arrays = [
-        score.detach().numpy() if isinstance(score, torch.Tensor) else score for score in problem.scores
-    ]
-    solution = solve_exact(NumpyStore(problem, arrays), shrink)
-    return replace(solution, mask=torch.from_numpy(solution.mask)) if tensors else solution
+    solution = solve_exact(open_store(problem), shrink)
+    if isinstance(target, torch.Tensor):
+        return replace(solution, mask=torch.as_tensor(solution.mask))
+    return solution

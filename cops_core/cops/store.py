@@ -9,22 +9,18 @@ depend on the number of threads.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
-import torch
 
 from cops_core.cops.box import Cut
 from cops_core.cops.pool import ROOM, Pool, combine, outwards, spread
 from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Bools, Floats, Integers
+from cops_core.cops.solution import Bools, Floats, Integers, Mask
 from cops_core.cops.sums import hold
-
-Mask = TypeVar("Mask", Bools, torch.Tensor)
 
 
 @dataclass(frozen=True, eq=False)
-class Scan(Generic[Mask]):
+class Scan:
     """What one pass of a cut found.
 
     pool: the undecided weights. valid: whether the guessed bounds of the cut hold, so that the
@@ -53,7 +49,7 @@ class Part:
     counts: Integers
 
 
-class Store(ABC, Generic[Mask]):
+class Store(ABC):
     """All weights of one problem. `passes` counts the full passes made so far."""
 
     def __init__(self, problem: Problem) -> None:
@@ -65,7 +61,7 @@ class Store(ABC, Generic[Mask]):
         """The scores at `positions`, ascending, shape (J + 1, n), float64."""
 
     @abstractmethod
-    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan[Mask]]:
+    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
         """Apply several cuts in one pass; the one numbered `marked` also marks what it keeps.
 
         The first pass checks the scores and raises InputError.
@@ -103,7 +99,7 @@ class Store(ABC, Generic[Mask]):
             floors=np.zeros(1, dtype=np.intp) if floors is None else floors,
         )
 
-    def gather(self, cut: Cut, parts: Sequence[Part], keep: Mask | None) -> Scan[Mask]:
+    def gather(self, cut: Cut, parts: Sequence[Part], keep: Mask | None) -> Scan:
         """Put the chunks of one cut together and check its bounds."""
         kappa = self.problem.kappa
         least = self.problem.floors

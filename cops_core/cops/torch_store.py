@@ -10,7 +10,7 @@ from torch import Tensor
 from cops_core.cops.box import Cut
 from cops_core.cops.pool import ROOM, outwards
 from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Floats, Integers
+from cops_core.cops.solution import Floats, Integers, Mask
 from cops_core.cops.store import Part, Scan, Store
 from cops_core.cops.sums import condense
 
@@ -20,7 +20,7 @@ CHUNK = 1 << 25
 Result = TypeVar("Result")
 
 
-class TorchStore(Store[Tensor]):
+class TorchStore(Store):
     """Scores on a device: judged there; only the undecided weights come to main memory."""
 
     def __init__(self, problem: Problem, scores: Sequence[Tensor]) -> None:
@@ -38,7 +38,7 @@ class TorchStore(Store[Tensor]):
         where = torch.as_tensor(positions, device=self._device)
         return np.stack([score[where].to(torch.float64).cpu().numpy() for score in self._scores])
 
-    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan[Tensor]]:
+    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
         """Apply several cuts in one pass."""
         self._measure()
         keep = None if marked is None else self.empty_mask()
@@ -80,7 +80,7 @@ class TorchStore(Store[Tensor]):
         """A mask without any weight."""
         return torch.zeros(self.problem.size, dtype=torch.bool, device=self._device)
 
-    def put(self, mask: Tensor, positions: Integers) -> Tensor:
+    def put(self, mask: Mask, positions: Integers) -> Mask:
         """Add `positions` to a mask in place."""
         mask[torch.as_tensor(positions, device=self._device)] = True
         return mask

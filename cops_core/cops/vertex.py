@@ -14,19 +14,29 @@ import numpy as np
 from scipy.optimize import OptimizeResult, linprog
 
 from cops_core.cops.pool import Pool
-from cops_core.cops.solution import Floats, Integers
+from cops_core.cops.solution import Floats
 
 TOLERANCE = 1e-10
 """HiGHS's feasibility tolerances, primal and dual, on scores of size one: the least it allows."""
 
 
+BORDER = 1e-10
+"""Levels missed by less, relative to their size, are met but for rounding."""
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
-    """levels: shape (J,), c. step: shape (J,), d, if the question is how far c + t d is feasible."""
+    """What is asked of a pool.
+
+    levels: shape (J,), c. step: shape (J,), d, if the question is how far c + t d is feasible. units:
+    shape (J + 1,), the size of each score. rough: the mask may be wrong in so many weights; the
+    shares of the answer are then of no use.
+    """
 
     levels: Floats
     step: Floats | None
     units: Floats
+    rough: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,31 +55,32 @@ class Answer:
     tolerance: float = 1.0
 
 
-def solve_vertex(pool: Pool, task: Task, copies: Integers | None = None) -> Answer:
-    """The exact optimum over a pool of up to some thousand weights.
-
-    copies: shape (n,), how many equal weights each one stands for; its share is then up to that.
-    """
+def solve_vertex(pool: Pool, task: Task) -> Answer:
+    """The exact optimum over a pool of up to some thousand weights."""
     rows = pool.scores / _power(task.units)[:, None]
     need = (task.levels - pool.held[0, 1:] - pool.held[1, 1:]) / _power(task.units)[1:]
-    upper = np.ones(pool.size) if copies is None else copies.astype(np.float64)
     nothing = 0 * rows[0]
     if task.step is None:
-        result = _program(pool, rows, need, upper, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
+        result = _program(pool, rows, need, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
     else:
         step = task.step / _power(task.units)[1:]
-        result = _program(pool, rows, need, upper, nothing, step[:, None], np.array([-1.0]))
+        result = _program(pool, rows, need, nothing, step[:, None], np.array([-1.0]))
     if result.status == 0:
         return _answer(result, pool, task, "optimal")
     if result.status == 2:
-        result = _program(pool, rows, need, upper, nothing, -np.eye(need.size), np.ones(need.size))
-        if result.status == 0:
+        result = _program(pool, rows, need, nothing, -np.eye(need.size), np.ones(need.size))
+        if result.status == 0 and result.fun > BORDER * (1.0 + np.abs(need).max()):
             return _answer(result, pool, task, "infeasible")
+        if result.status == 0 and task.step is None:
+            missed = result.x[pool.size :] + BORDER * (1.0 + np.abs(need))
+            result = _program(pool, rows, need - missed, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
+            if result.status == 0:
+                return _answer(result, pool, task, "optimal")
     return stuck(pool.size, 1.0 / task.units)
 
 
 def _program(
-    pool: Pool, rows: Floats, need: Floats, upper: Floats, cost: Floats, extra: Floats, extra_cost: Floats
+    pool: Pool, rows: Floats, need: Floats, cost: Floats, extra: Floats, extra_cost: Floats
 ) -> OptimizeResult:
     """min cost . m + extra_cost . u  s.t.  -rows[1:] m + extra u <= -need; u >= 0, or free if costs < 0."""
     more = extra_cost.size
@@ -79,7 +90,7 @@ def _program(
         if pool.layers is not None:
             row[: pool.size][pool.layers == layer] = -1.0
     bounds = np.zeros((pool.size + more, 2))
-    bounds[: pool.size, 1] = upper
+    bounds[: pool.size, 1] = 1.0
     bounds[pool.size :, 0] = np.where(extra_cost < 0, -np.inf, 0.0)
     bounds[pool.size :, 1] = np.inf
     return linprog(

@@ -15,10 +15,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from cops_core.config import Selection
-from cops_core.cops import CopsSolution, solve_cops
+from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
 from cops_core.initialization import maskable
 from cops_core.mask import Mask, flatten, unflatten
 from cops_core.scores import compute_scores
+
+PATH_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Rounds:
-    """What the rounds gave: the mask, the last round's solutions by group, kappa after each round."""
+    """What the rounds gave: the mask, kappa after each round, and by group the last round's solutions.
+
+    paths: by group, where there are controls: what the target keeps against what the controls keep,
+    with all levels at each of `PATH_LEVELS` together (the price of control).
+    """
 
     mask: Mask
     solutions: dict[str, CopsSolution]
+    paths: dict[str, CopsPath]
     kappas: list[int]
 
 
@@ -66,20 +73,25 @@ def run_rounds(
     size = sum(shape.numel() for shape in shapes.values())
     mask, keep = None, np.ones(size, dtype=bool)
     solutions: dict[str, CopsSolution] = {}
+    paths: dict[str, CopsPath] = {}
     kappas = []
     for round_ in range(1, selection.rounds + 1):
         scores = compute_scores(selection.scores, model, batch, seed=seed, mask=mask)
         flat = [flatten(scores[name]) for name in selection.scores]
         for name, group in groups.items():
             survivors = group.places.start + np.flatnonzero(keep[group.places])
-            solutions[name] = _solve(
-                [score[survivors] for score in flat], selection, group.budget(round_, selection.rounds)
-            )
+            live = [score[survivors] for score in flat]
+            kappa = group.budget(round_, selection.rounds)
+            solutions[name] = _solve(live, selection, kappa)
             keep[survivors] = solutions[name].mask
+            if selection.controls and round_ == selection.rounds:
+                paths[name] = cops_path(
+                    live[0], live[1:], kappa, PATH_LEVELS, kind=selection.level_kind, shrink=True
+                )
         mask = unflatten(keep, shapes)
         kappas.append(mask.kappa)
     assert mask is not None
-    return Rounds(mask, solutions, kappas)
+    return Rounds(mask, solutions, paths, kappas)
 
 
 def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from cops_core.config import Selection
-from cops_core.cops import CopsSolution
+from cops_core.cops import CopsPath, CopsSolution
 from cops_core.data import Split
 from cops_core.initialization import maskable
 from cops_core.iterate import Group, run_rounds
@@ -47,6 +47,7 @@ def select_weights(
         "augmentation": False,
         "data_sha256": split.data.sha256,
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
+        "price_of_control": {where: price_of_control(path) for where, path in rounds.paths.items()},
     }
     return Selected(rounds.mask, manifest)
 
@@ -76,6 +77,21 @@ def certificate(solution: CopsSolution) -> dict[str, Any]:
             for name in ("multipliers", "controls", "levels", "slacks")
         },
     }
+
+
+def price_of_control(path: CopsPath) -> list[dict[str, Any]]:
+    """A path as JSON values: at each level what target and controls keep, and the multipliers."""
+    return [
+        {
+            "level": float(path.grid[point, 0]),
+            "target": _finite(path.values[point]),
+            "controls": [_finite(value) for value in path.controls[point]],
+            "multipliers": [_finite(value) for value in path.multipliers[point]],
+            "shrunk": _finite(path.shrunk[point]),
+            "status": path.statuses[point],
+        }
+        for point in range(len(path.grid))
+    ]
 
 
 def _finite(value: float) -> float | None:

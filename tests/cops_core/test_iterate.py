@@ -125,3 +125,19 @@ def test_a_control_holds_among_the_survivors(model, parts):
     assert solution["status"] == "optimal"
     assert solution["slacks"][0] >= 0
     assert not equal(selected.mask, choose(model, parts, target="synflow", rounds=5).mask)
+
+
+def test_the_price_of_control_is_recorded_with_its_multipliers(model, parts):
+    control = Control(score="magnitude", level=0.4)
+    manifest = choose(model, parts, target="snip", controls=(control,)).manifest
+    (points,) = manifest["price_of_control"].values()
+    (solution,) = manifest["solutions"].values()
+    assert [point["level"] for point in points] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    kept = [point["controls"][0] for point in points]
+    assert kept == sorted(kept)
+    assert kept[0] < kept[-1]
+    targets = [point["target"] for point in points]
+    assert targets == sorted(targets, reverse=True)
+    assert points[2]["target"] == pytest.approx(solution["value"], rel=1e-12)
+    assert points[2]["multipliers"] == pytest.approx(solution["multipliers"], rel=1e-9)
+    assert choose(model, parts, target="snip").manifest["price_of_control"] == {}

@@ -1,0 +1,189 @@
+"""How fast COPS is, each figure as a ratio within one run. Prints a Markdown table.
+
+    uv run python tests/benchmarks/cops_speed.py [--largest 100000000]
+
+Run it on an idle machine. Selection is `np.argpartition` of one array at the same kappa.
+"""
+
+import platform
+import resource
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from scipy.optimize import linprog
+
+from cops_core.cops import cops_path, solve_cops
+from cops_core.data import load_split
+from cops_core.initialization import initialize
+from cops_core.mask import flatten
+from cops_core.models import build_model
+from cops_core.scores import compute_scores
+
+DENSITY = 0.01
+LEVEL = 0.3
+
+
+def best(job: Callable[[], object], repeats: int = 5) -> float:
+    """The shortest of some runs, in seconds."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def heavy_tailed(size: int, count: int, seed: int = 0) -> list[np.ndarray]:
+    """Positive, heavy-tailed, correlated scores in float32, as those of one network are."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal(size, dtype=np.float32)
+    return [np.exp(shared + 2 * rng.standard_normal(size, dtype=np.float32)) for _ in range(count)]
+
+
+def solve(scores: list[np.ndarray], controls: int) -> object:
+    kappa = int(DENSITY * scores[0].size)
+    return solve_cops(scores[0], scores[1 : controls + 1], kappa, [LEVEL] * controls, shrink=True)
+
+
+def selection(score: np.ndarray) -> object:
+    return np.argpartition(score, score.size - int(DENSITY * score.size))
+
+
+def bisection(scores: list[np.ndarray], steps: int = 60) -> float:
+    """The plain way for one control: bisect the multiplier, one selection over all weights each."""
+    target, control = (score.astype(np.float64) for score in scores[:2])
+    kappa = int(DENSITY * target.size)
+
+    def kept(multiplier: float) -> float:
+        combined = target + multiplier * control
+        return float(control[np.argpartition(combined, -kappa)[-kappa:]].sum())
+
+    own, most = kept(0.0), float(np.partition(control, -kappa)[-kappa:].sum())
+    level = own + LEVEL * (most - own)
+    low, high = 0.0, 1.0
+    while kept(high) < level:
+        high *= 2
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if kept(middle) < level else (low, middle)
+    return high
+
+
+def against_highs(size: int) -> tuple[float, float]:
+    """How many times longer HiGHS takes on the same program, and the relative difference of the optima."""
+    target, control = (score.astype(np.float64) for score in heavy_tailed(size, 2))
+    kappa = int(DENSITY * size)
+    found = solve_cops(target, [control], kappa, [LEVEL])
+    ours = best(lambda: solve_cops(target, [control], kappa, [LEVEL]))
+    scales = target.max(), control.max()
+    started = time.perf_counter()
+    program = linprog(
+        -target / scales[0],
+        A_ub=-control[None] / scales[1],
+        b_ub=-found.levels / scales[1],
+        A_eq=np.ones((1, size)),
+        b_eq=[kappa],
+        bounds=(0, 1),
+        method="highs",
+    )
+    seconds = time.perf_counter() - started
+    return seconds / ours, abs(-program.fun * scales[0] / found.dual_bound - 1)
+
+
+def network_scores() -> list[np.ndarray]:
+    """Real scores: LeNet-300-100 on digits, D = 50,200."""
+    parts = load_split("digits", Path(), 0, Decimal("0.2"))
+    model = build_model("lenet_300_100", parts.data.shape, 10)
+    initialize(model, 0)
+    batch, _ = parts.scoring_batch(0, 10)
+    names = ("snip", "magnitude", "grasp")
+    scores = compute_scores(names, model, batch, seed=0)
+    return [flatten(scores[name]) for name in names]
+
+
+def row(what: str, reach: str, measured: str) -> None:
+    typer.echo(f"| {what} | {reach} | {measured} |")
+
+
+def ten_million() -> None:
+    """Ratios at D = 1e7, in memory of one process."""
+    scores = heavy_tailed(10_000_000, 5)
+    kappa = int(DENSITY * scores[0].size)
+    one = best(lambda: selection(scores[0]))
+    single = best(lambda: solve(scores, 1))
+    row(f"J = 1, D = 1e7, against one selection ({one:.3f} s)", "at most 3x", f"{single / one:.1f}x")
+    for controls, reach in ((2, 8), (4, 16)):
+        seconds = best(lambda controls=controls: solve(scores, controls), 3)
+        row(f"J = {controls}, D = 1e7", f"at most {reach}x", f"{seconds / one:.1f}x")
+    grid = np.linspace(0, 1, 11)
+    path = best(lambda: cops_path(scores[0], scores[1:2], kappa, grid), 3)
+    row("path of 11 levels, D = 1e7, against three single solves", "below 2x", f"{path / (3 * single):.1f}x")
+    plain = best(lambda: bisection(scores), 1)
+    row("bisection over all weights, D = 1e7", "at least 10x slower", f"{plain / single:.0f}x")
+
+
+def real_scores() -> None:
+    """What a study's trial pays."""
+    scores = network_scores()
+    one = best(lambda: selection(scores[0]), 20)
+    for controls in (1, 2):
+        seconds = best(lambda controls=controls: solve(scores, controls), 20)
+        what = f"LeNet-300-100's own scores, D = {scores[0].size:,}, J = {controls}"
+        row(what, "", f"{seconds * 1e3:.1f} ms, {seconds / one:.0f}x one selection of {one * 1e3:.2f} ms")
+
+
+def growth(largest: int) -> None:
+    """Cost in D, and the largest problem's time and memory."""
+    sizes = [size for size in (10**5, 10**6, 10**7, 10**8) if size <= largest]
+    times = []
+    for size in sizes:
+        scores = heavy_tailed(size, 2)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        times.append(best(lambda scores=scores: solve(scores, 1), 3))
+        beyond = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    exponent = np.polyfit(np.log(sizes), np.log(times), 1)[0]
+    row(f"exponent of D over {sizes[0]:.0e} .. {sizes[-1]:.0e}", "at most 1.1", f"{exponent:.2f}")
+    one = best(lambda: selection(scores[0]), 3)
+    measured = f"{times[-1] / one:.1f}x, {max(beyond, 0):.1f} GiB beyond the peak before it"
+    row(f"J = 1, D = {sizes[-1]:.0e}", "at most 3.5x, 4 GiB" if sizes[-1] == 10**8 else "", measured)
+    on_cuda(scores)
+
+
+def on_cuda(scores: list[np.ndarray]) -> None:
+    """The same on a GPU, where there is one."""
+    if not torch.cuda.is_available():
+        row("CUDA", "at most 4x one torch.topk", "no CUDA device here")
+        return
+    tensors = [torch.from_numpy(score).cuda() for score in scores]
+    kappa = int(DENSITY * tensors[0].numel())
+
+    def synchronised(job: Callable[[], object]) -> None:
+        job()
+        torch.cuda.synchronize()
+
+    top = best(lambda: synchronised(lambda: torch.topk(tensors[0], kappa)))
+    ours = best(lambda: synchronised(lambda: solve_cops(tensors[0], tensors[1:], kappa, [LEVEL])))
+    row(f"CUDA, D = {tensors[0].numel():.0e}", "at most 4x one torch.topk", f"{ours / top:.1f}x")
+
+
+def main(largest: Annotated[int, typer.Option(help="Largest number of weights.")] = 100_000_000) -> None:
+    """Measure and print the table."""
+    machine = platform.processor() or platform.machine()
+    typer.echo(f"{machine}, {torch.get_num_threads()} threads, numpy {np.__version__}\n")
+    row("what", "reach", "measured")
+    row("---", "---", "---")
+    ten_million()
+    ratio, difference = against_highs(100_000)
+    row("HiGHS, D = 1e5", "at least 1000x slower, same to 1e-6", f"{ratio:.0f}x, {difference:.0e}")
+    real_scores()
+    growth(largest)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -61,7 +61,7 @@ class Box:
 
     def _scaled(self, weights: Floats) -> Floats:
         """The weights with the pivot's as the box has it; infinite where the pivot has none."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # no weight: told apart below
             scaled = weights * (self.weights[self.pivot] / weights[self.pivot])
         scaled = np.where(np.isfinite(scaled), scaled, np.where(weights > 0, np.inf, 0.0))
         if weights[self.pivot] > 0:

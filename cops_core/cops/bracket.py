@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cops_core.cops.box import Box
-from cops_core.cops.pool import ROOM, Pool
+from cops_core.cops.pool import ROOM, Pool, combine
 from cops_core.cops.solution import Bools, Floats
 from cops_core.cops.sums import totals
 from cops_core.cops.vertex import Answer, Task
@@ -57,7 +57,7 @@ def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
     tied = np.abs(distance) <= tolerance * ROOM * (pool.largest @ weights + np.abs(near))
     some = np.flatnonzero(tied)
     edge = np.broadcast_to(near, values.shape)[some]
-    room = tolerance * ROOM * (weights @ np.abs(pool.scores[:, some]) + np.abs(edge))
+    room = tolerance * ROOM * (combine(np.abs(pool.scores[:, some]), weights) + np.abs(edge))
     tied[some] = np.abs(distance[some]) <= room
     values[tied] = np.broadcast_to(near, values.shape)[tied]
     above = (distance > 0) & ~tied

@@ -105,6 +105,6 @@ def status_of(pool: Pool, answer: Answer, proof: Certificate) -> Status:
     """Optimal where the dual bound is the value of the LP's vertex, or where there is no vertex."""
     if not answer.shares.size:
         return "optimal"
-    value = float(pool.held[0, 0] + pool.scores[0] @ answer.shares)
+    value = float(pool.held[0, 0] + (pool.scores[0] * answer.shares).sum())
     scale = abs(value) + float(np.abs(pool.held[0, 0])) + float(proof.multipliers @ np.abs(proof.levels))
     return "optimal" if abs(proof.dual_bound - value) <= AGREEMENT * scale else "iteration_limit"

@@ -18,6 +18,9 @@ from cops_core.cops.vertex import Answer, Task, solve_vertex
 FEW = 1500
 """Weights that go to HiGHS at once, some 6 ms."""
 
+BOXES = 20
+"""Boxes within boxes before giving up on them, as where thousands are tied; three are usual."""
+
 STEPPING = 600
 """Weights in the program of one step."""
 
@@ -28,17 +31,16 @@ def solve_narrowing(pool: Pool, task: Task, box: Box | None) -> Answer:
         return solve_vertex(pool, task)
     box = _first_box(task) if box is None else box
     part, free, keep = pool, np.arange(pool.size), np.zeros(pool.size, dtype=bool)
-    while part.size > FEW:
-        box = _closer(box, _step(part, task, box), task.units, FEW / part.size)
+    for _ in range(BOXES):
+        guess = _step(part, task, box)
+        box = _closer(box, guess, task.units, FEW / part.size)
         smaller, kept = part.near(box)
-        if smaller.size > 0.9 * part.size:
-            break
         keep[free[kept]] = True
         part, free = smaller, free[smaller.positions]
-    if part.size > FEW:
+        if part.size <= FEW:
+            break
+    else:
         free, keep = start_from(pool, box.weights)
-    if task.rough:
-        return Answer(solve_vertex(pool.part(free, keep), task).weights, np.zeros(0), "optimal")
     return solve_sifting(pool, task, free, keep)
 
 
@@ -98,4 +100,5 @@ def _closer(box: Box, guess: Answer, units: Floats, few: float) -> Box:
     """
     if guess.state == "stuck":
         return box
-    return box.closer(guess.weights, units, min(max(0.3 * box.distance(guess.weights), 0.7 * few), 0.5))
+    wanted = guess.aim(box.weights, units)
+    return box.closer(wanted, units, min(max(0.3 * box.distance(wanted), 0.7 * few), 0.5))

@@ -41,7 +41,8 @@ class Pool:
     @cached_property
     def largest(self) -> Floats:
         """The largest magnitude of each score, shape (J + 1,)."""
-        return np.asarray(np.abs(self.scores).max(axis=1, initial=0.0))
+        highest, lowest = self.scores.max(axis=1, initial=0.0), self.scores.min(axis=1, initial=0.0)
+        return np.asarray(np.maximum(highest, -lowest))
 
     def combined(self, weights: Floats) -> Floats:
         """w . omega of each weight, shape (n,); equal weights come out equal."""
@@ -49,7 +50,7 @@ class Pool:
 
     def room(self, weights: Floats) -> Floats:
         """A bound on the rounding of `combined`, shape (n,)."""
-        return np.asarray(ROOM * (np.abs(weights) @ np.abs(self.scores)))
+        return ROOM * combine(np.abs(self.scores), np.abs(weights))
 
     def thresholds(self, values: Floats) -> tuple[float, Floats]:
         """tau and each layer's threshold for one value per weight."""
@@ -110,7 +111,10 @@ class Pool:
 
 
 def combine(scores: Floats, weights: Floats) -> Floats:
-    """sum_j w_j omega_ij, shape (n,), score by score: a matrix product may round equal weights apart."""
+    """sum_j w_j omega_ij, shape (n,).
+
+    Score by score: a matrix product may round equal weights apart, and waits for its own threads.
+    """
     total = weights[0] * scores[0]
     scratch = np.empty_like(total)
     for weight, score in zip(weights[1:].tolist(), scores[1:], strict=True):

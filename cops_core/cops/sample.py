@@ -7,6 +7,7 @@ sample: it only says where to look, and the passes over all weights prove or ref
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,9 +39,14 @@ class Sample:
         """The noise to allow for at first: none for the tips."""
         return SIGMAS if self.noisy else 0.0
 
+    @cached_property
+    def sums(self) -> list[Floats]:
+        """For each score the sums of all scores over its own best mask."""
+        return [self.pool.totals(mask) for mask in self.masks]
+
     def levels(self, values: Floats, kind: Kind) -> Levels:
         """The levels as the sample has them."""
-        return find_levels([self.pool.totals(mask) for mask in self.masks], values, kind)
+        return find_levels(self.sums, values, kind)
 
 
 def measure(pool: Pool, noisy: bool) -> Sample:
@@ -141,7 +147,7 @@ def _noise(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Float
         return None
     centre = (pool.scores[1:, near] / units).mean(axis=1, keepdims=True)
     apart = pool.scores[1:, near] / units - centre
-    slope = apart @ apart.T / width
+    slope = np.einsum("ik,jk->ij", apart, apart) / width
     edge = (pool.scores[1:, _nearest(pool.scores[0], sample.masks[0], wide)] / units).mean(
         axis=1, keepdims=True
     )
@@ -153,7 +159,7 @@ def _noise(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Float
         row, level, inside = controls[number], float(values[number]), mask[some]
         lowest = float(row[inside].min()) if inside.any() else 0.0
         influence[number] -= (1 - level) * own[number] + level * (row - lowest) * inside
-    noise = influence @ influence.T
+    noise = np.einsum("ik,jk->ij", influence, influence)
     slack = pool.totals(best)[1:] - sample.levels(values, kind).wanted
     idle = (multipliers == 0) & (slack > SIGMAS * np.sqrt(np.diag(noise)) * units[:, 0])
     radii = np.zeros(multipliers.size)

@@ -89,7 +89,7 @@ class Whole(Search):
     def __init__(self, store: Store) -> None:
         self.store = store
         self._sample = measure(store.everything(), noisy=False)
-        self.sums = [self._sample.pool.totals(mask) for mask in self._sample.masks]
+        self.sums = self._sample.sums
         self.units = self._sample.units
 
     def select(self, weights: Floats, marked: bool) -> Found:
@@ -123,9 +123,9 @@ class Passes(Search):
         for values in questions:
             self._boxes.append(self._guess(values))
         own: list[Box] = [Box.point(weights) for weights in np.eye(self.units.size)]
-        levels = ~np.eye(self.units.size, dtype=bool)[0]
+        controls = np.arange(self.units.size) >= (1 if marked else 0)  # unmarked, `select` needs them all
         cuts = [
-            cut_for(sample, box, sample.sigmas, box.weights > 0 if number else levels)
+            cut_for(sample, box, sample.sigmas, box.weights > 0 if number else controls)
             for number, box in enumerate(own)
         ]
         cuts += [cut_for(sample, box, sample.sigmas) for box in self._boxes]
@@ -134,11 +134,15 @@ class Passes(Search):
             scan.pool if scan.valid else _selected(store, sample, box, False).pool
             for scan, box in zip(scans, own, strict=False)
         ]
+        self._target_pool: Pool | None = None if marked else pools[0]
         self._tried: list[Scan] = scans[len(own) :]
         self.sums = [pool.totals(own_mask(pool, number)) for number, pool in enumerate(pools)]
 
     def select(self, weights: Floats, marked: bool) -> Found:
         """The pool in which the best mask of `weights` is decided."""
+        target = np.eye(self.units.size)[0]
+        if not marked and self._target_pool is not None and np.array_equal(weights, target):
+            return Found(Answer(weights, np.zeros(0), "optimal"), self._target_pool, None, None)
         scan = _selected(self.store, self._sample, Box.point(weights), marked)
         return Found(Answer(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
 
@@ -183,7 +187,7 @@ class Passes(Search):
                     return None
                 if box.contains(answer.weights) and box.distance(answer.weights) <= inside:
                     return Found(answer, scan.pool, box, scan.keep)
-                box = box.wider(answer.weights, self.units, 1.0 + attempt)
+                box = box.wider(answer.aim(box.weights, self.units), self.units, 1.0 + attempt)
             else:
                 sigmas = _wider(sigmas)
             scan = None

@@ -82,8 +82,9 @@ def _rho(pool: Pool, face: Pool, weights: Floats, edge: Floats, box: Box | None,
     away[face.positions] = False
     dropped = away & (edge < 0)
     each = np.where(np.isfinite(each), each, combined.max(where=dropped, initial=-np.inf))
-    against = away & ((combined - pool.of_layer(each)) * edge < 0)
-    ratios = np.abs((combined - pool.of_layer(each))[against] / edge[against])
+    beyond = combined - pool.of_layer(each)
+    against = away & (((beyond < 0) & (edge > 0)) | ((beyond > 0) & (edge < 0)))
+    ratios = np.abs(beyond[against] / edge[against])
     rho = float(ratios.max(initial=0.0)) * (1 + TIED)
     for _ in range(DOUBLINGS):
         if box is None or box.contains(weights + rho * farkas):

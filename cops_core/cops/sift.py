@@ -18,6 +18,9 @@ FREE = 1500
 SIFTS = 100
 """Programs solved before giving up."""
 
+FRESH = 6
+"""Programs after which what is fixed where no longer follows their multipliers as a whole."""
+
 WRONG = 1e-9
 """A weight this little beyond the threshold, relative to what its score is made of, is tied."""
 
@@ -38,7 +41,7 @@ def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer
     more of them, nor fewer, than can be made up to a mask with the free ones.
     """
     weights = 1.0 / task.units
-    for _ in range(SIFTS):
+    for sift in range(SIFTS):
         fixed = keep.copy()
         fixed[free] = False
         part = pool.part(free, fixed)
@@ -54,8 +57,11 @@ def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer
         wrong = np.flatnonzero(beyond > 0)
         shares = fixed.astype(np.float64)
         shares[free] = answer.shares
-        if not wrong.size:
+        if wrong.size <= task.rough:
             return Answer(answer.weights, shares, answer.state)
+        if wrong.size > FREE and sift < FRESH and answer.state == "optimal":
+            free, keep = start_from(pool, answer.weights)
+            continue
         keep = shares > 0.5
         free = np.union1d(
             _still_free(free, shares[free], np.abs(combined - edge)[free]),

@@ -133,7 +133,7 @@ def judge(cut: Cut, scores: Floats, layers: Integers | None) -> tuple[Bools, Boo
     box = cut.box
     middle = combine(scores, box.weights)
     radius = spread(scores, box.radii, cut.centres)
-    radius += ROOM * (radius + box.weights @ np.abs(scores) + float(box.radii @ np.abs(cut.centres)))
+    radius += ROOM * (radius + combine(np.abs(scores), box.weights) + float(box.radii @ np.abs(cut.centres)))
     high, low = _of_layer(cut.high, layers), _of_layer(cut.low, layers)
     upper, lower = middle + radius, middle - radius
     keep = lower > _of_layer(outwards(cut.high, 1.0), layers)

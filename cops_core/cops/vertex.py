@@ -54,6 +54,12 @@ class Answer:
     state: Literal["optimal", "infeasible", "stuck"]
     tolerance: float = 1.0
 
+    def aim(self, weights: Floats, units: Floats) -> Floats:
+        """Where to look next, coming from `weights`: an infeasible pool says only in which direction."""
+        if self.state == "infeasible":
+            return np.asarray(weights / (weights @ units) + self.weights / (self.weights @ units))
+        return self.weights
+
 
 def solve_vertex(pool: Pool, task: Task) -> Answer:
     """The exact optimum over a pool of up to some thousand weights."""
@@ -64,6 +70,7 @@ def solve_vertex(pool: Pool, task: Task) -> Answer:
         result = _program(pool, rows, need, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
     else:
         step = task.step / _power(task.units)[1:]
+        step /= np.abs(step).max() or 1.0  # so that the duals, and HiGHS's tolerance on them, are of size one
         result = _program(pool, rows, need, nothing, step[:, None], np.array([-1.0]))
     if result.status == 0:
         return _answer(result, pool, task, "optimal")
@@ -93,20 +100,24 @@ def _program(
     bounds[: pool.size, 1] = 1.0
     bounds[pool.size :, 0] = np.where(extra_cost < 0, -np.inf, 0.0)
     bounds[pool.size :, 1] = np.inf
-    return linprog(
-        np.concatenate([cost, extra_cost]),
-        A_ub=np.vstack([np.hstack([-rows[1:], extra]), bound]),
-        b_ub=np.concatenate([-need, -pool.floors[layers].astype(np.float64)]),
-        A_eq=np.concatenate([np.ones(pool.size), np.zeros(more)])[None],
-        b_eq=[pool.places],
-        bounds=bounds,
-        method="highs-ds",
-        options={
-            "presolve": False,
-            "primal_feasibility_tolerance": TOLERANCE,
-            "dual_feasibility_tolerance": TOLERANCE,
-        },
-    )
+    for presolve in (False, True):  # presolving costs more than it saves, but where HiGHS gives up it helps
+        result = linprog(
+            np.concatenate([cost, extra_cost]),
+            A_ub=np.vstack([np.hstack([-rows[1:], extra]), bound]),
+            b_ub=np.concatenate([-need, -pool.floors[layers].astype(np.float64)]),
+            A_eq=np.concatenate([np.ones(pool.size), np.zeros(more)])[None],
+            b_eq=[pool.places],
+            bounds=bounds,
+            method="highs-ds",
+            options={
+                "presolve": presolve,
+                "primal_feasibility_tolerance": TOLERANCE,
+                "dual_feasibility_tolerance": TOLERANCE,
+            },
+        )
+        if result.status in (0, 2):
+            break
+    return result
 
 
 def _answer(

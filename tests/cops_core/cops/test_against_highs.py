@@ -102,7 +102,20 @@ def check(problem, shrink):
     assert found.gap == pytest.approx(found.dual_bound - found.value, abs=1e-9 * weight)
     if len(controls) <= 1:
         assert (found.slacks >= -1e-12 * np.array([np.abs(score).sum() for score in controls])).all()
+    elif floors is None and 0 < kappa < target.size:
+        check_shortfall(found, controls, combined, weight)
     return found
+
+
+def check_shortfall(found, controls, combined, weight):
+    """J >= 2: control j falls short by at most floor((J + 1) / 2) times its range among the tied.
+
+    The vertex's fractional weights are tied at the threshold: all that are tied bound their range.
+    """
+    tied = np.abs(combined - found.threshold) <= 1e-9 * weight
+    for score, slack in zip(controls, found.slacks, strict=True):
+        spread = float(np.ptp(score[tied])) if tied.any() else 0.0
+        assert slack >= -((len(controls) + 1) // 2) * spread - 1e-9 * np.abs(score).sum()
 
 
 @settings(deadline=None, max_examples=300)

@@ -1,5 +1,12 @@
-"""One thread for torch: the networks are small, and threads that wait for each other cost minutes."""
+"""What every test runs under: one torch thread, and the same examples of hypothesis each time.
+
+Threads that wait for each other cost minutes, the networks being small. New examples are looked for
+by hand, so that a change is judged by its own doing: `pytest --hypothesis-profile=default`.
+"""
 
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")

@@ -8,14 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
 
 from cops_core.data import ImageData
 from cops_core.errors import InputError
-
-# A loaded machine is slow, not wrong.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 Refused = Callable[[str], AbstractContextManager[None]]
 

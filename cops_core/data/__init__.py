@@ -1,18 +1,21 @@
 """Data sets: each a function `(root) -> ImageData`, one file per format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
 from cops_core.data.base import ImageData, Part, Split, split
+from cops_core.data.cifar import cifar10, cifar100
 from cops_core.data.digits import digits
 from cops_core.data.idx import fashion_mnist, mnist
 from cops_core.errors import lookup
 
 __all__ = ["DATASETS", "ImageData", "Part", "Split", "load_data", "load_split", "split"]
 
-DATASETS: Mapping[str, Callable[[Path], ImageData]] = {
+DATASETS: dict[str, Callable[[Path], ImageData]] = {
+    "cifar10": cifar10,
+    "cifar100": cifar100,
     "digits": digits,
     "fashion_mnist": fashion_mnist,
     "mnist": mnist,

@@ -6,7 +6,7 @@ training part into training and validation.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
@@ -59,12 +59,18 @@ class Part:
         """This part, held on `device`."""
         return Part(self.images.to(device), self.labels.to(device))
 
-    def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of `size` (the last may be smaller), in `order` (indices) or as they lie."""
+    def batches(
+        self, size: int | Sequence[int], order: np.ndarray | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of `size` (the last may be smaller), in `order` (indices) or as they lie.
+
+        size: a sequence gives each batch's own size; together they are all images.
+        """
+        sizes = size if isinstance(size, int) else list(size)
         if order is None:
-            yield from zip(torch.split(self.images, size), torch.split(self.labels, size), strict=True)
+            yield from zip(torch.split(self.images, sizes), torch.split(self.labels, sizes), strict=True)
             return
-        for index in torch.split(torch.from_numpy(order).to(self.labels.device), size):
+        for index in torch.split(torch.from_numpy(order).to(self.labels.device), sizes):
             yield self.images[index], self.labels[index]
 
 
@@ -83,13 +89,31 @@ class Split:
     mean: Tensor
     deviation: Tensor
 
-    def scoring_batch(self, seed: int, per_class: int) -> tuple[tuple[Tensor, Tensor], list[int]]:
+    def scoring_batch(
+        self, seed: int, per_class: int, *, class_balanced: bool = True, round_: int = 1
+    ) -> tuple[tuple[Tensor, Tensor], list[int]]:
         """`per_class` training images of each class, and their places in the data set.
 
-        Drawn from the seed's own stream, without augmentation.
+        Drawn from the seed's own stream, one per round, without augmentation. class_balanced: False
+        draws as many images from all of the training part alike, whatever their classes.
         """
+        draws = stream(seed, "scoring batch", *([round_] if round_ > 1 else []))
+        index = self._balanced(draws, per_class) if class_balanced else self._any(draws, per_class)
+        places = torch.from_numpy(index).to(self.train.labels.device)
+        return (self.train.images[places], self.train.labels[places]), self.train_index[index].tolist()
+
+    def _any(self, draws: np.random.RandomState, per_class: int) -> np.ndarray:
+        size = per_class * self.data.classes
+        if size > len(self.train):
+            most = len(self.train) // self.data.classes
+            raise InputError(
+                f"samples_per_class {per_class} makes {size} images of the {len(self.train)} for training"
+                f" in {self.data.name}: write {most} or less"
+            )
+        return np.sort(draws.permutation(len(self.train))[:size])
+
+    def _balanced(self, draws: np.random.RandomState, per_class: int) -> np.ndarray:
         labels = self.train.labels.cpu().numpy()
-        draws = stream(seed, "scoring batch")
         chosen = []
         for label in range(self.data.classes):
             members = np.flatnonzero(labels == label)
@@ -99,9 +123,12 @@ class Split:
                     f" of class {label} in {self.data.name}: write {len(members)} or less"
                 )
             chosen.append(draws.permutation(members)[:per_class])
-        index = np.sort(np.concatenate(chosen))
-        places = torch.from_numpy(index).to(self.train.labels.device)
-        return (self.train.images[places], self.train.labels[places]), self.train_index[index].tolist()
+        return np.sort(np.concatenate(chosen))
+
+    @property
+    def black(self) -> Tensor:
+        """A black pixel, normalised as the images are, on their device; shape (1, channels, 1, 1)."""
+        return ((0 - self.mean) / self.deviation).to(self.train.images.device)
 
     def to(self, device: torch.device) -> "Split":
         """This split, held on `device`."""

@@ -4,17 +4,16 @@ import gzip
 import math
 import struct
 import zlib
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from cops_core.data.base import ImageData
-from cops_core.data.vision import torchvision_datasets
+from cops_core.data.files import download_once, reason
 from cops_core.errors import InputError
+from cops_core.vision import torchvision_datasets
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -75,7 +74,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     except FileNotFoundError:
         raise InputError(f"{path} is missing: put the data set's four files into {path.parent}") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{file} cannot be read ({_reason(error)}): fetch it again") from None
+        raise InputError(f"{file} cannot be read ({reason(error)}): fetch it again") from None
     # Header: two zero bytes, the type (8 = unsigned byte), the number of dimensions, then each size.
     start = 4 + 4 * dimensions
     whole = len(content) >= start and content[:4] == bytes((0, 0, 8, dimensions))
@@ -90,11 +89,6 @@ def _packed(path: Path) -> Path:
     return path.with_name(path.name + ".gz")
 
 
-def _reason(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _complete(folder: Path) -> bool:
     return all(file.exists() or _packed(file).exists() for file in map(folder.joinpath, FILES))
 
@@ -104,15 +98,12 @@ def _downloaded(torchvision_name: str, root: Path, hint: str) -> Path:
     folder = root / torchvision_name / "raw"
     if not _complete(folder):
         loader = getattr(torchvision_datasets(), torchvision_name)
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            # torchvision writes in place: of a node's workers one downloads, the others wait for it.
-            with FileLock(root / f"{torchvision_name}.lock"):
-                if not _complete(folder):
-                    loader(root, download=True)
-        except (OSError, HTTPException, RuntimeError) as error:
-            raise InputError(
-                f"{torchvision_name} is not in {root} and could not be downloaded ({_reason(error)}):"
-                f" {hint}, or put its files into {folder}"
-            ) from error
+        download_once(
+            torchvision_name,
+            folder,
+            root,
+            complete=lambda: _complete(folder),
+            fetch=lambda: loader(root, download=True),
+            hint=hint,
+        )
     return folder

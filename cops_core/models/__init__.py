@@ -1,15 +1,21 @@
 """Networks: each a function `(shape, classes) -> nn.Module`, one file per family."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from torch import nn
 
 from cops_core.errors import InputError, lookup
-from cops_core.models.lenet import Shape, lenet_5_caffe, lenet_300_100
+from cops_core.models.base import Shape
+from cops_core.models.lenet import lenet_5_caffe, lenet_300_100
+from cops_core.models.resnet import resnet18, resnet34
+from cops_core.models.vgg import vgg16
 
-MODELS: Mapping[str, Callable[[Shape, int], nn.Module]] = {
+MODELS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "lenet_300_100": lenet_300_100,
     "lenet_5_caffe": lenet_5_caffe,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "vgg16": vgg16,
 }
 
 

@@ -5,8 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 from cops_core.errors import InputError
-
-Shape = tuple[int, int, int]
+from cops_core.models.base import Shape
 
 
 def lenet_300_100(shape: Shape, classes: int) -> nn.Module:

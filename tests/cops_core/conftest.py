@@ -62,11 +62,45 @@ def write_mnist(write_idx) -> Callable[..., None]:
     return write
 
 
+def cifar_records(labels: np.ndarray, images: np.ndarray) -> bytes:
+    """The format of CIFAR's binary files, written independently of the reader.
+
+    labels: the label bytes of each record, shape (N, 1 or 2). images: shape (N, 3, 32, 32).
+    """
+    return b"".join(bytes(row.tolist()) + image.tobytes() for row, image in zip(labels, images, strict=True))
+
+
 @pytest.fixture(scope="session")
-def mnist_root(tmp_path_factory, write_mnist) -> Path:
-    """A root for downloads in which small raw files of MNIST already lie."""
+def write_cifar() -> Callable[[Path], None]:
+    """`write_cifar(root)`: the folders of CIFAR-10 and of CIFAR-100, small, with random images.
+
+    CIFAR-10 has 5 x 40 + 50 images, CIFAR-100 has 300 + 100; classes in turn, superclass = class // 5.
+    """
+    batches = {f"data_batch_{number}.bin": 40 for number in range(1, 6)}
+    files = {
+        "cifar-10-batches-bin": (10, {**batches, "test_batch.bin": 50}),
+        "cifar-100-binary": (100, {"train.bin": 300, "test.bin": 100}),
+    }
+
+    def write(root: Path) -> None:
+        draws = np.random.default_rng(0)
+        for folder, (classes, counts) in files.items():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for file, count in counts.items():
+                images = draws.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+                label = np.arange(count)[:, None] % classes
+                labels = label if classes == 10 else np.hstack([label // 5, label])
+                (root / folder / file).write_bytes(cifar_records(labels, images))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def prepared_root(tmp_path_factory, write_mnist, write_cifar) -> Path:
+    """A root for downloads in which small files of MNIST and CIFAR already lie."""
     root = tmp_path_factory.mktemp("prepared")
     write_mnist(root / "MNIST" / "raw")
+    write_cifar(root)
     return root
 
 

@@ -36,7 +36,7 @@ import importlib, pkgutil
 import cops_core
 for module in pkgutil.walk_packages(cops_core.__path__, "cops_core."):
     importlib.import_module(module.name)
-from cops_core.data.vision import torchvision_datasets
+from cops_core.vision import torchvision_datasets
 print(torchvision_datasets().MNIST.__name__)
 """
 

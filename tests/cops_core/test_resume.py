@@ -1,5 +1,6 @@
 """An interrupted trial that goes on is, bit for bit, the trial that was never interrupted."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.models import MODELS
 from cops_core.train import DTYPES, SCHEDULES, EpochMetrics
 from cops_core.trainable import Trial, run_trial
 
@@ -89,6 +92,45 @@ def test_in_every_precision(tmp_path, precision):
     first.step()
     first.save(tmp_path / "checkpoint")
     second.load(tmp_path / "checkpoint")
+    assert [numbers(second.step()) for _ in range(2)] == rows[2:]
+    assert everything(second) == final
+
+
+def normed(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Small, with running statistics after a convolution and after a linear layer."""
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(shape[0], 4, 3, stride=2, bias=False),
+            norm1=nn.BatchNorm2d(4),
+            relu=nn.ReLU(),
+            flatten=nn.Flatten(),
+            fc1=nn.Linear(36, 20),
+            norm2=nn.BatchNorm1d(20),
+            fc2=nn.Linear(20, classes),
+        )
+    )
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_with_augmentation_and_running_statistics(tmp_path, monkeypatch, arm):
+    """1,293 training images in batches of 323: the single one left over joins the fourth."""
+    monkeypatch.setitem(MODELS, "normed", normed)
+    settings = config(arm, batch_size=323, augmentation="crop_flip").changed(model="normed")
+    rows, final = uninterrupted(settings)
+    plain, _ = uninterrupted(settings.changed(training=config(arm, batch_size=323).training))
+    assert plain[0]["train_loss"] != rows[0]["train_loss"]
+    first, second = Trial(settings), Trial(settings)
+    first.step()
+    first.step()
+    first.save(tmp_path / "checkpoint")
+    statistics = first.trainer.network.model.norm2
+    assert int(statistics.num_batches_tracked) == 8
+    assert statistics.running_mean.any()
+    assert torch.equal(second.trainer.network.model.norm2.running_mean, torch.zeros(20))
+    second.load(tmp_path / "checkpoint")
+    for name, buffer in first.trainer.network.model.named_buffers():
+        assert torch.equal(second.trainer.network.model.get_buffer(name), buffer)
+    disturb()
     assert [numbers(second.step()) for _ in range(2)] == rows[2:]
     assert everything(second) == final
 

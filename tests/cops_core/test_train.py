@@ -6,11 +6,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cops_core.augmentation import crop_flip
 from cops_core.config import Training
 from cops_core.data import Part, Split, split
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
-from cops_core.train import DTYPES, SCHEDULES, EpochMetrics, Trainer, evaluate
+from cops_core.streams import stream
+from cops_core.train import DTYPES, SCHEDULES, EpochMetrics, Trainer, batch_sizes, evaluate
 
 RATE = 0.2
 
@@ -80,6 +82,72 @@ def test_an_epoch_is_sgd_over_each_image_once(parts):
         seen.clear()
     for name, weight in reference.state_dict().items():
         torch.testing.assert_close(ours.network.model.state_dict()[name], weight)
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "expected"),
+    [
+        (54, 10, [10, 10, 10, 10, 10, 4]),
+        (51, 10, [10, 10, 10, 10, 11]),
+        (50, 10, [10] * 5),
+        (11, 10, [11]),
+        (9, 10, [9]),
+        (1, 10, [1]),
+        (3, 2, [3]),
+        (3, 1, [1, 1, 1]),
+    ],
+)
+def test_a_single_image_left_over_joins_the_batch_before_it(images, size, expected):
+    assert batch_sizes(images, size) == expected
+
+
+def normed() -> FreezeNet:
+    """A network that cannot train on a single image."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(40, 3), nn.BatchNorm1d(3))
+    initialize(model, 0)
+    return FreezeNet(model, None)
+
+
+def test_batch_norm_trains_where_a_single_image_is_left_over(parts):
+    """54 = 53 + 1 images: one step an epoch, by which the schedule goes too."""
+    ours = Trainer(normed(), parts, Training(epochs=2, learning_rate=RATE, batch_size=53), 5)
+    seen = []
+    ours.network.model.register_forward_pre_hook(
+        lambda module, images: seen.append(images[0]) if module.training else None
+    )
+    rates = [ours.run_epoch().learning_rate for _ in range(2)]
+    assert rates == pytest.approx([RATE / 2, 0], abs=1e-15)
+    assert [len(images) for images in seen] == [54, 54]
+    assert torch.equal(seen[0].flatten(1).sort(dim=0).values, seen[1].flatten(1).sort(dim=0).values)
+    assert int(ours.network.model[2].num_batches_tracked) == 2
+
+
+def test_batches_of_one_image_are_refused_for_batch_norm_alone(parts, refused):
+    with refused("batch norm cannot train on a single image: write a batch_size of 2 or more"):
+        Trainer(normed(), parts, Training(batch_size=1), 0)
+    assert len(trainer(parts, batch_size=1).sizes) == 54
+
+
+def test_training_images_are_augmented_and_no_others(parts):
+    """Against the augmentation of each batch in turn, drawn from the epoch's own stream."""
+    ours = trainer(parts, seed=5, epochs=2, augmentation="crop_flip")
+    plain = trainer(parts, seed=5, epochs=2)
+    seen, originals = [], []
+    for training, images in ((ours, seen), (plain, originals)):
+        training.network.model.register_forward_pre_hook(
+            lambda module, given, images=images: images.append((module.training, given[0]))
+        )
+        training.run_epoch()
+        training.run_epoch()
+    for epoch in (1, 2):
+        draws = stream(5, "augmentation", epoch)
+        of_epoch = slice(7 * epoch - 7, 7 * epoch)  # six batches of training, one of validation
+        pairs = zip(seen[of_epoch], originals[of_epoch], strict=True)
+        for (mode, images), (_, original) in pairs:
+            expected = crop_flip(original, parts.black, draws) if mode else parts.validation.images
+            assert torch.equal(images, expected)
+            assert torch.equal(images, original) is not mode
+    assert [mode for mode, _ in seen] == ([True] * 6 + [False]) * 2
 
 
 def orders(parts: Split, seed: int) -> list[torch.Tensor]:

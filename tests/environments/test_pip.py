@@ -5,23 +5,24 @@ import pytest
 LOOK = """
 import warnings
 warnings.simplefilter("ignore")
-from cops_core.data import vision
+from cops_core import vision
 datasets = vision.torchvision_datasets()
 import torch, torchvision
 print(torch.__version__.partition("+")[0], torchvision.__version__.partition("+")[0])
 print(len(vision._declared) == int(not torchvision.extension._has_ops()))
 print(len(datasets.FakeData(size=2, image_size=(1, 4, 4))), datasets.MNIST.__name__)
+print(vision.torchvision_models().resnet.ResNet.__name__)
 """
 
 
 @pytest.mark.slow
-def test_an_editable_installation_trains_and_reads_torchvisions_data_sets(
+def test_an_editable_installation_trains_and_uses_torchvisions_data_sets_and_models(
     environment, checkout, trial_program
 ):
     constraints = checkout / "constraints.txt"
     environment.run(environment.python, "-m", "pip", "install", "-c", constraints, "-e", checkout, minutes=30)
     assert environment.execute(trial_program) == ["finished", "2510"]
-    assert environment.execute(LOOK) == ["2.13.0", "0.28.0", "True", "2", "MNIST"]
+    assert environment.execute(LOOK) == ["2.13.0", "0.28.0", "True", "2", "MNIST", "ResNet"]
     commands = environment.python.parent
     assert "launch" in environment.run(
         next(path for path in commands.iterdir() if path.stem == "cops"), "--help"

@@ -1,7 +1,8 @@
-"""What holds for every registered data set; a new one inherits these tests."""
+"""Every registered data set keeps the contract, and each check fails on one that breaks it."""
 
 import inspect
 import pkgutil
+from dataclasses import replace
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 import cops_core.data
+from cops_core.contracts.base import failures
+from cops_core.contracts.data import DATA_CHECKS, DataSet
 from cops_core.data import DATASETS, ImageData, load_data, load_split
 
 AT_HAND_ONLY_WITH = {"fashion_mnist": pytest.mark.fashion}
@@ -21,27 +24,110 @@ def name(request) -> str:
 
 
 @pytest.fixture
-def data(name, mnist_root) -> ImageData:
-    return load_data(name, mnist_root)
+def data(name, prepared_root) -> ImageData:
+    return load_data(name, prepared_root)
 
 
-def test_images_are_bytes_with_an_integer_label_each(name, data):
-    assert data.name == name
-    for images, labels in (
-        (data.train_images, data.train_labels),
-        (data.test_images, data.test_labels),
-    ):
-        assert images.dtype == torch.uint8
-        assert images.shape == (len(labels), *data.shape)
-        assert labels.dtype == torch.int64
-        assert labels.unique().tolist() == list(range(data.classes))
+@pytest.mark.parametrize("check", DATA_CHECKS, ids=lambda check: check.name)
+def test_contract(name, check, prepared_root):
+    check.run(DataSet(name, prepared_root))
 
 
-def test_a_second_look_finds_the_same_data(name, data, mnist_root):
-    again = DATASETS[name](mnist_root)
-    assert again is not data
-    assert again.sha256 == data.sha256
-    assert load_data(name, mnist_root) is data
+def test_every_check_says_what_must_hold():
+    for check in DATA_CHECKS:
+        assert check.promise.endswith(".")
+        assert "\n" not in check.promise
+
+
+def floats(data):
+    return replace(data, train_images=data.train_images.float())
+
+
+def flat(data):
+    return replace(data, train_images=data.train_images.flatten(1))
+
+
+def short_labels(data):
+    return replace(data, test_labels=data.test_labels.to(torch.int32))
+
+
+def one_label_less(data):
+    return replace(data, train_labels=data.train_labels[1:])
+
+
+def one_hot(data):
+    return replace(data, train_labels=torch.nn.functional.one_hot(data.train_labels))
+
+
+def smaller_test_images(data):
+    return replace(data, test_images=data.test_images[:, :, 1:])
+
+
+def a_pair(data):
+    return (data.train_images, data.train_labels)
+
+
+def from_one(data):
+    return replace(data, train_labels=data.train_labels + 1)
+
+
+def unseen_class(data):
+    return replace(data, test_labels=data.test_labels.clamp(max=1))
+
+
+def too_many_classes(data):
+    return replace(data, classes=1000)
+
+
+def another_name(data):
+    return replace(data, name="random")
+
+
+def drawn_again(data):
+    return replace(data, train_images=torch.randint_like(data.train_images, 256))
+
+
+def too_few(data):
+    return replace(data, train_images=data.train_images[:4], train_labels=data.train_labels[:4])
+
+
+WRONG = {
+    floats: ("images_are_bytes_with_a_label_each", "training images are torch.float32, not torch.uint8"),
+    flat: ("images_are_bytes_with_a_label_each", "training images are 2-dimensional"),
+    short_labels: ("images_are_bytes_with_a_label_each", "test labels are torch.int32, not torch.int64"),
+    one_label_less: ("images_are_bytes_with_a_label_each", "60 training images have labels of shape (59,)"),
+    one_hot: ("images_are_bytes_with_a_label_each", "60 training images have labels of shape (60, 3)"),
+    smaller_test_images: ("images_are_bytes_with_a_label_each", "test images are (2, 3, 5)"),
+    a_pair: ("images_are_bytes_with_a_label_each", "returns tuple, not an ImageData"),
+    from_one: ("every_class_is_in_both_parts", "training labels are [1, 2, 3], not [0, 1, 2]"),
+    unseen_class: ("every_class_is_in_both_parts", "test labels are [0, 1], not [0, 1, 2]"),
+    too_many_classes: ("every_class_is_in_both_parts", "not [0, 1, ..., 999]"),
+    another_name: ("name_is_the_registered_one", "calls itself 'random'"),
+    drawn_again: ("second_look_finds_the_same", "loaded again the data are others"),
+    too_few: ("it_splits", "InputError: validation_fraction 0.1 of 4 images leaves a part empty"),
+}
+
+
+@pytest.mark.parametrize("change", WRONG, ids=lambda change: change.__name__)
+def test_a_data_set_that_breaks_a_promise_fails_its_check(change, make_data, monkeypatch, tmp_path):
+    right = replace(make_data(), name="wrong")
+    monkeypatch.setitem(DATASETS, "wrong", lambda root: right)
+    assert list(failures(DATA_CHECKS, DataSet("wrong", tmp_path / "right"))) == []
+    monkeypatch.setitem(DATASETS, "wrong", lambda root: change(right))
+    check, words = WRONG[change]
+    (named,) = (each for each in DATA_CHECKS if each.name == check)
+    (line,) = failures([named], DataSet("wrong", tmp_path))
+    assert words in line
+    assert "\n" not in line
+
+
+def test_no_promise_goes_unbroken():
+    assert {check for check, _ in WRONG.values()} == {check.name for check in DATA_CHECKS}
+
+
+def test_what_is_loaded_is_kept(name, data, prepared_root):
+    assert DATASETS[name](prepared_root) is not data
+    assert load_data(name, prepared_root) is data
 
 
 def test_hash_sees_every_part(data):
@@ -53,9 +139,9 @@ def test_hash_sees_every_part(data):
         assert ImageData(**changed).sha256 != data.sha256
 
 
-def test_split_is_made_once_per_process(name, mnist_root):
-    first = load_split(name, mnist_root, 3, Decimal("0.1"))
-    assert load_split(name, mnist_root, 3, Decimal("0.1")) is first
+def test_split_is_made_once_per_process(name, prepared_root):
+    first = load_split(name, prepared_root, 3, Decimal("0.1"))
+    assert load_split(name, prepared_root, 3, Decimal("0.1")) is first
     assert len(first.train) + len(first.validation) == len(first.data.train_labels)
 
 

@@ -1,16 +1,18 @@
-"""What holds for every registered network; a new one inherits these tests."""
+"""Every registered model keeps the contract, and each check fails on a model that breaks it."""
 
 import inspect
 import pkgutil
+from collections import OrderedDict
 from importlib import import_module
 
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 import cops_core.models
-from cops_core.initialization import initialize, maskable
+from cops_core.contracts.base import failures
+from cops_core.contracts.models import MODEL_CHECKS, SHAPES
+from cops_core.errors import InputError
 from cops_core.models import MODELS, build_model
 
 
@@ -19,40 +21,181 @@ def name(request) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=[(1, 28, 28), (3, 32, 32), (2, 17, 40)], ids=str)
-def shape(request) -> tuple[int, int, int]:
-    return request.param
+# resnet18 stands for resnet34, which takes twice as long to train.
+LONG = {("resnet34", "frozen_it_trains_and_resumes")}
 
 
-@pytest.mark.parametrize("classes", [2, 10, 37])
-def test_logits_of_every_image_and_a_gradient_of_every_parameter(name, shape, classes):
-    network = build_model(name, shape, classes)
-    initialize(network, 0)
-    generator = torch.Generator().manual_seed(0)
-    logits = network(torch.randn((5, *shape), generator=generator))
-    assert logits.shape == (5, classes)
-    assert logits.isfinite().all()
-    assert len({tuple(row) for row in logits.tolist()}) == 5
-    functional.cross_entropy(logits, torch.arange(5) % classes).backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None
-        assert parameter.grad.any()
+@pytest.mark.parametrize(
+    ("name", "check", "case"),
+    [
+        pytest.param(name, check, case, id="-".join([name, check.name, *map(str, case)]))
+        for name in MODELS
+        for check in MODEL_CHECKS
+        for case in check.cases
+        if (name, check.name) not in LONG
+    ],
+)
+def test_contract(name, check, case):
+    check.run(name, case)
 
 
-def test_layers_have_names_and_all_their_weights_are_maskable(name, shape):
-    network = build_model(name, shape, 10)
-    weights = maskable(network)
-    assert weights
-    assert not any(part.isdigit() for path in weights for part in path.split("."))
-    others = [parameter for path, parameter in network.named_parameters() if path not in weights]
-    assert all(parameter.ndim == 1 for parameter in others)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_shape_fits(name, shape):
+    build_model(name, shape, 10)
 
 
-def test_two_of_a_kind_share_nothing(name):
-    first, second = (build_model(name, (1, 28, 28), 10) for _ in range(2))
-    assert list(first.state_dict()) == list(second.state_dict())
-    pointers = {parameter.data_ptr() for parameter in first.parameters()}
-    assert not pointers & {parameter.data_ptr() for parameter in second.parameters()}
+def test_every_check_says_what_must_hold():
+    for check in MODEL_CHECKS:
+        assert check.promise.endswith(".")
+        assert "\n" not in check.promise
+
+
+def linear(shape, classes, **more: nn.Module) -> nn.Sequential:
+    channels, height, width = shape
+    head = nn.Linear(channels * height * width, classes)
+    return nn.Sequential(OrderedDict(flatten=nn.Flatten(), head=head, **more))
+
+
+class Works(nn.Module):
+    """A layer that does what it is told to."""
+
+    def __init__(self, how, **parts) -> None:
+        super().__init__()
+        self.how = how
+        self.calls = 0
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, images):
+        return self.how(self, images)
+
+
+def refuses(shape, classes):
+    raise InputError("no image fits: write smaller ones")
+
+
+def one_class_more(shape, classes):
+    return linear(shape, classes + 1)
+
+
+def returns_a_pair(shape, classes):
+    return linear(shape, classes, pair=Works(lambda layer, logits: (logits, logits)))
+
+
+def divides_by_zero(shape, classes):
+    return linear(shape, classes, nan=Works(lambda layer, logits: logits / 0))
+
+
+def blind(shape, classes):
+    return linear(shape, classes, zero=Works(lambda layer, logits: logits * 0))
+
+
+def unused_layer(shape, classes):
+    return linear(shape, classes, unused=Works(lambda layer, logits: logits, extra=nn.Linear(3, 3)))
+
+
+def centred(shape, classes):
+    return linear(shape, classes, centre=Works(lambda layer, logits: logits - logits.mean(0)))
+
+
+def always_dropping(shape, classes):
+    return linear(
+        shape, classes, drop=Works(lambda layer, logits: nn.functional.dropout(logits, training=True))
+    )
+
+
+def numbered(shape, classes):
+    return nn.Sequential(*linear(shape, classes))
+
+
+def with_a_matrix(shape, classes):
+    matrix = nn.Parameter(torch.eye(classes))
+    return linear(shape, classes, turn=Works(lambda layer, logits: logits @ layer.matrix, matrix=matrix))
+
+
+def no_layer(shape, classes):
+    return Works(
+        lambda layer, images: images.mean((1, 2, 3))[:, None] * layer.bias,
+        bias=nn.Parameter(torch.ones(classes)),
+    )
+
+
+SHARED = nn.Linear(10, 10)
+
+
+def shared_layer(shape, classes):
+    return linear(shape, 10, last=SHARED)
+
+
+class Buffered(nn.Module):
+    def __init__(self, buffer) -> None:
+        super().__init__()
+        self.register_buffer("scale", buffer)
+
+    def forward(self, logits):
+        return logits * self.scale
+
+
+SCALE = torch.ones(())
+
+
+def shared_buffer(shape, classes):
+    return linear(shape, classes, scale=Buffered(SCALE))
+
+
+def drawn_buffer(shape, classes):
+    return linear(shape, classes, scale=Buffered(torch.rand(())))
+
+
+def counts_its_calls(shape, classes):
+    def scaled(layer, logits):
+        layer.calls += 1
+        return logits * layer.calls
+
+    return linear(shape, classes, count=Works(scaled))
+
+
+WRONG = {
+    refuses: ("some_images_fit", "refuses images of each of the shapes (1, 28, 28), "),
+    one_class_more: ("every_image_has_its_logits", "logits of shape (5, 38), not (5, 37)"),
+    returns_a_pair: ("every_image_has_its_logits", "returns tuple"),
+    divides_by_zero: ("every_image_has_its_logits", "not finite"),
+    blind: ("every_image_has_its_logits", "the same logits"),
+    unused_layer: ("every_parameter_has_a_gradient", "unused.extra.weight has no gradient"),
+    centred: ("an_image_is_judged_alone", "depend on the other images"),
+    always_dropping: ("an_image_is_judged_alone", "or on a random draw"),
+    numbered: ("weights_are_maskable", "1.weight has a number for a name"),
+    with_a_matrix: ("weights_are_maskable", "turn.matrix is 2-dimensional"),
+    no_layer: ("weights_are_maskable", "has no convolution or linear layer"),
+    shared_layer: ("two_of_a_kind_share_nothing", "shares last.weight"),
+    shared_buffer: ("two_of_a_kind_share_nothing", "shares scale.scale"),
+    drawn_buffer: ("buffers_are_not_drawn", "scale.scale differs"),
+    counts_its_calls: ("frozen_it_trains_and_resumes", "resumed from its state it trains otherwise"),
+}
+
+
+@pytest.mark.parametrize("build", WRONG, ids=lambda build: build.__name__)
+def test_a_model_that_breaks_a_promise_fails_its_check(build, monkeypatch):
+    monkeypatch.setitem(MODELS, "wrong", build)
+    check, words = WRONG[build]
+    (named,) = (each for each in MODEL_CHECKS if each.name == check)
+    (line,) = failures([named], "wrong")
+    assert words in line
+    assert "\n" not in line
+
+
+def test_no_promise_goes_unbroken():
+    assert {check for check, _ in WRONG.values()} == {check.name for check in MODEL_CHECKS}
+
+
+def test_a_model_for_one_shape_of_images_keeps_the_contract(monkeypatch):
+    def picky(shape, classes):
+        if shape != (3, 32, 32):
+            raise InputError(f"picky needs images of (3, 32, 32), not {shape}")
+        return linear(shape, classes)
+
+    monkeypatch.setitem(MODELS, "picky", picky)
+    assert list(failures(MODEL_CHECKS, "picky")) == []
 
 
 @pytest.mark.parametrize("no_pixels", [(0, 28, 28), (1, 0, 28), (1, 28, -1)])

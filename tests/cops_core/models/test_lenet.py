@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from cops_core.initialization import initialize, maskable
+from cops_core.initialization import initialize
 from cops_core.models import build_model
+from cops_core.prunable import maskable
 
 
 def counts(name: str, shape: tuple[int, int, int], classes: int) -> dict[str, int]:

@@ -1,9 +1,11 @@
-"""torchvision, also where its native operators do not load.
+"""torchvision, also where its native operators do not load: imported here alone, and on first use.
 
 torchvision's wheels are built against one CUDA build of torch. Beside a CPU-only torch its native
 library does not load, and `import torchvision` raises `operator torchvision::nms does not exist`.
 Everything used here (data sets, models) is Python only: declaring the schemas of the two operators
 that torchvision's import registers fake kernels for is enough. The operators themselves stay absent.
+
+The import takes about a second, which no worker pays before it needs a part of torchvision.
 """
 
 import importlib
@@ -17,8 +19,19 @@ _declared: list[torch.library.Library] = []  # a Library's schemas live as long 
 
 def torchvision_datasets() -> ModuleType:
     """The module `torchvision.datasets`."""
+    datasets: ModuleType = _torchvision().datasets
+    return datasets
+
+
+def torchvision_models() -> ModuleType:
+    """The module `torchvision.models`."""
+    models: ModuleType = _torchvision().models
+    return models
+
+
+def _torchvision() -> ModuleType:
     try:
-        return importlib.import_module("torchvision.datasets")
+        return importlib.import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise
@@ -26,4 +39,4 @@ def torchvision_datasets() -> ModuleType:
         for operator in ("nms", "qnms"):
             library.define(f"{operator}{_SIGNATURE}")  # type: ignore[no-untyped-call]
         _declared.append(library)
-        return importlib.import_module("torchvision.datasets")
+        return importlib.import_module("torchvision")

@@ -1,0 +1,35 @@
+"""Files of data sets: downloaded once, and complaints about them in one line."""
+
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+from filelock import FileLock
+
+from cops_core.errors import InputError
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def download_once(
+    name: str, folder: Path, root: Path, complete: Callable[[], bool], fetch: Callable[[], object], hint: str
+) -> None:
+    """Run `fetch`, which fills `folder`, unless the files are `complete` once it is this process's turn.
+
+    name: torchvision's, for the lock in `root` and the complaint. hint: another way, should it fail.
+    Raises InputError if the download fails.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # torchvision writes in place: of a node's workers one downloads, the others wait for it.
+        with FileLock(root / f"{name}.lock"):
+            if not complete():
+                fetch()
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise InputError(
+            f"{name} is not in {root} and could not be downloaded ({reason(error)}):"
+            f" {hint}, or put its files into {folder}"
+        ) from error

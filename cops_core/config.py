@@ -10,12 +10,24 @@ from cops_core.data import DATASETS
 from cops_core.errors import InputError, one_line, unknown
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
-from cops_core.scores import SCORES
+from cops_core.scores import CONVENTIONS, SCORES
 from cops_core.streams import SEED_RANGE
 
 Arm = Literal["dense", "prune", "freeze"]
 LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer"]
+Schedule = Literal["exponential", "linear"]
+Ablation = Literal["none", "shuffle", "random", "reinitialize"]
+
+
+# What only matters from the second round on.
+ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
+ABLATION_NAMES: Mapping[Ablation, str] = {
+    "none": "",
+    "shuffle": ", shuffled",
+    "random": ", at random places",
+    "reinitialize": ", re-initialised",
+}
 
 
 def _named(kind: str, registry: Any) -> AfterValidator:
@@ -30,6 +42,7 @@ def _named(kind: str, registry: Any) -> AfterValidator:
 
 
 ScoreName = Annotated[str, _named("score", SCORES)]
+ConventionName = Annotated[str, _named("convention", CONVENTIONS)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # Normalised, so that 0.10 and 0.1 are one density with one hash.
@@ -59,8 +72,16 @@ class Control(_Frozen):
 class Selection(_Frozen):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
-    Without controls this is the plain top-kappa mask of the target score. rounds: 1 is one-shot,
-    more score anew and remove a part of the weights each time (see `cops_core.iterate`).
+    Without controls this is the plain top-kappa mask of the target score.
+
+    rounds: 1 is one-shot, more score anew and remove a part of the weights each time, by the
+    schedule (see `cops_core.iterate`). revive: removed weights may come back in a later round.
+    fresh_batches: each round draws a scoring batch of its own; else one serves all rounds.
+    samples_per_class: the scoring batch holds this many images times the number of classes.
+    convention: how scores are computed, `paper` or as a widely used code base does it.
+    ablation: what the claim about this selection is held against ("Missing the Mark", arXiv
+    2009.08576): the mask shuffled within layers, a random mask of the same layer densities, or kept
+    weights that start from other initial values.
     """
 
     target: ScoreName
@@ -68,7 +89,12 @@ class Selection(_Frozen):
     level_kind: LevelKind = "relative"
     scope: Scope = "global"
     rounds: Annotated[int, Field(ge=1, le=10_000)] = 1
+    schedule: Schedule = "exponential"
+    revive: bool = False
+    fresh_batches: bool = False
     samples_per_class: Annotated[int, Field(ge=1)] = 10
+    convention: ConventionName = "paper"
+    ablation: Ablation = "none"
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -78,6 +104,11 @@ class Selection(_Frozen):
         signed = [control.score for control in self.controls if SCORES[control.score].traits.signed]
         if self.level_kind == "absolute" and signed:
             raise ValueError(f"level_kind 'absolute' with {signed}, which can be negative: write 'relative'")
+        if self.rounds == 1:
+            fields = type(self).model_fields
+            idle = [name for name in ROUND_FIELDS if getattr(self, name) != fields[name].default]
+            if idle:
+                raise ValueError(f"{', '.join(idle)} without effect in one round: write rounds=2 or more")
         return self
 
     @property
@@ -89,15 +120,30 @@ class Selection(_Frozen):
     def method(self) -> str:
         """The name under which trials are compared: `snip`, `cops(snip; synflow)`."""
         controls = ", ".join(control.score for control in self.controls)
-        name = f"cops({self.target}; {controls})" if controls else self.target
-        name += "" if self.scope == "global" else " per layer"
-        return name if self.rounds == 1 else f"{name} in {self.rounds} rounds"
+        scores = f"cops({self.target}; {controls})" if controls else self.target
+        return scores + self.manner
+
+    @property
+    def manner(self) -> str:
+        """What is not the default about how the scores are used: ` per layer in 50 linear rounds`."""
+        schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
+        parts = [
+            " per layer" if self.scope == "layer" else "",
+            f" in {self.rounds}{schedule} rounds" if self.rounds > 1 else "",
+            " with revival" if self.revive else "",
+            " on fresh batches" if self.fresh_batches else "",
+            f" as in {self.convention}" if self.convention != "paper" else "",
+            ABLATION_NAMES[self.ablation],
+        ]
+        return "".join(parts)
 
 
 class Training(_Frozen):
     """Stochastic gradient descent with momentum; `weight_decay` never reaches a frozen weight.
 
     The step schedule multiplies the learning rate by `step_factor` every `step_every` iterations.
+    augmentation: of the training images alone, never when weights are scored or a network is judged
+    (see `cops_core.augmentation`).
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -109,6 +155,7 @@ class Training(_Frozen):
     step_every: Annotated[int, Field(ge=1)] = 25_000
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    augmentation: Literal["none", "crop_flip"] = "none"
 
 
 class TrialConfig(_Frozen):

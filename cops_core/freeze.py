@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from cops_core.initialization import initial_weight, maskable
+from cops_core.initialization import initial_value
 from cops_core.mask import Mask
 
 # theta = scale * theta0 * (1 - m) + scatter(m, v); the dense arm has no mask.
@@ -24,7 +24,8 @@ class FreezeNet:
     cannot reach a weight outside the mask. The model's code is not changed: v is written into its
     weights before each forward pass, and the gradient of each weight is gathered into v's.
 
-    model: already holds theta0, on its device. mask: None trains everything (the dense arm).
+    model: already holds theta0, on its device. mask: None trains everything (the dense arm);
+    parameters that it does not name are trained whole.
     scale: of theta0 outside the mask: 0 prunes, 1 freezes (FreezeNet, arXiv 2011.14087).
     """
 
@@ -32,12 +33,11 @@ class FreezeNet:
         self.model = model
         self.scale = scale
         self.trained: dict[str, nn.Parameter] = dict(model.named_parameters())
-        self._weights = maskable(model)
+        self._weights: dict[str, nn.Parameter] = {}
         self._places: dict[str, Tensor] = {}
-        if mask is None:
-            return
-        for name, weight in self._weights.items():
-            keep = mask[name].to(weight.device)
+        for name, layer in (mask or {}).items():
+            weight = self._weights[name] = model.get_parameter(name)
+            keep = layer.to(weight.device)
             with torch.no_grad():
                 weight.copy_(torch.where(keep, weight, weight * scale if scale else torch.zeros_like(weight)))
                 places = keep.reshape(-1).nonzero().squeeze(1)
@@ -45,6 +45,12 @@ class FreezeNet:
             self._places[name] = places
             self.trained[name] = values
             weight.register_post_accumulate_grad_hook(_gather(places, values))  # type: ignore[no-untyped-call]
+
+    def start_from(self, values: Mapping[str, Tensor]) -> None:
+        """Other initial values for the trained weights, by parameter name, each of shape (kept,)."""
+        with torch.no_grad():
+            for name, start in values.items():
+                self.trained[name].copy_(start)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits of shape (N, classes)."""
@@ -83,7 +89,7 @@ class FreezeNet:
         self._scatter()
         for name, places in self._places.items():
             weight = self._weights[name]
-            theta0 = initial_weight(name, weight.shape, seed, initialization).to(weight)
+            theta0 = initial_value(name, weight.shape, seed, initialization).to(weight)
             expected = theta0 * self.scale if self.scale else torch.zeros_like(theta0)
             expected.view(-1)[places] = self.trained[name].detach()
             if not torch.equal(_bits(expected), _bits(weight.detach())):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import lookup
+from cops_core.prunable import maskable
 from cops_core.streams import stream
 
 
@@ -31,16 +32,6 @@ INITIALIZATIONS: Mapping[str, Callable[[int, int], float]] = {
 }
 
 
-def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The maskable weights: those of convolution and linear layers, in `named_parameters` order."""
-    owners = {
-        id(module.weight)
-        for module in model.modules()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-    }
-    return {name: p for name, p in model.named_parameters() if id(p) in owners}
-
-
 def initial_weight(name: str, shape: torch.Size, seed: int, method: str = "xavier_normal") -> Tensor:
     """theta0 of one parameter, float32 on the CPU.
 
@@ -51,6 +42,11 @@ def initial_weight(name: str, shape: torch.Size, seed: int, method: str = "xavie
     std = deviation(shape[1] * receptive, shape[0] * receptive)
     draws = stream(seed, "initial weights", name).standard_normal(tuple(shape)) * std
     return torch.from_numpy(draws).to(torch.float32)
+
+
+def initial_value(name: str, shape: torch.Size, seed: int, method: str = "xavier_normal") -> Tensor:
+    """theta0 of a weight or of a bias of a convolution or linear layer; biases begin at zero."""
+    return initial_weight(name, shape, seed, method) if len(shape) > 1 else torch.zeros(shape)
 
 
 def initialize(model: nn.Module, seed: int, method: str = "xavier_normal") -> str:

@@ -1,26 +1,43 @@
 """Rounds of scoring and selection, from all weights down to kappa of them; one-shot is one round.
 
-After round k of n, kappa_k = floor(D rho^(k/n) + 1/2) weights are left, kappa_n = kappa: the
-exponential schedule of SynFlow (Tanaka et al., arXiv 2006.05467, Algorithm 1). Every round computes
-all scores anew on the masked network (zeros outside the mask, whatever the training arm) and solves
-the problem of COPS anew. Removed weights leave the problem: levels and masks are those of the
-survivors alone, so that a signed score's zeros cannot outrank live negative values.
+After round k of n, kappa_k weights are left, kappa_n = kappa: D rho^(k/n) by the exponential schedule
+of SynFlow (Tanaka et al., arXiv 2006.05467, Algorithm 1), or in equal steps. Every round computes all
+scores anew on the masked network (zeros outside the mask, whatever the training arm) and solves the
+problem of COPS anew. Removed weights leave the problem: levels and masks are those of the survivors
+alone, so that a signed score's zeros cannot outrank live negative values. With `revive` they stay in
+it: scored at theta0 with the masked network's gradient (de Jorge et al. 2021, "Progressive Skeletonization",
+arXiv 2006.09081), they may come back.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor, nn
 
-from cops_core.config import Selection
+from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
-from cops_core.initialization import maskable
 from cops_core.mask import Mask, flatten, unflatten
-from cops_core.scores import compute_scores
+from cops_core.scores import SCORES
+from cops_core.scoring import Batch, ScoreLayers, Scorer
 
 PATH_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def _exponential(size: int, density: float, kappa: int, share: float) -> float:
+    """D rho^(k/n)."""
+    return float(size * density**share)
+
+
+def _linear(size: int, density: float, kappa: int, share: float) -> float:
+    """D - (D - kappa) k/n."""
+    return size - (size - kappa) * share
+
+
+SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
+    "exponential": _exponential,
+    "linear": _linear,
+}
 
 
 @dataclass(frozen=True)
@@ -35,13 +52,13 @@ class Group:
     kappa: int
     density: float
 
-    def budget(self, round_: int, rounds: int) -> int:
+    def budget(self, round_: int, rounds: int, schedule: Schedule = "exponential") -> int:
         """Kept weights after round `round_` of `rounds`, the first being 1."""
         if round_ == rounds:
             return self.kappa
         size: int = self.places.stop - self.places.start
-        share: float = self.density ** (round_ / rounds)
-        return max(self.kappa, math.floor(size * share + 0.5))
+        exact = SCHEDULES[schedule](size, self.density, self.kappa, round_ / rounds)
+        return max(self.kappa, math.floor(exact + 0.5))
 
 
 @dataclass(frozen=True)
@@ -59,39 +76,43 @@ class Rounds:
 
 
 def run_rounds(
-    model: nn.Module,
-    batch: tuple[Tensor, Tensor],
-    selection: Selection,
-    groups: Mapping[str, Group],
-    seed: int,
+    scorer: Scorer, batches: Sequence[Batch], selection: Selection, groups: Mapping[str, Group]
 ) -> Rounds:
-    """Score and select `selection.rounds` times. The same scoring batch serves every round.
+    """Score and select `selection.rounds` times.
 
-    groups: by name, covering all D weights in order.
+    batches: one that serves every round, or one per round. groups: by name, covering all D weights
+    in order. Scores that do not run the network are the same in every round, and computed once.
     """
-    shapes = {name: weight.shape for name, weight in maskable(model).items()}
-    size = sum(shape.numel() for shape in shapes.values())
-    mask, keep = None, np.ones(size, dtype=bool)
+    shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
+    keep = np.ones(sum(shape.numel() for shape in shapes.values()), dtype=bool)
+    flat = _flattened(scorer.whole(selection.scores, batches[0]))
+    moving = [name for name in selection.scores if SCORES[name].traits.normalisation != "unused"]
     solutions: dict[str, CopsSolution] = {}
     paths: dict[str, CopsPath] = {}
     kappas = []
     for round_ in range(1, selection.rounds + 1):
-        scores = compute_scores(selection.scores, model, batch, seed=seed, mask=mask)
-        flat = [flatten(scores[name]) for name in selection.scores]
+        if round_ > 1 and moving:
+            batch = batches[round_ - 1] if len(batches) > 1 else batches[0]
+            mask = unflatten(keep, shapes)
+            flat |= _flattened(scorer.masked(moving, batch, mask, revive=selection.revive))
         for name, group in groups.items():
-            survivors = group.places.start + np.flatnonzero(keep[group.places])
-            live = [score[survivors] for score in flat]
-            kappa = group.budget(round_, selection.rounds)
+            candidates = keep[group.places] if not selection.revive else np.ones_like(keep[group.places])
+            places = group.places.start + np.flatnonzero(candidates)
+            live = [flat[score][places] for score in selection.scores]
+            kappa = group.budget(round_, selection.rounds, selection.schedule)
             solutions[name] = _solve(live, selection, kappa)
-            keep[survivors] = solutions[name].mask
+            keep[places] = solutions[name].mask
             if selection.controls and round_ == selection.rounds:
                 paths[name] = cops_path(
                     live[0], live[1:], kappa, PATH_LEVELS, kind=selection.level_kind, shrink=True
                 )
-        mask = unflatten(keep, shapes)
-        kappas.append(mask.kappa)
-    assert mask is not None
-    return Rounds(mask, solutions, paths, kappas)
+        kappas.append(int(keep.sum()))
+    return Rounds(unflatten(keep, shapes), solutions, paths, kappas)
+
+
+def _flattened(scores: ScoreLayers) -> dict[str, np.ndarray]:
+    """Each score as one vector of shape (D,)."""
+    return {name: flatten(layers) for name, layers in scores.items()}
 
 
 def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:

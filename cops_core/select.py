@@ -7,14 +7,14 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
-from torch import nn
-
+from cops_core.ablation import MASK_ABLATIONS
 from cops_core.config import Selection
 from cops_core.cops import CopsPath, CopsSolution
 from cops_core.data import Split
-from cops_core.initialization import maskable
 from cops_core.iterate import Group, run_rounds
 from cops_core.mask import Mask, kept_weights, layer_budgets
+from cops_core.scores import CONVENTIONS
+from cops_core.scoring import NUMERICS_VERSION, Scorer, tensor_hash
 
 
 @dataclass(frozen=True)
@@ -25,31 +25,48 @@ class Selected:
     manifest: dict[str, Any]
 
 
-def select_weights(
-    model: nn.Module, split: Split, selection: Selection, density: Decimal, seed: int
-) -> Selected:
-    """Score the weights of `model` (holding theta0, on its device) and choose kappa of them.
+def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> Selected:
+    """Score the scorer's model (holding theta0, on its device) and choose kappa of its weights.
 
     Levels that cannot be met together are shrunk by the largest feasible factor; the manifest's
-    `shrunk` says by which.
+    `shrunk` says by which. Raises InputError where the data set is too small for the scoring batch.
     """
-    batch, places = split.scoring_batch(seed, selection.samples_per_class)
-    sizes = {name: weight.numel() for name, weight in maskable(model).items()}
-    rounds = run_rounds(model, batch, selection, _groups(selection, density, sizes), seed)
+    class_balanced = CONVENTIONS[selection.convention].class_balanced
+    draws = [
+        split.scoring_batch(
+            scorer.seed, selection.samples_per_class, class_balanced=class_balanced, round_=round_
+        )
+        for round_ in (range(1, selection.rounds + 1) if selection.fresh_batches else (1,))
+    ]
+    batches = [batch for batch, _ in draws]
+    sizes = {name: weight.numel() for name, weight in scorer.prunable.items()}
+    rounds = run_rounds(scorer, batches, selection, _groups(selection, density, sizes))
+    mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
     manifest = {
-        "scores": list(selection.scores),
+        "scores": {name: scorer.describe(name) for name in selection.scores},
+        "model_dtype": str(next(scorer.model.parameters()).dtype),
+        "convention": selection.convention,
+        "prunable": CONVENTIONS[selection.convention].prunable,
         "scope": selection.scope,
         "rounds": selection.rounds,
+        "schedule": selection.schedule,
+        "revive": selection.revive,
+        "ablation": selection.ablation,
         "kappas": rounds.kappas,
-        "sample_indices": places,
+        "sample_indices": [places for _, places in draws],
         "samples_per_class": selection.samples_per_class,
-        "class_balanced": True,
-        "augmentation": False,
+        "class_balanced": class_balanced,
+        "augmentation": "none",
+        "batch_sha256": [tensor_hash(*batch) for batch in batches],
         "data_sha256": split.data.sha256,
+        "theta0_sha256": scorer.theta0_sha256,
+        "seed": scorer.seed,
+        "numerics_version": NUMERICS_VERSION,
+        "extensions": dict(scorer.extensions),
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
         "price_of_control": {where: price_of_control(path) for where, path in rounds.paths.items()},
     }
-    return Selected(rounds.mask, manifest)
+    return Selected(mask, manifest)
 
 
 def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:

@@ -9,8 +9,9 @@ result = run_trial(config, report=print)
 """
 
 import hashlib
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,16 +20,20 @@ from typing import Any, Literal
 
 import torch
 
+from cops_core.ablation import reinitialized
+from cops_core.cache import ScoreCache
+from cops_core.collapse import connectivity
 from cops_core.config import TrialConfig
 from cops_core.data import load_split
 from cops_core.errors import InputError
 from cops_core.freeze import SCALES, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
+from cops_core.scoring import Scorer
 from cops_core.select import select_weights
 from cops_core.train import DTYPES, EpochMetrics, Trainer, evaluate
 
-Status = Literal["running", "finished", "diverged"]
+Status = Literal["running", "finished", "diverged", "collapsed"]
 DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
 
 
@@ -44,12 +49,24 @@ class TrialResult:
 class Trial:
     """One trial, an epoch at a time.
 
-    `facts` says, as JSON values, what was built: counts of parameters, densities per layer, hashes,
-    the scoring manifest, seconds spent on each part of the preparation.
+    `facts` says, as JSON values, what was built: counts of parameters, densities per layer, what is
+    connected, hashes, the scoring manifest, which scores were computed and which came from `cache`,
+    seconds spent on each part of the preparation.
+
+    A pruned network through which nothing flows any more (`collapsed`) is a result, not an error:
+    its one report has epoch 0 and the accuracy of guessing. A frozen one trains all the same.
+
+    extensions: names and hashes of code from elsewhere that scores or models may be made of.
     """
 
     def __init__(
-        self, config: TrialConfig, *, data_root: Path = DEFAULT_DATA_ROOT, device: str = "cpu"
+        self,
+        config: TrialConfig,
+        *,
+        data_root: Path = DEFAULT_DATA_ROOT,
+        device: str = "cpu",
+        cache: ScoreCache | None = None,
+        extensions: Mapping[str, str] | None = None,
     ) -> None:
         if config.arm != "dense" and config.density is None:
             raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
@@ -58,9 +75,9 @@ class Trial:
         self.status: Status = "running"
         self.metrics: EpochMetrics | None = None
         with reproducible():
-            self._prepare(data_root)
+            self._prepare(data_root, cache, extensions or {})
 
-    def _prepare(self, data_root: Path) -> None:
+    def _prepare(self, data_root: Path, cache: ScoreCache | None, extensions: Mapping[str, str]) -> None:
         config = self.config
         clock = [time.perf_counter()]
         on_cpu = load_split(config.dataset, data_root, config.seed, config.validation_fraction)
@@ -71,12 +88,18 @@ class Trial:
         total = sum(parameter.numel() for parameter in model.parameters())
         model.to(self.device, DTYPES[config.training.precision])
         clock.append(time.perf_counter())
-        mask, manifest = None, None
-        if config.selection is not None and config.density is not None:
-            selected = select_weights(model, split, config.selection, config.density, config.seed)
-            mask, manifest = selected.mask, selected.manifest
-            manifest["theta0_sha256"] = theta0_sha256
-        network = FreezeNet(model, mask, SCALES.get(config.arm, 1.0))
+        selection, selected, mask, connected = config.selection, None, None, None
+        convention = "paper" if selection is None else selection.convention
+        scorer = Scorer(model, config.seed, theta0_sha256, convention, extensions, cache)
+        if selection is not None and config.density is not None:
+            selected = select_weights(scorer, split, selection, config.density)
+            mask = selected.mask
+            connected = connectivity(model, split.data.shape, mask)
+        scale = SCALES.get(config.arm, 1.0)
+        self.disconnected = connected is not None and connected.collapsed and scale == 0
+        network = FreezeNet(model, mask, scale)
+        if selection is not None and mask is not None and selection.ablation == "reinitialize":
+            network.start_from(reinitialized(mask, config.seed, config.initialization))
         clock.append(time.perf_counter())
         self.trainer = Trainer(network, split, config.training, config.seed)
         trained = network.trained_parameters
@@ -87,10 +110,13 @@ class Trial:
             "trained_parameters": trained,
             "compression": total / trained,
             "layer_densities": None if mask is None else mask.densities(),
+            "connectivity": None if connected is None else connected.facts(),
             "data_sha256": split.data.sha256,
             "theta0_sha256": theta0_sha256,
             "mask_sha256": None if mask is None else mask.sha256(),
-            "manifest": manifest,
+            "manifest": None if selected is None else selected.manifest,
+            "scores_computed": scorer.computed,
+            "scores_cached": scorer.cached,
             "seconds": dict(zip(("data", "model", "scoring"), _differences(clock), strict=True)),
         }
 
@@ -103,6 +129,8 @@ class Trial:
         """Train one epoch. A loss that is not finite ends the trial as diverged."""
         if self.done:
             raise RuntimeError(f"this trial has ended: {self.status}")
+        if self.disconnected:
+            return self._collapse()
         with reproducible():
             metrics = self.trainer.run_epoch()
         if metrics.diverged:
@@ -115,6 +143,22 @@ class Trial:
                 self.facts["test_accuracy"] = self._test()
         self.metrics = metrics
         return metrics
+
+    def _collapse(self) -> EpochMetrics:
+        """The result of a network whose output is the same for every image: that of guessing."""
+        classes = self.trainer.split.data.classes
+        self.status = "collapsed"
+        if self.config.test:
+            self.facts["test_accuracy"] = 1 / classes
+        self.metrics = EpochMetrics(
+            epoch=0,
+            train_loss=math.log(classes),
+            validation_loss=math.log(classes),
+            validation_accuracy=1 / classes,
+            learning_rate=self.config.training.learning_rate,
+            train_seconds=0.0,
+        )
+        return self.metrics
 
     def _test(self) -> float:
         """Accuracy on the test part, in [0, 1]."""
@@ -151,14 +195,16 @@ def run_trial(
     data_root: Path = DEFAULT_DATA_ROOT,
     device: str = "cpu",
     checkpoint: Path | None = None,
+    cache: ScoreCache | None = None,
 ) -> TrialResult:
     """Run a trial to its end, calling `report` after each epoch.
 
     checkpoint: written after each epoch's report; if it exists, the trial goes on from it, and an
     epoch whose report was not followed by a checkpoint is reported again, with the same numbers.
+    cache: where scores that were computed once are found again; None computes them.
     Raises InputError for a configuration that cannot be built.
     """
-    trial = Trial(config, data_root=data_root, device=device)
+    trial = Trial(config, data_root=data_root, device=device, cache=cache)
     if checkpoint is not None and checkpoint.exists():
         trial.load(checkpoint)
     while not trial.done:

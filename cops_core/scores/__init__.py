@@ -1,6 +1,6 @@
 """Scores: how much each maskable weight matters. One file per score, higher = keep."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from cops_core.errors import InputError, lookup
 from cops_core.mask import Mask, Scores
 from cops_core.scores.base import Score
+from cops_core.scores.conventions import CONVENTIONS, Convention
 from cops_core.scores.fisher import FISHER
 from cops_core.scores.gradient import GRADIENT
 from cops_core.scores.grasp import GRASP
@@ -17,7 +18,7 @@ from cops_core.scores.random import RANDOM
 from cops_core.scores.snip import SNIP
 from cops_core.scores.synflow import SYNFLOW
 
-SCORES: Mapping[str, Score] = {
+SCORES: dict[str, Score] = {
     "random": RANDOM,
     "magnitude": MAGNITUDE,
     "gradient": GRADIENT,
@@ -35,15 +36,19 @@ def compute_scores(
     *,
     seed: int,
     mask: Mask | None = None,
+    revive: bool = False,
+    convention: str = "paper",
 ) -> dict[str, dict[str, Tensor]]:
-    """{score name: {parameter name: scores}} over the maskable weights, in `named_parameters` order.
+    """{score name: {parameter name: scores}} over the prunable parameters, in `named_parameters` order.
 
     names: keys of SCORES. batch: images of shape (N, channels, height, width) and labels of shape
     (N,), on any device; data-free scores use the image shape only. seed: the trial's, in [0, 2**32).
     mask: scores are those of the masked network, whose weights are zero outside the mask; the
-    values given to removed weights have no meaning.
+    values given to removed weights have no meaning, unless they may `revive`: then these too are
+    scored with the masked network's gradient, but with their value in `model`.
+    convention: a key of CONVENTIONS; all but `paper` imitate what a widely used code base does.
 
-    Each tensor has its weight's shape and device, is finite and detached. Scores of the same
+    Each tensor has its parameter's shape and device, is finite and detached. Scores of the same
     functional share its backward pass. The model (weights, buffers, `.grad`, `requires_grad`,
     modes) and the global random state are afterwards what they were, also after an error; but do
     not use the model from another thread meanwhile.
@@ -51,8 +56,9 @@ def compute_scores(
     Raises InputError for an unknown score, an empty batch, a mask of another model, or a score
     that is not finite.
     """
-    scores = {name: lookup("score", name, SCORES) for name in names}
-    problem = pose(model, batch, seed, mask)
+    rules = lookup("convention", convention, CONVENTIONS)
+    scores = {name: rules.scores.get(name) or lookup("score", name, SCORES) for name in names}
+    problem = pose(model, batch, seed, mask, prunable=rules.prunable, revive=revive)
     values = {name: dict(score.compute(problem)) for name, score in scores.items()}
     for name, layers in values.items():
         check_finite(name, layers)
@@ -61,7 +67,10 @@ def compute_scores(
 
 def check_finite(score: str, layers: Scores) -> None:
     """Raise InputError if a value of `score` is NaN or infinite: it could not be ranked."""
-    # One transfer for all layers: on a GPU each question asked of it waits for it.
+    # A finite sum has finite terms, and costs one pass. One transfer for all layers: on a GPU each
+    # question asked of it waits for it.
+    if bool(torch.stack([layer.sum() for layer in layers.values()]).isfinite().all()):
+        return
     finite = torch.stack([layer.isfinite().all() for layer in layers.values()]).tolist()
     broken = [name for name, good in zip(layers, finite, strict=True) if not good]
     if broken:
@@ -71,4 +80,4 @@ def check_finite(score: str, layers: Scores) -> None:
         )
 
 
-__all__ = ["SCORES", "Score", "compute_scores"]
+__all__ = ["CONVENTIONS", "SCORES", "Convention", "Score", "compute_scores"]

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
-from cops_core.scores.isolation import isolated
+from cops_core.scores.isolation import Normalisation, isolated
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Problem
 
@@ -28,7 +28,12 @@ class FisherScore(Score):
     Where normalisation layers tie the samples together, g_n is the gradient of sample n's loss
     within the batch, through the batch's statistics, so the mean of g_n is always dL/dtheta. That
     costs N backward passes of the whole batch; otherwise all samples together cost about one.
+
+    normalisation: "train" takes the statistics of the batch, "eval" the running ones.
     """
+
+    def __init__(self, normalisation: Normalisation = "train") -> None:
+        self.normalisation = normalisation
 
     @property
     def traits(self) -> Traits:
@@ -36,7 +41,7 @@ class FisherScore(Score):
         return Traits(
             needs_data=True,
             needs_second_derivative=False,
-            normalisation="train",
+            normalisation=self.normalisation,
             precision="model",
             signed=False,
         )
@@ -44,10 +49,11 @@ class FisherScore(Score):
     def compute(self, problem: Problem) -> Scores:
         """omega per maskable weight, of its shape."""
         network, images, labels = problem.network, problem.images, problem.labels
-        coupled = any(isinstance(module, _NormBase) for module in network.model.modules())
-        with isolated(network.model, "train", problem.seed):
+        norms = any(isinstance(module, _NormBase) for module in network.model.modules())
+        coupled = norms and self.normalisation == "train"
+        with isolated(network.model, self.normalisation, problem.seed):
             squares = (coupled_squares if coupled else separate_squares)(network, images, labels)
-        return {name: w.square() * (squares[name] / len(labels)) for name, w in network.weights.items()}
+        return {name: w.square() * (squares[name] / len(labels)) for name, w in network.scored.items()}
 
 
 def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:

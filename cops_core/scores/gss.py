@@ -53,19 +53,20 @@ class GeneralizedSynapticScore(Score):
 
     def compute(self, problem: Problem) -> Scores:
         """omega per maskable weight, of its shape."""
-        weights = problem.network.weights
         if self.functional is None:
+            weights = problem.network.scored
             return {name: _power(weight, self.r) for name, weight in weights.items()}
-        gradients = problem.gradient(self.functional)
-        weights = {name: weight.to(gradients[name].dtype) for name, weight in weights.items()}
-        if self.functional.of_magnitudes:
-            # dF/dtheta * theta = dF/d|theta| * |theta|: the two signs cancel.
-            weights = {name: weight.abs() for name, weight in weights.items()}
+        gradients, weights = problem.gradient(self.functional)
+        # dF/dtheta * theta = dF/d|theta| * |theta|: where F is one of |theta|, the two signs cancel.
         if self.signed:
             return {name: gradients[name] * weight for name, weight in weights.items()}
         if self.r == 0:
             return {name: _power(gradients[name], self.p) for name in weights}
-        return {name: _power(gradients[name], self.p) * _power(w, self.r) for name, w in weights.items()}
+        if self.p == self.r == 1:  # by far the commonest: fewer passes over memory
+            return {name: (gradients[name] * weight).abs_() for name, weight in weights.items()}
+        return {
+            name: _power(gradients[name], self.p) * _power(weight, self.r) for name, weight in weights.items()
+        }
 
 
 def _power(tensor: Tensor, exponent: float) -> Tensor:

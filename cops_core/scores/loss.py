@@ -18,14 +18,15 @@ class MeanCrossEntropy(Functional):
     """L(theta): the mean over the batch of the cross-entropy of softmax(logits / temperature).
 
     temperature: positive and finite. Raises InputError otherwise.
+    normalisation: "train" takes the statistics of the batch, "eval" the running ones.
     """
 
     temperature: float = 1.0
+    normalisation: Normalisation = "train"
 
     needs_data: ClassVar[bool] = True
     needs_second_derivative: ClassVar[bool] = False
     of_magnitudes: ClassVar[bool] = False
-    normalisation: ClassVar[Normalisation] = "train"
     precision: ClassVar[Precision] = "model"
 
     def __post_init__(self) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cops_core.errors import InputError
-from cops_core.initialization import maskable
+from cops_core.errors import InputError, lookup
+from cops_core.prunable import PRUNABLE, maskable
 
 Weights = Mapping[str, Tensor]
 
@@ -16,13 +16,16 @@ Weights = Mapping[str, Tensor]
 class Network:
     """`logits(weights, images)`, computed on clones: nothing in `model` is ever written to.
 
-    weights: theta, the maskable weights in `named_parameters` order, zero outside the mask.
+    weights: theta, the prunable parameters in `named_parameters` order, zero outside the mask.
+    scored: what a score multiplies gradients by: `weights`, or where removed weights may come back,
+    those of the unmasked network.
     rest: all other parameters and the buffers. biases: those names in `rest` that are biases of
     maskable layers.
     """
 
     model: nn.Module
     weights: Weights
+    scored: Weights
     rest: Mapping[str, Tensor]
     biases: frozenset[str]
 
@@ -36,13 +39,10 @@ class Network:
         logits: Tensor = torch.func.functional_call(self.model, {**rest, **weights}, (images,))
         return logits
 
-    def double(self) -> "Network":
-        """The same network in float64."""
-        return replace(
-            self,
-            weights={name: weight.double() for name, weight in self.weights.items()},
-            rest={name: t.double() if t.is_floating_point() else t for name, t in self.rest.items()},
-        )
+    def to(self, dtype: torch.dtype) -> "Network":
+        """The same network, all but its prunable parameters in `dtype`."""
+        rest = {name: t.to(dtype) if t.is_floating_point() else t for name, t in self.rest.items()}
+        return replace(self, rest=rest)
 
     def without_biases(self) -> "Network":
         """The same network with the biases of its maskable layers at zero."""
@@ -50,17 +50,26 @@ class Network:
         return replace(self, rest={**self.rest, **zeros})
 
 
-def network_of(model: nn.Module, mask: Mapping[str, Tensor] | None = None) -> Network:
-    """The network of `model`, its maskable weights zero outside `mask` if there is one.
+def network_of(
+    model: nn.Module,
+    mask: Mapping[str, Tensor] | None = None,
+    *,
+    prunable: str = "weights",
+    revive: bool = False,
+) -> Network:
+    """The network of `model`, its prunable parameters zero outside `mask` if there is one.
 
-    mask: a boolean tensor per maskable weight, of its shape, on any device. Frozen parameters
+    mask: a boolean tensor per prunable parameter, of its shape, on any device. Frozen parameters
     (requires_grad=False) count like others, and a shared one appears once, under its first name.
+    prunable: a key of `cops_core.prunable.PRUNABLE`. revive: see `Network.scored`.
 
-    Raises InputError if nothing is maskable, or if the mask is another network's.
+    Raises InputError if nothing is prunable, or if the mask is another network's.
     """
-    weights = {name: weight.detach() for name, weight in maskable(model).items()}
-    if not weights:
-        raise InputError("the model has no convolution or linear layer, so no weights to score")
+    parameters = lookup("prunable part", prunable, PRUNABLE)(model)
+    scored = {name: parameter.detach() for name, parameter in parameters.items()}
+    if not scored:
+        raise InputError(f"the model has no convolution or linear layer, so no {prunable} to score")
+    weights = scored
     if mask is not None:
         check_mask(mask, weights)
         weights = {name: w.masked_fill(~mask[name].to(w.device), 0) for name, w in weights.items()}
@@ -73,7 +82,7 @@ def network_of(model: nn.Module, mask: Mapping[str, Tensor] | None = None) -> Ne
     }
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in weights}
-    return Network(model, weights, rest, frozenset(biases))
+    return Network(model, weights, scored if revive else weights, rest, frozenset(biases & set(rest)))
 
 
 def check_mask(mask: Mapping[str, Tensor], weights: Weights) -> None:

@@ -28,8 +28,12 @@ class Functional(ABC):
     needs_data: ClassVar[bool]
     needs_second_derivative: ClassVar[bool]
     of_magnitudes: ClassVar[bool]
-    normalisation: ClassVar[Normalisation]
     precision: ClassVar[Precision]
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> Normalisation:
+        """The mode of the normalisation layers while `value` is computed."""
 
     @abstractmethod
     def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
@@ -50,32 +54,43 @@ class Problem:
         self.images = images
         self.labels = labels
         self.seed = seed
-        self._gradients: dict[Functional, dict[str, Tensor]] = {}
+        self._gradients: dict[Functional, tuple[Weights, Weights]] = {}
 
-    def gradient(self, functional: Functional) -> Weights:
-        """dF/dtheta (dF/d|theta| for one `of_magnitudes`) per maskable weight, of its shape.
+    def gradient(self, functional: Functional) -> tuple[Weights, Weights]:
+        """dF/dtheta per prunable parameter, and theta, by which scores multiply it; in F's precision.
 
-        Zero where F does not depend on a weight. Computed once per functional: SNIP and gradient
-        share one backward pass.
+        For a functional `of_magnitudes` dF/d|theta| and |theta|. The gradient is zero where F does not
+        depend on a weight. Computed once per functional: SNIP and gradient share one backward pass.
         """
         if functional not in self._gradients:
             self._gradients[functional] = self._differentiate(functional)
         return self._gradients[functional]
 
-    def _differentiate(self, functional: Functional) -> dict[str, Tensor]:
+    def _differentiate(self, functional: Functional) -> tuple[Weights, Weights]:
         network, images = self.network, self.images
-        if functional.precision == "float64":
-            network, images = network.double(), images.double()
+        dtype = torch.float64 if functional.precision == "float64" else images.dtype
+
+        def copied(weights: Weights) -> dict[str, Tensor]:
+            copies = {name: weight.to(dtype, copy=True) for name, weight in weights.items()}
+            return {n: copy.abs_() for n, copy in copies.items()} if functional.of_magnitudes else copies
+
         with isolated(network.model, functional.normalisation, self.seed):
-            at = torch.abs if functional.of_magnitudes else torch.clone
-            weights = {name: at(w).requires_grad_() for name, w in network.weights.items()}
-            value = functional.value(network, weights, images, self.labels)
+            weights = {name: copy.requires_grad_() for name, copy in copied(network.weights).items()}
+            value = functional.value(network.to(dtype), weights, images.to(dtype), self.labels)
             gradients = torch.autograd.grad(value, list(weights.values()), materialize_grads=True)
-        return dict(zip(weights, gradients, strict=True))
+        revived = network.scored is not network.weights
+        scored = copied(network.scored) if revived else {n: w.detach() for n, w in weights.items()}
+        return dict(zip(weights, gradients, strict=True)), scored
 
 
 def pose(
-    model: nn.Module, batch: tuple[Tensor, Tensor], seed: int, mask: Mapping[str, Tensor] | None
+    model: nn.Module,
+    batch: tuple[Tensor, Tensor],
+    seed: int,
+    mask: Mapping[str, Tensor] | None = None,
+    *,
+    prunable: str = "weights",
+    revive: bool = False,
 ) -> Problem:
     """The problem of scoring `model` on `batch`, moved to the model's device and precision.
 
@@ -87,6 +102,6 @@ def pose(
             f"images of shape {tuple(images.shape)} with labels of shape {tuple(labels.shape)}:"
             " give N >= 1 images and N labels"
         )
-    network = network_of(model, mask)
+    network = network_of(model, mask, prunable=prunable, revive=revive)
     first = next(iter(network.weights.values()))
     return Problem(network, images.to(first.device, first.dtype), labels.to(first.device), seed)

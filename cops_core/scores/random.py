@@ -31,7 +31,7 @@ class RandomScore(Score):
     def compute(self, problem: Problem) -> Scores:
         """Draws per maskable weight, each of the weight's shape, the same on every device."""
         scores = {}
-        for name, weight in problem.network.weights.items():
+        for name, weight in problem.network.scored.items():
             draws = stream(problem.seed, "random score", name).random_sample(tuple(weight.shape))
             scores[name] = torch.from_numpy(draws).to(weight.device)
         return scores

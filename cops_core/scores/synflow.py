@@ -23,8 +23,12 @@ class SynapticFlow(Functional):
     needs_data: ClassVar[bool] = False
     needs_second_derivative: ClassVar[bool] = False
     of_magnitudes: ClassVar[bool] = True
-    normalisation: ClassVar[Normalisation] = "eval"
     precision: ClassVar[Precision] = "float64"
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Fixed maps."""
+        return "eval"
 
     def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
         """R at `weights`, which are |theta|, a tensor of shape (); of the images only the shape counts."""

@@ -68,6 +68,23 @@ WRONG = {
         {"training": {"precision": "float16"}},
         "Input should be 'float32', 'float64' or 'bfloat16'",
     ),
+    "unknown augmentation": (
+        {"training": {"augmentation": "flip"}},
+        r"training\.augmentation: Input should be 'none' or 'crop_flip'",
+    ),
+    "unknown convention": (controlled(convention="grap"), "unknown convention 'grap': did you mean 'grasp'"),
+    "unknown ablation": (
+        controlled(ablation="reinit"),
+        "ablation: Input should be 'none', 'shuffle', 'random' or 'reinitialize'",
+    ),
+    "unknown schedule of rounds": (
+        controlled(rounds=2, schedule="cosine"),
+        r"selection\.schedule: Input should be 'exponential' or 'linear'",
+    ),
+    "settings of rounds in one shot": (
+        controlled(schedule="linear", fresh_batches=True),
+        "schedule, fresh_batches without effect in one round: write rounds=2 or more",
+    ),
     "unknown kind of level": (controlled(level_kind="rel"), "Input should be 'relative' or 'absolute'"),
     "unknown scope": (controlled(scope="local"), "Input should be 'global' or 'layer'"),
     "density zero": ({**PRUNED, "density": 0}, "density: Input should be greater than 0"),
@@ -157,7 +174,12 @@ def cops(**changes) -> TrialConfig:
             level_kind="absolute",
             scope="layer",
             rounds=3,
+            schedule="linear",
+            revive=True,
+            fresh_batches=True,
             samples_per_class=1,
+            convention="synaptic_flow",
+            ablation="shuffle",
         ),
         "density": "0.005",
         "training": Training(
@@ -170,6 +192,7 @@ def cops(**changes) -> TrialConfig:
             step_every=100,
             step_factor=0.5,
             precision="bfloat16",
+            augmentation="crop_flip",
         ),
         "test": True,
     }
@@ -186,7 +209,7 @@ CONFIGS = {"default": TrialConfig(), "pruned": pruned(), "cops": cops(), "no den
 HASHES = {
     "default": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
     "pruned": "b1a102e4db984432b03d7d4203d01f04aa8f58b32d5ec97e8bd99245fa640415",
-    "cops": "e9758572c0cd98e7d52f3d4950435687cded079ae268527d03f443c1ea0ed123",
+    "cops": "1374e71d35701e119c1afd31679712dc47ed4c9e9af73a067d14540be03be826",
     "no density": "8ae3c144232f0bc1a7d73103d6acd7c7662f3355c1e417a94cb5cdd544a35dea",
 }
 
@@ -194,6 +217,43 @@ HASHES = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_hashes_never_change(name):
     assert config_hash(CONFIGS[name]) == HASHES[name]
+
+
+# The configuration `cops` when it had every field there was, before those that were added since.
+EARLIER = {
+    "dataset": "fashion_mnist",
+    "validation_fraction": "0.2",
+    "model": "lenet_5_caffe",
+    "initialization": "kaiming_normal",
+    "seed": 2**32 - 1,
+    "arm": "freeze",
+    "selection": {
+        "target": "synflow",
+        "controls": [{"score": "snip", "level": 0.3}, {"score": "magnitude", "level": 1.0}],
+        "level_kind": "absolute",
+        "scope": "layer",
+        "rounds": 3,
+        "samples_per_class": 1,
+    },
+    "density": "0.005",
+    "training": {
+        "epochs": 3,
+        "batch_size": 64,
+        "learning_rate": 0.1,
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "step",
+        "step_every": 100,
+        "step_factor": 0.5,
+        "precision": "bfloat16",
+    },
+    "test": True,
+}
+
+
+def test_a_new_field_does_not_change_earlier_hashes():
+    earlier = parse_config(EARLIER)
+    assert config_hash(earlier) == "e9758572c0cd98e7d52f3d4950435687cded079ae268527d03f443c1ea0ed123"
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -208,7 +268,7 @@ def test_through_json_and_back(name):
 
 def put_back(model: BaseModel) -> Iterator[dict[str, Any]]:
     """Each field of `model` with its default, or where that does not fit with another value."""
-    fitting = {"arm": "prune", "target": "gradient"}
+    fitting = {"arm": "prune", "target": "gradient", "rounds": 2}
     for name, field in type(model).model_fields.items():
         value = fitting.get(name, field.default)
         assert getattr(model, name) != value
@@ -271,7 +331,10 @@ def test_changed_is_validated():
 def test_methods_have_the_names_that_trials_are_compared_under():
     assert TrialConfig().method == "dense"
     assert pruned().method == "prune snip"
-    assert cops().method == "freeze cops(synflow; snip, magnitude) per layer in 3 rounds"
+    assert cops().method == (
+        "freeze cops(synflow; snip, magnitude) per layer in 3 linear rounds with revival on fresh batches"
+        " as in synaptic_flow, shuffled"
+    )
     assert cops().selection.scores == ("synflow", "snip", "magnitude")
 
 

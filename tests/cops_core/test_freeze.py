@@ -11,9 +11,10 @@ from torch.nn import functional
 from torch.optim import SGD
 
 from cops_core.freeze import SCALES, DriftError, FreezeNet
-from cops_core.initialization import initialize, maskable
+from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.models import build_model
+from cops_core.prunable import maskable
 
 SEED, METHOD = 3, "xavier_normal"
 

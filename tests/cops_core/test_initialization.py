@@ -6,8 +6,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from cops_core.initialization import INITIALIZATIONS, initial_weight, initialize, maskable, weights_hash
+from cops_core.initialization import INITIALIZATIONS, initial_weight, initialize, weights_hash
 from cops_core.models import build_model
+from cops_core.prunable import maskable
 
 # theta0 of past results: a change here orphans every one of them.
 THETA0 = {

@@ -1,19 +1,23 @@
 """Iterated selection against a slow loop that says the same with sorts and dictionaries."""
 
+import copy
 import math
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-import cops_core.iterate
+import cops_core.scoring
 from cops_core.config import Control, Selection
 from cops_core.data import load_split
-from cops_core.initialization import initialize, maskable
+from cops_core.initialization import initialize
 from cops_core.mask import Mask, kept_weights
 from cops_core.models import build_model
+from cops_core.prunable import maskable
 from cops_core.scores import compute_scores
+from cops_core.scoring import Scorer
 from cops_core.select import select_weights
 
 SEED = 3
@@ -37,16 +41,16 @@ def seen(monkeypatch):
     """The masks on which scores were computed, round by round."""
     masks = []
 
-    def compute(names, model, batch, *, seed, mask=None):
+    def compute(*arguments, mask=None, **options):
         masks.append(mask)
-        return compute_scores(names, model, batch, seed=seed, mask=mask)
+        return compute_scores(*arguments, mask=mask, **options)
 
-    monkeypatch.setattr(cops_core.iterate, "compute_scores", compute)
+    monkeypatch.setattr(cops_core.scoring, "compute_scores", compute)
     return masks
 
 
 def choose(model, parts, density=DENSITY, **selection):
-    return select_weights(model, parts, Selection(**selection), density, SEED)
+    return select_weights(Scorer(model, SEED, "theta0"), parts, Selection(**selection), density)
 
 
 def equal(one, other):
@@ -141,3 +145,71 @@ def test_the_price_of_control_is_recorded_with_its_multipliers(model, parts):
     assert points[2]["target"] == pytest.approx(solution["value"], rel=1e-12)
     assert points[2]["multipliers"] == pytest.approx(solution["multipliers"], rel=1e-9)
     assert choose(model, parts, target="snip").manifest["price_of_control"] == {}
+
+
+def test_the_linear_schedule_removes_as_many_each_round(model, parts):
+    kappas = choose(model, parts, target="magnitude", rounds=5, schedule="linear").manifest["kappas"]
+    size, kappa = 50_200, kept_weights(DENSITY, 50_200)
+    assert kappas == [math.floor(size - (size - kappa) * k / 5 + 0.5) for k in range(1, 5)] + [kappa]
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("schedule", ["exponential", "linear"])
+def test_every_budget_is_kept_in_every_round(model, parts, seen, schedule, scope):
+    selected = choose(model, parts, target="snip", rounds=4, schedule=schedule, scope=scope, revive=True)
+    assert [mask.kappa for mask in [*seen[1:], selected.mask]] == selected.manifest["kappas"]
+    assert selected.mask.kappa == kept_weights(DENSITY, selected.mask.size)
+
+
+def test_revival_ranks_all_weights_anew_in_every_round(model, parts, seen):
+    """Against a slow loop: |gradient of the masked network * theta0|, all weights sorted."""
+    selected = choose(model, parts, target="snip", rounds=3, revive=True)
+    (images, labels), _ = parts.scoring_batch(SEED, 10)
+    theta0 = {name: weight.detach().clone() for name, weight in maskable(model).items()}
+    mask = {name: torch.ones_like(weight) for name, weight in theta0.items()}
+    for kappa in selected.manifest["kappas"]:
+        net = copy.deepcopy(model)
+        with torch.no_grad():
+            for name, weight in maskable(net).items():
+                weight.mul_(mask[name])
+        cross_entropy(net(images), labels).backward()
+        score = torch.cat([(w.grad * theta0[n]).abs().reshape(-1) for n, w in maskable(net).items()])
+        flat = torch.zeros_like(score)
+        flat[score.argsort(descending=True, stable=True)[:kappa]] = 1
+        pieces = flat.split([weight.numel() for weight in theta0.values()])
+        mask = {n: piece.reshape(theta0[n].shape) for n, piece in zip(theta0, pieces, strict=True)}
+    for name, keep in selected.mask.items():
+        assert torch.equal(keep, mask[name].bool())
+    back = [
+        int((later[name] & ~earlier[name]).sum())
+        for earlier, later in pairwise([*seen[1:], selected.mask])
+        for name in earlier
+    ]
+    assert sum(back) > 0
+
+
+def test_fresh_batches_are_other_images_in_every_round(model, parts):
+    manifest = choose(model, parts, target="snip", rounds=3, fresh_batches=True).manifest
+    first, second, third = map(set, manifest["sample_indices"])
+    assert len(first | second | third) > 1.5 * len(first)
+    assert manifest["sample_indices"][0] == choose(model, parts, target="snip").manifest["sample_indices"][0]
+    assert len(set(manifest["batch_sha256"])) == 3
+    fixed = choose(model, parts, target="snip", rounds=3)
+    assert len(fixed.manifest["sample_indices"]) == 1
+    fresh = choose(model, parts, target="snip", rounds=3, fresh_batches=True)
+    assert not equal(fixed.mask, fresh.mask)
+
+
+def test_a_batch_that_is_not_class_balanced(model, parts):
+    manifest = choose(model, parts, target="snip", convention="snip").manifest
+    assert manifest["class_balanced"] is False
+    (places,) = manifest["sample_indices"]
+    assert len(set(places)) == 100
+    assert set(places) <= set(parts.train_index.tolist())
+    counts = parts.data.train_labels[torch.tensor(places)].bincount(minlength=10)
+    assert counts.max() > counts.min()
+
+
+def test_too_large_a_batch_of_any_classes(model, parts, refused):
+    with refused("samples_per_class 200 makes 2000 images of the 1150 for training in digits: write 115"):
+        choose(model, parts, target="snip", convention="snip", samples_per_class=200)

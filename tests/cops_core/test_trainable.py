@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from cops_core.cache import ScoreCache
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.freeze import DriftError
-from cops_core.initialization import initial_weight, maskable
-from cops_core.train import DTYPES, EpochMetrics
+from cops_core.initialization import initial_weight
+from cops_core.prunable import maskable
+from cops_core.train import DTYPES, EpochMetrics, Trainer
 from cops_core.trainable import Trial, TrialResult, reproducible, run_trial
 
 ARMS = ["dense", "prune", "freeze"]
@@ -98,9 +100,9 @@ def test_facts_say_what_was_built():
     assert facts["prune"]["mask_sha256"] == facts["freeze"]["mask_sha256"]
 
 
-def test_lenet_5_caffe_at_the_published_rate_trains_157_times_fewer(mnist_root):
+def test_lenet_5_caffe_at_the_published_rate_trains_157_times_fewer(prepared_root):
     settings = config(dataset="mnist", model="lenet_5_caffe", density="0.005", epochs=1)
-    trial = Trial(settings, data_root=mnist_root)
+    trial = Trial(settings, data_root=prepared_root)
     assert trial.facts["parameters"] == 431_080
     assert trial.facts["kept_weights"] == 2_153
     assert trial.facts["trained_parameters"] == 2_733
@@ -241,3 +243,72 @@ def test_on_the_gpu_as_on_the_cpu(arm, tmp_path):
     again: list[EpochMetrics] = []
     run_trial(settings, again.append, device="cuda")
     assert numbers(rows) == numbers(again)
+
+
+def collapsing(arm: str, **changes) -> TrialConfig:
+    """One-shot SynFlow at this density keeps not one weight of the first layers."""
+    return config(arm, **{"selection": Selection(target="synflow"), "density": "0.005", **changes})
+
+
+@pytest.mark.parametrize("dataset", ["digits", "cifar100"])
+def test_a_collapsed_pruned_network_is_a_result_and_not_trained(dataset, prepared_root, monkeypatch):
+    classes = {"digits": 10, "cifar100": 100}[dataset]
+    rows: list[EpochMetrics] = []
+    monkeypatch.setattr(Trainer, "run_epoch", None)
+    selection = Selection(target="synflow", samples_per_class=1)
+    settings = collapsing("prune", test=True, dataset=dataset, density="0.0001", selection=selection)
+    result = run_trial(settings, rows.append, data_root=prepared_root)
+    assert result.status == "collapsed"
+    assert result.facts["connectivity"]["collapsed"]
+    assert result.facts["connectivity"]["effective_density"] == 0
+    (row,) = rows
+    assert row.epoch == 0
+    assert row.validation_accuracy == pytest.approx(1 / classes)
+    assert row.train_loss == row.validation_loss == pytest.approx(math.log(classes))
+    assert result.facts["test_accuracy"] == pytest.approx(1 / classes)
+    json.dumps(result.facts, allow_nan=False)
+
+
+def test_a_collapsed_network_does_no_better_than_guessing_if_it_is_trained():
+    """The reason for not training it: its output is one for all images, whatever its biases are."""
+    trial = Trial(collapsing("prune"))
+    trial.disconnected = False
+    while not trial.done:
+        accuracy = trial.step().validation_accuracy
+    assert trial.status == "finished"
+    assert accuracy < 0.2
+    images = trial.trainer.split.validation.images
+    assert len(trial.trainer.network(images).unique(dim=0)) == 1
+
+
+def test_a_collapsed_frozen_network_is_flagged_and_trains():
+    result, rows = run(collapsing("freeze"))
+    assert result.status == "finished"
+    assert result.facts["connectivity"]["collapsed"]
+    assert "fc1.weight" in result.facts["connectivity"]["empty_layers"]
+    assert rows[-1].validation_accuracy > 0.2
+
+
+def test_a_collapsed_trial_goes_on_from_its_checkpoint_as_ended(tmp_path):
+    settings, path = collapsing("prune"), tmp_path / "trial.pt"
+    result = run_trial(settings, lambda row: None, checkpoint=path)
+    again = run_trial(settings, lambda row: pytest.fail("reported again"), checkpoint=path)
+    assert again.status == "collapsed"
+    assert again.metrics == result.metrics
+
+
+def test_connected_networks_are_not_flagged():
+    for arm in ("prune", "freeze"):
+        connected = Trial(config(arm)).facts["connectivity"]
+        assert not connected["collapsed"]
+        assert 0 < connected["effective_density"] <= 0.05
+    assert Trial(config("dense")).facts["connectivity"] is None
+
+
+def test_scores_come_from_the_cache(tmp_path):
+    cache = ScoreCache(tmp_path)
+    first, second = (Trial(config(arm), cache=cache).facts for arm in ("prune", "freeze"))
+    assert (first["scores_computed"], first["scores_cached"]) == ({"snip": 1}, {})
+    assert (second["scores_computed"], second["scores_cached"]) == ({}, {"snip": 1})
+    assert first["mask_sha256"] == second["mask_sha256"]
+    assert first["manifest"] == second["manifest"]

@@ -1,21 +1,36 @@
-"""What holds for every registered score; a new one inherits these tests."""
+"""Every registered score keeps the contract, and each check fails on a score that breaks it."""
 
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import cops_core.scores
-from cops_core.initialization import maskable
-from cops_core.mask import Mask
+from cops_core.contracts.base import Check, failures
+from cops_core.contracts.networks import NETWORKS
+from cops_core.contracts.probes import same
+from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
 from cops_core.scores import SCORES, Score, compute_scores
+from cops_core.scores.base import Traits
+from cops_core.scores.magnitude import MAGNITUDE
+from cops_core.scores.problem import Problem
+from cops_core.scores.snip import SNIP
 
-Batch = tuple[Tensor, Tensor]
+
+def tried(checks: tuple[Check, ...]) -> list[Any]:
+    """Each check on each of its cases, named so."""
+    return [
+        pytest.param(check, case, id="-".join([check.name, *map(str, case)]))
+        for check in checks
+        for case in check.cases
+    ]
 
 
 @pytest.fixture(params=SCORES)
@@ -23,197 +38,278 @@ def score(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def state(model: nn.Module) -> dict[str, Any]:
-    """Everything that scoring must leave alone, as comparable values."""
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    return {
-        "values": {name: (id(t), t.data_ptr(), t._version, t.detach().clone()) for name, t in tensors},
-        "grads": {
-            name: (id(p.grad), p.grad.clone()) for name, p in model.named_parameters() if p.grad is not None
-        },
-        "requires_grad": {name: p.requires_grad for name, p in model.named_parameters()},
-        "modes": [module.training for module in model.modules()],
-        "random": torch.get_rng_state(),
-        "grad mode": torch.is_grad_enabled(),
-    }
+@pytest.mark.parametrize(("check", "case"), tried(SCORE_CHECKS))
+def test_contract(score, check, case):
+    check.run(score, case)
 
 
-def same(before: Any, after: Any) -> bool:
-    if isinstance(before, Tensor):
-        return before.dtype == after.dtype and torch.equal(before, after)
-    if isinstance(before, Mapping):
-        return before.keys() == after.keys() and all(same(before[key], after[key]) for key in before)
-    if isinstance(before, tuple):
-        return all(map(same, before, after))
-    return bool(before == after)
+@pytest.mark.gpu
+@pytest.mark.parametrize(("check", "case"), tried(GPU_CHECKS))
+def test_contract_on_the_gpu(score, check, case):
+    check.run(score, case)
 
 
-def unusual(model: nn.Module) -> nn.Module:
-    """The model in a state that a careless score would tidy up: some gradients, mixed modes.
-
-    And random states that no earlier call of a score can have left behind.
-    """
-    torch.manual_seed(11)
-    for index, module in enumerate(model.modules()):
-        module.training = index % 2 == 0
-    first = next(p for p in model.parameters() if p.requires_grad)
-    first.grad = torch.ones_like(first)
-    return model
+def test_every_check_says_what_must_hold():
+    for check in (*SCORE_CHECKS, *GPU_CHECKS):
+        assert check.promise.endswith(".")
+        assert "\n" not in check.promise
 
 
-def test_keys_shapes_and_values(score, network, build, batch):
-    model = build(network)
-    values = compute_scores([score], model, batch, seed=1)[score]
-    assert {name: v.shape for name, v in values.items()} == {n: w.shape for n, w in maskable(model).items()}
-    assert list(values) == list(maskable(model))
-    pointers = {t.data_ptr() for t in [*model.parameters(), *model.buffers()]}
-    for value in values.values():
-        assert value.isfinite().all()
-        assert not value.requires_grad
-        assert value.data_ptr() not in pointers
-        assert SCORES[score].traits.signed or (value >= 0).all()
-        assert value.dtype == (
-            torch.float64 if SCORES[score].traits.precision == "float64" else torch.float32
-        )
-    assert any(value.any() for value in values.values())
+def test_the_networks_have_what_the_checks_are_about():
+    built = {name: list(build().modules()) for name, build in NETWORKS.items()}
+    for kind, names in {
+        nn.BatchNorm2d: {"batch_norm", "residual"},
+        nn.Dropout: {"dropout"},
+        nn.AdaptiveAvgPool2d: {"residual"},
+        nn.Identity: {"residual"},
+        nn.ReLU: {"rectified", "dropout"},
+    }.items():
+        assert {name for name, modules in built.items() if any(type(m) is kind for m in modules)} == names
 
 
-def test_deterministic_whatever_the_global_random_state(score, network, build, batch):
-    first = compute_scores([score], build(network), batch, seed=1)
-    torch.rand(3)
-    assert same(first, compute_scores([score], build(network), batch, seed=1))
+PLAIN = MAGNITUDE.traits
+DATA = SNIP.traits
 
 
-def test_the_company_of_other_scores_changes_nothing(score, network, build, batch):
-    model = build(network)
-    together = compute_scores(reversed(SCORES), model, batch, seed=1)
-    assert list(together) == list(reversed(SCORES))
-    assert same(together[score], compute_scores([score], model, batch, seed=1)[score])
+@dataclass(frozen=True)
+class Wrong(Score):
+    """Computes `how` of the problem, and says whatever it is told about itself."""
+
+    how: Callable[[Problem], Any]
+    said: Traits = PLAIN
+    memory: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def traits(self) -> Traits:
+        return self.said
+
+    def compute(self, problem: Problem) -> Mapping[str, Tensor]:
+        return self.how(problem)
 
 
-def test_model_untouched(score, network, build, batch):
-    model = unusual(build(network))
-    before = state(model)
-    compute_scores([score], model, batch, seed=1)
-    assert same(before, state(model))
+def layers(how: Callable[[Tensor], Tensor]) -> Callable[[Problem], Mapping[str, Tensor]]:
+    return lambda problem: {name: how(weight) for name, weight in problem.network.weights.items()}
 
 
-def test_torchs_switches_untouched(score, build, batch, monkeypatch):
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    compute_scores([score], build("plain"), batch, seed=1)
-    assert not torch.backends.cudnn.deterministic
-    assert torch.backends.cudnn.benchmark
+def magnitudes(problem: Problem) -> dict[str, Tensor]:
+    return {name: weight.abs() for name, weight in problem.network.weights.items()}
 
 
-class FaultError(RuntimeError):
-    pass
+def leaves_gradients(problem):
+    model = problem.network.model
+    model(problem.images).sum().backward()
+    return SNIP.compute(problem)
 
 
-class Faulty(torch.autograd.Function):
-    """Fails in the forward or only in the backward pass."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(images: Tensor, early: bool) -> Tensor:
-        if early:
-            raise FaultError
-        return images.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        raise FaultError
-
-
-class FaultyLayer(nn.Module):
-    def __init__(self, early: bool) -> None:
-        super().__init__()
-        self.early = early
-
-    def forward(self, images: Tensor) -> Tensor:
-        return Faulty.apply(images, self.early)
-
-
-@pytest.mark.parametrize("score", [name for name in SCORES if SCORES[name].traits.normalisation != "unused"])
-@pytest.mark.parametrize("early", [True, False], ids=["forward", "backward"])
-@pytest.mark.parametrize("network", ["batch_norm", "dropout"])
-def test_model_untouched_after_a_raise(score, network, early, build, batch):
-    layers = list(build(network))
-    model = unusual(nn.Sequential(*layers[:-1], FaultyLayer(early), layers[-1]))
-    before = state(model)
-    with pytest.raises(FaultError):
-        compute_scores([score], model, batch, seed=1)
-    assert same(before, state(model))
-
-
-def test_one_and_two_threads(score, network, build, batch):
-    threads = torch.get_num_threads()
-    results = []
-    try:
-        for number in (1, 2):
-            torch.set_num_threads(number)
-            results.append(compute_scores([score], build(network, torch.float64), batch, seed=1)[score])
-    finally:
-        torch.set_num_threads(threads)
-    for name, value in results[0].items():
-        torch.testing.assert_close(value, results[1][name], rtol=1e-9, atol=1e-14)
-
-
-def test_order_of_the_batch(score, network, build, batch):
-    images, labels = batch
-    model = build(network, torch.float64)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    straight = compute_scores([score], model, batch, seed=1)[score]
-    shuffled = compute_scores([score], model, (images[order], labels[order]), seed=1)[score]
-    for name, value in straight.items():
-        torch.testing.assert_close(value, shuffled[name], rtol=1e-9, atol=1e-14)
-
-
-def test_data_matters_exactly_where_it_is_said_to(score, build, batch):
-    images, labels = batch
-    model = build("plain")
-    ours = compute_scores([score], model, batch, seed=1)
-    other = compute_scores([score], model, (images.flip(1) + 1, labels.roll(1)), seed=1)
-    assert same(ours, other) is not SCORES[score].traits.needs_data
-
-
-@pytest.mark.parametrize("network", ["batch_norm"])
-def test_running_statistics_matter_exactly_in_eval_mode(score, network, build, batch):
-    model = build(network)
-    before = compute_scores([score], model, batch, seed=1)
-    for name, buffer in model.named_buffers():
-        if name.endswith("running_var"):
-            buffer.mul_(2)
-    after = compute_scores([score], model, batch, seed=1)
-    assert same(before, after) is (SCORES[score].traits.normalisation != "eval")
-
-
-def test_a_masked_network_is_one_with_zeros(score, network, build, batch):
-    masked, zeroed = build(network), build(network)
-    generator = torch.Generator().manual_seed(0)
-    mask = Mask({n: torch.rand(w.shape, generator=generator) < 0.5 for n, w in maskable(masked).items()})
+def leaves_statistics(problem):
     with torch.no_grad():
-        for name, weight in maskable(zeroed).items():
-            weight.mul_(mask[name])
-    ours = compute_scores([score], masked, batch, seed=1, mask=mask)
-    assert same(ours, compute_scores([score], zeroed, batch, seed=1))
+        problem.network.model(problem.images)
+    return SNIP.compute(problem)
 
 
-def test_an_empty_mask_is_scored(score, network, build, batch):
-    model = build(network)
-    mask = Mask({name: torch.zeros(w.shape, dtype=torch.bool) for name, w in maskable(model).items()})
-    compute_scores([score], model, batch, seed=1, mask=mask)
+def leaves_modes_after_an_error(problem):
+    """Runs the model itself, and tidies up behind it unless that fails."""
+    model = problem.network.model
+    modes = [module.training for module in model.modules()]
+    model.eval()
+    model(problem.images).sum()
+    for module, mode in zip(model.modules(), modes, strict=True):
+        module.training = mode
+    return SNIP.compute(problem)
 
 
-def test_callers_settings_do_not_reach_the_score(score, build, batch):
-    expected = compute_scores([score], build("batch_norm"), batch, seed=1)
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        assert same(expected, compute_scores([score], build("batch_norm").eval(), batch, seed=1))
+def draws(source):
+    def how(problem):
+        return {n: w.abs() + float(source()) for n, w in problem.network.weights.items()}
+
+    return how
+
+
+def turns_cudnn_on(problem):
+    torch.backends.cudnn.deterministic = True
+    return magnitudes(problem)
+
+
+def looks_at_the_first_image(problem):
+    first = Problem(problem.network, problem.images[:1], problem.labels[:1], problem.seed)
+    return SNIP.compute(first)
+
+
+def spoils_the_shared_gradient(problem):
+    gradients, _ = problem.gradient(SNIP.functional)
+    return {name: gradient.abs_().mul_(2).clone() for name, gradient in gradients.items()}
+
+
+def in_single_precision(problem):
+    noise = float(torch.get_num_threads()) * 1e-7
+    return {name: value * (1 + noise) for name, value in magnitudes(problem).items()}
+
+
+def of_the_layers_sum(problem):
+    return {name: value / (value.sum() + 1) for name, value in magnitudes(problem).items()}
+
+
+def of_the_unmasked(problem):
+    weights = dict(problem.network.model.named_parameters())
+    return {name: weights[name].detach().abs() for name in problem.network.weights}
+
+
+def only_survivors(problem):
+    values = magnitudes(problem)
+    if not any(value.any() for value in values.values()):
+        raise ValueError("no weight is left\nto score")
+    return values
+
+
+def watches_the_mode(problem):
+    return {n: v + torch.is_grad_enabled() for n, v in magnitudes(problem).items()}
+
+
+SHARED = torch.rand(200)
+
+# (what computes, what is said about it), the check that must fail, words of its complaint.
+WRONG = {
+    "other keys": (
+        Wrong(lambda problem: dict(list(magnitudes(problem).items())[1:])),
+        "keys_and_shapes_are_the_weights",
+        "not ['0.weight'",
+    ),
+    "keys in another order": (
+        Wrong(lambda problem: dict(reversed(magnitudes(problem).items()))),
+        "keys_and_shapes_are_the_weights",
+        "not ['0.weight'",
+    ),
+    "flat values": (
+        Wrong(layers(lambda weight: weight.abs().flatten())),
+        "keys_and_shapes_are_the_weights",
+        "shape (54,) of 0.weight, not (3, 2, 3, 3)",
+    ),
+    "a view of the weights": (
+        Wrong(layers(lambda weight: weight), replace(PLAIN, signed=True)),
+        "values_are_numbers_of_their_own",
+        "a view of the model",
+    ),
+    "part of a gradient's graph": (
+        Wrong(layers(lambda weight: weight.clone().requires_grad_().abs())),
+        "values_are_numbers_of_their_own",
+        "not detached",
+    ),
+    "memory of two layers": (
+        Wrong(layers(lambda weight: SHARED[: weight.numel()].view(weight.shape))),
+        "values_are_numbers_of_their_own",
+        "two layers share memory",
+    ),
+    "another precision": (
+        Wrong(layers(lambda weight: weight.abs().double())),
+        "values_are_numbers_of_their_own",
+        "the traits say torch.float32",
+    ),
+    "negative": (Wrong(layers(lambda weight: weight.clone())), "values_rank_something", "not signed"),
+    "not a number": (
+        Wrong(layers(lambda weight: weight / 0)),
+        "values_rank_something",
+        "is not finite in 0.weight",
+    ),
+    "zero": (Wrong(layers(torch.zeros_like)), "values_rank_something", "every value is zero"),
+    "torch's global state": (
+        Wrong(draws(lambda: torch.rand(()))),
+        "same_values_at_every_call",
+        "a second call",
+    ),
+    "numpy's global state": (Wrong(draws(np.random.random)), "same_values_at_every_call", "a second call"),
+    "torch's global state moved on": (
+        Wrong(lambda problem: [torch.rand(1), magnitudes(problem)][1]),
+        "model_is_left_alone",
+        "torch's random state",
+    ),
+    "numpy's global state moved on": (
+        Wrong(lambda problem: [np.random.random(), magnitudes(problem)][1]),
+        "model_is_left_alone",
+        "numpy's random state",
+    ),
+    "company": (
+        Wrong(spoils_the_shared_gradient, DATA),
+        "company_changes_nothing",
+        "the values of snip differ in company",
+    ),
+    "gradients left behind": (Wrong(leaves_gradients, DATA), "model_is_left_alone", "grad"),
+    "statistics left behind": (Wrong(leaves_statistics, DATA), "model_is_left_alone", "values"),
+    "modes left behind after an error": (
+        Wrong(leaves_modes_after_an_error, DATA),
+        "model_is_left_alone_after_an_error",
+        "leaves modes changed",
+    ),
+    "a network that is said to be unused": (
+        Wrong(SNIP.compute, replace(DATA, normalisation="unused")),
+        "model_is_left_alone_after_an_error",
+        "runs the network forward",
+    ),
+    "a network that is said to be used": (
+        Wrong(magnitudes, replace(PLAIN, normalisation="train")),
+        "model_is_left_alone_after_an_error",
+        "does not run the network forward",
+    ),
+    "a second derivative that is not taken": (
+        Wrong(SNIP.compute, replace(DATA, needs_second_derivative=True)),
+        "second_derivatives_are_taken_as_said",
+        "needs_second_derivative is True, and is False",
+    ),
+    "a second derivative that nobody announced": (
+        Wrong(SCORES["grasp"].compute, replace(SCORES["grasp"].traits, needs_second_derivative=False)),
+        "second_derivatives_are_taken_as_said",
+        "needs_second_derivative is False, and is True",
+    ),
+    "cuDNN": (Wrong(turns_cudnn_on), "switches_of_torch_are_left_alone", "(True, True)"),
+    "the caller's settings": (Wrong(watches_the_mode), "settings_of_the_caller_do_not_matter", "no_grad"),
+    "the number of threads": (Wrong(in_single_precision), "threads_do_not_matter", "with two threads"),
+    "the order of the batch": (
+        Wrong(looks_at_the_first_image, DATA),
+        "order_of_the_batch_does_not_matter",
+        "in another order of the batch",
+    ),
+    "data that are not needed": (
+        Wrong(magnitudes, replace(PLAIN, needs_data=True)),
+        "data_matter_as_said",
+        "needs_data is True",
+    ),
+    "data that are": (
+        Wrong(SNIP.compute, replace(DATA, needs_data=False)),
+        "data_matter_as_said",
+        "needs_data is False",
+    ),
+    "running statistics": (
+        Wrong(SNIP.compute, replace(DATA, normalisation="eval")),
+        "running_statistics_matter_as_said",
+        "normalisation is 'eval', running statistics matter: False",
+    ),
+    "the weights behind the mask": (Wrong(of_the_unmasked), "masked_is_zeroed", "not the same as zeros"),
+    "an empty mask": (
+        Wrong(only_survivors),
+        "empty_mask_is_scored",
+        "ValueError: no weight is left to",
+    ),
+    "what else survives": (
+        Wrong(of_the_layers_sum),
+        "mask_matters_not_where_network_is_unused",
+        'depends on the mask, the traits say normalisation "unused"',
+    ),
+    "traits of another kind": (Wrong(magnitudes, "none"), "traits_are_complete", "traits are str"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_score_that_breaks_a_promise_fails_its_check(name, monkeypatch):
+    wrong, check, words = WRONG[name]
+    monkeypatch.setitem(SCORES, "wrong", wrong)
+    (named,) = (each for each in SCORE_CHECKS if each.name == check)
+    (line,) = failures([named], "wrong")
+    assert line.startswith(check)
+    assert words in line
+    assert "\n" not in line
+
+
+def test_no_promise_goes_unbroken():
+    assert {check for _, check, _ in WRONG.values()} == {check.name for check in SCORE_CHECKS}
 
 
 def unregistered(package: Any, registry: Mapping[str, Score]) -> list[str]:
@@ -269,17 +365,3 @@ def test_uniform(build, batch):
     assert 0 <= values.min() < 0.001
     assert 0.999 < values.max() < 1
     assert abs(values.mean() - 0.5) < 0.01
-
-
-@pytest.mark.gpu
-def test_on_the_gpu_as_on_the_cpu(score, network, build, batch):
-    model = build(network, torch.float64)
-    expected = compute_scores([score], model, batch, seed=1)[score]
-    model = unusual(model.cuda())
-    before, random = state(model), torch.cuda.get_rng_state()
-    ours = compute_scores([score], model, batch, seed=1)[score]
-    assert same(before, state(model))
-    assert torch.equal(random, torch.cuda.get_rng_state())
-    for name, value in ours.items():
-        assert value.is_cuda
-        torch.testing.assert_close(value.cpu(), expected[name], rtol=1e-9, atol=1e-14)

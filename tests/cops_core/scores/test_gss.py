@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError
-from cops_core.initialization import maskable
+from cops_core.prunable import maskable
 from cops_core.scores import SCORES, compute_scores
 from cops_core.scores.base import Traits
 from cops_core.scores.gss import GeneralizedSynapticScore
@@ -143,7 +143,7 @@ def test_equal_functionals_share_a_backward_pass(build, batch):
 
 def test_a_removed_weight_keeps_its_slope_in_synflow(build, batch):
     problem = pose(two_weights(0.0, -2.0), (images_of(1.0), torch.tensor([0])), 0, None)
-    assert problem.gradient(SynapticFlow())["1.weight"].flatten().tolist() == [1.0, 1.0]
+    assert problem.gradient(SynapticFlow())[0]["1.weight"].flatten().tolist() == [1.0, 1.0]
 
 
 def test_an_unused_layer_scores_zero(build, batch):

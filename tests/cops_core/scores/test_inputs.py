@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from cops_core.errors import InputError
-from cops_core.initialization import maskable
 from cops_core.mask import Mask
+from cops_core.prunable import maskable
 from cops_core.scores import compute_scores
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from cops_core.initialization import maskable
+from cops_core.prunable import maskable
 from cops_core.scores import compute_scores
 from cops_core.scores import fisher as fisher_module
 

@@ -1,0 +1,115 @@
+"""Scores that were computed once: a folder of safetensors files, shared by the trials of a node.
+
+A study of hundreds of one-shot combinations on one initialisation computes each of its scores a
+single time. An entry's name is the hash of everything that its values depend on, so that an entry is
+never out of date; it is at worst not needed any more.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+Layers = dict[str, Tensor]
+
+DEFAULT_CACHE = Path.home() / ".cache" / "cops-study" / "scores"
+DEFAULT_MAX_BYTES = 8 * 2**30
+LOCKS = 64
+ABANDONED_S = 3600.0
+
+
+class ScoreCache:
+    """Layers of scores by key, on disk, as CPU tensors.
+
+    Invariants, for any number of processes: an entry is whole or not there, since it is written
+    beside its place and moved; a damaged one counts as not there. Of processes that miss the same
+    key at the same time one computes, the others wait for it. The entries together take at most
+    `max_bytes`: those that were not read for longest go first. An entry that another process is
+    reading may go, its reader keeps what it has.
+
+    folder: made if it is not there. max_bytes: an entry larger than this is not kept at all.
+    """
+
+    def __init__(self, folder: Path = DEFAULT_CACHE, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        (folder / "locks").mkdir(parents=True, exist_ok=True)
+
+    def get(self, key: str) -> Layers | None:
+        """The entry of that key, memory-mapped; None where there is none."""
+        file = self._file(key)
+        try:
+            layers: Layers = load_file(file)
+            os.utime(file)
+        except FileNotFoundError:
+            return None
+        except SafetensorError:
+            file.unlink(missing_ok=True)
+            return None
+        return layers
+
+    def put(self, key: str, layers: Mapping[str, Tensor]) -> None:
+        """Keep `layers` under `key`, then remove what no longer fits."""
+        temporary = self.folder / f"{key}.{os.getpid()}.tmp"
+        save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
+        temporary.replace(self._file(key))
+        with FileLock(self.folder / "locks" / "size"):
+            self._shrink()
+
+    def fetch(
+        self, keys: Mapping[str, str], compute: Callable[[Sequence[str]], Mapping[str, Mapping[str, Tensor]]]
+    ) -> tuple[dict[str, Layers], list[str]]:
+        """Scores by name, and the names of those that had to be computed.
+
+        keys: of each name wanted. compute: called at most once, with the names that are not there,
+        while other processes that want these wait.
+        """
+        found = {name: self.get(key) for name, key in keys.items()}
+        missing = [name for name, layers in found.items() if layers is None]
+        computed: list[str] = []
+        if missing:
+            with self._claim([keys[name] for name in missing]):
+                found |= {name: self.get(keys[name]) for name in missing}
+                computed = [name for name in missing if found[name] is None]
+                if computed:
+                    for name, layers in compute(computed).items():
+                        self.put(keys[name], layers)
+                        found[name] = dict(layers)
+        return {name: layers for name, layers in found.items() if layers is not None}, computed
+
+    @contextmanager
+    def _claim(self, keys: Sequence[str]) -> Iterator[None]:
+        """Sole right to compute `keys`. Locks are taken in one order, so that nobody waits for ever."""
+        slots = sorted({int(key[:8], 16) % LOCKS for key in keys})
+        with ExitStack() as stack:
+            for slot in slots:
+                stack.enter_context(FileLock(self.folder / "locks" / f"{slot:02d}"))
+            yield
+
+    def _shrink(self) -> None:
+        """Remove the entries least recently read, and what a killed process left half written."""
+        entries = []
+        for file in self.folder.iterdir():
+            try:
+                stat = file.stat()
+            except FileNotFoundError:
+                continue
+            if file.suffix == ".tmp" and time.time() - stat.st_mtime > ABANDONED_S:
+                file.unlink(missing_ok=True)
+            elif file.suffix == ".safetensors":
+                entries.append((stat.st_mtime, stat.st_size, file))
+        excess = sum(size for _, size, _ in entries) - self.max_bytes
+        for _, size, file in sorted(entries):
+            if excess <= 0:
+                break
+            file.unlink(missing_ok=True)
+            excess -= size
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"

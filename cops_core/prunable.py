@@ -1,0 +1,33 @@
+"""Which parameters a mask may remove."""
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+
+def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The maskable weights: those of convolution and linear layers, in `named_parameters` order."""
+    return _owned(model, ("weight",))
+
+
+def with_biases(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The maskable weights and the biases of their layers, in `named_parameters` order."""
+    return _owned(model, ("weight", "bias"))
+
+
+def without_last_layer(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The maskable weights but the last layer's, the classifier's: it is trained whole."""
+    return dict(list(maskable(model).items())[:-1])
+
+
+def _owned(model: nn.Module, kinds: tuple[str, ...]) -> dict[str, nn.Parameter]:
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
+    owned = {id(getattr(layer, kind)) for layer in layers for kind in kinds}
+    return {name: parameter for name, parameter in model.named_parameters() if id(parameter) in owned}
+
+
+PRUNABLE: Mapping[str, Callable[[nn.Module], dict[str, nn.Parameter]]] = {
+    "weights": maskable,
+    "weights and biases": with_biases,
+    "weights but the last layer's": without_last_layer,
+}

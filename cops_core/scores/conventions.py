@@ -1,0 +1,70 @@
+"""Conventions: how widely used code bases compute the same scores otherwise than the papers say.
+
+Results under one convention are no baseline for another: a trial names its own, and `paper` is ours.
+How many rounds, and how many images of each class, are settings of their own (`Selection`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cops_core.scores.base import Score
+from cops_core.scores.fisher import FisherScore
+from cops_core.scores.grasp import TEMPERATURE, GradientFlow
+from cops_core.scores.gss import GeneralizedSynapticScore
+from cops_core.scores.loss import MeanCrossEntropy
+
+_EVAL_LOSS = MeanCrossEntropy(normalisation="eval")
+_EVAL_SCORES: Mapping[str, Score] = {
+    "gradient": GeneralizedSynapticScore(_EVAL_LOSS, p=1, r=0),
+    "snip": GeneralizedSynapticScore(_EVAL_LOSS, p=1, r=1),
+    "grasp": GeneralizedSynapticScore(
+        GradientFlow(MeanCrossEntropy(TEMPERATURE, normalisation="eval")), signed=True
+    ),
+    "fisher": FisherScore(normalisation="eval"),
+}
+
+
+@dataclass(frozen=True)
+class Convention:
+    """Where one code base departs from the papers.
+
+    scores: replaced members of `SCORES`. prunable: a key of `cops_core.prunable.PRUNABLE`.
+    class_balanced: whether the scoring batch holds the same number of images of each class; a batch
+    that is not has the same size, drawn from all training images alike.
+    """
+
+    description: str
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    prunable: str = "weights"
+    class_balanced: bool = True
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "paper": Convention("as the papers say: a class-balanced batch, batch statistics, weights only"),
+    "snip": Convention(
+        "mil-ad/snip: the first batch of a shuffled loader, whatever its classes", class_balanced=False
+    ),
+    "grasp": Convention(
+        "alecwangcq/GraSP: the batch ordered by class and run in two halves, which so hold different"
+        " classes and, with batch norm, different statistics",
+        scores={
+            "grasp": GeneralizedSynapticScore(
+                GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True), signed=True
+            )
+        },
+    ),
+    "synaptic_flow": Convention(
+        "ganguli-lab/Synaptic-Flow: loss-based scores in eval mode (running statistics), any classes",
+        scores=_EVAL_SCORES,
+        class_balanced=False,
+    ),
+    "synaptic_flow_biases": Convention(
+        "the same with --prune-bias: biases are scored and removed like weights",
+        scores=_EVAL_SCORES,
+        prunable="weights and biases",
+        class_balanced=False,
+    ),
+    "shrinkbench": Convention(
+        "JJGO/shrinkbench: the classifier layer is never pruned", prunable="weights but the last layer's"
+    ),
+}

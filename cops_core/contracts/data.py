@@ -1,0 +1,81 @@
+"""What holds for every data set (see `cops_core.data.base`)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import torch
+
+from cops_core.contracts.base import Check, require
+from cops_core.data import DATASETS, ImageData, load_data, load_split
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The name of a data set in `DATASETS`, and the folder for downloads."""
+
+    name: str
+    root: Path
+
+
+def images_are_bytes_with_a_label_each(data: DataSet) -> None:
+    """Images are uint8 of shape (N, channels, height, width), labels int64 of shape (N,)."""
+    loaded = load_data(data.name, data.root)
+    require(isinstance(loaded, ImageData), f"returns {type(loaded).__name__}, not an ImageData")
+    for part, images, labels in (
+        ("training", loaded.train_images, loaded.train_labels),
+        ("test", loaded.test_images, loaded.test_labels),
+    ):
+        require(images.dtype == torch.uint8, f"{part} images are {images.dtype}, not torch.uint8")
+        require(images.ndim == 4, f"{part} images are {images.ndim}-dimensional, not 4-dimensional")
+        require(labels.dtype == torch.int64, f"{part} labels are {labels.dtype}, not torch.int64")
+        require(
+            labels.ndim == 1 and len(labels) == len(images),
+            f"{len(images)} {part} images have labels of shape {tuple(labels.shape)}",
+        )
+    theirs, ours = tuple(loaded.test_images.shape[1:]), loaded.shape
+    require(theirs == ours, f"test images are {theirs}, training images {ours}")
+
+
+def every_class_is_in_both_parts(data: DataSet) -> None:
+    """The labels of the training part and of the test part are 0, 1, ..., classes - 1, each there."""
+    loaded = load_data(data.name, data.root)
+    expected = list(range(loaded.classes))
+    for part, labels in (("training", loaded.train_labels), ("test", loaded.test_labels)):
+        there = sorted(set(labels.tolist()))
+        require(there == expected, f"{part} labels are {_short(there)}, not {_short(expected)}")
+
+
+def name_is_the_registered_one(data: DataSet) -> None:
+    """The data set calls itself as it is registered."""
+    name = load_data(data.name, data.root).name
+    require(name == data.name, f"calls itself {name!r}")
+
+
+def second_look_finds_the_same(data: DataSet) -> None:
+    """Loaded again the data are equal: no seed and no random draw moves an image."""
+    first, second = load_data(data.name, data.root), DATASETS[data.name](data.root)
+    require(first.sha256 == second.sha256, "loaded again the data are others")
+
+
+def it_splits(data: DataSet) -> None:
+    """A tenth can be held out, every image is in one part, and the normalised images are finite."""
+    parts = load_split(data.name, data.root, 3, Decimal("0.1"))
+    total, ours = len(parts.data.train_labels), (len(parts.train), len(parts.validation))
+    require(sum(ours) == total and all(ours), f"{total} images are split into {ours}")
+    for part in (parts.train, parts.validation):
+        require(bool(part.images.isfinite().all()), "normalised images are not finite")
+
+
+DATA_CHECKS: tuple[Check, ...] = (
+    Check(images_are_bytes_with_a_label_each),
+    Check(every_class_is_in_both_parts),
+    Check(name_is_the_registered_one),
+    Check(second_look_finds_the_same),
+    Check(it_splits),
+)
+
+
+def _short(labels: list[int]) -> str:
+    """A list of labels that fits a line."""
+    return str(labels) if len(labels) <= 12 else f"[{labels[0]}, {labels[1]}, ..., {labels[-1]}]"

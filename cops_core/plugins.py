@@ -1,0 +1,238 @@
+"""Plugins: scores, models, data sets and spaces that a user adds without changing this project.
+
+A plugin is a Python module, or one .py file, that defines some of the dicts `SCORES`, `MODELS`,
+`DATASETS` and `SEARCH_SPACES`: its own components by name, as in the project's registries.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.abc import ExecutionLoader
+from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from cops_core.data import DATASETS
+from cops_core.errors import InputError
+from cops_core.models import MODELS
+from cops_core.scores import SCORES, Score
+
+# Installed distributions announce their plugins by entry points of this group; the value is a module.
+ENTRY_POINTS = "cops_study.plugins"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that was found, not yet loaded.
+
+    sha256: of the file, or of all .py files of a package. source: a file's text, by which machines
+    that lack the file load it; None for an installed module.
+    """
+
+    name: str
+    sha256: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry that plugins add to. complaint: what is wrong with (name, component), else empty."""
+
+    kind: str
+    components: dict[str, Any]
+    complaint: Callable[[str, object], str]
+
+
+def find_plugins(names: Iterable[str] = (), *, announced: bool = True) -> tuple[Plugin, ...]:
+    """The plugins that installed distributions announce, then those of `names`, each once.
+
+    announced: False leaves the first out.
+    names: modules (`my_scores`, `package.module`), or paths of .py files. `my_scores` also means the
+    file my_scores.py of the working directory, where no installed module is called so.
+
+    Raises InputError in one line for what is not there.
+    """
+    found: dict[str, Plugin] = {}
+    modules = sorted(entry.module for entry in entry_points(group=ENTRY_POINTS)) if announced else ()
+    for name in (*modules, *names):
+        plugin = _find(name)
+        if found.setdefault(plugin.name, plugin) != plugin:
+            raise InputError(f"two plugins are called {plugin.name!r}: rename one of the files")
+    return tuple(found.values())
+
+
+def load_plugin(plugin: Plugin, registries: Mapping[str, Registry]) -> dict[str, tuple[str, ...]]:
+    """Run the plugin and add its components, all or none: {name of its dict: names of its components}.
+
+    registries: which dicts are looked for, and where their members go. Once more changes nothing.
+
+    Raises InputError in one line if the plugin cannot be imported, defines none of the dicts, or has
+    a component that is no such thing or whose name is taken.
+    """
+    module = _module(plugin)
+    added = {}
+    for attribute, registry in registries.items():
+        components = getattr(module, attribute, {})
+        if complaint := _complaint(attribute, components, registry):
+            raise InputError(f"plugin {plugin.name!r}: {complaint}")
+        added[attribute] = dict(components)
+    if not any(added.values()):
+        raise InputError(
+            f"plugin {plugin.name!r} registers nothing: define one of the dicts {', '.join(registries)}"
+        )
+    for attribute, components in added.items():
+        registries[attribute].components.update(components)
+    return {attribute: tuple(components) for attribute, components in added.items() if components}
+
+
+def _find(name: str) -> Plugin:
+    """The plugin that `name` means."""
+    if name.endswith(".py") or "/" in name:
+        return _file(Path(name))
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise InputError(f"plugin {name!r} is no module's name: write my_scores, or the path of a .py file")
+    spec = _spec(name)
+    # A console script does not have the working directory on its path, `python -m` does.
+    here = Path(f"{name}.py")
+    if here.is_file() and (spec is None or Path(spec.origin or "").resolve() == here.resolve()):
+        return _file(here)
+    if spec is None:
+        raise InputError(
+            f"plugin {name!r} is not there: write an installed module's name, or the path of a .py file"
+        )
+    return Plugin(name, _sha256(spec))
+
+
+def _file(path: Path) -> Plugin:
+    if not (path.suffix == ".py" and path.stem.isidentifier()):
+        raise InputError(f"plugin {str(path)!r}: name the file like a module, e.g. my_scores.py")
+    try:
+        source = path.read_bytes()
+        return Plugin(path.stem, hashlib.sha256(source).hexdigest(), source.decode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"plugin {str(path)!r} cannot be read ({type(error).__name__}): write the path of a .py file"
+        ) from error
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where Python would import `name` from; None if nowhere. Imports the packages it lies in."""
+    try:
+        return find_spec(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            return None
+        raise _failed(name, error) from error
+    except Exception as error:
+        raise _failed(name, error) from error
+
+
+def _failed(name: str, error: Exception) -> InputError:
+    words = " ".join(str(error).split())
+    return InputError(f"plugin {name!r} cannot be imported: {type(error).__name__}: {words}")
+
+
+def _sha256(spec: ModuleSpec) -> str:
+    """SHA-256 of a module's file; of a package the names and contents of all its .py files."""
+    digest = hashlib.sha256()
+    for folder in map(Path, spec.submodule_search_locations or ()):
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(f"{file.relative_to(folder).as_posix()}:".encode())
+            digest.update(file.read_bytes())
+    if spec.submodule_search_locations is None and Path(spec.origin or "").is_file():
+        digest.update(Path(spec.origin or "").read_bytes())
+    return digest.hexdigest()
+
+
+class _TextLoader(ExecutionLoader):
+    """Runs a plugin from its text; tracebacks show its lines, wherever it runs."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+
+    def get_source(self, fullname: str) -> str:
+        return self.plugin.source or ""
+
+    def get_filename(self, fullname: str) -> str:
+        return f"{self.plugin.name}.py"
+
+
+def _module(plugin: Plugin) -> ModuleType:
+    """The plugin's module, run once per process."""
+    try:
+        if plugin.source is not None:
+            return _run(plugin)
+        module: ModuleType = EntryPoint(plugin.name, plugin.name, ENTRY_POINTS).load()
+    except Exception as error:
+        raise _failed(plugin.name, error) from error
+    assert module.__spec__ is not None
+    if _sha256(module.__spec__) != plugin.sha256:
+        raise InputError(f"plugin {plugin.name!r} is another version here: install the study's everywhere")
+    return module
+
+
+def _run(plugin: Plugin) -> ModuleType:
+    """A module of the plugin's text, under a name that no other module and no other text has."""
+    name = f"cops_plugin_{plugin.name}_{plugin.sha256}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_loader(name, _TextLoader(plugin))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it runs
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _complaint(attribute: str, components: object, registry: Registry) -> str:
+    """What is wrong with a plugin's dict; empty if nothing is."""
+    if components is registry.components:
+        return f"{attribute} is the project's own: write a dict of the plugin's own, {attribute} = {{...}}"
+    if not isinstance(components, Mapping):
+        return f"{attribute} is of type {type(components).__name__}: write a dict, name: {registry.kind}"
+    for name, component in components.items():
+        if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
+            return f"{registry.kind} {name!r} is no plain name: write letters, digits and '_'"
+        if registry.components.get(name, component) is not component:
+            return f"there is a {registry.kind} {name!r} already: choose another name"
+        if wrong := registry.complaint(name, component):
+            return f"{registry.kind} {name!r} {wrong}"
+    return ""
+
+
+def _score_complaint(name: str, score: object) -> str:
+    if isinstance(score, Score):
+        return ""
+    if isinstance(score, type):
+        return f"is a class: write an instance, {score.__name__}(...)"
+    return f"is of type {type(score).__name__}: write an instance of a Score"
+
+
+def _model_complaint(name: str, model: object) -> str:
+    if callable(model) and not isinstance(model, nn.Module):
+        return ""
+    return f"is of type {type(model).__name__}: write a function (shape, classes) that builds a network"
+
+
+def _data_complaint(name: str, data: object) -> str:
+    if callable(data):
+        return ""
+    return f"is of type {type(data).__name__}: write a function (root) that returns an ImageData"
+
+
+CORE_REGISTRIES: Mapping[str, Registry] = {
+    "SCORES": Registry("score", SCORES, _score_complaint),
+    "MODELS": Registry("model", MODELS, _model_complaint),
+    "DATASETS": Registry("data set", DATASETS, _data_complaint),
+}

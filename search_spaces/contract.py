@@ -1,0 +1,70 @@
+"""What holds for every search space (see `search_spaces.base`), tried on random draws."""
+
+from collections.abc import Iterator
+
+import optuna
+from optuna.trial import BaseTrial, FixedTrial, Trial
+
+from cops_core.config import TrialConfig
+from cops_core.contracts.base import Check, require
+from search_spaces.anchors import ANCHOR_PARAMETERS
+from search_spaces.base import SearchSpace
+from search_spaces.question import Question
+
+DRAWS = 60
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def draws(space: SearchSpace, count: int = DRAWS) -> Iterator[tuple[Trial, TrialConfig]]:
+    """Random trials, the same at every call, each with its configuration."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(count):
+        trial = study.ask()
+        yield trial, _sampled(space, trial)
+
+
+def space_says_what_it_is(space: SearchSpace) -> None:
+    """The space has a question, trials enough for its anchors, and a docstring that describes it."""
+    require(isinstance(space.question, Question), f"question is {space.question!r}")
+    anchors = 1 + len(ANCHOR_PARAMETERS) * len(space.question.rates)
+    require(space.trials >= anchors, f"{space.trials} trials are fewer than the {anchors} anchors")
+    require(space.description.endswith("."), "its function has no docstring of one sentence with a full stop")
+
+
+def configurations_are_whole(space: SearchSpace) -> None:
+    """Every draw gives a valid configuration, and no parameter changes its range or its choices."""
+    for trial, _ in draws(space):
+        require(bool(trial.params), "it draws no parameter: there is nothing to search")
+
+
+def density_and_seed_are_left_to_the_study(space: SearchSpace) -> None:
+    """No configuration sets the density or the seed."""
+    for _, config in draws(space):
+        require(config.density is None, f"it sets the density, {config.density}")
+        require(config.seed == 0, f"it sets the seed, {config.seed}")
+
+
+def parameters_replay_the_configuration(space: SearchSpace) -> None:
+    """The parameters alone give the same configuration again."""
+    for trial, config in draws(space):
+        require(
+            _sampled(space, FixedTrial(trial.params)) == config,
+            f"the same parameters give another configuration: {trial.params}",
+        )
+
+
+SPACE_CHECKS: tuple[Check, ...] = (
+    Check(space_says_what_it_is),
+    Check(configurations_are_whole),
+    Check(density_and_seed_are_left_to_the_study),
+    Check(parameters_replay_the_configuration),
+)
+
+
+def _sampled(space: SearchSpace, trial: BaseTrial) -> TrialConfig:
+    """The space's configuration for `trial`, checked to be one."""
+    config: object = space.sample(trial)
+    require(isinstance(config, TrialConfig), f"it returns {type(config).__name__}, not a TrialConfig")
+    assert isinstance(config, TrialConfig)
+    return config

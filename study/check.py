@@ -1,0 +1,95 @@
+"""`cops check`: holds components to the contracts that the project's own are tested by."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from cops_core.contracts.base import failures
+from cops_core.contracts.data import DATA_CHECKS, DataSet
+from cops_core.contracts.models import MODEL_CHECKS
+from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
+from cops_core.plugins import find_plugins
+from search_spaces import SEARCH_SPACES
+from search_spaces.contract import SPACE_CHECKS
+from search_spaces.plugins import REGISTRIES, load_plugins
+
+# Exit codes: every promise is kept; one is broken.
+KEPT, BROKEN = 0, 1
+
+
+def check_plugins(names: list[str], data_root: Path, console: Console) -> int:
+    """Check what these plugins bring; returns the exit code. Raises InputError if one cannot be loaded."""
+    loaded = load_plugins(find_plugins(names))
+    asked = find_plugins(names, announced=False)
+    components = [
+        (attribute, name)
+        for plugin in asked
+        for attribute, brought in loaded[plugin.name].items()
+        for name in brought
+    ]
+    return _check(components, data_root, console)
+
+
+def check_all(data_root: Path, console: Console, *, with_data: bool) -> int:
+    """Check everything that is registered, announced plugins included; returns the exit code.
+
+    with_data: data sets too, although that may fetch them.
+    """
+    load_plugins(find_plugins())
+    components = [
+        (attribute, name)
+        for attribute, registry in REGISTRIES.items()
+        for name in registry.components
+        if with_data or attribute != "DATASETS"
+    ]
+    code = _check(components, data_root, console)
+    if not with_data:
+        console.print("data sets were left out, since that may fetch them: cops check --data")
+    return code
+
+
+def _check(components: Iterable[tuple[str, str]], data_root: Path, console: Console) -> int:
+    """Check (name of a dict, name of its component) each, and print the table."""
+    # Tiny networks: threads would mostly wait for each other.
+    torch.set_num_threads(1)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("kind", "component", "result"):
+        table.add_column(heading, overflow="fold")
+    code = KEPT
+    for attribute, name in components:
+        kind = REGISTRIES[attribute].kind
+        with console.status(f"{kind} {name}"):
+            broken = list(CONTRACTS[attribute](name, data_root))
+        if broken:
+            code = BROKEN
+        for line in broken or ["ok"]:
+            table.add_row(kind, name, line, style="red" if broken else None)
+    console.print(table, markup=False)
+    return code
+
+
+def _score_failures(name: str, data_root: Path) -> Iterator[str]:
+    return failures(SCORE_CHECKS + (GPU_CHECKS if torch.cuda.is_available() else ()), name)
+
+
+def _model_failures(name: str, data_root: Path) -> Iterator[str]:
+    return failures(MODEL_CHECKS, name)
+
+
+def _data_failures(name: str, data_root: Path) -> Iterator[str]:
+    return failures(DATA_CHECKS, DataSet(name, data_root))
+
+
+def _space_failures(name: str, data_root: Path) -> Iterator[str]:
+    return failures(SPACE_CHECKS, SEARCH_SPACES[name])
+
+
+CONTRACTS: Mapping[str, Callable[[str, Path], Iterator[str]]] = {
+    "SCORES": _score_failures,
+    "MODELS": _model_failures,
+    "DATASETS": _data_failures,
+    "SEARCH_SPACES": _space_failures,
+}

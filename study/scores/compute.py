@@ -1,0 +1,78 @@
+"""The scores of a network at its initial weights, as plain vectors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from cops_core.cache import ScoreCache
+from cops_core.data import load_split
+from cops_core.initialization import initialize
+from cops_core.mask import flatten, kept_weights
+from cops_core.models import build_model
+from cops_core.scores import CONVENTIONS
+from cops_core.scoring import Scorer
+from cops_core.trainable import reproducible
+from study.scores.question import ScoreStudy, check_kept
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scores of one network.
+
+    vectors: by score name, shape (D,), float64. shapes: of the maskable weights, in order. kappas:
+    kept weights at each density. origin: how the scores came about, as JSON values.
+    """
+
+    model: nn.Module
+    image_shape: tuple[int, int, int]
+    vectors: dict[str, npt.NDArray[np.float64]]
+    shapes: dict[str, torch.Size]
+    kappas: tuple[int, ...]
+    origin: dict[str, Any]
+
+
+def score_network(
+    study: ScoreStudy, *, data_root: Path, device: str, cache: ScoreCache, extensions: Mapping[str, str]
+) -> Scored:
+    """Compute all scores of a study, but for those that `cache` has.
+
+    extensions: names and hashes of code from elsewhere, see `Scorer`. Raises InputError before
+    anything is computed, if the data or a density does not fit.
+    """
+    trial = study.trial
+    split = load_split(trial.dataset, data_root, trial.seed, trial.validation_fraction)
+    model = build_model(trial.model, split.data.shape, split.data.classes)
+    theta0_sha256 = initialize(model, trial.seed, trial.initialization)
+    scorer = Scorer(model.to(device), trial.seed, theta0_sha256, study.convention, extensions, cache)
+    shapes = {name: weight.shape for name, weight in scorer.prunable.items()}
+    size = sum(shape.numel() for shape in shapes.values())
+    kappas = tuple(check_kept(density, kept_weights(density, size), size) for density in study.densities)
+    class_balanced = CONVENTIONS[study.convention].class_balanced
+    (images, labels), places = split.scoring_batch(
+        trial.seed, study.samples_per_class, class_balanced=class_balanced
+    )
+    with reproducible():
+        layers = scorer.whole(study.scores, (images.to(device), labels.to(device)))
+    origin = {
+        "weights": size,
+        "scores": {name: scorer.describe(name) for name in study.scores},
+        "convention": scorer.convention,
+        "data_sha256": split.data.sha256,
+        "theta0_sha256": theta0_sha256,
+        "sample_indices": places,
+        "samples_per_class": study.samples_per_class,
+        "class_balanced": class_balanced,
+        "augmentation": "none",
+        "scores_computed": sorted(scorer.computed),
+        "scores_cached": sorted(scorer.cached),
+        "extensions": dict(extensions),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+    }
+    vectors = {name: flatten(layers[name]) for name in study.scores}
+    return Scored(model, split.data.shape, vectors, shapes, kappas, origin)

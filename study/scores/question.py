@@ -1,0 +1,100 @@
+"""What `cops scores` was asked to compare, checked before anything is computed."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cops_core.config import ConventionName, Density, ScoreName, TrialConfig, parse_config
+from cops_core.errors import InputError, one_line
+from study.settings import parse_decimal
+
+DEFAULT_SCORES = ("magnitude", "snip", "grasp", "synflow", "random")
+DEFAULT_DENSITIES = ("0.1", "0.01", "0.001")
+
+
+class ScoreStudy(BaseModel):
+    """Which scores, of which network on which data, at which densities.
+
+    trial: the data set, the model, its initial weights and the seed, as a trial would have them.
+    convention: how the scores are computed, a key of `cops_core.scores.CONVENTIONS`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: TrialConfig
+    scores: tuple[ScoreName, ...]
+    densities: tuple[Density, ...]
+    samples_per_class: Annotated[int, Field(ge=1)] = 10
+    convention: ConventionName = "paper"
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if len(self.scores) < 2:
+            raise ValueError(f"{len(self.scores)} score is nothing to compare: write --score twice or more")
+        for option, values in (("--score", self.scores), ("--density", self.densities)):
+            repeated = sorted({str(value) for value in values if values.count(value) > 1})
+            if repeated:
+                raise ValueError(f"{option} repeats {', '.join(repeated)}: write each once")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The folder of its results: `lenet_300_100-digits-seed0`."""
+        manner = "" if self.convention == "paper" else f"-{self.convention}"
+        return f"{self.trial.model}-{self.trial.dataset}-seed{self.trial.seed}{manner}"
+
+    @property
+    def title(self) -> str:
+        """The same for a person."""
+        manner = "" if self.convention == "paper" else f", scores as in {self.convention}"
+        return f"{self.trial.model} on {self.trial.dataset}, seed {self.trial.seed}{manner}"
+
+
+def make_score_study(
+    *,
+    scores: list[str] | None,
+    densities: list[str] | None,
+    samples_per_class: int,
+    convention: str = "paper",
+    **trial: Any,
+) -> ScoreStudy:
+    """A checked study; InputError in one line if a value is wrong. trial: fields of `TrialConfig`."""
+    try:
+        return ScoreStudy(
+            trial=parse_config(trial),
+            scores=tuple(scores or DEFAULT_SCORES),
+            densities=tuple(map(_density, densities or DEFAULT_DENSITIES)),
+            samples_per_class=samples_per_class,
+            convention=convention,
+        )
+    except ValidationError as error:
+        raise InputError(one_line(error)) from None
+
+
+def _density(text: str) -> Decimal:
+    density = parse_decimal("--density", text)
+    if not density.is_finite() or not 0 < density <= 1:
+        raise InputError(f"--density {text} is not in (0, 1]: write the kept share of the weights, e.g. 0.01")
+    return density
+
+
+def check_device(name: str) -> str:
+    """A device that is there: `cpu`, `cuda`, or `cuda:N`."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"unknown device {name!r}: write cpu, cuda or e.g. cuda:1") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device {name!r} is not supported: write cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {name!r} is not there: this machine has {torch.cuda.device_count()} GPUs")
+    return name
+
+
+def check_kept(density: Decimal, kappa: int, size: int) -> int:
+    """`kappa`, if a mask of that density keeps any weight."""
+    if kappa == 0:
+        raise InputError(f"density {density} keeps none of {size:,} weights: write {1 / size:.1g} or more")
+    return kappa

@@ -31,6 +31,23 @@ TrackingOption = Annotated[
     ),
 ]
 
+ScoreCacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of scores that were computed once. [default: ~/.cache/cops-study/scores]",
+        envvar="COPS_SCORE_CACHE",
+    ),
+]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin", help="A module, or a .py file, with components of your own; repeat for more.", metavar="M"
+    ),
+]
+DataRootOption = Annotated[
+    Path | None, typer.Option(help="Folder for downloaded data. [default: ~/.cache/cops-study/data]")
+]
+
 
 @app.command()
 def launch(
@@ -69,9 +86,9 @@ def launch(
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster, e.g. auto. [default: this machine alone]")
     ] = None,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder for downloaded data. [default: ~/.cache/cops-study/data]")
-    ] = None,
+    data_root: DataRootOption = None,
+    score_cache: ScoreCacheOption = None,
+    plugin: PluginOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
     ] = False,
@@ -79,12 +96,17 @@ def launch(
     """Run a study: anchors first, then what Optuna proposes, until all trials have ended."""
     from rich.console import Console
 
+    from cops_core.cache import DEFAULT_CACHE
+    from cops_core.plugins import find_plugins
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces import find_space
+    from search_spaces.plugins import load_plugins
     from study.launch import launch as run_study
     from study.preflight import free_name
     from study.settings import choose_question, make_settings, parse_decimal, parse_rates, storage_uri
 
+    plugins = find_plugins(plugin or ())
+    load_plugins(plugins)
     found = find_space(space)
     question = choose_question(
         found.question,
@@ -107,20 +129,28 @@ def launch(
         tracking_uri=tracking_uri,
         address=address,
         data_root=data_root or DEFAULT_DATA_ROOT,
+        score_cache=score_cache or DEFAULT_CACHE,
+        plugins=plugins,
     )
     raise typer.Exit(run_study(found, settings, Console(), dry_run=dry_run))
 
 
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="cops_pairs: does a control score help?")],
+    name: Annotated[
+        str,
+        typer.Argument(help="cops_pairs: does a control score help? iterated_snip: what does it cut off?"),
+    ],
     seeds: Annotated[int, typer.Option(min=2, help="Seeds that judge; others choose.")] = 5,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each trial. [default: 5]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each trial. [default: the experiment's]")
+    ] = None,
     rates: Annotated[
-        str | None, typer.Option(help="Freezing rates. [default: 0.99,0.995,0.998]", show_default=False)
+        str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995. [default: the experiment's]")
     ] = None,
     dataset: Annotated[str, typer.Option(help="Data set.")] = "fashion_mnist",
     concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    score_cache: ScoreCacheOption = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,
@@ -129,6 +159,7 @@ def experiment(
     """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off."""
     from rich.console import Console
 
+    from cops_core.cache import DEFAULT_CACHE
     from search_spaces.question import Rates
     from study.experiments.run import make_experiment, run_experiment
     from study.settings import make_settings, parse_rates
@@ -142,6 +173,7 @@ def experiment(
         trials=1,
         question=Rates(chosen.rates),
         concurrency=concurrency,
+        score_cache=score_cache or DEFAULT_CACHE,
         home=home,
         storage=storage,
         tracking_uri=tracking_uri,
@@ -151,13 +183,101 @@ def experiment(
 
 
 @app.command()
-def spaces() -> None:
+def scores(
+    model: Annotated[str, typer.Option(help="Network.")] = "lenet_300_100",
+    dataset: Annotated[str, typer.Option(help="Data set.")] = "digits",
+    seed: Annotated[int, typer.Option(help="Of the initial weights, the split and the scoring batch.")] = 0,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="A score; repeat for more. [default: magnitude, snip, grasp, synflow, random]"),
+    ] = None,
+    density: Annotated[
+        list[str] | None,
+        typer.Option(help="Kept share of the weights; repeat for more. [default: 0.1, 0.01, 0.001]"),
+    ] = None,
+    samples_per_class: Annotated[int, typer.Option(help="Training images of each class to score on.")] = 10,
+    initialization: Annotated[
+        str, typer.Option(help="Of the weights: xavier_normal, kaiming_normal.")
+    ] = "xavier_normal",
+    validation_fraction: Annotated[
+        str, typer.Option(help="Share of the training images that is held out.")
+    ] = "0.1",
+    convention: Annotated[
+        str, typer.Option(help="How scores are computed: paper, or as a widely used code base does it.")
+    ] = "paper",
+    device: Annotated[str, typer.Option(help="cpu, cuda or e.g. cuda:1.")] = "cpu",
+    home: HomeOption = HOME,
+    data_root: DataRootOption = None,
+    score_cache: ScoreCacheOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Compare scores without training: ranks, masks, layers, the price of control."""
+    from rich.console import Console
+
+    from cops_core.cache import DEFAULT_CACHE
+    from cops_core.plugins import find_plugins
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from search_spaces.plugins import load_plugins
+    from study.scores.question import make_score_study
+    from study.scores.run import run_scores
+    from study.settings import parse_decimal
+
+    plugins = find_plugins(plugin or ())
+    load_plugins(plugins)
+    asked = make_score_study(
+        scores=score,
+        densities=density,
+        samples_per_class=samples_per_class,
+        convention=convention,
+        model=model,
+        dataset=dataset,
+        seed=seed,
+        initialization=initialization,
+        validation_fraction=parse_decimal("--validation-fraction", validation_fraction),
+    )
+    run_scores(
+        asked,
+        home=home,
+        data_root=data_root or DEFAULT_DATA_ROOT,
+        device=device,
+        score_cache=score_cache or DEFAULT_CACHE,
+        extensions={plugin.name: plugin.sha256 for plugin in plugins},
+        console=Console(),
+    )
+
+
+@app.command()
+def check(
+    plugin: PluginOption = None,
+    data: Annotated[
+        bool, typer.Option("--data", help="The registered data sets too; fetches those that are not there.")
+    ] = False,
+    data_root: DataRootOption = None,
+) -> None:
+    """Hold components to their contracts: those of the plugins, without any all that are registered."""
+    from rich.console import Console
+
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from study.check import check_all, check_plugins
+
+    root = (data_root or DEFAULT_DATA_ROOT).expanduser()
+    console = Console()
+    raise typer.Exit(
+        check_plugins(plugin, root, console) if plugin else check_all(root, console, with_data=data)
+    )
+
+
+@app.command()
+def spaces(plugin: PluginOption = None) -> None:
     """List the search spaces."""
     from rich.console import Console
     from rich.table import Table
 
+    from cops_core.plugins import find_plugins
     from search_spaces import SEARCH_SPACES
+    from search_spaces.plugins import load_plugins
 
+    load_plugins(find_plugins(plugin or ()))
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("space", "trials", "asks", "what it searches"):
         table.add_column(heading)
@@ -173,14 +293,18 @@ def status(
     ] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
+    plugin: PluginOption = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Show the studies of a home, or one study's trials and best results."""
     from rich.console import Console
 
+    from cops_core.plugins import find_plugins
+    from search_spaces.plugins import load_plugins
     from study.settings import storage_uri
     from study.status import show_status
 
+    load_plugins(find_plugins(plugin or ()))
     show_status(Console(), storage_uri(home, storage), name, as_json=json)
 
 

@@ -100,7 +100,7 @@ def best_table(trials: list[StudyTrial], title: str) -> Table:
         density, counts = trial.config.density, trial.facts
         table.add_row(
             "" if density is None else str(1 - density),
-            trial.title.rsplit(" q=", 1)[0],
+            trial.title.rsplit(" q=", 1)[0] + (" (collapsed)" if trial.status == "collapsed" else ""),
             f"{trial.accuracy:.2%}",
             f"{trial.density:.4g}",
             f"{counts['trained_parameters']:,}" if counts else "",

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from study.observer import Observer
 from study.store import StudyStore
-from study.trial import StudyTrial
+from study.trial import COMPARABLE, StudyTrial
 
 TRIALS_TABLE = "trials.parquet"
 EPOCHS_TABLE = "epochs.parquet"
@@ -33,11 +33,18 @@ SCHEMA = pa.schema(
         "level": pa.float64(),
         "level_kind": pa.string(),
         "scope": pa.string(),
+        "rounds": pa.int64(),
+        "schedule": pa.string(),
+        "revive": pa.bool_(),
+        "convention": pa.string(),
+        "ablation": pa.string(),
         "dataset": pa.string(),
         "model": pa.string(),
         "seed": pa.int64(),
         "density": pa.float64(),
         "freezing_rate": pa.float64(),
+        "effective_density": pa.float64(),
+        "disconnected": pa.bool_(),
         "kept_weights": pa.int64(),
         "trained_parameters": pa.int64(),
         "parameters": pa.int64(),
@@ -87,12 +94,17 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "control": ", ".join(control.score for control in controls) or None,
         "level": controls[0].level if len(controls) == 1 else None,
         "level_kind": selection.level_kind if selection is not None and controls else None,
-        "scope": None if selection is None else selection.scope,
+        **{
+            name: None if selection is None else getattr(selection, name)
+            for name in ("scope", "rounds", "schedule", "revive", "convention", "ablation")
+        },
         "dataset": config.dataset,
         "model": config.model,
         "seed": config.seed,
         "density": trial.density,
         "freezing_rate": 0.0 if density is None else float(1 - density),
+        "effective_density": trial.connectivity.get("effective_density"),
+        "disconnected": trial.connectivity.get("collapsed"),
         **{
             name: trial.facts.get(name)
             for name in ("kept_weights", "trained_parameters", "parameters", "compression")
@@ -161,11 +173,12 @@ class TableWriter(Observer):
 def best_per_method(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
     """The best finished trial of each method at each rate: rates in order, the best first.
 
-    A trial that was stopped early has not seen all its epochs: it is not compared.
+    A collapsed network has its accuracy, that of guessing. A trial that was stopped early has not seen
+    all its epochs: it is not compared.
     """
     best: dict[tuple[float, str], StudyTrial] = {}
     for trial in trials:
-        if trial.status != "finished" or math.isnan(trial.accuracy):
+        if trial.status not in COMPARABLE or math.isnan(trial.accuracy):
             continue
         group = (-1.0 if trial.rate is None else float(trial.rate), trial.config.method)
         if group not in best or trial.accuracy > best[group].accuracy:
@@ -175,7 +188,7 @@ def best_per_method(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
 
 def pareto_front(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
     """The finished trials that no other beats in both accuracy and density, densest first."""
-    done = [trial for trial in trials if trial.status == "finished"]
+    done = [trial for trial in trials if trial.status in COMPARABLE]
     by_density = sorted(done, key=lambda trial: (trial.density, -trial.accuracy))
     front: list[StudyTrial] = []
     for trial in by_density:

@@ -10,7 +10,7 @@ from typing import Any
 from cops_core.errors import InputError
 from study.observer import Observer
 from study.plan import Plan
-from study.trial import Status, StudyTrial
+from study.trial import RESULTS, Status, StudyTrial
 
 
 class StudyRun:
@@ -30,8 +30,7 @@ class StudyRun:
     @property
     def complete(self) -> bool:
         """Whether every trial of the plan has run to an end of its own."""
-        ends = ("finished", "stopped", "diverged")
-        return self.plan.exhausted and all(trial.status in ends for trial in self.trials)
+        return self.plan.exhausted and all(trial.status in (*RESULTS, "stopped") for trial in self.trials)
 
     def next_trial(self) -> StudyTrial | None:
         """The next trial; None if it has to wait, or if the study is over."""

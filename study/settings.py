@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError, one_line, unknown
+from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
 from cops_core.trainable import DEFAULT_DATA_ROOT
 from search_spaces.question import Pareto, Question, Rates, Smallest
@@ -29,7 +31,8 @@ class Settings(BaseModel):
     trials: configurations in all, the anchors included. concurrency: trials at once, None for as
     many as the machine carries. gpus_per_trial: None takes one GPU where there is one. epochs: None
     leaves them to the space. storage: a folder or a pyarrow filesystem URI. address: a running Ray
-    cluster's, None starts one on this machine.
+    cluster's, None starts one on this machine. score_cache: the folder, on
+    each machine, of scores that were computed once. plugins: loaded here, and in each worker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -48,6 +51,8 @@ class Settings(BaseModel):
     tracking_uri: str | None = None
     address: str | None = None
     data_root: Path = DEFAULT_DATA_ROOT
+    score_cache: Path = DEFAULT_CACHE
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def storage_uri(self) -> str:
@@ -60,12 +65,14 @@ class Settings(BaseModel):
         return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
 
     def record(self) -> dict[str, Any]:
-        """The settings as JSON values."""
+        """The settings as JSON values; of each plugin its name and the SHA-256 of its source."""
         question = {"kind": type(self.question).__name__.lower(), **vars(self.question)}
         question["rates"] = [str(rate) for rate in self.question.rates]
         if isinstance(self.question, Smallest):
             question["keep"] = str(self.question.keep)
-        return {**self.model_dump(mode="json", exclude={"question"}), "question": question}
+        plugins = {plugin.name: plugin.sha256 for plugin in self.plugins}
+        plain = self.model_dump(mode="json", exclude={"question", "plugins"})
+        return {**plain, "question": question, "plugins": plugins}
 
 
 def make_settings(**values: Any) -> Settings:

@@ -5,12 +5,13 @@ URI that pyarrow's filesystems know. Files appear whole or not at all.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyarrow import fs
 
 from cops_core.errors import InputError
+from cops_core.plugins import Plugin
 from study.trial import StudyTrial
 
 
@@ -32,6 +33,14 @@ class StudyStore:
         self.filesystem.create_dir(f"{self.path}/trials", recursive=True)
         self.write_json("study.json", settings)
 
+    def write_plugins(self, plugins: Iterable[Plugin]) -> None:
+        """Keep the text of each plugin that is a file, by which its trials can be run again."""
+        sources = {plugin.name: plugin.source for plugin in plugins if plugin.source is not None}
+        if sources:
+            self.filesystem.create_dir(f"{self.path}/plugins", recursive=True)
+        for name, source in sources.items():
+            self.write(f"plugins/{name}.py", source.encode())
+
     def settings(self) -> dict[str, Any]:
         """The study's settings, as `create` was given them."""
         settings: dict[str, Any] = json.loads(self._read(f"{self.path}/study.json"))
@@ -42,12 +51,19 @@ class StudyStore:
         self.write_json(f"trials/{trial.name}.json", trial.record())
 
     def trials(self) -> list[StudyTrial]:
-        """All trials recorded so far, by number."""
+        """All trials recorded so far, by number. InputError if they need a plugin that is not loaded."""
         selector = fs.FileSelector(f"{self.path}/trials", allow_not_found=True)
         names = sorted(
             info.path for info in self.filesystem.get_file_info(selector) if info.path.endswith(".json")
         )
-        return [StudyTrial.from_record(json.loads(self._read(name))) for name in names]
+        try:
+            return [StudyTrial.from_record(json.loads(self._read(name))) for name in names]
+        except InputError as error:
+            plugins = self.settings().get("settings", {}).get("plugins", {})
+            if not plugins:
+                raise
+            flags = " ".join(f"--plugin {name}" for name in plugins)
+            raise InputError(f"study {self.name!r} used plugins: add {flags} ({error})") from None
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one JSON file of the study, whole or not at all."""

@@ -45,11 +45,22 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     if run.plan.hopeless:
         console.print(f"the study ended early: {run.plan.hopeless}")
     print_best(console, run.trials, settings.record()["question"])
+    print_scoring(console, run.trials)
     home = "" if settings.home == DEFAULT_HOME else f" --home {settings.home}"
     console.print(
         f"next: [bold]cops ui{home}[/] to browse every trial, [bold]cops status {settings.name}{home}[/]",
         soft_wrap=True,
     )
+
+
+def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
+    """How often scores of whole networks were computed, and how often one was there already."""
+    computed, cached = (
+        sum(sum(trial.facts.get(which, {}).values()) for trial in trials)
+        for which in ("scores_computed", "scores_cached")
+    )
+    if computed or cached:
+        console.print(f"scores: {computed} computed, {cached} times one that was there already")
 
 
 def print_best(console: Console, trials: Sequence[StudyTrial], question: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import io
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from cops_core.errors import InputError
+from cops_core.plugins import Plugin
 from study.observer import Observer
 from study.provenance import git_commit, versions
 from study.trial import StudyTrial
@@ -103,7 +104,15 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
 class MlflowWriter(Observer):
     """Writes a study's runs as the study goes on."""
 
-    def __init__(self, client: MlflowClient, experiment: str, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment: str,
+        name: str,
+        settings: Mapping[str, Any],
+        plugins: Iterable[Plugin] = (),
+    ) -> None:
+        """plugins: those that are files are kept with the parent run."""
         self.client = client
         self.experiment = experiment
         self.study = name
@@ -113,6 +122,9 @@ class MlflowWriter(Observer):
         self._rows: dict[int, list[tuple[int, dict[str, float]]]] = {}
         self._flushing: dict[int, Future[None]] = {}
         self.parent = self._create_parent(settings)
+        for plugin in plugins:
+            if plugin.source is not None:
+                self.client.log_text(self.parent, plugin.source, f"plugins/{plugin.name}.py")
 
     def _create_parent(self, settings: Mapping[str, Any]) -> str:
         note = f"Study `{self.study}` of the space `{settings['space']}`. Its trials are the nested runs."
@@ -200,6 +212,7 @@ class MlflowWriter(Observer):
                 RunTag("status", trial.status),
                 RunTag("node", trial.node),
                 *([RunTag("reason", trial.reason)] if trial.reason else []),
+                *(RunTag(f"plugin.{name}", sha) for name, sha in trial.facts.get("plugins", {}).items()),
             ],
         )
         for name in ("layer_densities", "manifest"):

@@ -9,8 +9,13 @@ from typing import Any, Literal
 from cops_core.config import TrialConfig, parse_config
 from cops_core.trainable import config_hash
 
-# stopped: early, by the scheduler. interrupted: the study ended while the trial ran.
-Status = Literal["running", "finished", "stopped", "diverged", "failed", "interrupted"]
+# stopped: early, by the scheduler. collapsed: nothing flows through the pruned network, so that it was
+# not trained. interrupted: the study ended while the trial ran.
+Status = Literal["running", "finished", "stopped", "diverged", "collapsed", "failed", "interrupted"]
+# The ends that are a result: all there is to know about the configuration.
+RESULTS: tuple[Status, ...] = ("finished", "diverged", "collapsed")
+# Of these, the ones whose accuracy is that of the whole training.
+COMPARABLE: tuple[Status, ...] = ("finished", "collapsed")
 
 
 @dataclass(kw_only=True)
@@ -19,7 +24,8 @@ class StudyTrial:
 
     rate: the freezing rate whose history and early stopping it belongs to; None where the rate is
     not an axis, and for the dense trial. parameters: what the sampler proposed.
-    rows: the metrics of each epoch. facts: what `cops_core.trainable.Trial.facts` says.
+    rows: the metrics of each epoch. facts: what `cops_core.trainable.Trial.facts` says, and under
+    `plugins` the name and the SHA-256 of each plugin that the worker had loaded.
     """
 
     number: int
@@ -48,14 +54,17 @@ class StudyTrial:
             return "dense"
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in selection.controls)
         scores = f"cops({selection.target}; {levels})" if levels else selection.target
-        scope = "" if selection.scope == "global" else " per layer"
-        rounds = "" if selection.rounds == 1 else f" in {selection.rounds} rounds"
-        return f"{self.config.arm} {scores}{scope}{rounds} q={1 - density}"
+        return f"{self.config.arm} {scores}{selection.manner} q={1 - density}"
 
     @property
     def accuracy(self) -> float:
         """The last epoch's validation accuracy; NaN before the first."""
         return self.rows[-1]["validation_accuracy"] if self.rows else math.nan
+
+    @property
+    def connectivity(self) -> dict[str, Any]:
+        """What the mask leaves connected (see `cops_core.collapse`); empty without a mask."""
+        return self.facts.get("connectivity") or {}
 
     @property
     def density(self) -> float:

@@ -26,8 +26,11 @@ ARROWS = {
 DOORS = {
     "ray": ["study/runner/"],
     "mlflow": ["study/tracking.py"],
-    "pyarrow": ["study/store.py", "study/results.py"],
+    "pyarrow": ["study/store.py", "study/results.py", "study/scores/tables.py"],
+    "matplotlib": ["study/scores/figures/"],
     "optuna": ["study/proposals.py", "search_spaces/"],
+    "torchvision": ["cops_core/vision.py"],
+    "safetensors": ["cops_core/cache.py"],
 }
 
 # Import name -> the distribution that brings it.
@@ -35,6 +38,7 @@ CORE_NEEDS = {
     "filelock": "filelock",
     "numpy": "numpy",
     "pydantic": "pydantic",
+    "safetensors": "safetensors",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
     "torch": "torch",

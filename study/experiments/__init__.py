@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from study.experiments.base import Experiment
 from study.experiments.cops_pairs import CopsPairs
+from study.experiments.iterated_snip import IteratedSnip
 
-EXPERIMENTS: Mapping[str, type[CopsPairs]] = {"cops_pairs": CopsPairs}
+EXPERIMENTS: Mapping[str, type[Experiment]] = {"cops_pairs": CopsPairs, "iterated_snip": IteratedSnip}

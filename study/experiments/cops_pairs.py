@@ -5,37 +5,38 @@ seeds. What was chosen is judged on the test part, with other seeds, which chose
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import permutations
 
 import numpy as np
 
-from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.config import Control, Selection, TrialConfig
 from cops_core.streams import derive_seed
+from study.experiments.base import Experiment, RunTrials, rate_of
 from study.experiments.statistics import Interval, interval
 from study.trial import StudyTrial
 
 
 @dataclass(frozen=True)
-class CopsPairs:
-    """The experiment's settings; the defaults are those of `docs/results.md`.
+class CopsPairs(Experiment):
+    """COPS pairs against single scores.
 
     judged_pairs: at each rate that many pairs are judged, those that validation ranks first, beside
     all single scores.
     """
 
-    dataset: str = "fashion_mnist"
-    model: str = "lenet_300_100"
     scores: tuple[str, ...] = ("magnitude", "snip", "grasp", "synflow")
-    rates: tuple[Decimal, ...] = (Decimal("0.99"), Decimal("0.995"), Decimal("0.998"))
     levels: tuple[float, ...] = (0.3, 0.6)
     rounds: tuple[int, ...] = (1, 50)
-    training: Training = field(default_factory=lambda: Training(epochs=5))
     selection_seeds: int = 2
-    judge_seeds: int = 5
     judged_pairs: int = 3
-    seed: int = 0
+
+    def answer(self, run: RunTrials) -> str:
+        """A table per rate, and the comparison that was planned."""
+        selection = run("selection", self.selection_trials())
+        judged = run("judging", self.judge_trials(self.choose(selection)))
+        return markdown(self, verdicts(selection, judged))
 
     def candidates(self) -> Iterator[Selection]:
         """Every variant of every single score, and every level and variant of every ordered pair."""
@@ -52,7 +53,7 @@ class CopsPairs:
         """What has to be run before anything is chosen."""
         seeds = [derive_seed(self.seed, "selection", index) for index in range(self.selection_seeds)]
         return [
-            self._trial(selection, rate, seed)
+            self.trial(selection, rate, seed)
             for rate in self.rates
             for selection in self.candidates()
             for seed in seeds
@@ -62,7 +63,7 @@ class CopsPairs:
         """For each rate: the best variant of each single score, and the best pairs, on validation."""
         accuracies: dict[tuple[Decimal, str], dict[Selection, list[float]]] = {}
         for trial in trials:
-            selection, rate = trial.config.selection, _rate(trial)
+            selection, rate = trial.config.selection, rate_of(trial)
             assert selection is not None
             group = accuracies.setdefault((rate, family(selection)), {})
             group.setdefault(selection, []).append(trial.accuracy)
@@ -81,21 +82,10 @@ class CopsPairs:
         """What judges the choices: other seeds, the test part."""
         seeds = [derive_seed(self.seed, "judge", index) for index in range(self.judge_seeds)]
         return [
-            self._trial(selection, rate, seed).changed(test=True)
+            self.trial(selection, rate, seed).changed(test=True)
             for (rate, _), selection in chosen.items()
             for seed in seeds
         ]
-
-    def _trial(self, selection: Selection, rate: Decimal, seed: int) -> TrialConfig:
-        return TrialConfig(
-            dataset=self.dataset,
-            model=self.model,
-            seed=seed,
-            arm="prune",
-            selection=selection,
-            density=1 - rate,
-            training=self.training,
-        )
 
 
 def family(selection: Selection) -> str:
@@ -125,11 +115,11 @@ def verdicts(selection: Sequence[StudyTrial], judged: Sequence[StudyTrial]) -> l
     validation: dict[tuple[Decimal, Selection], list[float]] = {}
     for trial in selection:
         assert trial.config.selection is not None
-        validation.setdefault((_rate(trial), trial.config.selection), []).append(trial.accuracy)
+        validation.setdefault((rate_of(trial), trial.config.selection), []).append(trial.accuracy)
     tests: dict[tuple[Decimal, Selection], dict[int, float]] = {}
     for trial in judged:
         assert trial.config.selection is not None
-        seeds = tests.setdefault((_rate(trial), trial.config.selection), {})
+        seeds = tests.setdefault((rate_of(trial), trial.config.selection), {})
         seeds[trial.config.seed] = trial.facts["test_accuracy"]
     found = [
         Verdict(rate, family(chosen), chosen, float(np.mean(validation[rate, chosen])), seeds)
@@ -171,8 +161,3 @@ def markdown(experiment: CopsPairs, found: Sequence[Verdict]) -> str:
 def _variant(selection: Selection) -> str:
     level = "".join(f"level {control.level:g}, " for control in selection.controls)
     return level + ("one-shot" if selection.rounds == 1 else f"{selection.rounds} rounds")
-
-
-def _rate(trial: StudyTrial) -> Decimal:
-    assert trial.config.density is not None
-    return 1 - trial.config.density

@@ -11,10 +11,7 @@ from study.launch import conduct
 from study.plan import FixedPlan
 from study.settings import Settings
 from study.store import StudyStore
-from study.trial import StudyTrial
-
-# Ends that are results: such a trial is not run again.
-RESULTS = ("finished", "diverged")
+from study.trial import RESULTS, StudyTrial
 
 
 def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Console) -> list[StudyTrial]:

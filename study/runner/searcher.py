@@ -1,5 +1,7 @@
 """Between Tune and the study: which trial comes next."""
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -21,6 +23,9 @@ class StudySearcher(DriverOnly, Searcher):
             "threads": settings.cpus_per_trial,
             "gpu": gpus > 0,
             "data_root": str(settings.data_root.expanduser().resolve()),
+            "score_cache": str(settings.score_cache.expanduser().resolve()),
+            # As text: Tune would look for parameters in it.
+            "plugins": json.dumps([asdict(plugin) for plugin in settings.plugins]),
         }
         self.by_tune_id: dict[str, StudyTrial] = {}
 

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from ray import tune
 
+from cops_core.cache import ScoreCache
 from cops_core.config import parse_config
+from cops_core.plugins import Plugin
 from cops_core.trainable import Trial
 
 ACCURACY = "validation_accuracy"
@@ -38,15 +40,28 @@ class TrialWorker(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         self._task = config
         self._trial: Trial | None = None
+        self._plugins = tuple(Plugin(**fields) for fields in json.loads(config["plugins"]))
+        self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
         self._reported_facts = False
         self._checkpointed = time.monotonic()
 
     def _prepared(self) -> Trial:
         """The trial, built at its first use: what goes wrong is then a result of that trial."""
         if self._trial is None:
+            if self._plugins:
+                # Brings Optuna along, which a trial without plugins has no use for.
+                from search_spaces.plugins import load_plugins
+
+                load_plugins(self._plugins)
             config = parse_config(json.loads(self._task["trial"]))
             device = "cuda" if self._task["gpu"] else "cpu"
-            self._trial = Trial(config, data_root=Path(self._task["data_root"]), device=device)
+            self._trial = Trial(
+                config,
+                data_root=Path(self._task["data_root"]),
+                device=device,
+                extensions=self._extensions,
+                cache=ScoreCache(Path(self._task["score_cache"])),
+            )
         return self._trial
 
     def step(self) -> dict[str, Any]:
@@ -66,7 +81,7 @@ class TrialWorker(tune.Trainable):
         result |= {"status": trial.status, "done": trial.done}
         if not self._reported_facts or (trial.done and trial.config.test):
             # As text: Tune would flatten it and carry every number through its event loop.
-            result["facts"] = json.dumps(trial.facts)
+            result["facts"] = json.dumps({**trial.facts, "plugins": self._extensions})
             self._reported_facts = True
         if not trial.done and time.monotonic() - self._checkpointed > CHECKPOINT_INTERVAL_S:
             self._checkpointed = time.monotonic()
@@ -74,9 +89,12 @@ class TrialWorker(tune.Trainable):
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the trial's state."""
-        self._prepared().save(Path(checkpoint_dir) / CHECKPOINT_FILE)
+        """Write the trial's state; a trial that could not be built has none."""
+        if self._trial is not None:
+            self._trial.save(Path(checkpoint_dir) / CHECKPOINT_FILE)
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
         """Go on from a state that `save_checkpoint` wrote."""
-        self._prepared().load(Path(checkpoint) / CHECKPOINT_FILE)
+        file = Path(checkpoint) / CHECKPOINT_FILE
+        if file.exists():
+            self._prepared().load(file)

@@ -16,8 +16,17 @@ from study.settings import make_settings
 from study.trial import StudyTrial
 
 
+@pytest.fixture(scope="session", autouse=True)
+def score_cache(tmp_path_factory):
+    """A score cache of the tests' own, also for the processes that they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("scores")
+        patch.setenv("COPS_SCORE_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, score_cache):
     """Makes settings of a quickstart in a temporary home; any field can be given."""
 
     def make(**changes):
@@ -29,6 +38,7 @@ def settings(tmp_path):
             "question": space.question,
             "home": tmp_path / "home",
             "data_root": tmp_path / "data",
+            "score_cache": score_cache,
         }
         return make_settings(**{**defaults, **changes})
 

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from cops_core.config import Training
 from cops_core.errors import InputError
+from study.experiments import EXPERIMENTS
 from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
 from study.experiments.fixed import run_fixed
+from study.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.experiments.run import make_experiment, run_experiment
 from study.experiments.statistics import interval
 from study.plan import FixedPlan
@@ -131,3 +133,39 @@ class _Nothing:
         assert isinstance(plan, FixedPlan)
         assert np.isfinite(plan.size)
         self.trials = []
+
+
+def test_every_experiment_has_a_name_that_the_command_knows(settings):
+    for name, kind in EXPERIMENTS.items():
+        asked = make_experiment(name, dataset="digits", seeds=3, epochs=7, rates=(Decimal("0.9"),))
+        assert type(asked) is kind
+        assert (asked.dataset, asked.judge_seeds, asked.training.epochs) == ("digits", 3, 7)
+        assert asked.rates == (Decimal("0.9"),)
+
+
+def test_iterated_snip_says_how_many_classes_are_left(ended):
+    """Four of ten classes are cut off in one variant, none in the others: 60 % is then all there is."""
+    asked = IteratedSnip(judge_seeds=2)
+    studies = []
+
+    def run(part, configs):
+        studies.append(part)
+        trials = []
+        for number, config in enumerate(configs):
+            live = 6 if config.selection.fresh_batches else 10
+            trial = ended(number, config=config)
+            trial.facts |= {
+                "test_accuracy": 0.81 * live / 10,
+                "connectivity": {"outputs": 10, "live_outputs": live},
+            }
+            trials.append(trial)
+        return trials
+
+    table = asked.answer(run)
+    assert studies == ["trials"]
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines() if "%" in line}
+    assert set(VARIANTS) <= set(rows)
+    assert "81.0% ± 0.0% (2) | 10, 10 | 81.0%, 81.0% |" in rows["one batch for all rounds"]
+    assert "48.6% ± 0.0% (2) | 6, 6 | 48.6%, 48.6% |" in rows["a fresh batch each round"]
+    assert "4 of these networks have classes without a live path" in table
+    assert "81.0% of the share of the other classes" in table

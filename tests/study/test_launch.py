@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-ENDED = {"finished", "stopped", "diverged"}
+ENDED = {"finished", "stopped", "diverged", "collapsed"}
 
 
 def cops(folder, *words, **options):
@@ -167,7 +168,7 @@ def test_smallest_finds_few_weights_that_keep_the_accuracy(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fewest weights that keep 90.0% of the dense accuracy" in done.stdout
     rows = pq.read_table(tmp_path / "records/quickstart/trials.parquet").to_pylist()
-    assert {row["status"] for row in rows} == {"finished"}  # no early stopping
+    assert {row["status"] for row in rows} <= {"finished", "collapsed"}  # no early stopping
     dense = rows[0]
     records = [
         json.loads(path.read_text()) for path in sorted((tmp_path / "records/quickstart/trials").iterdir())
@@ -283,3 +284,69 @@ def test_score_pairs_combines_every_trial(tmp_path):
     rows = pq.read_table(tmp_path / "cops-home/studies/score_pairs/trials.parquet").to_pylist()
     assert len(rows) == 9
     assert all(row["control"] is not None for row in rows if not row["anchor"])
+
+
+PAIRS = """
+from cops_core.config import TrialConfig
+from search_spaces.score_pairs import score_pairs
+from search_spaces.question import Rates
+
+question = Rates()
+trials = 67
+
+def space(trial):
+    found = score_pairs(trial)
+    return found.changed(dataset="digits", training=found.training.model_copy(update={"epochs": 1}))
+"""
+
+
+def test_sixty_combinations_on_one_initialisation_compute_each_score_once(tmp_path):
+    """60 one-shot pairs, beside the anchors, by two workers that share a cache."""
+    (tmp_path / "pairs.py").write_text(PAIRS)
+    done = cops(
+        tmp_path, "launch", "pairs.py", "--concurrency", 2, "--score-cache", tmp_path / "scores", "--seed", 5
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = [
+        json.loads(path.read_text())
+        for path in (tmp_path / "cops-home" / "studies" / "pairs" / "trials").glob("*.json")
+    ]
+    facts = [record["facts"] for record in records]
+    pairs = [fact for fact in facts if fact["manifest"] and len(fact["manifest"]["scores"]) == 2]
+    assert len(records) == 67
+    assert len(pairs) == 60
+    used = {name for fact in pairs for name in fact["manifest"]["scores"]}
+    assert used == {"magnitude", "snip", "grasp", "synflow", "random"}
+    computed = Counter(name for fact in facts for name in fact["scores_computed"])
+    assert computed == dict.fromkeys(used, 1)
+    cached = sum(sum(fact["scores_cached"].values()) for fact in facts)
+    assert cached == 2 * 60 + 6 - len(used)
+    assert f"scores: {len(used)} computed, {cached} times one that was there already" in done.stdout
+
+
+COLLAPSE = """
+from cops_core.config import Selection, TrialConfig, Training
+
+def space(trial):
+    trial.suggest_float("nothing", 0, 1)
+    return TrialConfig(arm="prune", selection=Selection(target="synflow"), training=Training(epochs=2))
+"""
+
+
+def test_collapsed_networks_are_results_of_a_study(tmp_path):
+    (tmp_path / "collapse.py").write_text(COLLAPSE)
+    done = cops(tmp_path, "launch", "collapse.py", "--rates", "0.995", "--trials", 4)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 collapsed" in done.stdout
+    assert "prune synflow (collapsed)" in done.stdout
+    assert "10.00%" in done.stdout
+    (row,) = [
+        row
+        for row in pq.read_table(tmp_path / "cops-home/studies/collapse/trials.parquet").to_pylist()
+        if row["status"] == "collapsed"
+    ]
+    assert (row["disconnected"], row["effective_density"], row["epochs"]) == (True, 0.0, 1)
+    _, _, nested = children(tmp_path / "cops-home", "collapse")
+    (run,) = [run for run in nested if run.data.tags["status"] == "collapsed"]
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["validation_accuracy"] == 0.1

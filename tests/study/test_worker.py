@@ -22,7 +22,14 @@ def task(tmp_path):
             "training": Training(epochs=4),
         }
         config = TrialConfig(**{**fields, **changes})
-        return {"threads": 1, "gpu": False, "data_root": str(tmp_path), "trial": config.model_dump_json()}
+        return {
+            "threads": 1,
+            "gpu": False,
+            "data_root": str(tmp_path),
+            "plugins": "[]",
+            "score_cache": str(tmp_path / "scores"),
+            "trial": config.model_dump_json(),
+        }
 
     return make
 

@@ -1,0 +1,84 @@
+"""Why does iterated SNIP often do badly? What it cuts off, under every way of iterating it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+
+from cops_core.config import Selection, Training
+from cops_core.streams import derive_seed
+from study.experiments.base import Experiment, RunTrials, rate_of
+from study.experiments.statistics import interval
+from study.trial import StudyTrial
+
+ROUNDS = 50
+
+VARIANTS: Mapping[str, Selection] = {
+    "one shot": Selection(target="snip"),
+    "one batch for all rounds": Selection(target="snip", rounds=ROUNDS),
+    "a fresh batch each round": Selection(target="snip", rounds=ROUNDS, fresh_batches=True),
+    "fresh batches of any classes": Selection(
+        target="snip", rounds=ROUNDS, fresh_batches=True, convention="snip"
+    ),
+    "one batch of 1,000 images": Selection(target="snip", rounds=ROUNDS, samples_per_class=100),
+    "linear schedule": Selection(target="snip", rounds=ROUNDS, schedule="linear"),
+    "removed weights may revive": Selection(target="snip", rounds=ROUNDS, revive=True),
+    "SynFlow, for comparison": Selection(target="synflow", rounds=ROUNDS),
+}
+
+
+@dataclass(frozen=True)
+class IteratedSnip(Experiment):
+    """Iterated SNIP, pruned, in each of `VARIANTS`: accuracy, and the classes that are left connected."""
+
+    rates: tuple[Decimal, ...] = (Decimal("0.995"),)
+    training: Training = field(default_factory=lambda: Training(epochs=8))
+
+    def answer(self, run: RunTrials) -> str:
+        """A table per rate."""
+        seeds = [derive_seed(self.seed, "iterated snip", index) for index in range(self.judge_seeds)]
+        trials = run(
+            "trials",
+            [
+                self.trial(selection, rate, seed).changed(test=True)
+                for rate in self.rates
+                for selection in VARIANTS.values()
+                for seed in seeds
+            ],
+        )
+        return "\n".join(line for rate in self.rates for line in table(rate, trials))
+
+
+def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:
+    """The trials of one rate as Markdown lines: a row per variant."""
+    lines = [
+        f"### Freezing rate {rate}",
+        "",
+        "| rounds | test accuracy, mean and 95 % interval | classes with a live path, by seed"
+        " | test accuracy, by seed |",
+        "|---|---|---|---|",
+    ]
+    for name, selection in VARIANTS.items():
+        here = [t for t in trials if t.config.selection == selection and rate_of(t) == rate]
+        accuracies = [trial.facts["test_accuracy"] for trial in here]
+        classes = [str(trial.connectivity["live_outputs"]) for trial in here]
+        by_seed = ", ".join(f"{accuracy:.1%}" for accuracy in accuracies)
+        lines.append(f"| {name} | {interval(accuracies):.1%} | {', '.join(classes)} | {by_seed} |")
+    return [*lines, "", bound(trials, rate), ""]
+
+
+def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:
+    """How close accuracy comes to the share of the classes that are connected, which bounds it."""
+    cut = [
+        (trial.facts["test_accuracy"], trial.connectivity["live_outputs"] / trial.connectivity["outputs"])
+        for trial in trials
+        if rate_of(trial) == rate and trial.connectivity["live_outputs"] < trial.connectivity["outputs"]
+    ]
+    if not cut:
+        return "No class was cut off."
+    accuracies, shares = np.array(cut).T
+    return (
+        f"{len(cut)} of these networks have classes without a live path: their accuracy is"
+        f" {np.mean(accuracies / shares):.1%} of the share of the other classes, on average."
+    )

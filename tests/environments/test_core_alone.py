@@ -6,7 +6,16 @@ import sys
 
 import pytest
 
-CORE_DEPENDENCIES = ["filelock", "torch", "torchvision", "numpy", "scipy", "pydantic", "scikit-learn"]
+CORE_DEPENDENCIES = [
+    "filelock",
+    "safetensors",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "scikit-learn",
+]
 
 ABSENT = """
 import importlib.util

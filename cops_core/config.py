@@ -13,7 +13,7 @@ from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, SCORES
 from cops_core.streams import SEED_RANGE
 
-Arm = Literal["dense", "prune", "freeze"]
+Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
 LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer"]
 Schedule = Literal["exponential", "linear"]
@@ -143,7 +143,7 @@ class Training(_Frozen):
 
     The step schedule multiplies the learning rate by `step_factor` every `step_every` iterations.
     augmentation: of the training images alone, never when weights are scored or a network is judged
-    (see `cops_core.augmentation`).
+    (see `cops_core.augmentation`). probes: report each layer's gradient norm after each epoch.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -156,11 +156,14 @@ class Training(_Frozen):
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
     augmentation: Literal["none", "crop_flip"] = "none"
+    probes: bool = False
 
 
 class TrialConfig(_Frozen):
     """One trial: data, network, seed, arm, selection, density, training.
 
+    arm: what becomes of the weights outside the mask (see `cops_core.freeze`). scale: with arm
+    "scale", the constant in (0, 1) by which their initial values are multiplied.
     density: the kept fraction in (0, 1], a decimal; the freezing rate is 1 - density. A search space
     leaves it None, and the study sets it. It must be given for a trial that is not dense.
     test: judge the trained network on the test part, once, after its last epoch. Only for trials
@@ -175,6 +178,7 @@ class TrialConfig(_Frozen):
     initialization: Annotated[str, _named("initialization", INITIALIZATIONS)] = "xavier_normal"
     seed: Annotated[int, Field(ge=0, lt=SEED_RANGE)] = 0
     arm: Arm = "dense"
+    scale: Annotated[float, Field(gt=0, lt=1)] | None = None
     selection: Selection | None = None
     density: Density | None = None
     training: Training = Training()
@@ -186,12 +190,21 @@ class TrialConfig(_Frozen):
             raise ValueError("arm 'dense' trains every weight: leave selection and density out")
         if self.arm != "dense" and self.selection is None:
             raise ValueError(f"arm {self.arm!r} needs a selection, e.g. Selection(target='snip')")
+        if (self.arm == "scale") != (self.scale is not None):
+            raise ValueError(
+                "scale belongs to arm 'scale', and arm 'scale' to it: write both, e.g. scale=0.5"
+            )
         return self
 
     @property
     def method(self) -> str:
         """Arm and selection in one name: `dense`, `freeze snip`, `prune cops(snip; synflow)`."""
         return self.arm if self.selection is None else f"{self.arm} {self.selection.method}"
+
+    @property
+    def treatment(self) -> str:
+        """The arm for a person, with its constant: `scale 0.5`."""
+        return self.arm if self.scale is None else f"{self.arm} {self.scale:g}"
 
     def changed(self, **changes: Any) -> Self:
         """This configuration with some fields replaced, validated again."""

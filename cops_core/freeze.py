@@ -1,15 +1,18 @@
-"""The arms: what the weights outside the mask are, and that nothing ever moves them."""
+"""FreezeNet: a network of which only some weights are trained, and proof that nothing moves the others."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cops_core.arms import Scale
 from cops_core.initialization import initial_value
 from cops_core.mask import Mask
+from cops_core.sparse import SparseLinear, pays
 
-# theta = scale * theta0 * (1 - m) + scatter(m, v); the dense arm has no mask.
-SCALES: Mapping[str, float] = {"prune": 0.0, "freeze": 1.0}
+PRUNED = Scale(0.0)
+FROZEN = Scale(1.0)
 
 
 class DriftError(RuntimeError):
@@ -22,29 +25,65 @@ class FreezeNet:
     The kappa values v, one vector per layer, are the only weights that an optimizer sees, together
     with the biases and normalisation parameters (`trained`). Weight decay and momentum therefore
     cannot reach a weight outside the mask. The model's code is not changed: v is written into its
-    weights before each forward pass, and the gradient of each weight is gathered into v's.
+    weights before each forward pass, and the gradient of each weight is gathered into v's. Linear
+    layers with few trained weights compute the gradients of these alone (see `cops_core.sparse`).
 
-    model: already holds theta0, on its device. mask: None trains everything (the dense arm);
-    parameters that it does not name are trained whole.
-    scale: of theta0 outside the mask: 0 prunes, 1 freezes (FreezeNet, arXiv 2011.14087).
+    model: already holds theta0, on its device; it is this network's from then on, and is called
+    through it. mask: None trains everything (the dense arm); parameters that it does not name are
+    trained whole. scale: of theta0 outside the mask: `PRUNED`, `FROZEN` (FreezeNet, arXiv 2011.14087), any
+    constant in between, or one that decays (FreezeNet-WD).
+
+    trained: by parameter name the values v of each layer of the mask, shape (kept,), and all other
+    parameters. places: where v lies in its flattened weight, ascending.
     """
 
-    def __init__(self, model: nn.Module, mask: Mask | None, scale: float = 1.0) -> None:
+    def __init__(self, model: nn.Module, mask: Mask | None, scale: Scale = FROZEN) -> None:
         self.model = model
-        self.scale = scale
         self.trained: dict[str, nn.Parameter] = dict(model.named_parameters())
+        self.places: dict[str, Tensor] = {}
+        self._decaying = nn.Parameter(torch.tensor(scale.start)) if scale.decays else None
+        self._scale = scale.start
         self._weights: dict[str, nn.Parameter] = {}
-        self._places: dict[str, Tensor] = {}
+        self._outside: dict[str, Tensor] = {}  # theta0 outside the mask, where the scale moves
+        self._written: dict[str, tuple[int, int]] = {}  # which versions of v and the scale are in the model
+        self._sparse: dict[str, SparseLinear] = {}
         for name, layer in (mask or {}).items():
-            weight = self._weights[name] = model.get_parameter(name)
-            keep = layer.to(weight.device)
-            with torch.no_grad():
-                weight.copy_(torch.where(keep, weight, weight * scale if scale else torch.zeros_like(weight)))
-                places = keep.reshape(-1).nonzero().squeeze(1)
-                values = nn.Parameter(weight.reshape(-1)[places])
-            self._places[name] = places
-            self.trained[name] = values
-            weight.register_post_accumulate_grad_hook(_gather(places, values))  # type: ignore[no-untyped-call]
+            self._train_some(name, layer)
+        self._speed_up()
+
+    def _train_some(self, name: str, layer: Tensor) -> None:
+        """Train the weights of one parameter that `layer` keeps."""
+        weight = self._weights[name] = self.model.get_parameter(name)
+        keep = layer.to(weight.device)
+        places = self.places[name] = keep.reshape(-1).nonzero().squeeze(1)
+        values = self.trained[name] = nn.Parameter(weight.detach().reshape(-1)[places])
+        with torch.no_grad():
+            if self._decaying is not None:
+                self._outside[name] = weight.detach().masked_fill(keep, 0)
+            scaled = weight * self._scale if self._scale else torch.zeros_like(weight)
+            weight.copy_(torch.where(keep, weight, scaled))
+        self._written[name] = self._version(values)
+        weight.register_post_accumulate_grad_hook(_gather(places, values))  # type: ignore[no-untyped-call]
+
+    def _speed_up(self) -> None:
+        """Let linear layers with few trained weights compute with these alone."""
+        layers = [module for module in self.model.modules() if type(module) is nn.Linear]
+        zero = self._scale == 0 and self._decaying is None
+        for name, weight in self._weights.items():
+            owners = [layer for layer in layers if layer.weight is weight]
+            if len(owners) == 1 and weight.ndim == 2 and pays(weight, len(self.places[name])):
+                sparse = SparseLinear(owners[0], self.places[name], self.trained[name], zero)
+                owners[0].forward = sparse  # type: ignore[method-assign, assignment]
+                self._sparse[name] = sparse
+
+    @property
+    def scale(self) -> float:
+        """The present factor of theta0 outside the mask."""
+        return self._scale if self._decaying is None else float(self._decaying.detach())
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What an optimizer works on: all that is trained, and a scale that decays."""
+        return [*self.trained.values(), *([] if self._decaying is None else [self._decaying])]
 
     def start_from(self, values: Mapping[str, Tensor]) -> None:
         """Other initial values for the trained weights, by parameter name, each of shape (kept,)."""
@@ -54,14 +93,32 @@ class FreezeNet:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits of shape (N, classes)."""
-        self._scatter()
+        training = torch.is_grad_enabled() and not torch.is_autocast_enabled(images.device.type)
+        self.write(skip_sparse=training)
         output: Tensor = self.model(images)
+        if self._decaying is not None:
+            output = _ZeroGradient.apply(output, self._decaying)  # type: ignore[no-untyped-call]
         return output
 
-    def _scatter(self) -> None:
+    def write(self, *, skip_sparse: bool = False) -> None:
+        """Write v, and a scale that has moved, into the model's weights.
+
+        skip_sparse: leave out what a sparse product does not read.
+        """
         with torch.no_grad():
-            for name, places in self._places.items():
-                self._weights[name].view(-1)[places] = self.trained[name]
+            for name, values in self.trained.items():
+                unread = skip_sparse and name in self._sparse and self._sparse[name].others_are_zero
+                if name not in self.places or unread or self._written[name] == self._version(values):
+                    continue
+                weight = self._weights[name]
+                if name in self._outside:
+                    torch.mul(self._outside[name], self.scale, out=weight)
+                weight.view(-1).index_copy_(0, self.places[name], values)
+                self._written[name] = self._version(values)
+
+    def _version(self, values: Tensor) -> tuple[int, int]:
+        """Counts of the changes that torch has made to v and to the scale."""
+        return values._version, 0 if self._decaying is None else self._decaying._version
 
     @property
     def trained_parameters(self) -> int:
@@ -69,10 +126,12 @@ class FreezeNet:
         return sum(parameter.numel() for parameter in self.trained.values())
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that training changes: trained values and buffers. Proportional to kappa, not D."""
+        """Everything that training changes: trained values, buffers, the scale. Proportional to kappa."""
+        scale = {} if self._decaying is None else {"scale": self._decaying.detach()}
         return {
             **{name: parameter.detach() for name, parameter in self.trained.items()},
             **dict(self.model.named_buffers()),
+            **scale,
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -86,8 +145,8 @@ class FreezeNet:
 
         Raises DriftError if one differs.
         """
-        self._scatter()
-        for name, places in self._places.items():
+        self.write()
+        for name, places in self.places.items():
             weight = self._weights[name]
             theta0 = initial_value(name, weight.shape, seed, initialization).to(weight)
             expected = theta0 * self.scale if self.scale else torch.zeros_like(theta0)
@@ -96,12 +155,26 @@ class FreezeNet:
                 raise DriftError(f"weights of {name} outside the mask have moved")
 
 
+class _ZeroGradient(torch.autograd.Function):
+    """`output` as it is, and a gradient of zero for `scale`: SGD leaves alone what has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(scale)
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (scale,) = ctx.saved_tensors
+        return gradients[0], torch.zeros_like(scale)
+
+
 def _gather(places: Tensor, values: nn.Parameter) -> Callable[[Tensor], None]:
     """A hook that turns the gradient of a whole weight into the gradient of its trained values."""
 
     def hook(weight: Tensor) -> None:
         assert weight.grad is not None
-        gradient = weight.grad.reshape(-1)[places]
+        gradient = weight.grad.reshape(-1).index_select(0, places)
         values.grad = gradient if values.grad is None else values.grad + gradient
         weight.grad = None
 

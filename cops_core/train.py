@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -18,9 +18,11 @@ from cops_core.config import Training
 from cops_core.data import Part, Split
 from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet
+from cops_core.probe import gradient_norms
 from cops_core.streams import stream
 
 EVALUATION_BATCH = 500  # ResNet18 on 32 x 32 holds about 1 MB an image
+NORM_PREFIX = "gradient_norm."
 
 
 def _constant(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
@@ -53,6 +55,7 @@ class EpochMetrics:
     """What one epoch reports. Losses are mean cross-entropies in nats, accuracy lies in [0, 1].
 
     An image whose logits are not finite counts as wrong. learning_rate: the next step's.
+    gradient_norms: by layer, where they are asked for (see `cops_core.probe`).
     """
 
     epoch: int
@@ -61,6 +64,7 @@ class EpochMetrics:
     validation_accuracy: float
     learning_rate: float
     train_seconds: float
+    gradient_norms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def diverged(self) -> bool:
@@ -68,8 +72,10 @@ class EpochMetrics:
         return not (math.isfinite(self.train_loss) and math.isfinite(self.validation_loss))
 
     def row(self) -> dict[str, float]:
-        """The metrics by name."""
-        return asdict(self)
+        """The metrics by name; a layer's gradient norm as `gradient_norm.LAYER`."""
+        metrics = asdict(self)
+        norms = metrics.pop("gradient_norms")
+        return metrics | {f"{NORM_PREFIX}{layer}": norm for layer, norm in norms.items()}
 
 
 class Trainer:
@@ -87,7 +93,7 @@ class Trainer:
         self.seed = seed
         self.epoch = 0
         self.optimizer = SGD(
-            network.trained.values(),
+            network.parameters(),
             lr=training.learning_rate,
             momentum=training.momentum,
             weight_decay=training.weight_decay,
@@ -112,7 +118,13 @@ class Trainer:
             validation_accuracy=accuracy,
             learning_rate=float(self.scheduler.get_last_lr()[0]),
             train_seconds=seconds,
+            gradient_norms=self._gradient_norms() if self.training.probes else {},
         )
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Of the first training images as they lie: the same ones in every epoch."""
+        images, labels = next(self.split.train.batches(self.training.batch_size))
+        return gradient_norms(self.network, (images, labels), self.seed)
 
     def _train(self) -> float:
         part, black = self.split.train, self.split.black

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +21,13 @@ from typing import Any, Literal
 import torch
 
 from cops_core.ablation import reinitialized
+from cops_core.arms import scale_of
 from cops_core.cache import ScoreCache
 from cops_core.collapse import connectivity
 from cops_core.config import TrialConfig
 from cops_core.data import load_split
 from cops_core.errors import InputError
-from cops_core.freeze import SCALES, FreezeNet
+from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
 from cops_core.scoring import Scorer
@@ -95,8 +96,8 @@ class Trial:
             selected = select_weights(scorer, split, selection, config.density)
             mask = selected.mask
             connected = connectivity(model, split.data.shape, mask)
-        scale = SCALES.get(config.arm, 1.0)
-        self.disconnected = connected is not None and connected.collapsed and scale == 0
+        scale = scale_of(config)
+        self.disconnected = connected is not None and connected.collapsed and scale.start == 0
         network = FreezeNet(model, mask, scale)
         if selection is not None and mask is not None and selection.ablation == "reinitialize":
             network.start_from(reinitialized(mask, config.seed, config.initialization))
@@ -139,6 +140,7 @@ class Trial:
             self.status = "finished"
         if self.done:
             self.trainer.network.audit(self.config.seed, self.config.initialization)
+            self.facts["final_scale"] = self.trainer.network.scale
             if self.config.test:
                 self.facts["test_accuracy"] = self._test()
         self.metrics = metrics
@@ -171,7 +173,7 @@ class Trial:
         state = {
             "config": config_hash(self.config),
             "status": self.status,
-            "metrics": None if self.metrics is None else self.metrics.row(),
+            "metrics": None if self.metrics is None else asdict(self.metrics),
             **self.trainer.state(),
         }
         temporary = path.with_name(path.name + ".tmp")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cops_core.errors import lookup
+from search_spaces.arms import arms
 from search_spaces.base import SearchSpace, load_space_file
 from search_spaces.cifar10 import cifar10
 from search_spaces.fashion_mnist import fashion_mnist
@@ -16,6 +17,7 @@ __all__ = ["SEARCH_SPACES", "SearchSpace", "find_space"]
 SEARCH_SPACES: dict[str, SearchSpace] = {
     "quickstart": SearchSpace("quickstart", quickstart, Rates(), trials=24),
     "score_pairs": SearchSpace("score_pairs", score_pairs, Rates(), trials=60),
+    "arms": SearchSpace("arms", arms, Rates(), trials=60),
     "freezing_rates": SearchSpace("freezing_rates", freezing_rates, Pareto(), trials=60),
     "fashion_mnist": SearchSpace("fashion_mnist", fashion_mnist, Rates(), trials=60),
     "cifar10": SearchSpace("cifar10", cifar10, Rates(), trials=60),

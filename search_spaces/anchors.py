@@ -38,7 +38,7 @@ def base_config(first: TrialConfig) -> TrialConfig:
     A space is free to vary them; the anchors then keep to those of its first configuration.
     """
     training = first.training.model_copy(update=dict(RECIPE))
-    return first.changed(arm="dense", selection=None, density=None, training=training)
+    return first.changed(arm="dense", scale=None, selection=None, density=None, training=training)
 
 
 def anchor_config(base: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:

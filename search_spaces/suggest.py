@@ -15,6 +15,12 @@ def suggest_arm(trial: BaseTrial) -> Arm:
     return cast(Arm, trial.suggest_categorical("arm", ("prune", "freeze")))
 
 
+def suggest_any_arm(trial: BaseTrial) -> tuple[Arm, float | None]:
+    """Any arm with a mask, and with arm "scale" its constant between pruned (0) and frozen (1)."""
+    arm = cast(Arm, trial.suggest_categorical("arm", ("prune", "scale", "freeze", "freeze_wd")))
+    return arm, trial.suggest_float("scale", 0.05, 0.95) if arm == "scale" else None
+
+
 def suggest_scope(trial: BaseTrial) -> Scope:
     """Whether the weights are chosen among all layers together, or in each layer on its own."""
     return cast(Scope, trial.suggest_categorical("scope", ("global", "layer")))

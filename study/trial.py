@@ -54,7 +54,7 @@ class StudyTrial:
             return "dense"
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in selection.controls)
         scores = f"cops({selection.target}; {levels})" if levels else selection.target
-        return f"{self.config.arm} {scores}{selection.manner} q={1 - density}"
+        return f"{self.config.treatment} {scores}{selection.manner} q={1 - density}"
 
     @property
     def accuracy(self) -> float:

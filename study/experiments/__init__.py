@@ -4,6 +4,11 @@ from collections.abc import Mapping
 
 from study.experiments.base import Experiment
 from study.experiments.cops_pairs import CopsPairs
+from study.experiments.freezenet import FreezeNetRates
 from study.experiments.iterated_snip import IteratedSnip
 
-EXPERIMENTS: Mapping[str, type[Experiment]] = {"cops_pairs": CopsPairs, "iterated_snip": IteratedSnip}
+EXPERIMENTS: Mapping[str, type[Experiment]] = {
+    "cops_pairs": CopsPairs,
+    "freezenet": FreezeNetRates,
+    "iterated_snip": IteratedSnip,
+}

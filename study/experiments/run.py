@@ -9,6 +9,7 @@ from rich.console import Console
 from cops_core.config import TrialConfig
 from cops_core.data import DATASETS
 from cops_core.errors import lookup
+from cops_core.models import MODELS
 from study.experiments import EXPERIMENTS
 from study.experiments.base import Experiment
 from study.experiments.fixed import run_fixed
@@ -19,14 +20,26 @@ from study.trial import StudyTrial
 
 
 def make_experiment(
-    name: str, *, dataset: str, seeds: int, epochs: int | None, rates: tuple[Decimal, ...] | None
+    name: str,
+    *,
+    dataset: str,
+    model: str | None = None,
+    seeds: int,
+    epochs: int | None,
+    rates: tuple[Decimal, ...] | None,
 ) -> Experiment:
     """The experiment called `name`, with some of its settings changed."""
     default = lookup("experiment", name, EXPERIMENTS)()
     training = default.training if epochs is None else default.training.model_copy(update={"epochs": epochs})
     lookup("data set", dataset, DATASETS)
+    lookup("model", model or default.model, MODELS)
     return replace(
-        default, dataset=dataset, judge_seeds=seeds, training=training, rates=rates or default.rates
+        default,
+        dataset=dataset,
+        model=model or default.model,
+        judge_seeds=seeds,
+        training=training,
+        rates=rates or default.rates,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray import tune
 
+from cops_core.train import NORM_PREFIX
 from study.run import StudyRun
 from study.runner.driver_only import DriverOnly
 from study.runner.searcher import StudySearcher
@@ -33,7 +34,8 @@ class Reporter(DriverOnly, tune.Callback):
             return
         facts = json.loads(result["facts"]) if "facts" in result else None
         names = ("epoch", "train_loss", "validation_loss", ACCURACY, "learning_rate", "train_seconds")
-        self.run.report(study_trial, {name: result[name] for name in names}, facts)
+        norms = [name for name in result if name.startswith(NORM_PREFIX)]
+        self.run.report(study_trial, {name: result[name] for name in (*names, *norms)}, facts)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A trial has ended: by itself, or stopped by its race while it was still running."""

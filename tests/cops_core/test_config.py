@@ -59,7 +59,17 @@ WRONG = {
     "unknown data set": ({"dataset": "mnits"}, "unknown data set 'mnits': did you mean 'mnist'"),
     "data set that is no word": ({"dataset": 3}, "dataset: Input should be a valid string"),
     "unknown initialization": ({"initialization": "xavier"}, "did you mean 'xavier_normal'"),
-    "unknown arm": ({"arm": "pruned"}, "arm: Input should be 'dense', 'prune' or 'freeze'"),
+    "unknown arm": (
+        {"arm": "pruned"},
+        "arm: Input should be 'dense', 'prune', 'freeze', 'scale' or 'freeze_wd'",
+    ),
+    "scale without a constant": (
+        {**PRUNED, "arm": "scale"},
+        r"scale belongs to arm 'scale'.*e\.g\. scale=0\.5",
+    ),
+    "a constant of another arm": ({**PRUNED, "scale": 0.5}, "scale belongs to arm 'scale'"),
+    "scale of frozen": ({**PRUNED, "arm": "scale", "scale": 1}, "scale: Input should be less than 1"),
+    "scale of pruned": ({**PRUNED, "arm": "scale", "scale": 0}, "scale: Input should be greater than 0"),
     "unknown schedule": (
         {"training": {"schedule": "cosin"}},
         r"training\.schedule: Input should be 'constant', 'step' or 'cosine'",
@@ -167,7 +177,8 @@ def cops(**changes) -> TrialConfig:
         "model": "lenet_5_caffe",
         "initialization": "kaiming_normal",
         "seed": 2**32 - 1,
-        "arm": "freeze",
+        "arm": "scale",
+        "scale": 0.5,
         "selection": Selection(
             target="synflow",
             controls=(Control(score="snip", level=0.3), Control(score="magnitude", level=1.0)),
@@ -193,6 +204,7 @@ def cops(**changes) -> TrialConfig:
             step_factor=0.5,
             precision="bfloat16",
             augmentation="crop_flip",
+            probes=True,
         ),
         "test": True,
     }
@@ -209,7 +221,7 @@ CONFIGS = {"default": TrialConfig(), "pruned": pruned(), "cops": cops(), "no den
 HASHES = {
     "default": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
     "pruned": "b1a102e4db984432b03d7d4203d01f04aa8f58b32d5ec97e8bd99245fa640415",
-    "cops": "1374e71d35701e119c1afd31679712dc47ed4c9e9af73a067d14540be03be826",
+    "cops": "7ad0c33830efb0b88778f97084040ca03eb538352ccf2da7ac371a4b377f541d",
     "no density": "8ae3c144232f0bc1a7d73103d6acd7c7662f3355c1e417a94cb5cdd544a35dea",
 }
 
@@ -268,11 +280,12 @@ def test_through_json_and_back(name):
 
 def put_back(model: BaseModel) -> Iterator[dict[str, Any]]:
     """Each field of `model` with its default, or where that does not fit with another value."""
-    fitting = {"arm": "prune", "target": "gradient", "rounds": 2}
+    fitting = {"target": "gradient", "rounds": 2, "scale": 0.25}
     for name, field in type(model).model_fields.items():
         value = fitting.get(name, field.default)
-        assert getattr(model, name) != value
-        yield {name: value}
+        change = {"arm": "prune", "scale": None} if name == "arm" else {name: value}
+        assert getattr(model, name) != change[name]
+        yield change
 
 
 def test_every_field_is_in_the_hash():
@@ -332,7 +345,7 @@ def test_methods_have_the_names_that_trials_are_compared_under():
     assert TrialConfig().method == "dense"
     assert pruned().method == "prune snip"
     assert cops().method == (
-        "freeze cops(synflow; snip, magnitude) per layer in 3 linear rounds with revival on fresh batches"
+        "scale cops(synflow; snip, magnitude) per layer in 3 linear rounds with revival on fresh batches"
         " as in synaptic_flow, shuffled"
     )
     assert cops().selection.scores == ("synflow", "snip", "magnitude")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD
 
-from cops_core.freeze import SCALES, DriftError, FreezeNet
+from cops_core.arms import SCALES, Scale
+from cops_core.freeze import FROZEN, DriftError, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.models import build_model
@@ -58,8 +59,8 @@ def dtype(request) -> torch.dtype:
     return request.param
 
 
-@pytest.fixture(params=SCALES)
-def scale(request) -> float:
+@pytest.fixture(params=["prune", "freeze"])
+def scale(request) -> Scale:
     return SCALES[request.param]
 
 
@@ -95,7 +96,7 @@ def test_weights_outside_the_mask_never_move(build, dtype, scale):
     model = build().to(dtype)
     mask = random_mask(model)
     theta0 = outside(model, mask)
-    expected = theta0 if scale == 1.0 else {name: bits * 0 for name, bits in theta0.items()}
+    expected = theta0 if scale.start == 1.0 else {name: bits * 0 for name, bits in theta0.items()}
     assert all(bits.any() for bits in theta0.values())
     network = FreezeNet(model, mask, scale)
     before = {name: values.detach().clone() for name, values in network.trained.items()}
@@ -117,7 +118,7 @@ def test_the_first_forward_pass_is_of_the_masked_network(build, scale):
     mask = random_mask(model)
     with torch.no_grad():
         for name, weight in maskable(reference).items():
-            weight.copy_(torch.where(mask[name], weight, scale * weight))
+            weight.copy_(torch.where(mask[name], weight, scale.start * weight))
     (images, _), *_ = batches(1, torch.float32)
     assert torch.equal(FreezeNet(model, mask, scale)(images), reference(images))
 
@@ -229,7 +230,7 @@ def test_between_pruned_and_frozen(build):
     model = build()
     theta0 = {name: weight.detach().clone() for name, weight in maskable(model).items()}
     mask = random_mask(model)
-    network = FreezeNet(model, mask, 0.25)
+    network = FreezeNet(model, mask, Scale(0.25))
     for name, weight in maskable(model).items():
         assert torch.equal(weight, torch.where(mask[name], theta0[name], theta0[name] / 4))
     network.audit(SEED, METHOD)
@@ -252,7 +253,7 @@ def test_audit_sees_one_moved_weight(build, dtype, scale, name, move):
 
 
 def test_audit_knows_its_seed_and_method(build):
-    network = FreezeNet(build(), random_mask(build()), 1.0)
+    network = FreezeNet(build(), random_mask(build()), FROZEN)
     for seed, method in ((SEED + 1, METHOD), (SEED, "kaiming_normal")):
         with pytest.raises(DriftError):
             network.audit(seed, method)

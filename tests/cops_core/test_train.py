@@ -244,7 +244,9 @@ def test_finite_losses_are_no_divergence(parts):
     metrics = trainer(parts).run_epoch()
     assert not metrics.diverged
     assert metrics.train_seconds > 0
-    assert metrics.row() == {name: getattr(metrics, name) for name in EpochMetrics.__dataclass_fields__}
+    assert metrics.row() == {
+        name: getattr(metrics, name) for name in EpochMetrics.__dataclass_fields__ if name != "gradient_norms"
+    }
 
 
 @pytest.mark.parametrize("precision", DTYPES)

@@ -13,6 +13,7 @@ from cops_core.errors import InputError
 from study.experiments import EXPERIMENTS
 from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
 from study.experiments.fixed import run_fixed
+from study.experiments.freezenet import FreezeNetRates
 from study.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.experiments.run import make_experiment, run_experiment
 from study.experiments.statistics import interval
@@ -169,3 +170,27 @@ def test_iterated_snip_says_how_many_classes_are_left(ended):
     assert "48.6% ± 0.0% (2) | 6, 6 | 48.6%, 48.6% |" in rows["a fresh batch each round"]
     assert "4 of these networks have classes without a live path" in table
     assert "81.0% of the share of the other classes" in table
+
+
+def test_freezenet_compares_every_method_with_dense(ended):
+    """Accuracies that differ by method: each must stand in its own column, beside its share of dense."""
+    asked = FreezeNetRates(rates=(Decimal("0.9"), Decimal("0.999")), judge_seeds=2)
+    accuracy = {"dense": 0.8, "prune": 0.4, "freeze": 0.6, "freeze_wd": 0.5}
+
+    def run(part, configs):
+        assert part == "lenet_300_100-fashion_mnist-8-epochs"
+        trials = []
+        for number, config in enumerate(configs):
+            random = config.selection is not None and config.selection.target == "random"
+            lost = config.arm == "prune" and config.density == Decimal("0.001")
+            trial = ended(number, config=config, status="collapsed" if lost else "finished")
+            trial.facts["test_accuracy"] = 0.1 if lost else accuracy[config.arm] - 0.2 * random
+            trials.append(trial)
+        return trials
+
+    table = asked.answer(run)
+    assert "Dense: 80.0% ± 0.0% (2)" in table
+    first, last = (line.split(" | ") for line in table.splitlines() if line.startswith("| 0."))
+    assert [cell.split(" ")[0] for cell in first[2:]] == ["40.0%", "60.0%", "50.0%", "40.0%"]
+    assert "[75.0%]" in first[3]
+    assert last[2] == "10.0% ± 0.0% [12.5%, 2 collapsed]"

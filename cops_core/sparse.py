@@ -1,0 +1,135 @@
+"""Linear layers of which few weights are trained: products that cost what these few cost.
+
+Only v needs a gradient: dL/dv[k] = sum over the batch of delta[row_k] x[column_k], a product of which
+only some entries are computed (sampled). Where all other weights are zero, the forward pass and the
+gradient of the input are sparse products too. All of it is exact.
+"""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+# Measured on one CPU thread: above, the dense product and a gather are faster.
+MOST_DENSE = 0.15
+FEWEST_WEIGHTS = 10_000
+
+
+def pays(weight: Tensor, kept: int) -> bool:
+    """Whether sampled and sparse products are faster for a layer of that shape, here."""
+    return (
+        weight.device.type == "cpu"
+        and weight.numel() >= FEWEST_WEIGHTS
+        and kept <= MOST_DENSE * weight.numel()
+        and bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
+    )
+
+
+class SparseLinear:
+    """Stands in for the forward pass of one linear layer.
+
+    places: of the trained weights in the flattened weight, ascending, shape (kept,). values: these
+    weights. others_are_zero: the weights outside are all zero, so that the product is sparse.
+    """
+
+    def __init__(self, layer: nn.Linear, places: Tensor, values: nn.Parameter, others_are_zero: bool) -> None:
+        self.layer = layer
+        self.weight = layer.weight
+        self.values = values
+        self.others_are_zero = others_are_zero
+        rows, columns = places // layer.in_features, places % layer.in_features
+        self.rows = _pointers(rows, layer.out_features)
+        self.columns = columns.to(torch.int32)
+        # The same weights by column, for the gradient of the input.
+        self.by_column = torch.argsort(columns, stable=True)
+        self.transposed = _pointers(columns[self.by_column], layer.in_features)
+        self.transposed_columns = rows[self.by_column].to(torch.int32)
+        self.pattern = self.matrix(torch.zeros_like(values.detach()))
+
+    def matrix(self, values: Tensor) -> Tensor:
+        """The trained weights as a sparse matrix of shape (out, in)."""
+        return _compressed(self.rows, self.columns, values, (self.layer.out_features, self.layer.in_features))
+
+    def matrix_transposed(self, values: Tensor) -> Tensor:
+        """The same of shape (in, out)."""
+        shape = (self.layer.in_features, self.layer.out_features)
+        values = values.index_select(0, self.by_column)
+        return _compressed(self.transposed, self.transposed_columns, values, shape)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The layer's output, shape (..., out), for inputs of shape (..., in).
+
+        The layer's own dense product without a gradient to take, under autocast, and while
+        torch.func.functional_call has put another weight in place.
+        """
+        layer = self.layer
+        swapped = layer.weight is not self.weight
+        if swapped or not torch.is_grad_enabled() or torch.is_autocast_enabled(inputs.device.type):
+            return functional.linear(inputs, layer.weight, layer.bias)
+        kind = _SparseProduct if self.others_are_zero else _DenseProduct
+        flat = inputs.reshape(-1, layer.in_features)
+        output: Tensor = kind.apply(flat, self.values, self)  # type: ignore[no-untyped-call]
+        if layer.bias is not None:
+            output = output + layer.bias
+        return output.reshape(*inputs.shape[:-1], layer.out_features)
+
+    def sampled(self, delta: Tensor, inputs: Tensor) -> Tensor:
+        """dL/dv, shape (kept,). delta: dL/d output, shape (N, out); inputs: shape (N, in)."""
+        product: Tensor = torch.sparse.sampled_addmm(self.pattern, delta.t(), inputs, beta=0.0)
+        gradient: Tensor = product.values()
+        return gradient
+
+
+class _DenseProduct(torch.autograd.Function):
+    """x W', the gradient of W taken at the trained places alone."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, _: Tensor, sparse: SparseLinear) -> Tensor:
+        weight = sparse.layer.weight.detach()
+        ctx.sparse = sparse
+        ctx.save_for_backward(inputs, weight)
+        return inputs @ weight.t()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        inputs, weight = ctx.saved_tensors
+        into = delta @ weight if ctx.needs_input_grad[0] else None
+        return into, ctx.sparse.sampled(delta, inputs), None
+
+
+class _SparseProduct(torch.autograd.Function):
+    """x W' for a W that is zero but for the trained weights."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, values: Tensor, sparse: SparseLinear) -> Tensor:
+        ctx.sparse = sparse
+        ctx.save_for_backward(inputs, values)
+        output: Tensor = torch.sparse.mm(sparse.matrix(values), inputs.t())
+        return output.t()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        inputs, values = ctx.saved_tensors
+        into = None
+        if ctx.needs_input_grad[0]:
+            into = torch.sparse.mm(ctx.sparse.matrix_transposed(values), delta.t()).t()
+        return into, ctx.sparse.sampled(delta, inputs), None
+
+
+def _pointers(indices: Tensor, size: int) -> Tensor:
+    """Where each row begins among ascending row `indices`, shape (size + 1,)."""
+    starts = torch.zeros(size + 1, dtype=torch.int32)
+    starts[1:] = torch.bincount(indices, minlength=size).cumsum(0)
+    return starts
+
+
+def _compressed(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    with warnings.catch_warnings():
+        # torch calls its compressed matrices a beta, once per process.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
+        return torch.sparse_csr_tensor(rows, columns, values, shape, check_invariants=False)

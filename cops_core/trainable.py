@@ -21,7 +21,9 @@ from typing import Any, Literal
 import torch
 
 from cops_core.ablation import reinitialized
+from cops_core.accounting import account
 from cops_core.arms import scale_of
+from cops_core.artifact import header_of, pack
 from cops_core.cache import ScoreCache
 from cops_core.collapse import connectivity
 from cops_core.config import TrialConfig
@@ -52,7 +54,7 @@ class Trial:
 
     `facts` says, as JSON values, what was built: counts of parameters, densities per layer, what is
     connected, hashes, the scoring manifest, which scores were computed and which came from `cache`,
-    seconds spent on each part of the preparation.
+    seconds spent on each part of the preparation; once an artefact was made, what all of it costs.
 
     A pruned network through which nothing flows any more (`collapsed`) is a result, not an error:
     its one report has epoch 0 and the accuracy of guessing. A frozen one trains all the same.
@@ -72,13 +74,14 @@ class Trial:
         if config.arm != "dense" and config.density is None:
             raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
         self.config = config
+        self.extensions = dict(extensions or {})
         self.device = torch.device(device)
         self.status: Status = "running"
         self.metrics: EpochMetrics | None = None
         with reproducible():
-            self._prepare(data_root, cache, extensions or {})
+            self._prepare(data_root, cache)
 
-    def _prepare(self, data_root: Path, cache: ScoreCache | None, extensions: Mapping[str, str]) -> None:
+    def _prepare(self, data_root: Path, cache: ScoreCache | None) -> None:
         config = self.config
         clock = [time.perf_counter()]
         on_cpu = load_split(config.dataset, data_root, config.seed, config.validation_fraction)
@@ -91,7 +94,7 @@ class Trial:
         clock.append(time.perf_counter())
         selection, selected, mask, connected = config.selection, None, None, None
         convention = "paper" if selection is None else selection.convention
-        scorer = Scorer(model, config.seed, theta0_sha256, convention, extensions, cache)
+        scorer = Scorer(model, config.seed, theta0_sha256, convention, self.extensions, cache)
         if selection is not None and config.density is not None:
             selected = select_weights(scorer, split, selection, config.density)
             mask = selected.mask
@@ -168,6 +171,19 @@ class Trial:
             network, precision = self.trainer.network, self.config.training.precision
             return evaluate(network, self.trainer.split.test(), precision)[1]
 
+    def artifact(self) -> bytes:
+        """The network as it is now, as an artefact (see `cops_core.artifact`).
+
+        From then on, `facts["accounting"]` says what the network costs.
+        """
+        facts, split = self.facts, self.trainer.split
+        header = header_of(self.config, split, facts["theta0_sha256"], facts["mask_sha256"], self.extensions)
+        packed = pack(self.trainer.network, header)
+        facts["accounting"] = account(
+            self.trainer.network, split.data.shape, len(packed), facts["connectivity"]
+        )
+        return packed
+
     def save(self, path: Path) -> None:
         """Write a checkpoint, atomically; its size is proportional to the trained parameters."""
         state = {
@@ -198,12 +214,14 @@ def run_trial(
     device: str = "cpu",
     checkpoint: Path | None = None,
     cache: ScoreCache | None = None,
+    artifact: Path | None = None,
 ) -> TrialResult:
     """Run a trial to its end, calling `report` after each epoch.
 
     checkpoint: written after each epoch's report; if it exists, the trial goes on from it, and an
     epoch whose report was not followed by a checkpoint is reported again, with the same numbers.
     cache: where scores that were computed once are found again; None computes them.
+    artifact: the file to which the trained network is written, see `cops_core.artifact`.
     Raises InputError for a configuration that cannot be built.
     """
     trial = Trial(config, data_root=data_root, device=device, cache=cache)
@@ -214,6 +232,10 @@ def run_trial(
         if checkpoint is not None:
             trial.save(checkpoint)
     assert trial.metrics is not None
+    if artifact is not None:
+        temporary = artifact.with_name(f"{artifact.name}.tmp")
+        temporary.write_bytes(trial.artifact())
+        temporary.replace(artifact)
     return TrialResult(trial.status, trial.metrics, trial.facts)
 
 

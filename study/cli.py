@@ -139,16 +139,19 @@ def launch(
 def experiment(
     name: Annotated[
         str,
-        typer.Argument(help="cops_pairs: does a control score help? iterated_snip: what does it cut off?"),
+        typer.Argument(help="cops_pairs, freezenet or iterated_snip; see docs/results.md."),
     ],
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds that judge; others choose.")] = 5,
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="Seeds that judge. [default: the experiment's]")
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of each trial. [default: the experiment's]")
     ] = None,
     rates: Annotated[
         str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995. [default: the experiment's]")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Data set.")] = "fashion_mnist",
+    dataset: Annotated[str | None, typer.Option(help="Data set. [default: the experiment's]")] = None,
+    model: Annotated[str | None, typer.Option(help="Network. [default: the experiment's]")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
     score_cache: ScoreCacheOption = None,
     home: HomeOption = HOME,
@@ -161,12 +164,12 @@ def experiment(
 
     from cops_core.cache import DEFAULT_CACHE
     from search_spaces.question import Rates
+    from study.experiments.base import Asked
     from study.experiments.run import make_experiment, run_experiment
     from study.settings import make_settings, parse_rates
 
-    chosen = make_experiment(
-        name, dataset=dataset, seeds=seeds, epochs=epochs, rates=None if rates is None else parse_rates(rates)
-    )
+    asked = Asked(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
+    chosen = make_experiment(name, asked)
     settings = make_settings(
         space=name,
         name=name,
@@ -306,6 +309,33 @@ def status(
 
     load_plugins(find_plugins(plugin or ()))
     show_status(Console(), storage_uri(home, storage), name, as_json=json)
+
+
+@app.command()
+def unpack(
+    source: Annotated[
+        str, typer.Argument(help="An artefact's file, or the id of a trial's MLflow run.", metavar="FILE|RUN")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The new file. [default: SOURCE.dense.safetensors, here]")
+    ] = None,
+    home: HomeOption = HOME,
+    tracking_uri: TrackingOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Write the network of a trial as a plain dense state_dict (safetensors), for use elsewhere."""
+    from rich.console import Console
+
+    from cops_core.plugins import find_plugins
+    from search_spaces.plugins import load_plugins
+    from study.unpack import unpack as unpack_network
+
+    plugins = find_plugins(plugin or ())
+    load_plugins(plugins)
+    extensions = {plugin.name: plugin.sha256 for plugin in plugins}
+    unpack_network(
+        source, out, home=home, tracking_uri=tracking_uri, extensions=extensions, console=Console()
+    )
 
 
 @app.command()

@@ -63,7 +63,9 @@ def conduct(plan: Plan, settings: Settings, store: StudyStore, console: Console)
         store.create(record)
         store.write_plugins(settings.plugins)
         experiment = experiment_id(client, settings.tracking, settings.home)
-        mlflow = MlflowWriter(client, experiment, settings.name, record["settings"], settings.plugins)
+        mlflow = MlflowWriter(
+            client, experiment, settings.name, record["settings"], settings.plugins, store.read
+        )
         console.print(f"{settings.name}: {plan.size} trials, {concurrency or 'as many as fit'} at a time")
         table = TableWriter(store)
         with LiveView(console, settings.name, plan.size) as live:

@@ -14,6 +14,9 @@ from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from study.trial import StudyTrial
 
+# The folder of the trained networks, one file per trial that finished.
+ARTIFACTS = "artifacts"
+
 
 class StudyStore:
     """The folder of one study: `STORAGE/NAME/`."""
@@ -30,7 +33,8 @@ class StudyStore:
 
     def create(self, settings: dict[str, Any]) -> None:
         """Make the folder and write the study's settings."""
-        self.filesystem.create_dir(f"{self.path}/trials", recursive=True)
+        for folder in ("trials", ARTIFACTS):
+            self.filesystem.create_dir(f"{self.path}/{folder}", recursive=True)
         self.write_json("study.json", settings)
 
     def write_plugins(self, plugins: Iterable[Plugin]) -> None:
@@ -75,6 +79,10 @@ class StudyStore:
         with self.filesystem.open_output_stream(f"{path}.tmp") as stream:
             stream.write(content)
         self.filesystem.move(f"{path}.tmp", path)
+
+    def read(self, name: str) -> bytes:
+        """One file of the study."""
+        return self._read(f"{self.path}/{name}")
 
     def _read(self, path: str) -> bytes:
         with self.filesystem.open_input_stream(path) as stream:

@@ -14,9 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-# MLflow reads these when it is imported: no telemetry, no advertising in the terminal.
+# MLflow reads these when it is imported: no telemetry, no advertising and no bars in the terminal.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -40,6 +41,7 @@ from study.provenance import git_commit, versions
 from study.trial import StudyTrial
 
 EXPERIMENT = "cops-study"
+NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
 CHECK_TIMEOUT_S = 5
 
 for _name in ("mlflow", "alembic"):
@@ -101,6 +103,30 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
     return str(existing.experiment_id)
 
 
+def fetch(run_id: str, artifact: str, folder: Path, tracking_uri: str | None, home: Path) -> Path:
+    """Copy one artifact of a run into `folder`; returns the copy.
+
+    tracking_uri: None is the database of the home. Raises InputError if there is no such run, or if
+    it has no such artifact.
+    """
+    if tracking_uri is None and not (home / "mlflow.db").is_file():
+        raise InputError(f"no mlflow.db in {home}: name the right --home, or --tracking-uri")
+    uri = tracking_uri or f"sqlite:///{(home / 'mlflow.db').resolve()}"
+    client = connect(uri, home)
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        raise InputError(
+            f"no run {run_id} in MLflow at {uri}: name the right --home, or --tracking-uri"
+        ) from error
+    try:
+        return Path(client.download_artifacts(run_id, artifact, str(folder)))
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"run {run_id} has no {artifact}: name a trial's run, and one that has ended"
+        ) from error
+
+
 class MlflowWriter(Observer):
     """Writes a study's runs as the study goes on."""
 
@@ -111,9 +137,11 @@ class MlflowWriter(Observer):
         name: str,
         settings: Mapping[str, Any],
         plugins: Iterable[Plugin] = (),
+        read: Callable[[str], bytes] | None = None,
     ) -> None:
-        """plugins: those that are files are kept with the parent run."""
+        """plugins: those that are files are kept with the parent run. read: a file of the study's."""
         self.client = client
+        self._read = read
         self.experiment = experiment
         self.study = name
         self.errors: list[Exception] = []
@@ -207,6 +235,11 @@ class MlflowWriter(Observer):
             run_id,
             metrics=[
                 Metric(name, float(trial.facts[name]), stamp, 0) for name in counts if name in trial.facts
+            ]
+            + [
+                Metric(name, float(value), stamp, 0)
+                for name, value in trial.facts.get("accounting", {}).items()
+                if isinstance(value, int | float) and name not in counts
             ],
             tags=[
                 RunTag("status", trial.status),
@@ -215,9 +248,12 @@ class MlflowWriter(Observer):
                 *(RunTag(f"plugin.{name}", sha) for name, sha in trial.facts.get("plugins", {}).items()),
             ],
         )
-        for name in ("layer_densities", "manifest"):
+        for name in ("layer_densities", "manifest", "connectivity", "accounting"):
             if trial.facts.get(name) is not None:
                 self.client.log_dict(run_id, trial.facts[name], f"{name}.json")
+        kept = trial.facts.get("artifact")
+        if kept is not None and self._read is not None:
+            self.client.log_stream(run_id, io.BytesIO(self._read(kept["file"])), NETWORK_FILE)
         states = {"failed": "FAILED", "interrupted": "KILLED"}
         self.client.set_terminated(run_id, states.get(trial.status, "FINISHED"), end_time=stamp)
 

@@ -27,10 +27,10 @@ DOORS = {
     "ray": ["study/runner/"],
     "mlflow": ["study/tracking.py"],
     "pyarrow": ["study/store.py", "study/results.py", "study/scores/tables.py"],
-    "matplotlib": ["study/scores/figures/"],
+    "matplotlib": ["study/scores/figures/", "study/experiments/figures.py"],
     "optuna": ["study/proposals.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
-    "safetensors": ["cops_core/cache.py"],
+    "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/unpack.py"],
 }
 
 # Import name -> the distribution that brings it.

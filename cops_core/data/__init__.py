@@ -1,17 +1,17 @@
 """Data sets: each a function `(root) -> ImageData`, one file per format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
 from cops_core.data.base import ImageData, Part, Split, split
-from cops_core.data.cifar import cifar10, cifar100
+from cops_core.data.cifar import CIFAR10, CIFAR100, cifar10, cifar100
 from cops_core.data.digits import digits
-from cops_core.data.idx import fashion_mnist, mnist
+from cops_core.data.idx import DEBIAN_FASHION_MNIST, at_hand, fashion_mnist, mnist
 from cops_core.errors import lookup
 
-__all__ = ["DATASETS", "ImageData", "Part", "Split", "load_data", "load_split", "split"]
+__all__ = ["DATASETS", "ImageData", "Part", "Split", "is_at_hand", "load_data", "load_split", "split"]
 
 DATASETS: dict[str, Callable[[Path], ImageData]] = {
     "cifar10": cifar10,
@@ -20,6 +20,20 @@ DATASETS: dict[str, Callable[[Path], ImageData]] = {
     "fashion_mnist": fashion_mnist,
     "mnist": mnist,
 }
+
+
+# Where a registered data set's files are; one that is not named here is taken to be at hand.
+AT_HAND: Mapping[str, Callable[[Path], bool]] = {
+    "cifar10": CIFAR10.complete,
+    "cifar100": CIFAR100.complete,
+    "fashion_mnist": lambda root: DEBIAN_FASHION_MNIST.is_dir() or at_hand("FashionMNIST", root),
+    "mnist": lambda root: at_hand("MNIST", root),
+}
+
+
+def is_at_hand(name: str, root: Path) -> bool:
+    """Whether the data set `name` is there without a download. root: the folder for downloads."""
+    return AT_HAND[name](root) if name in AT_HAND else name in DATASETS
 
 
 @lru_cache(maxsize=2)

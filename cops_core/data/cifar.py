@@ -39,6 +39,10 @@ class Binary:
         """All files of the folder that are read."""
         return (*self.train, self.test)
 
+    def complete(self, root: Path) -> bool:
+        """Whether all of them lie under `root`."""
+        return all((root / self.folder / file).exists() for file in self.files)
+
 
 CIFAR10 = Binary(
     name="CIFAR10",
@@ -106,11 +110,7 @@ def _read_folder(name: str, binary: Binary, folder: Path) -> ImageData:
 def _downloaded(binary: Binary, root: Path) -> Path:
     """The folder of binary files under `root`, filled from the data set's home page if they are not there."""
     folder = root / binary.folder
-
-    def complete() -> bool:
-        return all((folder / file).exists() for file in binary.files)
-
-    if not complete():
+    if not binary.complete(root):
         utils = torchvision_datasets().utils
 
         def fetch() -> None:
@@ -123,5 +123,5 @@ def _downloaded(binary: Binary, root: Path) -> Path:
                     (Path(beside) / binary.folder / file).replace(folder / file)
 
         hint = f"unpack {HOME}/{binary.archive} in {root}"
-        download_once(binary.name, folder, root, complete, fetch, hint)
+        download_once(binary.name, folder, root, lambda: binary.complete(root), fetch, hint)
     return folder

@@ -89,6 +89,11 @@ def _packed(path: Path) -> Path:
     return path.with_name(path.name + ".gz")
 
 
+def at_hand(torchvision_name: str, root: Path) -> bool:
+    """Whether the four files lie where torchvision puts them under `root`."""
+    return _complete(root / torchvision_name / "raw")
+
+
 def _complete(folder: Path) -> bool:
     return all(file.exists() or _packed(file).exists() for file in map(folder.joinpath, FILES))
 

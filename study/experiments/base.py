@@ -1,15 +1,35 @@
 """What an experiment is: a fixed question, and the table that answers it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Self
 
 from cops_core.config import Selection, Training, TrialConfig
 from study.trial import StudyTrial
 
 # Runs configurations as the study of that name, each once, however often it is called.
 RunTrials = Callable[[str, Sequence[TrialConfig]], list[StudyTrial]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The results as Markdown, and figures (PNG) by file name."""
+
+    markdown: str
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user wants otherwise than an experiment's defaults; None leaves it to the experiment."""
+
+    dataset: str | None = None
+    model: str | None = None
+    seeds: int | None = None
+    epochs: int | None = None
+    rates: tuple[Decimal, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -28,8 +48,20 @@ class Experiment(ABC):
     seed: int = 0
 
     @abstractmethod
-    def answer(self, run: RunTrials) -> str:
-        """The results as Markdown."""
+    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
+        """Run what the question needs. at_hand: whether a data set is there without a download."""
+
+    def changed(self, asked: Asked) -> Self:
+        """This experiment with some of its settings changed."""
+        epochs = asked.epochs or self.training.epochs
+        return replace(
+            self,
+            dataset=asked.dataset or self.dataset,
+            model=asked.model or self.model,
+            judge_seeds=asked.seeds or self.judge_seeds,
+            training=self.training.model_copy(update={"epochs": epochs}),
+            rates=asked.rates or self.rates,
+        )
 
     def trial(self, selection: Selection, rate: Decimal, seed: int) -> TrialConfig:
         """A pruned trial of this experiment."""

@@ -4,7 +4,7 @@ All choices (one-shot or iterated, the pair's level) are made on the validation 
 seeds. What was chosen is judged on the test part, with other seeds, which chose nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import permutations
@@ -13,7 +13,7 @@ import numpy as np
 
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.streams import derive_seed
-from study.experiments.base import Experiment, RunTrials, rate_of
+from study.experiments.base import Answer, Experiment, RunTrials, rate_of
 from study.experiments.statistics import Interval, interval
 from study.trial import StudyTrial
 
@@ -32,11 +32,11 @@ class CopsPairs(Experiment):
     selection_seeds: int = 2
     judged_pairs: int = 3
 
-    def answer(self, run: RunTrials) -> str:
+    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
         """A table per rate, and the comparison that was planned."""
         selection = run("selection", self.selection_trials())
         judged = run("judging", self.judge_trials(self.choose(selection)))
-        return markdown(self, verdicts(selection, judged))
+        return Answer(markdown(self, verdicts(selection, judged)))
 
     def candidates(self) -> Iterator[Selection]:
         """Every variant of every single score, and every level and variant of every ordered pair."""

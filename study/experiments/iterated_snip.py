@@ -1,6 +1,6 @@
 """Why does iterated SNIP often do badly? What it cuts off, under every way of iterating it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from cops_core.config import Selection, Training
 from cops_core.streams import derive_seed
-from study.experiments.base import Experiment, RunTrials, rate_of
+from study.experiments.base import Answer, Experiment, RunTrials, rate_of
 from study.experiments.statistics import interval
 from study.trial import StudyTrial
 
@@ -35,7 +35,7 @@ class IteratedSnip(Experiment):
     rates: tuple[Decimal, ...] = (Decimal("0.995"),)
     training: Training = field(default_factory=lambda: Training(epochs=8))
 
-    def answer(self, run: RunTrials) -> str:
+    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
         """A table per rate."""
         seeds = [derive_seed(self.seed, "iterated snip", index) for index in range(self.judge_seeds)]
         trials = run(
@@ -47,7 +47,7 @@ class IteratedSnip(Experiment):
                 for seed in seeds
             ],
         )
-        return "\n".join(line for rate in self.rates for line in table(rate, trials))
+        return Answer("\n".join(line for rate in self.rates for line in table(rate, trials)))
 
 
 def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:

@@ -1,17 +1,15 @@
 """`cops experiment`: run what a question needs, write the table that answers it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from decimal import Decimal
 
 from rich.console import Console
 
 from cops_core.config import TrialConfig
-from cops_core.data import DATASETS
+from cops_core.data import DATASETS, is_at_hand
 from cops_core.errors import lookup
 from cops_core.models import MODELS
 from study.experiments import EXPERIMENTS
-from study.experiments.base import Experiment
+from study.experiments.base import Asked, Experiment
 from study.experiments.fixed import run_fixed
 from study.preflight import check_data, check_home
 from study.settings import Settings
@@ -19,28 +17,14 @@ from study.store import StudyStore
 from study.trial import StudyTrial
 
 
-def make_experiment(
-    name: str,
-    *,
-    dataset: str,
-    model: str | None = None,
-    seeds: int,
-    epochs: int | None,
-    rates: tuple[Decimal, ...] | None,
-) -> Experiment:
+def make_experiment(name: str, asked: Asked) -> Experiment:
     """The experiment called `name`, with some of its settings changed."""
     default = lookup("experiment", name, EXPERIMENTS)()
-    training = default.training if epochs is None else default.training.model_copy(update={"epochs": epochs})
-    lookup("data set", dataset, DATASETS)
-    lookup("model", model or default.model, MODELS)
-    return replace(
-        default,
-        dataset=dataset,
-        model=model or default.model,
-        judge_seeds=seeds,
-        training=training,
-        rates=rates or default.rates,
-    )
+    if asked.dataset is not None:
+        lookup("data set", asked.dataset, DATASETS)
+    if asked.model is not None:
+        lookup("model", asked.model, MODELS)
+    return default.changed(asked)
 
 
 def run_experiment(name: str, experiment: Experiment, settings: Settings, console: Console) -> str:
@@ -57,8 +41,11 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
         stores.append(StudyStore(asked.storage_uri, asked.name))
         return run_fixed(configs, asked, console)
 
-    table = experiment.answer(run)
-    stores[-1].write("results.md", table.encode())
-    console.print(table, markup=False, soft_wrap=True)
-    console.print(f"written to {stores[-1].path}/results.md", soft_wrap=True)
-    return table
+    root = settings.data_root.expanduser()
+    answer = experiment.answer(run, lambda dataset: is_at_hand(dataset, root))
+    for file, content in {"results.md": answer.markdown.encode(), **answer.figures}.items():
+        stores[-1].write(file, content)
+    console.print(answer.markdown, markup=False, soft_wrap=True)
+    written = ", ".join(["results.md", *answer.figures])
+    console.print(f"{written} in {stores[-1].path}", soft_wrap=True)
+    return answer.markdown

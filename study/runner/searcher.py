@@ -22,6 +22,8 @@ class StudySearcher(DriverOnly, Searcher):
         self._shared = {
             "threads": settings.cpus_per_trial,
             "gpu": gpus > 0,
+            "storage": settings.storage_uri,
+            "study": settings.name,
             "data_root": str(settings.data_root.expanduser().resolve()),
             "score_cache": str(settings.score_cache.expanduser().resolve()),
             # As text: Tune would look for parameters in it.
@@ -35,7 +37,7 @@ class StudySearcher(DriverOnly, Searcher):
         if trial is None:
             return Searcher.FINISHED if self.run.over else None
         self.by_tune_id[trial_id] = trial
-        return {**self._shared, "trial": trial.config.model_dump_json()}
+        return {**self._shared, "name": trial.name, "trial": trial.config.model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: `Reporter` tells the study, with the whole result."""

@@ -3,6 +3,7 @@
 It keeps its process from one trial to the next, so that imports and data are paid for once.
 """
 
+import hashlib
 import json
 import time
 import traceback
@@ -16,6 +17,7 @@ from cops_core.cache import ScoreCache
 from cops_core.config import parse_config
 from cops_core.plugins import Plugin
 from cops_core.trainable import Trial
+from study.store import ARTIFACTS, StudyStore
 
 ACCURACY = "validation_accuracy"
 CHECKPOINT_FILE = "trial.pt"
@@ -79,7 +81,9 @@ class TrialWorker(tune.Trainable):
                 "done": True,
             }
         result |= {"status": trial.status, "done": trial.done}
-        if not self._reported_facts or (trial.done and trial.config.test):
+        if trial.status == "finished":
+            self._keep_artifact(trial)
+        if not self._reported_facts or trial.done:
             # As text: Tune would flatten it and carry every number through its event loop.
             result["facts"] = json.dumps({**trial.facts, "plugins": self._extensions})
             self._reported_facts = True
@@ -87,6 +91,12 @@ class TrialWorker(tune.Trainable):
             self._checkpointed = time.monotonic()
             result["should_checkpoint"] = True
         return result
+
+    def _keep_artifact(self, trial: Trial) -> None:
+        """Write the trained network into the study's storage."""
+        content, name = trial.artifact(), f"{ARTIFACTS}/{self._task['name']}.safetensors"
+        StudyStore(self._task["storage"], self._task["study"]).write(name, content)
+        trial.facts["artifact"] = {"file": name, "sha256": hashlib.sha256(content).hexdigest()}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the trial's state; a trial that could not be built has none."""

@@ -133,7 +133,7 @@ def test_the_spaces_are_listed(run):
     assert all(name in out for name in SEARCH_SPACES)
 
 
-@pytest.mark.parametrize("command", ["launch", "check", "spaces", "status", "ui"])
+@pytest.mark.parametrize("command", ["launch", "check", "spaces", "status", "unpack", "ui"])
 def test_every_command_and_option_has_help(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0

@@ -11,9 +11,10 @@ from rich.console import Console
 from cops_core.config import Training
 from cops_core.errors import InputError
 from study.experiments import EXPERIMENTS
+from study.experiments.base import Asked
 from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
 from study.experiments.fixed import run_fixed
-from study.experiments.freezenet import FreezeNetRates
+from study.experiments.freezenet import FreezeNetRates, Setting
 from study.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.experiments.run import make_experiment, run_experiment
 from study.experiments.statistics import interval
@@ -103,7 +104,7 @@ def test_all_single_scores_and_the_best_pairs_are_judged(ended):
 
 def test_an_unknown_experiment_is_told_the_nearest():
     with pytest.raises(InputError, match="did you mean 'cops_pairs'"):
-        make_experiment("cop_pairs", dataset="digits", seeds=2, epochs=None, rates=None)
+        make_experiment("cop_pairs", Asked(dataset="digits", seeds=2))
 
 
 def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_path, monkeypatch):
@@ -138,10 +139,15 @@ class _Nothing:
 
 def test_every_experiment_has_a_name_that_the_command_knows(settings):
     for name, kind in EXPERIMENTS.items():
-        asked = make_experiment(name, dataset="digits", seeds=3, epochs=7, rates=(Decimal("0.9"),))
+        words = Asked(dataset="digits", model="lenet_5_caffe", seeds=3, epochs=7, rates=(Decimal("0.9"),))
+        asked = make_experiment(name, words)
         assert type(asked) is kind
-        assert (asked.dataset, asked.judge_seeds, asked.training.epochs) == ("digits", 3, 7)
         assert asked.rates == (Decimal("0.9"),)
+        one = asked.always[0] if isinstance(asked, FreezeNetRates) else asked
+        seeds = one.seeds if isinstance(one, Setting) else one.judge_seeds
+        assert (one.dataset, one.model, seeds, one.training.epochs) == ("digits", "lenet_5_caffe", 3, 7)
+        with pytest.raises(InputError, match="unknown model 'lenet_5': did you mean"):
+            make_experiment(name, Asked(model="lenet_5"))
 
 
 def test_iterated_snip_says_how_many_classes_are_left(ended):
@@ -162,7 +168,7 @@ def test_iterated_snip_says_how_many_classes_are_left(ended):
             trials.append(trial)
         return trials
 
-    table = asked.answer(run)
+    table = asked.answer(run, lambda dataset: True).markdown
     assert studies == ["trials"]
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines() if "%" in line}
     assert set(VARIANTS) <= set(rows)
@@ -174,11 +180,12 @@ def test_iterated_snip_says_how_many_classes_are_left(ended):
 
 def test_freezenet_compares_every_method_with_dense(ended):
     """Accuracies that differ by method: each must stand in its own column, beside its share of dense."""
-    asked = FreezeNetRates(rates=(Decimal("0.9"), Decimal("0.999")), judge_seeds=2)
+    asked = FreezeNetRates(rates=(Decimal("0.9"), Decimal("0.999")))
     accuracy = {"dense": 0.8, "prune": 0.4, "freeze": 0.6, "freeze_wd": 0.5}
+    parts = {}
 
     def run(part, configs):
-        assert part == "lenet_300_100-fashion_mnist-8-epochs"
+        parts[part] = configs
         trials = []
         for number, config in enumerate(configs):
             random = config.selection is not None and config.selection.target == "random"
@@ -188,9 +195,18 @@ def test_freezenet_compares_every_method_with_dense(ended):
             trials.append(trial)
         return trials
 
-    table = asked.answer(run)
-    assert "Dense: 80.0% ± 0.0% (2)" in table
-    first, last = (line.split(" | ") for line in table.splitlines() if line.startswith("| 0."))
+    answer = asked.answer(run, lambda dataset: dataset == "mnist")
+    assert {part: len(configs) for part, configs in parts.items()} == {
+        "lenet_300_100-fashion_mnist-8-epochs": 5 * 9,
+        "lenet_5_caffe-fashion_mnist-2-epochs": 3 * 9,
+        "lenet_300_100-mnist-250-epochs": 5 * 9,
+        "lenet_5_caffe-mnist-250-epochs": 5 * 9,
+    }
+    table = answer.markdown
+    assert table.count("Dense: 80.0% ± 0.0% (5)") == 3
+    assert "Not run, data not at hand: vgg16 on cifar10, 250 epochs, 3 seeds; resnet18 on" in table
+    first, last = [line.split(" | ") for line in table.splitlines() if line.startswith("| 0.")][:2]
     assert [cell.split(" ")[0] for cell in first[2:]] == ["40.0%", "60.0%", "50.0%", "40.0%"]
     assert "[75.0%]" in first[3]
-    assert last[2] == "10.0% ± 0.0% [12.5%, 2 collapsed]"
+    assert last[2] == "10.0% ± 0.0% [12.5%, 5 collapsed]"
+    assert answer.figures["freezenet.png"].startswith(b"\x89PNG")

@@ -1,18 +1,26 @@
 """The worker: what runs inside a Ray actor, here without one."""
 
+import hashlib
 import json
+from decimal import Decimal
 
 import pytest
+import torch
 
+from cops_core.artifact import load_artifact
 from cops_core.config import Selection, Training, TrialConfig
+from cops_core.data import load_split
 from study.runner import worker as worker_module
 from study.runner.worker import TrialWorker
+from study.store import StudyStore
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
 @pytest.fixture
 def task(tmp_path):
+    StudyStore(str(tmp_path), "mine").create({})
+
     def make(**changes):
         fields = {
             "arm": "freeze",
@@ -28,6 +36,9 @@ def task(tmp_path):
             "data_root": str(tmp_path),
             "plugins": "[]",
             "score_cache": str(tmp_path / "scores"),
+            "storage": str(tmp_path),
+            "study": "mine",
+            "name": "00003-abcdef00",
             "trial": config.model_dump_json(),
         }
 
@@ -48,9 +59,26 @@ def run(worker):
 def test_a_trial_reports_its_facts_once_and_its_metrics_each_epoch(task):
     results = run(TrialWorker(task()))
     assert [result["epoch"] for result in results] == [1, 2, 3, 4]
-    assert ["facts" in result for result in results] == [True, False, False, False]
+    assert ["facts" in result for result in results] == [True, False, False, True]
     assert json.loads(results[0]["facts"])["kept_weights"] == 2510
     assert [result["status"] for result in results] == ["running"] * 3 + ["finished"]
+
+
+@pytest.mark.parametrize("arm", ["freeze", "prune", "freeze_wd"])
+def test_a_finished_trial_leaves_its_network_in_the_storage(task, tmp_path, arm):
+    results = run(TrialWorker(task(arm=arm, training=Training(epochs=1))))
+    facts = json.loads(results[-1]["facts"])
+    file = tmp_path / "mine" / facts["artifact"]["file"]
+    assert file.name == "00003-abcdef00.safetensors"
+    content = file.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == facts["artifact"]["sha256"]
+    assert facts["accounting"]["artifact_bytes"] == len(content)
+    artifact = load_artifact(file)
+    assert artifact.header.arm == arm
+    split = load_split("digits", tmp_path, 0, Decimal("0.2"))
+    with torch.no_grad():
+        right = artifact.model(split.validation.images).argmax(dim=1) == split.validation.labels
+    assert float(right.float().mean()) == pytest.approx(results[-1]["validation_accuracy"])
 
 
 def test_the_test_accuracy_comes_with_the_last_epoch(task):

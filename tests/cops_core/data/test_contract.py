@@ -13,7 +13,7 @@ import torch
 import cops_core.data
 from cops_core.contracts.base import failures
 from cops_core.contracts.data import DATA_CHECKS, DataSet
-from cops_core.data import DATASETS, ImageData, load_data, load_split
+from cops_core.data import DATASETS, ImageData, is_at_hand, load_data, load_split
 
 AT_HAND_ONLY_WITH = {"fashion_mnist": pytest.mark.fashion}
 
@@ -177,3 +177,11 @@ def test_fashion_mnist_never_changes():
 def test_unknown_data_set(refused, tmp_path):
     with refused("unknown data set 'mnits': did you mean 'mnist'"):
         load_data("mnits", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
+def test_data_sets_are_at_hand_where_their_files_are(name, tmp_path, prepared_root):
+    assert not is_at_hand(name, tmp_path)
+    assert is_at_hand(name, prepared_root)
+    assert is_at_hand("digits", tmp_path)
+    assert not is_at_hand("imagenet", tmp_path)

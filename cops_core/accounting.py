@@ -1,0 +1,142 @@
+"""What a network costs: parameters, bytes, multiply-adds, each against the dense network's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from cops_core.artifact.mask_code import entropy_bytes
+from cops_core.artifact.save import mask_bytes
+from cops_core.freeze import FreezeNet
+from cops_core.models.base import Shape
+from cops_core.scores.isolation import isolated
+
+DENSE_BYTES = 4  # of a parameter in the dense checkpoint, float32
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Multiply-adds of one image in one convolution or linear layer.
+
+    forward, backward: a multiply-add per weight and output position, also where an image is padded.
+    `forward` makes the output, `backward` the gradient of the input and that of the weights.
+    """
+
+    forward: int
+    backward: int
+
+    @property
+    def step(self) -> int:
+        """Of a training step."""
+        return self.forward + self.backward
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a layer in a forward pass. inner: its input depends on something that is trained."""
+
+    name: str
+    weights: int
+    positions: int
+    inner: bool
+
+
+def account(
+    network: FreezeNet,
+    shape: Shape,
+    artifact_bytes: int,
+    connectivity: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the network costs, as JSON values for a trial's record.
+
+    shape: (channels, height, width) of an image. artifact_bytes: of its artefact (see `save_artifact`).
+    connectivity: `Connectivity.facts()` of its mask, if it is known.
+
+    trained_parameters: kappa weights, all biases and normalisation parameters. stored_parameters: the
+    same, as an artefact stores what was trained and the seed gives back all the rest. factor, and
+    bytes_factor: the dense network's parameters, and the bytes of its float32 checkpoint (4 for each
+    parameter, nothing else), divided by these.
+
+    mask_bytes: of the coded mask and its description; mask_entropy_bytes: log2 C(D, kappa) / 8, which
+    no code for all masks goes below, although one for masks of uneven layers may.
+
+    inference_multiply_adds, training_multiply_adds: of one image in convolution and linear layers;
+    biases, normalisation and activations do not count. A training step is the forward pass, the
+    gradient of the input of each layer, which the first ones do not need, and the gradient of the
+    weights. Weights that are zero count nowhere (scale 0: only the kept ones are there); frozen weights
+    count in the forward pass and in the gradient of the input, the kept ones alone in that of the
+    weights. `layers` holds both numbers of each layer. These are counts, not what a machine then saves.
+
+    The model is afterwards what it was; do not use it from another thread meanwhile.
+    """
+    parameters = sum(parameter.numel() for parameter in network.model.parameters())
+    trained = network.trained_parameters
+    uses = _uses(network.model, shape)
+    layers = _costs(uses, network)
+    dense = _costs(uses, None)
+    masked = sum(network.model.get_parameter(name).numel() for name in network.places)
+    kept = sum(len(places) for places in network.places.values())
+    known = {} if connectivity is None else {"effective_density": connectivity["effective_density"]}
+    return {
+        "parameters": parameters,
+        "trained_parameters": trained,
+        "stored_parameters": trained,
+        "factor": parameters / trained,
+        "artifact_bytes": artifact_bytes,
+        "dense_bytes": DENSE_BYTES * parameters,
+        "bytes_factor": DENSE_BYTES * parameters / artifact_bytes,
+        "mask_bytes": mask_bytes(network),
+        "mask_entropy_bytes": entropy_bytes(masked, kept),
+        "inference_multiply_adds": sum(cost.forward for cost in layers.values()),
+        "training_multiply_adds": sum(cost.step for cost in layers.values()),
+        "dense_inference_multiply_adds": sum(cost.forward for cost in dense.values()),
+        "dense_training_multiply_adds": sum(cost.step for cost in dense.values()),
+        "layers": {name: {"inference": c.forward, "training": c.step} for name, c in layers.items()},
+        **known,
+    }
+
+
+def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
+    """The cost of each layer, by the name of its weight; `network` None: were all weights trained."""
+    costs: dict[str, LayerCost] = {}
+    for use in uses:
+        there = trained = use.weights
+        if network is not None and use.name in network.places:
+            trained = len(network.places[use.name])
+            there = trained if network.scale == 0 else use.weights
+        before = costs.get(use.name, LayerCost(0, 0))
+        costs[use.name] = LayerCost(
+            before.forward + there * use.positions,
+            before.backward + (trained + there * use.inner) * use.positions,
+        )
+    return costs
+
+
+def _uses(model: nn.Module, shape: Shape) -> list[Use]:
+    """Every use of a convolution or linear layer for one image of zeros, in order."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    uses: list[Use] = []
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(layer, nn.Linear):
+            positions = output.numel() // layer.out_features
+        else:
+            # A transposed convolution spreads each input position over several outputs.
+            place = inputs[0] if isinstance(layer, _ConvTransposeNd) else output
+            positions = place[0, 0].numel()
+        weight = layer.get_parameter("weight")
+        uses.append(Use(names[id(weight)], weight.numel(), positions, inputs[0].requires_grad))
+
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    first = next(model.parameters())
+    try:
+        with isolated(model, "eval", seed=0):
+            model(torch.zeros((1, *shape), dtype=first.dtype, device=first.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return uses

@@ -1,0 +1,15 @@
+"""The artefact: a trained network in one small file, of which a 32-bit seed gives back the rest."""
+
+from cops_core.artifact.header import ArtifactError, ArtifactHeader, header_of
+from cops_core.artifact.load import Artifact, load_artifact
+from cops_core.artifact.save import pack, save_artifact
+
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "ArtifactHeader",
+    "header_of",
+    "load_artifact",
+    "pack",
+    "save_artifact",
+]

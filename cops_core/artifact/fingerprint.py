@@ -1,0 +1,31 @@
+"""Fingerprints of a network and of its mask: equal for equal ones, bit for bit."""
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cops_core.mask import Mask
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 over name, type, shape and little-endian values of all parameters, then all buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        values = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name}:{values.dtype.name}:{tuple(values.shape)}:".encode())
+        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def mask_fingerprint(model: nn.Module, places: Mapping[str, Tensor]) -> str | None:
+    """`Mask.sha256()` of the mask that keeps `places` of each parameter; None where there is no mask."""
+    layers = {
+        name: torch.zeros(parameter.shape, dtype=torch.bool)
+        for name, parameter in model.named_parameters()
+        if name in places
+    }
+    for name, layer in layers.items():
+        layer.view(-1)[places[name].cpu()] = True
+    return Mask(layers).sha256() if layers else None

@@ -1,0 +1,103 @@
+"""The network again: theta = scale theta0 (1 - m) + scatter(m, v), theta0 drawn from the seed once more."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cops_core.artifact.envelope import Arrays
+from cops_core.artifact.fingerprint import fingerprint, mask_fingerprint
+from cops_core.artifact.header import ArtifactError, ArtifactHeader, Contents
+from cops_core.artifact.mask_code import decode
+from cops_core.initialization import initialize
+from cops_core.models import build_model
+
+DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+
+def rebuild(header: ArtifactHeader, contents: Contents, arrays: Arrays) -> nn.Module:
+    """The network in eval mode, on the CPU. Every hash that says what it should be is checked.
+
+    theta0 is drawn only if some weight depends on it: pruned and dense networks are whole without.
+
+    Raises ArtifactError if it comes out as another, or does not come out at all.
+    """
+    with torch.random.fork_rng(devices=[]):  # layers draw weights of their own when they are built
+        model = build_model(header.model, header.shape, header.classes)
+    another = ArtifactError(
+        f"is of another version of the model {header.model!r}: install, or load as a plugin, that one"
+    )
+    if len(list(model.parameters())) != len(contents.masks):
+        raise another
+    places = _places(model, contents, arrays)
+    if mask_fingerprint(model, places) != header.mask_sha256:
+        raise another
+    depends = contents.scale != 0 and bool(places)
+    if depends and initialize(model, header.seed, header.initialization) != header.theta0_sha256:
+        raise ArtifactError(
+            f"cannot be rebuilt: seed {header.seed} gives another theta0 here than where it was trained"
+            f" (other numerics, or another version of the model {header.model!r})"
+        )
+    model.to(DTYPES[contents.dtype])
+    try:
+        _fill(model, contents.scale if depends else 0.0, arrays, places)
+    except (RuntimeError, ValueError) as error:
+        raise another from error
+    if fingerprint(model) != contents.weights_sha256:
+        raise another
+    return model.eval()
+
+
+def _places(model: nn.Module, contents: Contents, arrays: Arrays) -> dict[str, Tensor]:
+    """Where the kept weights of each parameter with a mask lie."""
+    coded = arrays.get("mask", np.empty(0, dtype=np.uint8))
+    places = {}
+    for (name, parameter), coding in zip(model.named_parameters(), contents.masks, strict=True):
+        if coding is not None:
+            found, used = decode(coding, coded, parameter.numel())
+            coded = coded[used:]
+            places[name] = torch.from_numpy(found)
+    if len(coded):
+        raise ArtifactError(f"holds {len(coded)} bytes more than its mask needs")
+    return places
+
+
+def _fill(model: nn.Module, scale: float, arrays: Arrays, places: Mapping[str, Tensor]) -> None:
+    """Write what was stored into `model`; outside the mask scale times what it holds, +0.0 for scale 0.
+
+    Raises RuntimeError or ValueError if there is too much or too little of it.
+    """
+    masked, others, floats, integers = (
+        _Values(arrays.get(name)) for name in ("masked", "others", "float_buffers", "integer_buffers")
+    )
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in places:
+                weight = parameter * scale if scale else torch.zeros_like(parameter)
+                weight.view(-1)[places[name]] = masked.take(places[name].shape)
+            else:
+                weight = others.take(parameter.shape)
+            parameter.copy_(weight)
+        for buffer in model.buffers():
+            buffer.copy_((floats if buffer.is_floating_point() else integers).take(buffer.shape))
+    if any(values.left for values in (masked, others, floats, integers)):
+        raise ValueError("values are left over")
+
+
+class _Values:
+    """Takes tensors from a flat array, one after the other."""
+
+    def __init__(self, array: np.ndarray | None) -> None:
+        self._values = torch.empty(0) if array is None else torch.from_numpy(array)
+        self._start = 0
+
+    @property
+    def left(self) -> int:
+        """How many values nobody has taken."""
+        return len(self._values) - self._start
+
+    def take(self, shape: torch.Size) -> Tensor:
+        """The next values in that shape; RuntimeError if there are not as many."""
+        start, self._start = self._start, self._start + shape.numel()
+        return self._values[start : self._start].view(shape)

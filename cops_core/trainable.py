@@ -54,7 +54,7 @@ class Trial:
 
     `facts` says, as JSON values, what was built: counts of parameters, densities per layer, what is
     connected, hashes, the scoring manifest, which scores were computed and which came from `cache`,
-    seconds spent on each part of the preparation; once an artefact was made, what all of it costs.
+    what all of it costs, seconds spent on each part of the preparation.
 
     A pruned network through which nothing flows any more (`collapsed`) is a result, not an error:
     its one report has epoch 0 and the accuracy of guessing. A frozen one trains all the same.
@@ -123,6 +123,7 @@ class Trial:
             "scores_cached": scorer.cached,
             "seconds": dict(zip(("data", "model", "scoring"), _differences(clock), strict=True)),
         }
+        self.artifact()  # its size, and so the account, is the same before training as after
 
     @property
     def done(self) -> bool:
@@ -172,10 +173,7 @@ class Trial:
             return evaluate(network, self.trainer.split.test(), precision)[1]
 
     def artifact(self) -> bytes:
-        """The network as it is now, as an artefact (see `cops_core.artifact`).
-
-        From then on, `facts["accounting"]` says what the network costs.
-        """
+        """The network as it is now, as an artefact (see `cops_core.artifact`), and its account in `facts`."""
         facts, split = self.facts, self.trainer.split
         header = header_of(self.config, split, facts["theta0_sha256"], facts["mask_sha256"], self.extensions)
         packed = pack(self.trainer.network, header)

@@ -312,3 +312,15 @@ def test_scores_come_from_the_cache(tmp_path):
     assert (second["scores_computed"], second["scores_cached"]) == ({}, {"snip": 1})
     assert first["mask_sha256"] == second["mask_sha256"]
     assert first["manifest"] == second["manifest"]
+
+
+@pytest.mark.parametrize("arm", [*ARMS, "freeze_wd"])
+def test_the_account_before_training_is_that_of_the_trained_artefact(arm, tmp_path):
+    before = Trial(config(arm)).facts["accounting"]
+    result = run_trial(config(arm), report=lambda row: None, artifact=tmp_path / "network.safetensors")
+    after = result.facts["accounting"]
+    assert after["artifact_bytes"] == (tmp_path / "network.safetensors").stat().st_size
+    # A decaying scale is written with more digits than 1.0.
+    slack = 30 if arm == "freeze_wd" else 0
+    assert abs(before["artifact_bytes"] - after["artifact_bytes"]) <= slack
+    assert before["trained_parameters"] == result.facts["trained_parameters"]

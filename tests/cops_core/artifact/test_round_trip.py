@@ -210,3 +210,17 @@ def test_a_trials_network_comes_back(tmp_path):
     with pytest.raises(ArtifactError, match="another version of the plugin 'mine'"):
         load_artifact(tmp_path / "a", {"mine": "2" * 64})
     assert load_artifact(tmp_path / "a", {"mine": "1" * 64, "other": "2" * 64}).header == header
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arm", ARMS)
+def test_on_the_gpu_the_outputs_are_those_of_the_cpu(make, tmp_path, arm):
+    """Saved from either device the file is the same network; its outputs agree to 1e-5."""
+    network, header = make("normalised", arm=arm)
+    save_artifact(tmp_path / "a", network, header)
+    loaded = load_artifact(tmp_path / "a")
+    expected = outputs(loaded.model, header.shape)
+    images = torch.randn((5, *header.shape), generator=torch.Generator().manual_seed(9)).cuda()
+    with torch.no_grad():
+        ours = loaded.model.cuda()(images).cpu()
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)

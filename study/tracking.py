@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from study.observer import Observer
 from study.provenance import git_commit, versions
+from study.store import ARTIFACTS
 from study.trial import StudyTrial
 
 EXPERIMENT = "cops-study"
@@ -142,6 +144,7 @@ class MlflowWriter(Observer):
         """plugins: those that are files are kept with the parent run. read: a file of the study's."""
         self.client = client
         self._read = read
+        self._late: dict[str, str] = {}  # of stopped trials, whose workers write after the driver has heard
         self.experiment = experiment
         self.study = name
         self.errors: list[Exception] = []
@@ -251,13 +254,21 @@ class MlflowWriter(Observer):
         for name in ("layer_densities", "manifest", "connectivity", "accounting"):
             if trial.facts.get(name) is not None:
                 self.client.log_dict(run_id, trial.facts[name], f"{name}.json")
-        kept = trial.facts.get("artifact")
-        if kept is not None and self._read is not None:
-            self.client.log_stream(run_id, io.BytesIO(self._read(kept["file"])), NETWORK_FILE)
+        if "artifact" in trial.facts:
+            self._log_network(run_id, trial.facts["artifact"]["file"])
+        elif trial.rows:
+            self._late[run_id] = f"{ARTIFACTS}/{trial.name}.safetensors"
         states = {"failed": "FAILED", "interrupted": "KILLED"}
         self.client.set_terminated(run_id, states.get(trial.status, "FINISHED"), end_time=stamp)
 
+    def _log_network(self, run_id: str, file: str) -> None:
+        if self._read is not None:
+            self.client.log_stream(run_id, io.BytesIO(self._read(file)), NETWORK_FILE)
+
     def _finish_parent(self, complete: bool, tables: dict[str, bytes]) -> None:
+        for run_id, file in self._late.items():
+            with suppress(FileNotFoundError):  # its worker was killed with it
+                self._log_network(run_id, file)
         for name, content in tables.items():
             self.client.log_stream(self.parent, io.BytesIO(content), name)
         self.client.set_terminated(self.parent, "FINISHED" if complete else "KILLED")

@@ -30,18 +30,24 @@ class TrialWorker(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial."""
         torch.set_num_threads(config["threads"])
+        self._trial: Trial | None = None
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next trial in the same process."""
+        self._keep_unfinished()
+        self._trial = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self._begin(new_config)
         return True
 
+    def cleanup(self) -> None:
+        """The last trial has ended, or was stopped."""
+        self._keep_unfinished()
+
     def _begin(self, config: dict[str, Any]) -> None:
         self._task = config
-        self._trial: Trial | None = None
         self._plugins = tuple(Plugin(**fields) for fields in json.loads(config["plugins"]))
         self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
         self._reported_facts = False
@@ -81,7 +87,7 @@ class TrialWorker(tune.Trainable):
                 "done": True,
             }
         result |= {"status": trial.status, "done": trial.done}
-        if trial.status == "finished":
+        if trial.done:
             self._keep_artifact(trial)
         if not self._reported_facts or trial.done:
             # As text: Tune would flatten it and carry every number through its event loop.
@@ -97,6 +103,11 @@ class TrialWorker(tune.Trainable):
         content, name = trial.artifact(), f"{ARTIFACTS}/{self._task['name']}.safetensors"
         StudyStore(self._task["storage"], self._task["study"]).write(name, content)
         trial.facts["artifact"] = {"file": name, "sha256": hashlib.sha256(content).hexdigest()}
+
+    def _keep_unfinished(self) -> None:
+        """Keep the network of a trial that was stopped: nobody tells a trial so, the next one begins."""
+        if self._trial is not None and not self._trial.done:
+            self._keep_artifact(self._trial)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the trial's state; a trial that could not be built has none."""

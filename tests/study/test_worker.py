@@ -81,6 +81,21 @@ def test_a_finished_trial_leaves_its_network_in_the_storage(task, tmp_path, arm)
     assert float(right.float().mean()) == pytest.approx(results[-1]["validation_accuracy"])
 
 
+@pytest.mark.parametrize("end", ["reset", "cleanup"])
+def test_a_stopped_trial_leaves_its_network_too(task, tmp_path, end):
+    worker = TrialWorker(task())
+    worker.step()
+    folder = tmp_path / "mine" / "artifacts"
+    assert not list(folder.iterdir())
+    if end == "reset":
+        worker.reset_config(task() | {"name": "00004-12345678"})
+    else:
+        worker.cleanup()
+    (file,) = folder.iterdir()
+    assert file.name == "00003-abcdef00.safetensors"
+    assert load_artifact(file).header.arm == "freeze"
+
+
 def test_the_test_accuracy_comes_with_the_last_epoch(task):
     results = run(TrialWorker(task(test=True, training=Training(epochs=2))))
     assert "test_accuracy" not in json.loads(results[0]["facts"])

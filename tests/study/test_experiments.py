@@ -107,6 +107,7 @@ def test_an_unknown_experiment_is_told_the_nearest():
         make_experiment("cop_pairs", Asked(dataset="digits", seeds=2))
 
 
+@pytest.mark.slow
 def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_path, monkeypatch):
     output = io.StringIO()
     console = Console(file=output, width=200)

@@ -303,6 +303,7 @@ def space(trial):
 """
 
 
+@pytest.mark.slow
 def test_sixty_combinations_on_one_initialisation_compute_each_score_once(tmp_path):
     """60 one-shot pairs, beside the anchors, by two workers that share a cache."""
     (tmp_path / "pairs.py").write_text(PAIRS)

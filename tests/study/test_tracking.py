@@ -104,6 +104,7 @@ class _Broken:
         raise ConnectionError("gone")
 
 
+@pytest.mark.slow
 def test_many_launches_may_open_one_new_database(home):
     uri = f"sqlite:///{home / 'mlflow.db'}"
     code = (

@@ -55,10 +55,17 @@ class ScoreCache:
         return layers
 
     def put(self, key: str, layers: Mapping[str, Tensor]) -> None:
-        """Keep `layers` under `key`, then remove what no longer fits."""
+        """Keep `layers` under `key`, then remove what no longer fits.
+
+        Where the disk is full nothing is kept: what was computed is worth more than its copy.
+        """
         temporary = self.folder / f"{key}.{os.getpid()}.tmp"
-        save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
-        temporary.replace(self._file(key))
+        try:
+            save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
+            temporary.replace(self._file(key))
+        except (OSError, SafetensorError):
+            temporary.unlink(missing_ok=True)
+            return
         with FileLock(self.folder / "locks" / "size"):
             self._shrink()
 

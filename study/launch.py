@@ -11,7 +11,7 @@ from rich.console import Console
 from search_spaces.base import SearchSpace
 from study.live import LiveView
 from study.plan import Plan
-from study.preflight import check_data, check_home, check_name
+from study.preflight import check_data, check_home, check_name, check_score_cache
 from study.proposals import Proposer
 from study.provenance import git_commit, versions
 from study.results import RecordWriter, TableWriter
@@ -39,6 +39,7 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
         print_plan(console, settings, proposer)
         return COMPLETE
     check_home(settings.home)
+    check_score_cache(settings.score_cache.expanduser())
     check_data(proposer.base, settings.data_root)
     started = time.monotonic()
     run, complete = conduct(proposer, settings, store, console)

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from cops_core.cache import ScoreCache
 from cops_core.config import TrialConfig
 from cops_core.data import load_split
 from cops_core.errors import InputError
@@ -19,6 +20,18 @@ def check_home(home: Path) -> None:
     except OSError as error:
         raise InputError(
             f"home {home} cannot be written ({error.strerror}): choose another with --home"
+        ) from error
+
+
+def check_score_cache(folder: Path) -> None:
+    """The score cache of this machine can be written."""
+    try:
+        ScoreCache(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"score cache {folder} cannot be written ({error.strerror}): choose another with --score-cache"
         ) from error
 
 

@@ -11,7 +11,7 @@ from cops_core.models import MODELS
 from study.experiments import EXPERIMENTS
 from study.experiments.base import Asked, Experiment
 from study.experiments.fixed import run_fixed
-from study.preflight import check_data, check_home
+from study.preflight import check_data, check_home, check_score_cache
 from study.settings import Settings
 from study.store import StudyStore
 from study.trial import StudyTrial
@@ -33,6 +33,7 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
     Resumable: what has been finished before is not run again.
     """
     check_home(settings.home)
+    check_score_cache(settings.score_cache.expanduser())
     stores: list[StudyStore] = []
 
     def run(part: str, configs: Sequence[TrialConfig]) -> list[StudyTrial]:

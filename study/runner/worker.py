@@ -99,9 +99,13 @@ class TrialWorker(tune.Trainable):
         return result
 
     def _keep_artifact(self, trial: Trial) -> None:
-        """Write the trained network into the study's storage."""
+        """Write the trained network into the study's storage; a full disk does not undo the training."""
         content, name = trial.artifact(), f"{ARTIFACTS}/{self._task['name']}.safetensors"
-        StudyStore(self._task["storage"], self._task["study"]).write(name, content)
+        try:
+            StudyStore(self._task["storage"], self._task["study"]).write(name, content)
+        except OSError as error:
+            trial.facts["artifact_missing"] = f"{type(error).__name__}: {error}"
+            return
         trial.facts["artifact"] = {"file": name, "sha256": hashlib.sha256(content).hexdigest()}
 
     def _keep_unfinished(self) -> None:

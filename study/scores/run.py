@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from cops_core.cache import ScoreCache
-from study.preflight import check_home
+from study.preflight import check_home, check_score_cache
 from study.provenance import git_commit, versions
 from study.scores.compare import Comparison, compare
 from study.scores.compute import score_network
@@ -39,6 +39,7 @@ def run_scores(
     Raises InputError, before anything is computed, for what is not there or does not fit.
     """
     check_home(home)
+    check_score_cache(score_cache.expanduser())
     check_device(device)
     clock = [time.perf_counter()]
     with console.status(f"scoring {study.title}"):

@@ -193,3 +193,16 @@ def test_what_was_left_half_written_goes_once_nobody_can_be_writing_it(cache, mo
     monkeypatch.setattr(cache_module, "ABANDONED_S", -1.0)
     cache.put(key(9), layers())
     assert not list(cache.folder.glob("*.tmp"))
+
+
+def test_a_full_disk_loses_nothing_that_was_computed(cache, monkeypatch):
+    def full(tensors, file):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache_module, "save_file", full)
+    found, computed = cache.fetch({"a": key(1)}, lambda names: {"a": layers(3.0)})
+    assert computed == ["a"]
+    assert float(found["a"]["fc1.weight"][0]) == 3.0
+    assert cache.get(key(1)) is None
+    assert not list(cache.folder.glob("*.tmp"))

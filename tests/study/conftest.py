@@ -11,6 +11,7 @@ import requests
 
 from cops_core.config import Selection, TrialConfig
 from search_spaces import find_space
+from study import cli
 from study.proposals import Proposer
 from study.settings import make_settings
 from study.trial import StudyTrial
@@ -43,6 +44,21 @@ def settings(tmp_path, score_cache):
         return make_settings(**{**defaults, **changes})
 
     return make
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs `cops` in this process, in an empty folder; returns exit code, stdout and stderr."""
+
+    def cops(*words):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return cops
 
 
 @pytest.fixture

@@ -34,24 +34,11 @@ WRONG = [
     (["launch", "quickstart", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
     (["launch", "quickstart", "--address", "nowhere"], "has no host and port"),
     (["launch", "quickstart", "--address", "127.0.0.1:9"], "no Ray cluster at 127.0.0.1:9"),
+    (["launch", "quickstart", "--score-cache", "/proc/none"], "score cache /proc/none cannot be written"),
+    (["scores", "--score-cache", "/proc/none"], "score cache /proc/none cannot be written"),
     (["status", "nosuch"], "no studies in"),
     (["ui"], "no mlflow.db"),
 ]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `cops` in this process, in an empty folder; returns exit code, stdout and stderr."""
-
-    def cops(*words):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
-    return cops
 
 
 @pytest.mark.parametrize(

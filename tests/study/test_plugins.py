@@ -13,7 +13,6 @@ from mlflow import MlflowClient
 
 from cops_core.config import Selection, Training, TrialConfig
 from search_spaces.plugins import REGISTRIES
-from study import cli
 from study.runner.worker import TrialWorker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,22 +38,10 @@ def cops(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `cops` in this process, in a folder of its own; returns exit code, stdout and stderr.
-
-    Afterwards nothing is registered that was not before.
-    """
+def run(run):
+    """The same as everywhere; afterwards nothing is registered that was not before."""
     before = [(registry.components, dict(registry.components)) for registry in REGISTRIES.values()]
-
-    def in_process(*words):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
-    yield in_process
+    yield run
     for components, members in before:
         components.clear()
         components.update(members)

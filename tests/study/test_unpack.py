@@ -1,7 +1,6 @@
 """`cops unpack`: the network of a file or a run as a plain state_dict; wrong input is one line."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from cops_core.mask import Mask
 from cops_core.models import MODELS, build_model
 from cops_core.plugins import find_plugins
 from cops_core.prunable import maskable
-from study import cli
 from study.tracking import NETWORK_FILE, connect, experiment_id
 
 SHAPE = (1, 8, 8)
@@ -27,21 +25,6 @@ def tiny(shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
 MODELS = {"tiny_of_this_test": tiny}
 """
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `cops` in this process, in an empty folder; returns exit code, stdout and stderr."""
-
-    def cops(*words):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
-    return cops
 
 
 def write_artifact(path: Path, model: torch.nn.Module, name: str, extensions: dict[str, str]) -> FreezeNet:

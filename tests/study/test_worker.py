@@ -81,6 +81,18 @@ def test_a_finished_trial_leaves_its_network_in_the_storage(task, tmp_path, arm)
     assert float(right.float().mean()) == pytest.approx(results[-1]["validation_accuracy"])
 
 
+def test_a_full_disk_does_not_undo_the_training(task, tmp_path, monkeypatch):
+    def full(self, name, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(StudyStore, "write", full)
+    last = run(TrialWorker(task(training=Training(epochs=1))))[-1]
+    facts = json.loads(last["facts"])
+    assert last["status"] == "finished"
+    assert "artifact" not in facts
+    assert "No space left on device" in facts["artifact_missing"]
+
+
 @pytest.mark.parametrize("end", ["reset", "cleanup"])
 def test_a_stopped_trial_leaves_its_network_too(task, tmp_path, end):
     worker = TrialWorker(task())

@@ -18,6 +18,7 @@ LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer"]
 Schedule = Literal["exponential", "linear"]
 Ablation = Literal["none", "shuffle", "random", "reinitialize"]
+IfInfeasible = Literal["shrink", "end"]
 
 
 # What only matters from the second round on.
@@ -79,6 +80,8 @@ class Selection(_Frozen):
     fresh_batches: each round draws a scoring batch of its own; else one serves all rounds.
     samples_per_class: the scoring batch holds this many images times the number of classes.
     convention: how scores are computed, `paper` or as a widely used code base does it.
+    if_infeasible: levels that no mask meets together are shrunk by the largest feasible factor, or end
+    the trial before any training (`cops_core.errors.InfeasibleError`).
     ablation: what the claim about this selection is held against ("Missing the Mark", arXiv
     2009.08576): the mask shuffled within layers, a random mask of the same layer densities, or kept
     weights that start from other initial values.
@@ -95,6 +98,7 @@ class Selection(_Frozen):
     samples_per_class: Annotated[int, Field(ge=1)] = 10
     convention: ConventionName = "paper"
     ablation: Ablation = "none"
+    if_infeasible: IfInfeasible = "shrink"
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

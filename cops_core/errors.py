@@ -13,6 +13,10 @@ class InputError(ValueError):
     """Wrong input. The message is one line and says what to write instead."""
 
 
+class InfeasibleError(ValueError):
+    """No mask meets the levels that were asked for together: a result, not a mistake."""
+
+
 def lookup(kind: str, name: str, registry: Mapping[str, Component]) -> Component:
     """The component called `name`; an InputError with the nearest names if there is none."""
     if name in registry:

@@ -17,6 +17,7 @@ import numpy as np
 
 from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
+from cops_core.errors import InfeasibleError
 from cops_core.mask import Mask, flatten, unflatten
 from cops_core.scores import SCORES
 from cops_core.scoring import Batch, ScoreLayers, Scorer
@@ -82,6 +83,7 @@ def run_rounds(
 
     batches: one that serves every round, or one per round. groups: by name, covering all D weights
     in order. Scores that do not run the network are the same in every round, and computed once.
+    Raises InfeasibleError where no mask meets the levels and the selection says that this ends the trial.
     """
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
     keep = np.ones(sum(shape.numel() for shape in shapes.values()), dtype=bool)
@@ -101,6 +103,8 @@ def run_rounds(
             live = [flat[score][places] for score in selection.scores]
             kappa = group.budget(round_, selection.rounds, selection.schedule)
             solutions[name] = _solve(live, selection, kappa)
+            if solutions[name].status == "infeasible":
+                raise InfeasibleError(_infeasible(selection, name, round_, kappa))
             keep[places] = solutions[name].mask
             if selection.controls and round_ == selection.rounds:
                 paths[name] = cops_path(
@@ -116,6 +120,12 @@ def _flattened(scores: ScoreLayers) -> dict[str, np.ndarray]:
 
 
 def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:
-    """Levels that cannot be met together are shrunk to what can."""
+    """Levels that cannot be met together are shrunk to what can, unless they are to end the trial."""
     levels = [control.level for control in selection.controls]
-    return solve_cops(flat[0], flat[1:], kappa, levels, kind=selection.level_kind, shrink=True)
+    shrink = selection.if_infeasible == "shrink"
+    return solve_cops(flat[0], flat[1:], kappa, levels, kind=selection.level_kind, shrink=shrink)
+
+
+def _infeasible(selection: Selection, group: str, round_: int, kappa: int) -> str:
+    levels = ", ".join(f"{control.score} {control.level:g}" for control in selection.controls)
+    return f"no {kappa} weights meet the levels {levels} together ({group}, round {round_})"

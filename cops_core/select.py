@@ -29,7 +29,8 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
     """Score the scorer's model (holding theta0, on its device) and choose kappa of its weights.
 
     Levels that cannot be met together are shrunk by the largest feasible factor; the manifest's
-    `shrunk` says by which. Raises InputError where the data set is too small for the scoring batch.
+    `shrunk` says by which. Raises InputError where the data set is too small for the scoring batch,
+    and InfeasibleError where the selection says that such levels end the trial.
     """
     class_balanced = CONVENTIONS[selection.convention].class_balanced
     draws = [

@@ -9,6 +9,7 @@ result = run_trial(config, report=print)
 """
 
 import hashlib
+import io
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ from cops_core.select import select_weights
 from cops_core.train import DTYPES, EpochMetrics, Trainer, evaluate
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
+# What is known only after the last epoch.
+FINAL_FACTS = ("final_scale", "test_accuracy")
 DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
 
 
@@ -52,6 +55,7 @@ class TrialResult:
 class Trial:
     """One trial, an epoch at a time.
 
+    `history` holds the metrics of every epoch so far.
     `facts` says, as JSON values, what was built: counts of parameters, densities per layer, what is
     connected, hashes, the scoring manifest, which scores were computed and which came from `cache`,
     what all of it costs, seconds spent on each part of the preparation.
@@ -77,7 +81,7 @@ class Trial:
         self.extensions = dict(extensions or {})
         self.device = torch.device(device)
         self.status: Status = "running"
-        self.metrics: EpochMetrics | None = None
+        self.history: list[EpochMetrics] = []
         with reproducible():
             self._prepare(data_root, cache)
 
@@ -126,6 +130,11 @@ class Trial:
         self.artifact()  # its size, and so the account, is the same before training as after
 
     @property
+    def metrics(self) -> EpochMetrics | None:
+        """The last epoch's; None before the first."""
+        return self.history[-1] if self.history else None
+
+    @property
     def done(self) -> bool:
         """Whether the trial has ended."""
         return self.status != "running"
@@ -138,6 +147,7 @@ class Trial:
             return self._collapse()
         with reproducible():
             metrics = self.trainer.run_epoch()
+        self.history.append(metrics)
         if metrics.diverged:
             self.status = "diverged"
         elif self.trainer.epoch == self.config.training.epochs:
@@ -147,7 +157,6 @@ class Trial:
             self.facts["final_scale"] = self.trainer.network.scale
             if self.config.test:
                 self.facts["test_accuracy"] = self._test()
-        self.metrics = metrics
         return metrics
 
     def _collapse(self) -> EpochMetrics:
@@ -156,7 +165,7 @@ class Trial:
         self.status = "collapsed"
         if self.config.test:
             self.facts["test_accuracy"] = 1 / classes
-        self.metrics = EpochMetrics(
+        metrics = EpochMetrics(
             epoch=0,
             train_loss=math.log(classes),
             validation_loss=math.log(classes),
@@ -164,7 +173,8 @@ class Trial:
             learning_rate=self.config.training.learning_rate,
             train_seconds=0.0,
         )
-        return self.metrics
+        self.history.append(metrics)
+        return metrics
 
     def _test(self) -> float:
         """Accuracy on the test part, in [0, 1]."""
@@ -182,26 +192,51 @@ class Trial:
         )
         return packed
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, atomically; its size is proportional to the trained parameters."""
-        state = {
+    def state(self) -> bytes:
+        """All that the trial needs to go on elsewhere, its history included.
+
+        Its size is proportional to the trained parameters, not to all of them.
+        """
+        content = {
             "config": config_hash(self.config),
             "status": self.status,
-            "metrics": None if self.metrics is None else asdict(self.metrics),
+            "history": [asdict(metrics) for metrics in self.history],
+            "final_facts": {name: self.facts[name] for name in FINAL_FACTS if name in self.facts},
             **self.trainer.state(),
         }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        return buffer.getvalue()
+
+    def load_state(self, content: bytes) -> None:
+        """Go on from what `state` gave for the same configuration, as if never interrupted.
+
+        Raises InputError if it is no state, or that of another configuration.
+        """
+        try:
+            state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
+            belongs = state["config"] == config_hash(self.config)
+        except Exception as error:  # whatever torch raises on a file that it did not write
+            raise InputError(f"this is no checkpoint of a trial ({type(error).__name__})") from error
+        if not belongs:
+            raise InputError("this checkpoint belongs to another configuration: resume it with its own")
+        self.status = state["status"]
+        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        self.facts |= state["final_facts"]
+        self.trainer.load_state(state)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, atomically."""
         temporary = path.with_name(path.name + ".tmp")
-        torch.save(state, temporary)
+        temporary.write_bytes(self.state())
         temporary.replace(path)
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint of the same configuration, as if never interrupted."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != config_hash(self.config):
-            raise InputError(f"{path} belongs to another configuration: resume it with its own")
-        self.status = state["status"]
-        self.metrics = None if state["metrics"] is None else EpochMetrics(**state["metrics"])
-        self.trainer.load_state(state)
+        """Continue from a checkpoint of the same configuration."""
+        try:
+            self.load_state(path.read_bytes())
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
 
 def run_trial(
@@ -229,12 +264,11 @@ def run_trial(
         report(trial.step())
         if checkpoint is not None:
             trial.save(checkpoint)
-    assert trial.metrics is not None
     if artifact is not None:
         temporary = artifact.with_name(f"{artifact.name}.tmp")
         temporary.write_bytes(trial.artifact())
         temporary.replace(artifact)
-    return TrialResult(trial.status, trial.metrics, trial.facts)
+    return TrialResult(trial.status, trial.history[-1], trial.facts)
 
 
 def config_hash(config: TrialConfig) -> str:

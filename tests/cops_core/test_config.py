@@ -191,6 +191,7 @@ def cops(**changes) -> TrialConfig:
             samples_per_class=1,
             convention="synaptic_flow",
             ablation="shuffle",
+            if_infeasible="end",
         ),
         "density": "0.005",
         "training": Training(
@@ -221,7 +222,7 @@ CONFIGS = {"default": TrialConfig(), "pruned": pruned(), "cops": cops(), "no den
 HASHES = {
     "default": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
     "pruned": "b1a102e4db984432b03d7d4203d01f04aa8f58b32d5ec97e8bd99245fa640415",
-    "cops": "7ad0c33830efb0b88778f97084040ca03eb538352ccf2da7ac371a4b377f541d",
+    "cops": "a709d23fcb0636f51403b6bb04cad07c3f8037863cbd84b89370a340096e9806",
     "no density": "8ae3c144232f0bc1a7d73103d6acd7c7662f3355c1e417a94cb5cdd544a35dea",
 }
 

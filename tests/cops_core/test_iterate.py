@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 import cops_core.scoring
 from cops_core.config import Control, Selection
 from cops_core.data import load_split
+from cops_core.errors import InfeasibleError
 from cops_core.initialization import initialize
 from cops_core.mask import Mask, kept_weights
 from cops_core.models import build_model
@@ -213,3 +214,18 @@ def test_a_batch_that_is_not_class_balanced(model, parts):
 def test_too_large_a_batch_of_any_classes(model, parts, refused):
     with refused("samples_per_class 200 makes 2000 images of the 1150 for training in digits: write 115"):
         choose(model, parts, target="snip", convention="snip", samples_per_class=200)
+
+
+def test_levels_that_no_mask_meets_end_the_trial_where_that_is_asked(model, parts):
+    """Magnitude and random, each at its most, need two different masks of the same size."""
+    controls = (Control(score="magnitude", level=1.0), Control(score="random", level=1.0))
+    shrunk = choose(model, parts, target="snip", controls=controls)
+    (solution,) = shrunk.manifest["solutions"].values()
+    assert solution["shrunk"] < 1
+    with pytest.raises(
+        InfeasibleError, match="no 502 weights meet the levels magnitude 1, random 1 together"
+    ):
+        choose(model, parts, target="snip", controls=controls, if_infeasible="end")
+    feasible = (Control(score="magnitude", level=0.2),)
+    ended = choose(model, parts, target="snip", controls=feasible, if_infeasible="end")
+    assert equal(ended.mask, choose(model, parts, target="snip", controls=feasible).mask)

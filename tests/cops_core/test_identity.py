@@ -1,0 +1,57 @@
+"""What makes two trials the same; the names of past results must stay as they are."""
+
+import pytest
+
+import cops_core.identity
+from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.identity import trial_identity
+
+DATA = "ab" * 32
+PAIR = TrialConfig(
+    model="lenet_5_caffe",
+    dataset="fashion_mnist",
+    seed=4_294_967_295,
+    arm="freeze",
+    selection=Selection(target="snip", controls=(Control(score="synflow", level=0.3),), scope="layer"),
+    density="0.0050",
+    training=Training(epochs=3, learning_rate=0.1),
+)
+
+# A change here orphans every result that anybody has: finished trials would be run again.
+IDENTITIES = {
+    "default": (TrialConfig(), {}, "3698af3c6bdfca83aa4bb97372cc375ed31305a08321fa6f2c76e350ac6eb8fc"),
+    "pair": (PAIR, {}, "430402234e1ffd673575b857795102c1792317b0501157276ba9560d988e5102"),
+    "pair with a plugin": (
+        PAIR,
+        {"mine": "cd" * 32},
+        "b67576a635e6560c4e11970f3b4029a43a10914779198bc99b122d839fe2bab1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_identities_never_change(name):
+    config, extensions, identity = IDENTITIES[name]
+    assert trial_identity(config, DATA, extensions) == identity
+
+
+def test_everything_that_a_result_depends_on_is_in_it(monkeypatch):
+    others = [
+        trial_identity(PAIR.changed(seed=1), DATA),
+        trial_identity(PAIR.changed(density="0.0051"), DATA),
+        trial_identity(PAIR.changed(training=PAIR.training.model_copy(update={"epochs": 4})), DATA),
+        trial_identity(PAIR, "cd" * 32),
+        trial_identity(PAIR, DATA, {"mine": "cd" * 32}),
+        trial_identity(PAIR, DATA, {"mine": "ef" * 32}),
+    ]
+    monkeypatch.setattr(cops_core.identity, "NUMERICS_VERSION", cops_core.identity.NUMERICS_VERSION + 1)
+    others.append(trial_identity(PAIR, DATA))
+    monkeypatch.undo()
+    assert len({trial_identity(PAIR, DATA), *others}) == 1 + len(others)
+
+
+def test_equal_configurations_are_one_trial_however_they_are_written():
+    assert trial_identity(PAIR.changed(density="5e-3"), DATA) == trial_identity(PAIR, DATA)
+    assert trial_identity(TrialConfig.model_validate(PAIR.model_dump(mode="json")), DATA) == trial_identity(
+        PAIR, DATA, {}
+    )

@@ -20,13 +20,20 @@ class SearchSpace:
 
     sample: define-by-run; leaves density None and seed 0, which are the study's to set. The same
     function serves the search and a replay with fixed parameters.
-    question: asked unless the user asks another. trials: how many, unless the user says.
+    question: asked unless the user asks another. trials: how many, unless the user says. file: of a
+    user's own space.
     """
 
     name: str
     sample: Sample
     question: Question
     trials: int
+    file: Path | None = None
+
+    @property
+    def word(self) -> str:
+        """By which it is found again: its name, or its file's whole path."""
+        return self.name if self.file is None else str(self.file.resolve())
 
     @property
     def description(self) -> str:
@@ -60,4 +67,4 @@ def load_space_file(path: Path) -> SearchSpace:
     trials = getattr(module, "trials", 60)
     if not isinstance(trials, int):
         raise InputError(f"{path}: trials must be a whole number, not {trials!r}")
-    return SearchSpace(path.stem, sample, question, trials)
+    return SearchSpace(path.stem, sample, question, trials, path)

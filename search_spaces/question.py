@@ -13,6 +13,7 @@ from optuna.trial import BaseTrial
 from cops_core.errors import InputError
 
 DEFAULT_RATES = (Decimal("0.95"), Decimal("0.99"), Decimal("0.995"))
+Cost = Literal["density", "bytes"]
 LOWEST_DENSITY, HIGHEST_DENSITY = 0.0005, 0.5
 
 
@@ -28,8 +29,8 @@ class Question(ABC):
     directions: tuple[Literal["maximize", "minimize"], ...]
 
     @abstractmethod
-    def values(self, accuracy: float, density: float) -> tuple[float, ...]:
-        """What the sampler is told about a trial, one value per direction."""
+    def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
+        """What the sampler is told about a configuration, one value per direction."""
 
     def constraint(self, accuracy: float, dense_accuracy: float | None) -> float | None:
         """A number that must not be positive, or None where anything goes."""
@@ -52,25 +53,29 @@ class Rates(Question):
     def __post_init__(self) -> None:
         _check_rates(self.rates)
 
-    def values(self, accuracy: float, density: float) -> tuple[float, ...]:
+    def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """The validation accuracy."""
         return (accuracy,)
 
 
 @dataclass(frozen=True)
 class Pareto(Question):
-    """What accuracy is to be had at which density? Both together, the rate continuous."""
+    """What accuracy is to be had at which cost? Both together, the rate continuous.
+
+    cost: the density, or the bytes of the trained network as it is stored.
+    """
 
     rates: tuple[Decimal, ...] = DEFAULT_RATES
+    cost: Cost = "density"
     axis = False
     directions = ("maximize", "minimize")
 
     def __post_init__(self) -> None:
         _check_rates(self.rates)
 
-    def values(self, accuracy: float, density: float) -> tuple[float, ...]:
-        """Validation accuracy and density."""
-        return (accuracy, density)
+    def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
+        """Validation accuracy and cost."""
+        return (accuracy, stored_bytes if self.cost == "bytes" else density)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Smallest(Question):
         if not (self.keep.is_finite() and 0 < self.keep <= 1):
             raise InputError(f"keep {self.keep} is not in (0, 1]: write the share to keep, e.g. 0.99")
 
-    def values(self, accuracy: float, density: float) -> tuple[float, ...]:
+    def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """The density."""
         return (density,)
 

@@ -1,1 +1,22 @@
-"""Studies: Ray Tune spreads the trials, Optuna proposes them, MLflow logs every one."""
+"""Studies: Ray Tune spreads the trials, Optuna proposes them, MLflow logs every one.
+
+For notebooks: `study.launch("quickstart", trials=24)` runs a study, or goes on with it, and
+`study.load("quickstart")` gives its table; see `study.api`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from study.api import launch as launch
+    from study.api import load as load
+
+__all__ = ["launch", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when it is first used: most of the package needs neither Ray nor MLflow."""
+    if name in __all__:
+        from study import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'study' has no attribute {name!r}")

@@ -1,40 +1,71 @@
-"""`cops launch`: checks, connects, runs the study, and says what came out."""
+"""Runs a study, or goes on with it: checks, connects, runs, writes, and says what came out."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from rich.console import Console
 
+from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
+from study.close import is_closed
+from study.figures import accuracy_by_rate
+from study.identify import Identifier
+from study.ledger.lease import Lease
+from study.ledger.library import Library
+from study.ledger.store import StudyStore
+from study.ledger.trial import FAILURES, StudyTrial
+from study.ledger.writer import LedgerWriter
 from study.live import LiveView
-from study.plan import Plan
-from study.preflight import check_data, check_home, check_name, check_score_cache
-from study.proposals import Proposer
+from study.observer import Observer
+from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
-from study.results import RecordWriter, TableWriter
 from study.run import StudyRun
 from study.runner.cluster import Cluster
 from study.runner.execute import run_trials
+from study.same import check_same
+from study.search.plan import Plan
+from study.search.proposals import Proposer
 from study.settings import Settings
-from study.store import StudyStore
+from study.stop import StopWatch
 from study.summary import print_plan, print_summary
-from study.tracking import MlflowWriter, connect, experiment_id
+from study.tracking import MlflowView, connect
 
 # Exit codes: everything accounted for; something failed or was cut short.
 COMPLETE, INCOMPLETE = 0, 1
+MLFLOW_TIMEOUT_S = 30.0  # at the end of a study, for a server that is away to come back
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """A study that has been run as far as it went. problems: what could not be written, a line each."""
+
+    run: StudyRun
+    problems: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial came to an end of its own, and all of it is written down."""
+        return self.run.complete and not self.problems
 
 
 def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run: bool = False) -> int:
-    """Run a study to its end and return the exit code. Raises InputError before any trial starts.
+    """Run a study to its end, from where it was; returns the exit code.
 
-    dry_run: say what would run, start and write nothing.
+    Raises InputError before any trial starts: wrong input, a study of this name with other settings or
+    another space, one that is closed or that another process runs. dry_run: say what would run, start
+    and write nothing.
     """
-    proposer = Proposer(space, settings)
     store = StudyStore(settings.storage_uri, settings.name)
-    check_name(store)
+    recorded = _recorded(store, settings)
+    beyond = max((trial.configuration + 1 for trial in recorded), default=0)
+    settings = settings.model_copy(update={"trials": max(settings.trials, beyond)})
+    proposer = Proposer(space, settings)
     if dry_run:
         print_plan(console, settings, proposer)
         return COMPLETE
@@ -42,53 +73,146 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
     check_score_cache(settings.score_cache.expanduser())
     check_data(proposer.base, settings.data_root)
     started = time.monotonic()
-    run, complete = conduct(proposer, settings, store, console)
-    print_summary(console, settings, run, time.monotonic() - started)
-    return COMPLETE if complete else INCOMPLETE
+    done = conduct(proposer, settings, store, console)
+    print_summary(console, settings, done.run, time.monotonic() - started)
+    for problem in done.problems:
+        console.print(f"[yellow]{problem}", highlight=False)
+    return COMPLETE if done.complete else INCOMPLETE
 
 
-def conduct(plan: Plan, settings: Settings, store: StudyStore, console: Console) -> tuple[StudyRun, bool]:
-    """Run a plan: Ray, records, tables, MLflow, live view.
+def _recorded(store: StudyStore, settings: Settings) -> list[StudyTrial]:
+    """What is there of the study. InputError if it is closed, or another study."""
+    if not store.exists:
+        return []
+    check_same(settings.name, store.settings()["settings"], settings.record())
+    if is_closed(store):
+        raise InputError(
+            f"study {settings.name!r} is closed: it has been judged on the test images; choose another --name"
+        )
+    return store.trials()
 
-    Returns the run, and whether every trial came to an end of its own and is in MLflow too.
+
+def conduct(plan: Plan, settings: Settings, store: StudyStore, console: Console) -> Conducted:
+    """Run a plan to its end: Ray, records, tables, MLflow, live view; what is recorded is not run again.
+
+    Raises InputError if another process runs the study, or if the plan is not the recorded one's.
     """
-    with ThreadPoolExecutor(max_workers=1) as beside, ExitStack() as stack:
+    with Lease(store) as lease, ThreadPoolExecutor(max_workers=1) as beside:
         # A new MLflow database takes about as long as Ray does to start: both at once.
         connection = beside.submit(connect, settings.tracking, settings.home)
-        with console.status("starting Ray"):
-            cluster = stack.enter_context(Cluster(settings))
-            client = connection.result()
-        gpus = cluster.gpus_per_trial()
-        concurrency = cluster.concurrency(gpus)
-        record = study_record(settings)
+        identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
+        run = StudyRun(
+            plan,
+            identifier,
+            reuse=None if settings.fresh else Reuse(library, store),
+            failure_share=settings.failure_share,
+        )
+        run.recall(again(store.trials()) if settings.retry else store.trials())
+        with ExitStack() as stack:
+            stack.callback(store.discard)  # wrong input leaves nothing behind
+            gpus, concurrency = 0.0, None
+            if not run.over:
+                with console.status("starting Ray"):
+                    cluster = stack.enter_context(Cluster(settings))
+                gpus = cluster.gpus_per_trial()
+                concurrency = cluster.concurrency(gpus)
+            connection.result()
+            record = _study_record(settings, store)
+            mlflow = MlflowView(
+                settings.tracking,
+                settings.home,
+                settings.name,
+                {**record["settings"], "study_id": record["study_id"]},
+                settings.plugins,
+                store.read,
+            )
+            mlflow.resume(run.trials)
+            _announce(console, settings, run, concurrency)
+            ledger = LedgerWriter(store, mlflow.mark)
+            with LiveView(console, settings.name, plan.size) as live:
+                watching: list[Observer] = [ledger, library, live, StopWatch(store, lease, run.stop)]
+                run.watch(watching)
+                try:
+                    if not run.over:
+                        run_trials(run, settings, gpus, concurrency, identifier.data_sha256)
+                finally:
+                    problems = _close(ledger, mlflow, run, store)
+    return Conducted(run, problems)
+
+
+def again(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
+    """Recorded trials, those that failed being open again."""
+    failed = (trial for trial in trials if trial.status in FAILURES)
+    reopened = {trial.number: replace(trial, status="running", told=None, log="") for trial in failed}
+    return [reopened.get(trial.number, trial) for trial in trials]
+
+
+class Reuse:
+    """Gives a trial the result that it has in this or another study of the storage."""
+
+    def __init__(self, library: Library, store: StudyStore) -> None:
+        self.library = library
+        self.store = store
+
+    def __call__(self, trial: StudyTrial) -> bool:
+        """Whether there was such a result; the trial then has it."""
+        found = self.library.find(trial.identity)
+        if found is not None:
+            self.library.adopt(trial, found, self.store)
+        return found is not None
+
+
+def _announce(console: Console, settings: Settings, run: StudyRun, concurrency: int | None) -> None:
+    """The first line: what will be run, and what is there already."""
+    seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
+    size = run.plan.size // settings.seeds
+    there = sum(trial.over for trial in run.trials)
+    goes_on = f", going on after {there} that have ended" if run.trials else ""
+    console.print(
+        f"{settings.name}: {size} trials{seeds}{goes_on}, {concurrency or 'as many as fit'} at a time",
+        highlight=False,
+    )
+
+
+def _close(ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, store: StudyStore) -> list[str]:
+    """Write all that is not written; what could not be, a line each."""
+    problems = []
+    if unwritten := ledger.close():
+        problems.append(
+            f"not everything could be written to {store.path} ({unwritten}): make room, then"
+            f" cops resume {store.name}"
+        )
+    files = {**ledger.tables(), **figures(run.trials)}
+    refused = mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S)
+    if refused:
+        problems.append(
+            f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"
+            f" cops resume {store.name} fills it in"
+        )
+    return problems
+
+
+def _more(lines: Sequence[str]) -> str:
+    return f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
+
+
+def figures(trials: Sequence[StudyTrial]) -> dict[str, bytes]:
+    """The study's figures, PNG by file name."""
+    return {"accuracy_by_rate.png": accuracy_by_rate(trials)} if any(t.rows for t in trials) else {}
+
+
+def _study_record(settings: Settings, store: StudyStore) -> dict[str, Any]:
+    """What the study's folder says about it; written at its beginning, its size and place kept up to date."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    begun = store.settings() if store.exists else {"study_id": uuid4().hex, "started": now, "launches": []}
+    launch = {"at": now, "git_commit": git_commit(), "versions": versions()}
+    record = {**begun, "settings": settings.record(), "launches": [*begun["launches"], launch]}
+    record |= {"git_commit": git_commit(), "versions": versions()}
+    try:
         store.create(record)
         store.write_plugins(settings.plugins)
-        experiment = experiment_id(client, settings.tracking, settings.home)
-        mlflow = MlflowWriter(
-            client, experiment, settings.name, record["settings"], settings.plugins, store.read
-        )
-        console.print(f"{settings.name}: {plan.size} trials, {concurrency or 'as many as fit'} at a time")
-        table = TableWriter(store)
-        with LiveView(console, settings.name, plan.size) as live:
-            run = StudyRun(plan, [RecordWriter(store), table, mlflow, live])
-            try:
-                run_trials(run, settings, gpus, concurrency, f"{settings.storage_uri}/{settings.name}")
-            finally:
-                table.close()
-                mlflow.close(run.complete, table.files())
-    if mlflow.errors:
-        console.print(
-            f"[yellow]MLflow did not take {len(mlflow.errors)} of its records ({mlflow.errors[0]});"
-            f" they are all in {store.path}"
-        )
-    return run, run.complete and not mlflow.errors
-
-
-def study_record(settings: Settings) -> dict[str, Any]:
-    """What a study's folder says about it: settings, commit, versions, start."""
-    return {
-        "settings": settings.record(),
-        "git_commit": git_commit(),
-        "versions": versions(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    except OSError as error:
+        raise InputError(
+            f"{store.path} cannot be written ({error.strerror or error}): make room, or change --storage"
+        ) from error
+    return record

@@ -1,6 +1,7 @@
 """What a person sees while a study runs: progress, time left, the best of each method, what runs."""
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,20 +14,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from study.configurations import best_per_method, by_configuration
+from study.ledger.trial import OPEN, StudyTrial
 from study.observer import Observer
-from study.results import best_per_method
-from study.trial import StudyTrial
+from study.tables import best_table
 
 REFRESH_S = 0.5
 MOST_METHODS = 12
 
 
 class LiveView(Observer):
-    """One live view in a terminal; nothing where the output is not one. Use it in `with`."""
+    """One live view in a terminal; nothing where the output is not one. Use it in `with`.
+
+    total: trials in all, at most: a race may leave out seeds. A study that ends with fewer is done.
+    """
 
     def __init__(self, console: Console, name: str, total: int) -> None:
-        self._trials: list[StudyTrial] = []
+        self._trials: dict[int, StudyTrial] = {}
+        self._over: set[int] = set()  # the numbers of those that are
+        self._best: Table | None = None  # of the trials that are over; drawn anew when one more is
         self._drawn = 0.0
         self._progress = Progress(
             TextColumn(f"[bold]{name}"),
@@ -52,20 +60,36 @@ class LiveView(Observer):
 
     def __exit__(self, *exception: object) -> None:
         if self._live is not None:
+            if not any(trial.status in OPEN for trial in self._trials.values()):
+                self._progress.update(self._task, total=len(self._over))
+            self._draw()
             self._live.stop()
+
+    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+        """Show trials from before; those that are over move the progress, without changing its pace."""
+        for trial in trials:
+            self._note(trial)
+        self._progress.reset(self._task, completed=len(self._over))
 
     def started(self, trial: StudyTrial) -> None:
         """Show the trial among those that run."""
-        self._trials.append(trial)
+        self._trials[trial.number] = trial
 
     def ended(self, trial: StudyTrial) -> None:
-        """Move the progress on."""
-        self._progress.advance(self._task)
+        """Move the progress on, unless a resumed study goes on with the trial."""
+        self._note(trial)
+        self._progress.update(self._task, completed=len(self._over))
 
     def tick(self) -> None:
         """Draw anew, at most twice a second."""
         if self._live is not None and time.monotonic() - self._drawn > REFRESH_S:
             self._draw()
+
+    def _note(self, trial: StudyTrial) -> None:
+        self._trials[trial.number] = trial
+        if trial.over:
+            self._over.add(trial.number)
+            self._best = None
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
@@ -73,38 +97,20 @@ class LiveView(Observer):
             self._live.update(self._view(), refresh=True)
 
     def _view(self) -> RenderableType:
-        running = [trial for trial in self._trials if trial.status == "running"]
-        lines = [
-            f"  [dim]running[/] {trial.title}  epoch {len(trial.rows)}/{trial.config.training.epochs}"
-            + (f"  {trial.accuracy:.1%}" if trial.rows else "")
-            for trial in running
-        ]
-        best = best_per_method(self._trials)
-        table = [best_table(best[:MOST_METHODS], "best so far")] if best else []
-        return Group(self._progress, *lines, *table)
+        lines = [_line(trial) for trial in self._trials.values() if trial.status == "running"]
+        if self._best is None and self._over:
+            # Trials that run would hold back the seeds of their configuration that are over. Whoever
+            # looks at p-values until one is small finds one: they wait for the end.
+            over = by_configuration([self._trials[number] for number in self._over])
+            best = best_per_method(over)[:MOST_METHODS]
+            self._best = best_table(best, "best so far") if best else None
+        return Group(self._progress, *lines, *([self._best] if self._best is not None else []))
 
 
-def best_table(trials: list[StudyTrial], title: str) -> Table:
-    """Trials as a table: one row each, in the order given, a blank line between rates.
-
-    accuracy: on the validation part, last epoch. factor: all parameters over the trained ones.
-    """
-    table = Table(title=title, title_justify="left", box=None, header_style="dim", pad_edge=False)
-    table.add_column("rate")
-    table.add_column("method", overflow="fold")
-    for heading in ("accuracy", "density", "trained", "factor", "trial"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for index, trial in enumerate(trials):
-        if index and trial.rate != trials[index - 1].rate:
-            table.add_row()
-        density, counts = trial.config.density, trial.facts
-        table.add_row(
-            "" if density is None else str(1 - density),
-            trial.title.rsplit(" q=", 1)[0] + (" (collapsed)" if trial.status == "collapsed" else ""),
-            f"{trial.accuracy:.2%}",
-            f"{trial.density:.4g}",
-            f"{counts['trained_parameters']:,}" if counts else "",
-            f"{counts['compression']:.1f}" if counts else "",
-            str(trial.number),
-        )
-    return table
+def _line(trial: StudyTrial) -> Text:
+    seed = f"  seed {trial.seed_index}" if trial.seed_index else ""
+    accuracy = f"  {trial.accuracy:.1%}" if trial.rows else ""
+    epoch = f"epoch {len(trial.rows)}/{trial.config.training.epochs}"
+    return Text.assemble(
+        ("  running ", "dim"), f"{trial.title}{seed}  {epoch}{accuracy}", no_wrap=True, overflow="ellipsis"
+    )

@@ -1,10 +1,15 @@
 """Whoever watches a study: what writes records, MLflow runs, the terminal."""
 
-from study.trial import StudyTrial
+from collections.abc import Sequence
+
+from study.ledger.trial import StudyTrial
 
 
 class Observer:
     """Watches a study. Every method is called in the driver, and must be quick."""
+
+    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+        """These trials are there from before; those that were still running will go on."""
 
     def started(self, trial: StudyTrial) -> None:
         """A trial has been handed out."""

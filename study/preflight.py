@@ -8,7 +8,6 @@ from cops_core.config import TrialConfig
 from cops_core.data import load_split
 from cops_core.errors import InputError
 from cops_core.models import build_model
-from study.store import StudyStore, studies
 
 
 def check_home(home: Path) -> None:
@@ -39,18 +38,3 @@ def check_data(config: TrialConfig, data_root: Path) -> None:
     """The data set is there (or can be had), it can be split, and the network fits it."""
     split = load_split(config.dataset, data_root.expanduser(), config.seed, config.validation_fraction)
     build_model(config.model, split.data.shape, split.data.classes)
-
-
-def free_name(space: str, storage_uri: str) -> str:
-    """The space's name, or with the next number behind it where a study has that name already."""
-    taken = {store.name for store in studies(storage_uri)}
-    name, number = space, 2
-    while name in taken:
-        name, number = f"{space}-{number}", number + 1
-    return name
-
-
-def check_name(store: StudyStore) -> None:
-    """No study of this name is there yet."""
-    if store.exists:
-        raise InputError(f"a study {store.name!r} is there already: choose another --name, or leave it out")

@@ -1,28 +1,28 @@
-"""The tidy table of a study: one row per trial, as Parquet, and the best of each method."""
+"""The tidy tables of a study: one row per trial, and one per trial and epoch, as Parquet."""
 
 import io
 import json
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study.observer import Observer
-from study.store import StudyStore
-from study.trial import COMPARABLE, StudyTrial
+from study.ledger.trial import StudyTrial
 
 TRIALS_TABLE = "trials.parquet"
 EPOCHS_TABLE = "epochs.parquet"
-TABLE_INTERVAL_S = 30.0
 
 SCHEMA = pa.schema(
     {
         "study": pa.string(),
         "number": pa.int64(),
+        "configuration": pa.int64(),
+        "seed_index": pa.int64(),
         "trial": pa.string(),
+        "identity": pa.string(),
+        "reused_from": pa.string(),
         "status": pa.string(),
         "reason": pa.string(),
         "anchor": pa.bool_(),
@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         "control": pa.string(),
         "level": pa.float64(),
         "level_kind": pa.string(),
+        "shrunk": pa.float64(),
         "scope": pa.string(),
         "rounds": pa.int64(),
         "schedule": pa.string(),
@@ -50,12 +51,15 @@ SCHEMA = pa.schema(
         "trained_parameters": pa.int64(),
         "parameters": pa.int64(),
         "compression": pa.float64(),
+        "stored_bytes": pa.int64(),
         "learning_rate": pa.float64(),
         "weight_decay": pa.float64(),
         "epochs": pa.int64(),
         "validation_accuracy": pa.float64(),
         "validation_loss": pa.float64(),
         "train_loss": pa.float64(),
+        "best_validation_accuracy": pa.float64(),
+        "best_epoch": pa.int64(),
         "seconds": pa.float64(),
         "config": pa.string(),
     }
@@ -77,7 +81,11 @@ EPOCH_SCHEMA = pa.schema(
 
 
 def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
-    """One trial as a row of `SCHEMA`. Metrics are the last epoch's; `seconds` is wall-clock time."""
+    """One trial as a row of `SCHEMA`.
+
+    Metrics are the last epoch's, but for those that are called best. reused_from: None where the trial
+    ran itself. stored_bytes: of its artefact. seconds: wall-clock time, None while it runs.
+    """
     config, selection = trial.config, trial.config.selection
     density = trial.config.density
     controls = () if selection is None else selection.controls
@@ -85,7 +93,11 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     return {
         "study": study,
         "number": trial.number,
+        "configuration": trial.configuration,
+        "seed_index": trial.seed_index,
         "trial": trial.name,
+        "identity": trial.identity,
+        "reused_from": trial.reused_from or None,
         "status": trial.status,
         "reason": trial.reason,
         "anchor": trial.anchor,
@@ -96,6 +108,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "control": ", ".join(control.score for control in controls) or None,
         "level": controls[0].level if len(controls) == 1 else None,
         "level_kind": selection.level_kind if selection is not None and controls else None,
+        "shrunk": shrunk(trial),
         **{
             name: None if selection is None else getattr(selection, name)
             for name in ("scope", "rounds", "schedule", "revive", "convention", "ablation")
@@ -111,89 +124,42 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
             name: trial.facts.get(name)
             for name in ("kept_weights", "trained_parameters", "parameters", "compression")
         },
+        "stored_bytes": None if math.isnan(trial.stored_bytes) else int(trial.stored_bytes),
         "learning_rate": config.training.learning_rate,
         "weight_decay": config.training.weight_decay,
         "epochs": len(trial.rows),
         **{name: last.get(name) for name in ("validation_accuracy", "validation_loss", "train_loss")},
+        "best_validation_accuracy": trial.best_row.get("validation_accuracy"),
+        "best_epoch": trial.best_row.get("epoch"),
         "seconds": None if trial.ended is None else trial.ended - trial.started,
         "config": json.dumps(config.model_dump(mode="json")),
     }
 
 
+def shrunk(trial: StudyTrial) -> float | None:
+    """By how much the trial's levels had to be shrunk at most, in [0, 1]; 1 where all were feasible.
+
+    None without controls, and before the mask was chosen.
+    """
+    selection, manifest = trial.config.selection, trial.facts.get("manifest")
+    if selection is None or not selection.controls or manifest is None:
+        return None
+    factors = [solution["shrunk"] for solution in manifest.get("solutions", {}).values()]
+    return min((factor for factor in factors if factor is not None), default=None)
+
+
+def epoch_rows(study: str, trial: StudyTrial) -> list[dict[str, Any]]:
+    """A trial's epochs as rows of `EPOCH_SCHEMA`, with whatever else it reported besides."""
+    return [{"study": study, "number": trial.number, "trial": trial.name, **row} for row in trial.rows]
+
+
 def trial_tables(study: str, trials: Sequence[StudyTrial]) -> dict[str, bytes]:
     """Both tables as Parquet files by name: one row per trial, and one per trial and epoch."""
     rows = [trial_row(study, trial) for trial in trials]
-    epochs = [
-        {"study": study, "number": trial.number, "trial": trial.name, **row}
-        for trial in trials
-        for row in trial.rows
-    ]
+    epochs = [row for trial in trials for row in epoch_rows(study, trial)]
     files = {}
     for name, schema, content in ((TRIALS_TABLE, SCHEMA, rows), (EPOCHS_TABLE, EPOCH_SCHEMA, epochs)):
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(content, schema=schema), buffer)
         files[name] = buffer.getvalue()
     return files
-
-
-class RecordWriter(Observer):
-    """Writes each trial's record when it ends. The records are the truth of a study."""
-
-    def __init__(self, store: StudyStore) -> None:
-        self.store = store
-
-    def ended(self, trial: StudyTrial) -> None:
-        """Write the trial's record."""
-        self.store.save(trial)
-
-
-class TableWriter(Observer):
-    """Keeps the tables up to date: rewritten from time to time, and at the end."""
-
-    def __init__(self, store: StudyStore) -> None:
-        self.store = store
-        self._ended = store.trials()  # of an earlier run, if this one goes on with it
-        self._written = time.monotonic()
-
-    def ended(self, trial: StudyTrial) -> None:
-        """Add the trial; rewrite the tables if that was some time ago."""
-        self._ended.append(trial)
-        if time.monotonic() - self._written > TABLE_INTERVAL_S:
-            self.close()
-
-    def files(self) -> dict[str, bytes]:
-        """The tables of all trials that have ended, by file name."""
-        return trial_tables(self.store.name, sorted(self._ended, key=lambda trial: trial.number))
-
-    def close(self) -> None:
-        """Write the tables, each whole or not at all."""
-        for name, content in self.files().items():
-            self.store.write(name, content)
-        self._written = time.monotonic()
-
-
-def best_per_method(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
-    """The best finished trial of each method at each rate: rates in order, the best first.
-
-    A collapsed network has its accuracy, that of guessing. A trial that was stopped early has not seen
-    all its epochs: it is not compared.
-    """
-    best: dict[tuple[float, str], StudyTrial] = {}
-    for trial in trials:
-        if trial.status not in COMPARABLE or math.isnan(trial.accuracy):
-            continue
-        group = (-1.0 if trial.rate is None else float(trial.rate), trial.config.method)
-        if group not in best or trial.accuracy > best[group].accuracy:
-            best[group] = trial
-    return [best[key] for key in sorted(best, key=lambda key: (key[0], -best[key].accuracy))]
-
-
-def pareto_front(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
-    """The finished trials that no other beats in both accuracy and density, densest first."""
-    done = [trial for trial in trials if trial.status in COMPARABLE]
-    by_density = sorted(done, key=lambda trial: (trial.density, -trial.accuracy))
-    front: list[StudyTrial] = []
-    for trial in by_density:
-        if not front or trial.accuracy > front[-1].accuracy:
-            front.append(trial)
-    return front[::-1]

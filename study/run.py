@@ -4,28 +4,84 @@ Knows neither Ray nor MLflow: the runner drives it, observers write what it says
 """
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from cops_core.config import TrialConfig
 from cops_core.errors import InputError
+from study.ledger.trial import FAILURES, RESULTS, Status, StudyTrial
 from study.observer import Observer
-from study.plan import Plan
-from study.trial import RESULTS, Status, StudyTrial
+from study.search.plan import Plan
+
+# Fewer failures than this never end a study, whatever share of it they are.
+FEWEST_FAILURES = 3
+
+Identify = Callable[[TrialConfig], str]
+# Gives a new trial the result of the same trial elsewhere, if there is one; says whether it did.
+Reuse = Callable[[StudyTrial], bool]
 
 
 class StudyRun:
-    """The state of a study while it runs. Nothing that a trial reported is ever dropped."""
+    """The state of a study while it runs. Nothing that a trial reported is ever dropped.
 
-    def __init__(self, plan: Plan, observers: Sequence[Observer]) -> None:
+    identify: a configuration's identity as a trial. reuse: where finished trials are found again; None
+    runs every trial. failure_share: more failures than this share of all trials end the study.
+    """
+
+    def __init__(
+        self, plan: Plan, identify: Identify, *, reuse: Reuse | None = None, failure_share: float = 1.0
+    ) -> None:
         self.plan = plan
-        self.observers = observers
         self.trials: list[StudyTrial] = []
         self.space_error: InputError | None = None
+        self.stopped_because = ""
+        self._identify = identify
+        self._reuse = reuse
+        self._failure_share = failure_share
+        self._observers: Sequence[Observer] = ()
+        self._unfinished: deque[StudyTrial] = deque()
+        self._lost: list[StudyTrial] = []  # had just lost their race when the study was cut off
+        self._event = 0
+
+    def recall(self, trials: Sequence[StudyTrial]) -> None:
+        """Repeat what is recorded, in the order in which it happened; what was cut off will go on.
+
+        Raises InputError if the plan would not give these trials today.
+        """
+        began = [(trial.began, 0, trial) for trial in trials]
+        told = [(trial.told, 1, trial) for trial in trials if trial.over and trial.told is not None]
+        for event, kind, trial in sorted(began + told, key=lambda entry: entry[:2]):
+            self._event = max(self._event, event + 1)
+            if kind == 0:
+                self.plan.recall(trial)
+                decisions = [self.plan.report(trial, row) for row in trial.rows]
+                if not trial.over and decisions and decisions[-1]:
+                    self._lost.append(trial)
+            else:
+                self.plan.tell(trial)
+        self.trials = sorted(trials, key=lambda trial: trial.number)
+        for trial in self.trials:
+            if not trial.over:
+                trial.status, trial.reason, trial.ended = "running", "", None
+                if trial not in self._lost:
+                    self._unfinished.append(trial)
+
+    def watch(self, observers: Sequence[Observer]) -> None:
+        """Tell these from now on, first of all what is there already."""
+        self._observers = observers
+        for observer in observers:
+            observer.resumed(self.trials)
+        for trial in self._lost:
+            self.end(trial, "stopped")
 
     @property
     def over(self) -> bool:
         """Whether no further trial will be handed out."""
-        return bool(self.plan.exhausted or self.plan.hopeless or self.space_error)
+        if self.stopped_because:
+            return True
+        ended = bool(self.plan.exhausted or self.plan.hopeless or self.space_error)
+        return ended and all(trial.over for trial in self.trials)  # one that runs may have to run again
 
     @property
     def complete(self) -> bool:
@@ -33,41 +89,93 @@ class StudyRun:
         return self.plan.exhausted and all(trial.status in (*RESULTS, "stopped") for trial in self.trials)
 
     def next_trial(self) -> StudyTrial | None:
-        """The next trial; None if it has to wait, or if the study is over."""
-        if self.over or self.plan.waiting:
-            return None
-        try:
-            trial = self.plan.ask()
-        except InputError as error:  # a user's space may fail on parameters it had not met before
-            self.space_error = error
-            return None
-        self.trials.append(trial)
-        for observer in self.observers:
-            observer.started(trial)
-        return trial
+        """The next trial to run; None if it has to wait, or if the study is over."""
+        while not self.over:
+            if self._unfinished:
+                return self._unfinished.popleft()
+            if self.plan.waiting or self.plan.exhausted or self.plan.hopeless or self.space_error:
+                return None
+            try:
+                trial = self.plan.ask()
+                trial.identity = self._identify(trial.config)
+            except InputError as error:  # a user's space may fail on parameters it had not met before
+                self.space_error = error
+                return None
+            trial.began = self._next_event()
+            self.trials.append(trial)
+            if self._reuse is None or not self._reuse(trial):
+                for observer in self._observers:
+                    observer.started(trial)
+                return trial
+            self._take_over(trial)
+        return None
 
-    def report(self, trial: StudyTrial, row: dict[str, float], facts: dict[str, Any] | None) -> None:
-        """An epoch's metrics, with the trial's facts where they are new."""
+    def _take_over(self, trial: StudyTrial) -> None:
+        """A trial whose result was there already: it starts and ends at once."""
+        status, trial.status = trial.status, "running"
+        for observer in self._observers:
+            observer.started(trial)
+        for row in trial.rows:
+            self.plan.report(trial, row)
+            for observer in self._observers:
+                observer.reported(trial, row)
+        self.end(trial, status, trial.reason)
+
+    def report(
+        self, trial: StudyTrial, rows: Sequence[dict[str, float]], facts: dict[str, Any] | None = None
+    ) -> bool:
+        """Epochs' metrics, with the trial's facts where they are new; whether to stop the trial now.
+
+        Epochs that are known already are passed over: a trial that went on elsewhere reports its last again.
+        """
         if facts is not None:
             trial.facts = facts
-        if trial.add_row(row):
-            for observer in self.observers:
-                observer.reported(trial, row)
+        for row in rows:
+            if trial.add_row(row):
+                stop = self.plan.report(trial, row)
+                for observer in self._observers:
+                    observer.reported(trial, row)
+                if stop:
+                    return True
+        return False
 
-    def end(self, trial: StudyTrial, status: Status, reason: str = "") -> None:
+    def again(self, trial: StudyTrial) -> None:
+        """The trial's worker has died: it goes on elsewhere, before any new trial."""
+        self._unfinished.append(trial)
+
+    def end(self, trial: StudyTrial, status: Status, reason: str = "", log: str = "") -> None:
         """A trial has ended."""
-        trial.status, trial.reason, trial.ended = status, reason, time.time()
+        trial.reason, trial.log, trial.ended = reason, log, time.time()
+        trial.told = self._next_event()
+        trial.status = status
         self.plan.tell(trial)
-        for observer in self.observers:
+        for observer in self._observers:
             observer.ended(trial)
+        failed = sum(other.status in FAILURES for other in self.trials)
+        if failed >= FEWEST_FAILURES and failed > self._failure_share * self.plan.size:
+            self.stop(
+                f"{failed} of at most {self.plan.size} trials failed, more than the share of"
+                f" {self._failure_share:.0%} that is allowed (--failure-share)"
+            )
+
+    def stop(self, because: str) -> None:
+        """End the study early: no further trial, and those that run are interrupted."""
+        self.stopped_because = self.stopped_because or because
 
     def interrupt(self) -> None:
-        """The study ends now: trials still running are recorded as interrupted."""
+        """The study ends now: trials still running are recorded as interrupted, and go on when resumed."""
         for trial in self.trials:
             if trial.status == "running":
-                self.end(trial, "interrupted", "the study ended while this trial ran")
+                trial.status, trial.ended = "interrupted", time.time()
+                trial.reason = "the study ended while this trial ran"
+                for observer in self._observers:
+                    observer.ended(trial)
 
     def tick(self) -> None:
         """Time has passed."""
-        for observer in self.observers:
+        for observer in self._observers:
             observer.tick()
+
+    def _next_event(self) -> int:
+        event, self._event = self._event, self._event + 1
+        return event

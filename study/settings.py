@@ -1,10 +1,10 @@
 """What `cops launch` was asked to do, checked by type."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,10 +13,23 @@ from cops_core.errors import InputError, one_line, unknown
 from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
 from cops_core.trainable import DEFAULT_DATA_ROOT
-from search_spaces.question import Pareto, Question, Rates, Smallest
+from search_spaces.question import Cost, Pareto, Question, Rates, Smallest
+from study.search.samplers import SAMPLERS
+from study.search.stopping import STOPPINGS
 
 DEFAULT_HOME = Path("cops-home")
 OBJECTIVES = ("pareto", "smallest")
+
+
+def _known(kind: str, registry: Collection[str]) -> Callable[[str], str]:
+    """A validator that accepts the names of `registry` alone, and suggests the nearest."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(unknown(kind, name, registry))
+        return name
+
+    return check
 
 
 def _plain_name(name: str) -> str:
@@ -28,9 +41,14 @@ def _plain_name(name: str) -> str:
 class Settings(BaseModel):
     """One launch. The home holds everything that the study writes, unless `storage` says otherwise.
 
-    trials: configurations in all, the anchors included. concurrency: trials at once, None for as
+    trials: configurations in all, the anchors included, each with one trial per seed. seeds: how many,
+    the same for every configuration; racing: later seeds only for configurations that can still win.
+    sampler: see `study.search.samplers`; stopping: of trials that lose their race, see
+    `study.search.stopping`, "none" unless the rates are an axis. concurrency: trials at once, None for as
     many as the machine carries. gpus_per_trial: None takes one GPU where there is one. epochs: None
-    leaves them to the space. storage: a folder or a pyarrow filesystem URI. address: a running Ray
+    leaves them to the space. fresh: run trials even if another study has their results. checkpoint_every:
+    seconds between a trial's checkpoints. failure_share: more failures than this share of all trials
+    end the study. storage: a folder or a pyarrow filesystem URI. address: a running Ray
     cluster's, None starts one on this machine. score_cache: the folder, on
     each machine, of scores that were computed once. plugins: loaded here, and in each worker.
     """
@@ -42,10 +60,18 @@ class Settings(BaseModel):
     trials: Annotated[int, Field(ge=1)]
     question: Question
     seed: Annotated[int, Field(ge=0, lt=SEED_RANGE)] = 0
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    racing: bool = True
+    sampler: Annotated[str, AfterValidator(_known("sampler", SAMPLERS))] = "tpe"
+    stopping: Annotated[str, AfterValidator(_known("stopping", STOPPINGS))] = "asha"
     epochs: Annotated[int | None, Field(ge=1)] = None
     concurrency: Annotated[int | None, Field(ge=1)] = None
     cpus_per_trial: Annotated[int, Field(ge=1)] = 1
     gpus_per_trial: Annotated[float | None, Field(ge=0)] = None
+    fresh: bool = False
+    retry: bool = False
+    checkpoint_every: Annotated[float, Field(ge=0)] = 30.0
+    failure_share: Annotated[float, Field(ge=0, le=1)] = 0.25
     home: Path = DEFAULT_HOME
     storage: str | None = None
     tracking_uri: str | None = None
@@ -73,6 +99,23 @@ class Settings(BaseModel):
         plugins = {plugin.name: plugin.sha256 for plugin in self.plugins}
         plain = self.model_dump(mode="json", exclude={"question", "plugins"})
         return {**plain, "question": question, "plugins": plugins}
+
+
+def parse_settings(record: Mapping[str, Any]) -> Settings:
+    """The settings of a record; what is missing there has its default. Plugins are not among them."""
+    fields = {name: value for name, value in record.items() if name in Settings.model_fields}
+    question = parse_question(record["question"])
+    return make_settings(**{**fields, "question": question, "plugins": ()})
+
+
+def parse_question(record: Mapping[str, Any]) -> Question:
+    """The question that `Settings.record` wrote."""
+    rates = tuple(Decimal(rate) for rate in record["rates"])
+    if record["kind"] == "smallest":
+        return Smallest(keep=Decimal(record["keep"]), rates=rates)
+    if record["kind"] == "pareto":
+        return Pareto(rates=rates, cost=record.get("cost", "density"))
+    return Rates(rates)
 
 
 def make_settings(**values: Any) -> Settings:
@@ -103,16 +146,33 @@ def parse_rates(text: str) -> tuple[Decimal, ...]:
     return tuple(parse_decimal("--rates", part) for part in text.split(","))
 
 
+def check_stopping(stopping: str | None, question: Question) -> None:
+    """Early stopping compares trials of one rate; other questions have no such groups."""
+    if stopping not in (None, "none") and not question.axis:
+        raise InputError(
+            f"--stopping {stopping} belongs to studies at given rates: leave it out, or write --rates"
+        )
+
+
 def choose_question(
-    default: Question, rates: Sequence[Decimal] | None, objective: str | None, keep: Decimal | None
+    default: Question,
+    rates: Sequence[Decimal] | None,
+    objective: str | None,
+    keep: Decimal | None,
+    cost: str | None = None,
 ) -> Question:
     """The question that the flags ask, else the space's own."""
     if keep is not None and objective != "smallest":
         raise InputError("--keep belongs to --objective smallest: write both")
+    if cost is not None and objective != "pareto":
+        raise InputError("--cost belongs to --objective pareto: write both")
+    if cost not in (None, *get_args(Cost)):
+        raise InputError(unknown("cost", str(cost), get_args(Cost)))
     if objective not in (None, *OBJECTIVES):
         raise InputError(unknown("objective", str(objective), OBJECTIVES))
     if objective == "pareto":
-        return Pareto(rates=tuple(rates)) if rates else Pareto()
+        chosen: Cost = "bytes" if cost == "bytes" else "density"
+        return Pareto(rates=tuple(rates) if rates else Pareto.rates, cost=chosen)
     if objective == "smallest":
         anchors = tuple(rates) if rates else Smallest.rates
         return Smallest(keep=keep if keep is not None else Smallest.keep, rates=anchors)

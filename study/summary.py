@@ -2,55 +2,95 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
-from search_spaces.question import Pareto, Smallest
-from study.live import best_table
-from study.proposals import Proposer
-from study.results import best_per_method, pareto_front
+from study.answer import print_best
+from study.ledger.trial import FAILURES, OPEN, StudyTrial
 from study.run import StudyRun
+from study.search.proposals import Proposer
 from study.settings import DEFAULT_HOME, Settings
-from study.trial import StudyTrial
+
+MOST_FAILURES = 10
+MOST_SEEDS = 5
 
 
 def print_plan(console: Console, settings: Settings, proposer: Proposer) -> None:
     """What `--dry-run` says: the settings, the data and network, and the trials in order."""
-    base = proposer.base
-    slots = list(proposer.slots())
-    console.print(f"study {settings.name}: space {settings.space}, seed {settings.seed}, {len(slots)} trials")
+    base, anchors = proposer.base, proposer.anchors
+    size = f"{settings.trials} trials"
+    if settings.seeds > 1:
+        size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {proposer.size} trials"
+    console.print(f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
+    seeds = [str(proposer.trial_seed(index)) for index in range(settings.seeds)]
+    shown = ", ".join(seeds[:MOST_SEEDS]) + (", ..." if len(seeds) > MOST_SEEDS else "")
     console.print(
         f"  {base.model} on {base.dataset}, {settings.epochs or base.training.epochs} epochs, "
-        f"trial seed {proposer.trial_seed}"
+        f"trial seed{'s' if len(seeds) > 1 else ''} {shown}"
     )
     console.print(f"  question: {proposer.question}")
     console.print(f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
-    for _ in range(proposer.anchors):
-        console.print(f"  anchor: {proposer.ask().title}")
-    console.print(f"  then {len(slots) - proposer.anchors} proposals")
+    for number, config in enumerate(anchors):
+        console.print(f"  anchor: {StudyTrial(number=number, config=config).title}")
+    console.print(f"  then {settings.trials - len(anchors)} proposals")
 
 
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
     """What came out of a study, and what to type next."""
-    counts = ", ".join(f"{count} {status}" for status, count in Counter(t.status for t in run.trials).items())
-    console.print(
-        f"{settings.name}: {len(run.trials)} of {settings.trials} trials in {seconds:.0f} s: {counts}"
-    )
-    for trial in run.trials:
-        if trial.status == "failed":
-            console.print(f"  trial {trial.number} ({trial.title}) failed: {trial.reason}", markup=False)
-    if run.space_error is not None:
-        console.print(f"the study ended early: {run.space_error}", markup=False)
-    if run.plan.hopeless:
-        console.print(f"the study ended early: {run.plan.hopeless}")
-    print_best(console, run.trials, settings.record()["question"])
-    print_scoring(console, run.trials)
+    trials = run.trials
     home = "" if settings.home == DEFAULT_HOME else f" --home {settings.home}"
+    status = f"cops status {settings.name}{home}"
     console.print(
-        f"next: [bold]cops ui{home}[/] to browse every trial, [bold]cops status {settings.name}{home}[/]",
+        f"{settings.name}: {_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}",
         soft_wrap=True,
     )
+    print_failures(console, trials, status)
+    print_artifacts(console, trials)
+    for reason in dict.fromkeys([str(run.space_error or ""), run.plan.hopeless, run.stopped_because]):
+        if reason:
+            console.print(f"the study ended early: {reason}", markup=False, soft_wrap=True)
+    print_best(console, trials, settings.record()["question"])
+    print_scoring(console, trials)
+    if any(trial.status in OPEN for trial in trials):
+        go_on = escape(f"cops resume {settings.name}{home}")
+        console.print(f"go on with: [bold]{go_on}[/]", soft_wrap=True)
+    browse = escape(f"cops ui{home}")
+    console.print(f"next: [bold]{browse}[/] to browse every trial, [bold]{escape(status)}[/]", soft_wrap=True)
+
+
+def _progress(trials: Sequence[StudyTrial], asked: int) -> str:
+    """`24 of 24 trials`; with several seeds `30 trials of 12 of 12 configurations`."""
+    configurations = len({trial.configuration for trial in trials})
+    if any(trial.seed_index for trial in trials):
+        return f"{len(trials)} trials of {configurations} of {asked} configurations"
+    return f"{len(trials)} of {asked} trials"
+
+
+def _counts(trials: Sequence[StudyTrial]) -> str:
+    """`20 finished, 3 stopped, 1 failed (6 reused from other studies)`."""
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(t.status for t in trials).items())
+    reused = sum(bool(trial.reused_from) for trial in trials)
+    return counts + (f" ({reused} reused from other studies)" if reused else "")
+
+
+def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) -> None:
+    """The first failures with their reasons, a line each. status: the command that shows them all."""
+    failures = [trial for trial in trials if trial.status in FAILURES]
+    for trial in failures[:MOST_FAILURES]:
+        reason = " ".join(trial.reason.split())
+        line = f"  trial {trial.number} ({trial.title}) {trial.status}: {reason}"
+        console.print(line, markup=False, soft_wrap=True)
+    if len(failures) > MOST_FAILURES:
+        console.print(f"  and {len(failures) - MOST_FAILURES} more: {status}", markup=False, soft_wrap=True)
+
+
+def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
+    """How many trained networks could not be kept, with the first reason."""
+    missing = [trial.facts["artifact_missing"] for trial in trials if "artifact_missing" in trial.facts]
+    if missing:
+        networks = "1 trained network" if len(missing) == 1 else f"{len(missing)} trained networks"
+        console.print(f"{networks} could not be kept: {missing[0]}", markup=False, soft_wrap=True)
 
 
 def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
@@ -61,31 +101,3 @@ def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
     )
     if computed or cached:
         console.print(f"scores: {computed} computed, {cached} times one that was there already")
-
-
-def print_best(console: Console, trials: Sequence[StudyTrial], question: dict[str, Any]) -> None:
-    """The answer to the study's question."""
-    if question["kind"] == Pareto.__name__.lower():
-        console.print(best_table(pareto_front(trials), "no trial beats these in both accuracy and density"))
-    elif question["kind"] == Smallest.__name__.lower():
-        print_smallest(console, trials, float(question["keep"]))
-    else:
-        console.print(
-            best_table(
-                best_per_method(trials), "best of each method by validation accuracy, within each rate"
-            )
-        )
-
-
-def print_smallest(console: Console, trials: Sequence[StudyTrial], keep: float) -> None:
-    """The trials that keep the asked share of the dense accuracy, sparsest first."""
-    dense = next(
-        (trial for trial in trials if trial.config.arm == "dense" and trial.status == "finished"), None
-    )
-    if dense is None:
-        return
-    level = keep * dense.accuracy
-    kept = [trial for trial in trials if trial.status == "finished" and trial.accuracy >= level]
-    kept.sort(key=lambda trial: trial.density)
-    title = f"fewest weights that keep {keep:.1%} of the dense accuracy {dense.accuracy:.2%}"
-    console.print(best_table(kept[:10], title))

@@ -10,3 +10,9 @@ from hypothesis import settings
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--moments", type=int, default=3, help="At how many random moments each kind of chaos strikes."
+    )

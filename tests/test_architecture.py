@@ -25,10 +25,11 @@ ARROWS = {
 # The only files that import a framework; a folder's files all may.
 DOORS = {
     "ray": ["study/runner/"],
-    "mlflow": ["study/tracking.py"],
-    "pyarrow": ["study/store.py", "study/results.py", "study/scores/tables.py"],
-    "matplotlib": ["study/scores/figures/", "study/experiments/figures.py"],
-    "optuna": ["study/proposals.py", "search_spaces/"],
+    "mlflow": ["study/tracking/"],
+    "pyarrow": ["study/ledger/store.py", "study/results.py", "study/scores/tables.py"],
+    "pandas": ["study/frames.py", "study/api.py"],
+    "matplotlib": ["study/scores/figures/", "study/experiments/figures.py", "study/figures.py"],
+    "optuna": ["study/search/", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
     "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/unpack.py"],
 }

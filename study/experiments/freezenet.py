@@ -9,8 +9,8 @@ from cops_core.config import Arm, Selection, Training, TrialConfig
 from cops_core.streams import derive_seed
 from study.experiments.base import Answer, Asked, Experiment, RunTrials, rate_of
 from study.experiments.figures import accuracy_by_rate
-from study.experiments.statistics import Interval, interval
-from study.trial import StudyTrial
+from study.ledger.trial import StudyTrial
+from study.statistics import Interval, interval
 
 METHODS: Mapping[str, tuple[Arm, Selection]] = {
     "SNIP, pruned": ("prune", Selection(target="snip")),

@@ -12,10 +12,12 @@ from pyarrow import fs
 
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
-from study.trial import StudyTrial
+from study.ledger.trial import StudyTrial
 
-# The folder of the trained networks, one file per trial that finished.
-ARTIFACTS = "artifacts"
+# The folders of a study: a record per trial; trained networks; states of trials that have not ended.
+TRIALS, ARTIFACTS, CHECKPOINTS = "trials", "artifacts", "checkpoints"
+# Of a trial's checkpoint: its state, and which worker may write it.
+CHECKPOINT_FILES = STATE_FILE, OWNER_FILE = ".pt", ".owner"
 
 
 class StudyStore:
@@ -27,15 +29,29 @@ class StudyStore:
         self.path = f"{root}/{name}"
 
     @property
+    def is_local(self) -> bool:
+        """Whether the storage is a folder of this machine."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    @property
     def exists(self) -> bool:
         """Whether there is a study of this name."""
-        return bool(self.filesystem.get_file_info(f"{self.path}/study.json").type == fs.FileType.File)
+        return self.has("study.json")
 
     def create(self, settings: dict[str, Any]) -> None:
-        """Make the folder and write the study's settings."""
-        for folder in ("trials", ARTIFACTS):
-            self.filesystem.create_dir(f"{self.path}/{folder}", recursive=True)
+        """Make the folders and write the study's settings."""
+        self.make_folders()
         self.write_json("study.json", settings)
+
+    def make_folders(self) -> None:
+        """Make the study's folders, where they are missing."""
+        for folder in (TRIALS, ARTIFACTS, CHECKPOINTS):
+            self.filesystem.create_dir(f"{self.path}/{folder}", recursive=True)
+
+    def discard(self) -> None:
+        """Remove the study's folder, if nothing was ever written into it that makes it a study."""
+        if not self.exists:
+            self.filesystem.delete_dir(self.path)
 
     def write_plugins(self, plugins: Iterable[Plugin]) -> None:
         """Keep the text of each plugin that is a file, by which its trials can be run again."""
@@ -47,21 +63,18 @@ class StudyStore:
 
     def settings(self) -> dict[str, Any]:
         """The study's settings, as `create` was given them."""
-        settings: dict[str, Any] = json.loads(self._read(f"{self.path}/study.json"))
+        settings: dict[str, Any] = json.loads(self.read("study.json"))
         return settings
 
     def save(self, trial: StudyTrial) -> None:
         """Write a trial's record."""
-        self.write_json(f"trials/{trial.name}.json", trial.record())
+        self.write_json(f"{TRIALS}/{trial.name}.json", trial.record())
 
     def trials(self) -> list[StudyTrial]:
         """All trials recorded so far, by number. InputError if they need a plugin that is not loaded."""
-        selector = fs.FileSelector(f"{self.path}/trials", allow_not_found=True)
-        names = sorted(
-            info.path for info in self.filesystem.get_file_info(selector) if info.path.endswith(".json")
-        )
+        names = sorted(name for name in self.files(TRIALS) if name.endswith(".json"))
         try:
-            return [StudyTrial.from_record(json.loads(self._read(name))) for name in names]
+            return [StudyTrial.from_record(json.loads(self.read(f"{TRIALS}/{name}"))) for name in names]
         except InputError as error:
             plugins = self.settings().get("settings", {}).get("plugins", {})
             if not plugins:
@@ -74,20 +87,35 @@ class StudyStore:
         self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write one file of the study, whole or not at all."""
+        """Write one file of the study, whole or not at all. OSError if the storage does not take it."""
         path = f"{self.path}/{name}"
         with self.filesystem.open_output_stream(f"{path}.tmp") as stream:
             stream.write(content)
         self.filesystem.move(f"{path}.tmp", path)
 
     def read(self, name: str) -> bytes:
-        """One file of the study."""
-        return self._read(f"{self.path}/{name}")
-
-    def _read(self, path: str) -> bytes:
-        with self.filesystem.open_input_stream(path) as stream:
+        """One file of the study. FileNotFoundError if it is not there."""
+        with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
             content: bytes = stream.read()
         return content
+
+    def has(self, name: str) -> bool:
+        """Whether a file of the study is there."""
+        return bool(self.filesystem.get_file_info(f"{self.path}/{name}").type == fs.FileType.File)
+
+    def delete(self, name: str) -> None:
+        """Remove one file of the study, if it is there."""
+        if self.has(name):
+            self.filesystem.delete_file(f"{self.path}/{name}")
+
+    def files(self, folder: str) -> list[str]:
+        """The names of the files in a folder of the study; none if it is not there."""
+        selector = fs.FileSelector(f"{self.path}/{folder}", allow_not_found=True)
+        return [
+            info.base_name
+            for info in self.filesystem.get_file_info(selector)
+            if info.type == fs.FileType.File
+        ]
 
 
 def open_storage(uri: str) -> tuple[fs.FileSystem, str]:

@@ -1,37 +1,54 @@
 """Runs a study's trials with Ray Tune."""
 
+import logging
+from collections.abc import Callable
+from tempfile import TemporaryDirectory
+
 from ray import tune
 
 from study.run import StudyRun
-from study.runner.reporter import RETRIES, Reporter
-from study.runner.scheduler import RateScheduler
+from study.runner.reporter import Reporter
 from study.runner.searcher import StudySearcher
 from study.runner.worker import TrialWorker
 from study.settings import Settings
 
+# A worker that dies is in the study's records; Tune would print its last words over the live view.
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
-def run_trials(run: StudyRun, settings: Settings, gpus: float, concurrency: int | None, folder: str) -> None:
-    """Run the study's trials to their end, or until Ctrl-C. folder: for checkpoints, a URI."""
-    searcher = StudySearcher(run, settings, gpus)
-    tuner = tune.Tuner(
-        tune.with_resources(TrialWorker, {"cpu": settings.cpus_per_trial, "gpu": gpus}),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=RateScheduler(searcher, run.plan.races, run.plan.epochs),
-            num_samples=run.plan.size,
-            max_concurrent_trials=concurrency,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.trial_id),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=folder,
-            verbose=0,
-            callbacks=[Reporter(run, searcher)],
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
-        ),
-    )
-    try:
-        tuner.fit()
-    finally:
-        run.interrupt()
+
+def run_trials(
+    run: StudyRun,
+    settings: Settings,
+    gpus: float,
+    concurrency: int | None,
+    data_sha256: Callable[[str], str],
+) -> None:
+    """Run the study's trials to their end, or until Ctrl-C. data_sha256: of a data set, by name."""
+    searcher = StudySearcher(run, settings, gpus, data_sha256)
+    reporter = Reporter(run, searcher)
+    # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.
+    with TemporaryDirectory(prefix="cops-tune-", ignore_cleanup_errors=True) as folder:
+        tuner = tune.Tuner(
+            tune.with_resources(TrialWorker, {"cpu": settings.cpus_per_trial, "gpu": gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=-1,  # until the searcher says that it is finished
+                max_concurrent_trials=concurrency,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=folder,
+                verbose=0,
+                stop=reporter,
+                callbacks=[reporter],
+                failure_config=tune.FailureConfig(max_failures=0),
+                # Workers write checkpoints themselves, where a later study finds them too.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            ),
+        )
+        try:
+            tuner.fit()
+        finally:
+            run.interrupt()

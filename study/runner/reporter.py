@@ -1,58 +1,72 @@
-"""Between Tune and the study: what has happened."""
+"""Between Tune and the study: what has happened, and what is to be stopped."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from cops_core.train import NORM_PREFIX
+from study.ledger.trial import Status
 from study.run import StudyRun
 from study.runner.driver_only import DriverOnly
 from study.runner.searcher import StudySearcher
-from study.runner.worker import ACCURACY
-from study.trial import Status
 
 # A trial that dies with its worker or node is tried again from its last checkpoint, this often.
 RETRIES = 2
+# Of an error's text, as much is kept as says what happened.
+LOG_CHARACTERS = 20_000
 
 
-class Reporter(DriverOnly, tune.Callback):
-    """Passes on to the study what Tune hears from the workers."""
+class Reporter(DriverOnly, tune.Stopper, tune.Callback):
+    """Passes on to the study what Tune hears from the workers.
+
+    As Tune's stopper it is asked about every result before anything else is: the study decides there
+    whether the trial goes on. As a callback it hears how trials end.
+    """
 
     def __init__(self, run: StudyRun, searcher: StudySearcher) -> None:
         self.run = run
         self._searcher = searcher
+        self._deaths: Counter[int] = Counter()
 
-    def on_trial_result(
-        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """An epoch has ended, or the trial has failed."""
-        study_trial = self._searcher.by_tune_id[trial.trial_id]
-        study_trial.node = result.get("node_ip", "")
-        if result["status"] == "failed":
-            return
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Epochs have ended; whether to stop their trial."""
+        trial = self._searcher.by_tune_id[trial_id]
+        trial.node = result.get("node_ip", trial.node)
         facts = json.loads(result["facts"]) if "facts" in result else None
-        names = ("epoch", "train_loss", "validation_loss", ACCURACY, "learning_rate", "train_seconds")
-        norms = [name for name in result if name.startswith(NORM_PREFIX)]
-        self.run.report(study_trial, {name: result[name] for name in (*names, *norms)}, facts)
+        return self.run.report(trial, json.loads(result["rows"]), facts)
+
+    def stop_all(self) -> bool:
+        """Whether the study ends now."""
+        return bool(self.run.stopped_because)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A trial has ended: by itself, or stopped by its race while it was still running."""
         result = trial.last_result
         status: Status = "stopped" if result["status"] == "running" else result["status"]
-        self.run.end(self._searcher.by_tune_id[trial.trial_id], status, result.get("reason", ""))
+        study_trial = self._searcher.by_tune_id[trial.trial_id]
+        if self.run.stopped_because and status == "stopped":
+            return  # the study ends, which interrupts it
+        self.run.end(study_trial, status, result.get("reason", ""), result.get("log", ""))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """A trial's worker died, more often than it is retried."""
-        reason = f"its worker died {RETRIES + 1} times: {_last_line(trial.error_file)}"
-        self.run.end(self._searcher.by_tune_id[trial.trial_id], "failed", reason)
+        """A trial's worker died: it goes on elsewhere, unless that has happened too often.
+
+        Tune's own retries leave out a worker that dies between two trials.
+        """
+        study_trial = self._searcher.by_tune_id[trial.trial_id]
+        self._deaths[study_trial.number] += 1
+        if self._deaths[study_trial.number] <= RETRIES:
+            self.run.again(study_trial)
+            return
+        path = trial.error_file
+        log = Path(path).read_text()[-LOG_CHARACTERS:] if path and Path(path).exists() else ""
+        lines = log.strip().splitlines()
+        reason = f"its worker died {RETRIES + 1} times: {lines[-1] if lines else 'no reason given'}"
+        status: Status = "out_of_memory" if "OutOfMemoryError" in log else "killed"
+        self.run.end(study_trial, status, reason, log)
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         """Tune's event loop has turned."""
         self.run.tick()
-
-
-def _last_line(path: str | None) -> str:
-    lines = Path(path).read_text().strip().splitlines() if path and Path(path).exists() else []
-    return lines[-1] if lines else "no reason given"

@@ -1,27 +1,32 @@
 """A Ray actor that runs trials, one after the other.
 
-It keeps its process from one trial to the next, so that imports and data are paid for once.
+It keeps its process from one trial to the next, so that imports and data are paid for once. What a
+trial needs to go on elsewhere lies in the study's storage: a worker that takes over a trial, after
+whatever death, looks there first.
 """
 
 import hashlib
 import json
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from ray import tune
 
 from cops_core.cache import ScoreCache
 from cops_core.config import parse_config
+from cops_core.data import load_data
+from cops_core.errors import InfeasibleError, InputError
+from cops_core.machine import machine
 from cops_core.plugins import Plugin
 from cops_core.trainable import Trial
-from study.store import ARTIFACTS, StudyStore
+from study.ledger.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
 
-ACCURACY = "validation_accuracy"
-CHECKPOINT_FILE = "trial.pt"
-CHECKPOINT_INTERVAL_S = 30.0
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch's own messages say it
 
 
 class TrialWorker(tune.Trainable):
@@ -42,14 +47,25 @@ class TrialWorker(tune.Trainable):
         self._begin(new_config)
         return True
 
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing for Tune: a trial's checkpoints are the study's, see `_checkpoint`."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: see `save_checkpoint`."""
+
     def cleanup(self) -> None:
-        """The last trial has ended, or was stopped."""
+        """The last trial has ended, or was stopped, or the study ends while it runs."""
         self._keep_unfinished()
+        if self._trial is not None and not self._trial.done:
+            self._checkpoint(self._trial)
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._task = config
         self._plugins = tuple(Plugin(**fields) for fields in json.loads(config["plugins"]))
         self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
+        self._store = StudyStore(config["storage"], config["study"])
+        self._owner = uuid4().hex
+        self._reported = 0
         self._reported_facts = False
         self._checkpointed = time.monotonic()
 
@@ -61,48 +77,95 @@ class TrialWorker(tune.Trainable):
                 from search_spaces.plugins import load_plugins
 
                 load_plugins(self._plugins)
-            config = parse_config(json.loads(self._task["trial"]))
-            device = "cuda" if self._task["gpu"] else "cpu"
-            self._trial = Trial(
+            config, data_root = parse_config(json.loads(self._task["trial"])), Path(self._task["data_root"])
+            self._check_data(config.dataset, data_root)
+            trial = Trial(
                 config,
-                data_root=Path(self._task["data_root"]),
-                device=device,
+                data_root=data_root,
+                device="cuda" if self._task["gpu"] else "cpu",
                 extensions=self._extensions,
                 cache=ScoreCache(Path(self._task["score_cache"])),
             )
+            self._take_over(trial)
+            self._trial = trial
         return self._trial
 
+    def _check_data(self, name: str, root: Path) -> None:
+        """A trial is known by its data's hash: this machine must have the same."""
+        found = load_data(name, root).sha256
+        if found != self._task["data_sha256"]:
+            raise InputError(
+                f"the data set {name!r} on this machine is not that of the driver's machine"
+                f" (SHA-256 {found[:12]}, there {self._task['data_sha256'][:12]}): copy it here"
+            )
+
+    def _take_over(self, trial: Trial) -> None:
+        """Claim the trial, and go on from its last checkpoint where there is one."""
+        with suppress(OSError):  # a full disk: there is then no checkpoint to fight over either
+            self._store.write(self._owner_file, self._owner.encode())
+        with suppress(FileNotFoundError, InputError):  # an unreadable one costs time, not the trial
+            trial.load_state(self._store.read(self._checkpoint_file))
+
+    @property
+    def _checkpoint_file(self) -> str:
+        return f"{CHECKPOINTS}/{self._task['name']}{STATE_FILE}"
+
+    @property
+    def _owner_file(self) -> str:
+        return f"{CHECKPOINTS}/{self._task['name']}{OWNER_FILE}"
+
     def step(self) -> dict[str, Any]:
-        """Train an epoch. An exception ends the trial as failed, with its reason: it would recur."""
+        """Train an epoch. An exception ends the trial, with its reason: it would recur."""
         try:
             trial = self._prepared()
-            result: dict[str, Any] = trial.step().row()
+            if not trial.done and len(trial.history) == self._reported:
+                trial.step()
+        except InfeasibleError as error:
+            return _ended("infeasible", str(error))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            return {
-                "status": "failed",
-                "reason": reason,
-                "trace": traceback.format_exc(),
-                ACCURACY: 0.0,
-                "done": True,
-            }
-        result |= {"status": trial.status, "done": trial.done}
+            return _ended("out_of_memory" if _no_memory(error) else "failed", reason, traceback.format_exc())
+        # After a checkpoint this reports all of its epochs: the driver may not have heard of the last.
+        rows = [metrics.row() for metrics in trial.history[self._reported :]]
+        self._reported = len(trial.history)
+        result: dict[str, Any] = {
+            "rows": json.dumps(rows),  # as text: Tune would flatten it and carry it through its event loop
+            "status": trial.status,
+            "done": trial.done,
+        }
+        if time.monotonic() - self._checkpointed >= self._task["checkpoint_s"]:
+            self._checkpoint(trial)
         if trial.done:
             self._keep_artifact(trial)
         if not self._reported_facts or trial.done:
-            # As text: Tune would flatten it and carry every number through its event loop.
-            result["facts"] = json.dumps({**trial.facts, "plugins": self._extensions})
+            result["facts"] = json.dumps(self._facts(trial))
             self._reported_facts = True
-        if not trial.done and time.monotonic() - self._checkpointed > CHECKPOINT_INTERVAL_S:
-            self._checkpointed = time.monotonic()
-            result["should_checkpoint"] = True
         return result
+
+    def _facts(self, trial: Trial) -> dict[str, Any]:
+        return {**trial.facts, "plugins": self._extensions, "machine": machine(str(trial.device))}
+
+    def _checkpoint(self, trial: Trial) -> None:
+        """Write all that the trial needs to go on elsewhere; a full disk does not end it."""
+        self._checkpointed = time.monotonic()
+        if self._owns():
+            with suppress(OSError):
+                self._store.write(self._checkpoint_file, trial.state())
+
+    def _owns(self) -> bool:
+        """Whether nobody has taken the trial over meanwhile, from a worker that was thought dead."""
+        try:
+            return self._store.read(self._owner_file).decode() == self._owner
+        except OSError:
+            return True
 
     def _keep_artifact(self, trial: Trial) -> None:
         """Write the trained network into the study's storage; a full disk does not undo the training."""
+        if not self._owns():
+            return
         content, name = trial.artifact(), f"{ARTIFACTS}/{self._task['name']}.safetensors"
         try:
-            StudyStore(self._task["storage"], self._task["study"]).write(name, content)
+            self._store.write(name, content)
         except OSError as error:
             trial.facts["artifact_missing"] = f"{type(error).__name__}: {error}"
             return
@@ -113,13 +176,14 @@ class TrialWorker(tune.Trainable):
         if self._trial is not None and not self._trial.done:
             self._keep_artifact(self._trial)
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the trial's state; a trial that could not be built has none."""
-        if self._trial is not None:
-            self._trial.save(Path(checkpoint_dir) / CHECKPOINT_FILE)
 
-    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
-        """Go on from a state that `save_checkpoint` wrote."""
-        file = Path(checkpoint) / CHECKPOINT_FILE
-        if file.exists():
-            self._prepared().load(file)
+def _ended(status: str, reason: str, log: str = "") -> dict[str, Any]:
+    """The last result of a trial that will not report any more epochs."""
+    return {"rows": "[]", "status": status, "reason": reason, "log": log, "done": True}
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether the device or the machine could not give as much memory as the trial needs."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

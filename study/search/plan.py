@@ -3,27 +3,26 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from decimal import Decimal
 
 from cops_core.config import TrialConfig
-from study.trial import StudyTrial
+from cops_core.trainable import config_hash
+from study.ledger.trial import FAILURES, StudyTrial
 
 
 class Plan(ABC):
     """Asked for one trial after the other, told how each ended.
 
-    races: the freezing rates within which trials race against each other and may be stopped early;
-    empty where every trial runs to its end. epochs: of the longest trial. size: trials in all.
+    A plan's state is made of nothing but what it was asked and told, in order: a study that goes on
+    after any death has the same plan, once `recall`, `report` and `tell` have repeated its history.
+    size: trials in all, at most.
     """
 
-    races: tuple[Decimal, ...] = ()
-    epochs: int
     size: int
 
     @property
     @abstractmethod
     def exhausted(self) -> bool:
-        """Whether every trial has been asked for."""
+        """Whether no trial will ever come any more."""
 
     @property
     def waiting(self) -> bool:
@@ -40,6 +39,14 @@ class Plan(ABC):
         """The next trial. Raises InputError if it cannot be made."""
 
     @abstractmethod
+    def recall(self, trial: StudyTrial) -> None:
+        """A recorded trial, in place of `ask`. Raises InputError if the plan would not give it today."""
+
+    def report(self, trial: StudyTrial, row: dict[str, float]) -> bool:
+        """Hear of an epoch; whether the trial is to be stopped now."""
+        return False
+
+    @abstractmethod
     def tell(self, trial: StudyTrial) -> None:
         """Hear how a trial ended."""
 
@@ -47,10 +54,9 @@ class Plan(ABC):
 class FixedPlan(Plan):
     """Configurations that are known from the start, each run to its end, in order."""
 
-    def __init__(self, configs: Sequence[TrialConfig], first: int = 0) -> None:
-        """first: the number of the first trial."""
-        self._waiting = deque(enumerate(configs, start=first))
-        self.epochs = max((config.training.epochs for config in configs), default=1)
+    def __init__(self, configs: Sequence[TrialConfig]) -> None:
+        self._waiting = deque(configs)
+        self._number = 0
         self.size = len(configs)
 
     @property
@@ -60,8 +66,19 @@ class FixedPlan(Plan):
 
     def ask(self) -> StudyTrial:
         """The next configuration as a trial."""
-        number, config = self._waiting.popleft()
-        return StudyTrial(number=number, config=config)
+        number, self._number = self._number, self._number + 1
+        return StudyTrial(number=number, configuration=number, config=self._waiting.popleft())
+
+    def recall(self, trial: StudyTrial) -> None:
+        """One of the configurations, or one of an earlier list; a failed one is asked for again."""
+        self._number = max(self._number, trial.number + 1)
+        if trial.status in FAILURES:
+            return
+        wanted = config_hash(trial.config)
+        for config in self._waiting:
+            if config_hash(config) == wanted:
+                self._waiting.remove(config)
+                return
 
     def tell(self, trial: StudyTrial) -> None:
         """Nothing depends on how a trial ended."""

@@ -1,161 +1,226 @@
-"""Which trial comes next: the anchors first, then Optuna's proposals, one history per rate."""
+"""Which trial comes next: the anchors first, then a sampler's proposals, one history per rate.
 
-import warnings
+A configuration is asked for once and has a trial for each of the study's seeds, the same seeds for
+all: what the sampler is told is their mean. With racing, later seeds are only for configurations that
+can still win.
+"""
+
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import optuna
-from optuna.trial import Trial, TrialState
-from pydantic import ValidationError
+from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError, one_line
+from cops_core.errors import InputError
 from cops_core.streams import derive_seed
-from search_spaces.anchors import ANCHOR_PARAMETERS, anchor_config, base_config, first_config, in_space
+from search_spaces.anchors import anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
-from study.plan import Plan
+from study.ledger.trial import COMPARABLE, StudyTrial
+from study.search.errors import difference, recordable, space_errors
+from study.search.outcome import tell_sampler
+from study.search.plan import Plan
+from study.search.samplers import SAMPLERS, standin
+from study.search.seeds import can_still_win
+from study.search.slots import Slot, anchor_count, slots
+from study.search.stopping import Race
 from study.settings import Settings
-from study.trial import StudyTrial
-
-# TPE begins to model once this many trials of a history have ended; before, it draws at random.
-# A rate of the quickstart has eight trials in all: Optuna's own ten would never model anything.
-STARTUP_TRIALS = 5
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-@dataclass(frozen=True)
-class Slot:
-    """A place in the study's plan. history: the rate whose sampler history it belongs to.
+@dataclass
+class Configuration:
+    """One proposal and its trials, by seed index.
 
-    anchor: the anchor's parameters, empty for the dense one; None for a proposal.
+    config: without a seed. asked: the sampler's trial, None for one outside its history.
+    granted: how many seeds it may have so far. told: whether all of them have ended.
     """
 
-    history: Decimal | None = None
-    anchor: Mapping[str, Any] | None = None
-    density: Decimal | None = None
+    number: int
+    slot: Slot
+    config: TrialConfig
+    parameters: dict[str, Any]
+    asked: Trial | None
+    granted: int
+    trials: list[StudyTrial] = field(default_factory=list)
+    told: bool = False
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Of the trials that ran to their end, by seed index."""
+        return {trial.seed_index: trial.accuracy for trial in self.trials if trial.status in COMPARABLE}
 
 
 class Proposer(Plan):
-    """Asked for one trial after the other, told how each ended.
+    """Holds one Optuna study per rate where the rate is an axis, else a single one.
 
-    Holds one Optuna study per rate where the rate is an axis, else a single one. A proposal's
-    random stream is derived from the study's seed and the proposal's number.
+    A proposal's random stream is derived from the study's seed and the proposal's number.
     """
 
     def __init__(self, space: SearchSpace, settings: Settings) -> None:
         self.space = space
         self.settings = settings
         self.question = settings.question
-        self.trial_seed = derive_seed(settings.seed, "trial", 0)
-        with _space_errors(space.name):
+        with space_errors(space.name):
             first = first_config(space, settings.seed)
         self._check_density(first)
         self.base = base_config(first)
-        self.dense: StudyTrial | None = None
+        self.configurations: list[Configuration] = []
+        self._slots = deque(slots(self.question, settings.trials))
+        self._trials = 0
+        self._sampler = SAMPLERS[settings.sampler]
         histories = self.question.rates if self.question.axis else (None,)
         self._studies = {
             history: optuna.create_study(directions=self.question.directions) for history in histories
         }
-        self._asked: dict[int, tuple[optuna.Study, Trial]] = {}
-        self._number = 0
-        self._slots = deque(self.slots())
-        self.races = self.question.rates if self.question.axis else ()
-        self.epochs = settings.epochs or self.base.training.epochs
-        self.size = settings.trials
+        self._races: dict[tuple[Decimal, int], Race] = {}
+        self._epochs = settings.epochs or self.base.training.epochs
+        self.size = settings.trials * settings.seeds
 
     @property
-    def anchors(self) -> int:
-        """How many trials are anchors: the dense one, and those of each rate."""
-        return 1 + len(ANCHOR_PARAMETERS) * len(self.question.rates)
+    def anchors(self) -> list[TrialConfig]:
+        """The configurations that every study of this question begins with, without a seed."""
+        return [self._plain(slot) for slot in list(slots(self.question, anchor_count(self.question)))]
 
-    def slots(self) -> Iterator[Slot]:
-        """All trials of the study in order: dense, each rate's anchors, then proposals in turn."""
-        rates, trials = self.question.rates, self.settings.trials
-        if trials < self.anchors:
-            raise InputError(
-                f"--trials {trials} is fewer than the {self.anchors} anchors (dense, and"
-                f" {len(ANCHOR_PARAMETERS)} at each of {len(rates)} rates): write {self.anchors} or more"
-            )
-        yield Slot(anchor={})
-        for anchor in ANCHOR_PARAMETERS:
-            for rate in rates:
-                yield Slot(rate if self.question.axis else None, anchor, 1 - rate)
-        for index in range(trials - self.anchors):
-            if self.question.axis:
-                rate = rates[index % len(rates)]
-                yield Slot(rate, density=1 - rate)
-            else:
-                yield Slot()
+    @property
+    def dense(self) -> Configuration | None:
+        """The dense anchor, once it has been asked for."""
+        return self.configurations[0] if self.configurations else None
+
+    @property
+    def dense_accuracy(self) -> float | None:
+        """The dense network's mean validation accuracy; None before it has finished."""
+        accuracies = {} if self.dense is None or not self.dense.told else self.dense.accuracies
+        return sum(accuracies.values()) / len(accuracies) if accuracies else None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every configuration has been asked for and has all the seeds that it will get."""
+        return not self._slots and all(c.told for c in self.configurations)
 
     @property
     def waiting(self) -> bool:
-        """Whether the next trial must wait for the dense one."""
-        return self.question.needs_dense and self.dense is not None and self.dense.status == "running"
+        """Whether the next trial must wait: for the dense one, or for a race between seeds."""
+        if next(self._granted(), None) is not None:
+            return False
+        if self.question.needs_dense and self.dense is not None and not self.dense.told:
+            return True
+        return not self._slots
 
     @property
     def hopeless(self) -> str:
         """Why no further trial makes sense; empty as long as one does."""
-        if (
-            self.question.needs_dense
-            and self.dense is not None
-            and self.dense.status not in ("running", "finished")
-        ):
-            return f"the dense trial {self.dense.status}: there is no accuracy to keep a share of"
-        return ""
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every trial of the plan has been asked for."""
-        return not self._slots
+        dense = self.dense if self.question.needs_dense else None
+        if dense is None or not dense.told or dense.accuracies:
+            return ""
+        ends = ", ".join(trial.status for trial in dense.trials)
+        return f"the dense trial {ends}: there is no accuracy to keep a share of"
 
     def ask(self) -> StudyTrial:
-        """The next trial of the plan. Raises InputError if the space fails on the sampler's parameters."""
-        slot = self._slots.popleft()
-        number, self._number = self._number, self._number + 1
-        study = self._studies.get(slot.history)
-        if slot.anchor is not None and (study is None or not self._in_history(slot)):
-            config = anchor_config(self.base, slot.anchor) if slot.anchor else self.base
-            trial = self._trial(number, slot, config.changed(density=slot.density), {})
-        else:
-            assert study is not None
-            trial = self._ask_sampler(number, slot, study)
-        if slot.anchor == {}:
-            self.dense = trial
+        """The next trial: of a configuration that may have another seed, else of a new one.
+
+        Raises InputError if the space fails on the sampler's parameters.
+        """
+        configuration = next(self._granted(), None)
+        if configuration is None:
+            configuration = self._propose(self._slots.popleft(), None)
+        trial = StudyTrial(
+            number=self._trials,
+            configuration=configuration.number,
+            seed_index=len(configuration.trials),
+            config=self._seeded(configuration.config, len(configuration.trials)),
+            anchor=configuration.slot.anchor is not None,
+            rate=configuration.slot.history,
+            parameters=configuration.parameters,
+        )
+        self._enter(configuration, trial)
         return trial
 
-    def _ask_sampler(self, number: int, slot: Slot, study: optuna.Study) -> StudyTrial:
-        if slot.anchor is not None:
-            parameters = dict(slot.anchor)
-            if slot.density is not None:
-                parameters["density"] = float(slot.density)
-            study.enqueue_trial(parameters)
-        study.sampler = _sampler(derive_seed(self.settings.seed, "proposal", number))
+    def recall(self, trial: StudyTrial) -> None:
+        """A recorded trial, in place of `ask`: the sampler's state and the races become what they were.
+
+        Raises InputError if the space gives another configuration for the recorded parameters.
+        """
+        if trial.seed_index == 0:
+            configuration = self._propose(self._slots.popleft(), trial.parameters)
+        else:
+            configuration = self.configurations[trial.configuration]
+            configuration.granted = max(configuration.granted, trial.seed_index + 1)
+        expected = self._seeded(configuration.config, trial.seed_index)
+        if expected != trial.config:
+            raise InputError(
+                f"space {self.space.name!r} has changed since trial {trial.number} of {self.settings.name!r}"
+                f" was recorded ({difference(trial.config, expected)}): choose another --name"
+            )
+        self._enter(configuration, trial)
+
+    def _granted(self) -> Iterator[Configuration]:
+        """Configurations that may have another seed now, in order."""
+        return (c for c in self.configurations if not c.told and len(c.trials) < c.granted)
+
+    def _enter(self, configuration: Configuration, trial: StudyTrial) -> None:
+        configuration.trials.append(trial)
+        self._trials = max(self._trials, trial.number + 1)
+        if (race := self._race(trial)) is not None:
+            race.enter(trial)
+
+    def _propose(self, slot: Slot, recorded: dict[str, Any] | None) -> Configuration:
+        """The next configuration: an anchor, or the sampler's. recorded: its parameters, when recalled."""
+        number = len(self.configurations)
+        study = self._studies.get(slot.history)
+        asked, parameters = None, {}
+        if study is None or (slot.anchor is not None and not self._in_history(slot)):
+            config = self._plain(slot)
+        else:
+            config, asked = self._ask_sampler(number, slot, study, recorded)
+            parameters = dict(asked.params)
+        anchor = slot.anchor is not None
+        granted = self.settings.seeds if anchor or not self.racing else 1
+        configuration = Configuration(number, slot, config, parameters, asked, granted)
+        self.configurations.append(configuration)
+        return configuration
+
+    def _ask_sampler(
+        self, number: int, slot: Slot, study: optuna.Study, recorded: dict[str, Any] | None
+    ) -> tuple[TrialConfig, Trial]:
+        if recorded is not None:
+            study.enqueue_trial(recorded)
+        elif slot.anchor is not None:
+            density = {} if slot.density is None else {"density": float(slot.density)}
+            study.enqueue_trial({**slot.anchor, **density})
+        if recorded is not None and not self._sampler.replays:
+            study.sampler = standin()
+        else:
+            seed = self.settings.seed
+            study.sampler = self._sampler.make(derive_seed(seed, "proposal", number), seed)
         asked = study.ask()
-        with _space_errors(self.space.name):
+        with space_errors(self.space.name):
             config = self.space.sample(asked)
         self._check_density(config)
         if config.arm != "dense" and config.density is None:
-            density = slot.density if self.question.axis else suggest_density(asked)
-            config = config.changed(density=density)
-        self._asked[number] = (study, asked)
-        return self._trial(number, slot, config, asked.params)
+            config = config.changed(density=slot.density if self.question.axis else suggest_density(asked))
+        recordable(self.space.name, asked.params)
+        return config, asked
 
-    def _trial(self, number: int, slot: Slot, config: TrialConfig, parameters: dict[str, Any]) -> StudyTrial:
+    def _plain(self, slot: Slot) -> TrialConfig:
+        """The configuration of an anchor that is outside the sampler's history."""
+        config = anchor_config(self.base, slot.anchor) if slot.anchor else self.base
+        return config.changed(density=slot.density)
+
+    def _seeded(self, config: TrialConfig, index: int) -> TrialConfig:
+        """`config` with the study's seed of that index, and the study's epochs."""
         epochs = self.settings.epochs or config.training.epochs
         training = config.training.model_copy(update={"epochs": epochs})
-        return StudyTrial(
-            number=number,
-            config=config.changed(seed=self.trial_seed, training=training),
-            anchor=slot.anchor is not None,
-            rate=slot.history,
-            parameters=parameters,
-        )
+        return config.changed(seed=self.trial_seed(index), training=training)
+
+    def trial_seed(self, index: int) -> int:
+        """The 32-bit seed that every configuration's trial of that index has."""
+        return derive_seed(self.settings.seed, "trial", index)
 
     def _check_density(self, config: TrialConfig) -> None:
         if self.question.axis and config.density is not None:
@@ -167,46 +232,61 @@ class Proposer(Plan):
         if not slot.anchor or slot.density is None:
             return False
         searched = self.question.axis or LOWEST_DENSITY <= float(slot.density) <= HIGHEST_DENSITY
-        with _space_errors(self.space.name):
+        with space_errors(self.space.name):
             return searched and in_space(self.space, self.base, slot.anchor)
 
+    @property
+    def racing(self) -> bool:
+        """Whether later seeds are only for configurations that can still win."""
+        return self.settings.racing and self.settings.seeds > 1 and self.question.axis
+
+    def _race(self, trial: StudyTrial) -> Race | None:
+        """The race within the trial's rate and seed; None where nothing is stopped early."""
+        if trial.rate is None or self.settings.stopping == "none":
+            return None
+        key = (trial.rate, trial.seed_index)
+        if key not in self._races:
+            name = f"{self.space.name} {self.settings.seed} {trial.rate} {trial.seed_index}"
+            self._races[key] = Race(self.settings.stopping, self._epochs, name)
+        return self._races[key]
+
+    def report(self, trial: StudyTrial, row: dict[str, float]) -> bool:
+        """Whether the trial has lost its race with this epoch."""
+        race = self._race(trial)
+        return race is not None and race.report(trial, row)
+
     def tell(self, trial: StudyTrial) -> None:
-        """Tell the sampler how a trial ended: its value, or that it was stopped early, or failed."""
-        if trial.number not in self._asked:
+        """Grant the configuration another seed, or tell the sampler how it did."""
+        if (race := self._race(trial)) is not None:
+            race.leave(trial)
+        configuration = self.configurations[trial.configuration]
+        if any(not other.over for other in configuration.trials):
             return
-        study, asked = self._asked.pop(trial.number)
-        if trial.status in ("failed", "interrupted") or not trial.rows:
-            study.tell(asked, state=TrialState.FAIL)
+        if configuration.granted < self.settings.seeds and self._goes_on(configuration):
+            configuration.granted += 1
+        if len(configuration.trials) < configuration.granted:
             return
-        dense_accuracy = None if self.dense is None else self.dense.accuracy
-        shortfall = self.question.constraint(trial.accuracy, dense_accuracy)
-        asked.set_constraint("diverged", 1.0 if trial.status == "diverged" else 0.0)
-        if shortfall is not None:
-            asked.set_constraint("accuracy", shortfall)
-        if trial.status == "stopped":
-            asked.report(trial.accuracy, int(trial.rows[-1]["epoch"]))
-            study.tell(asked, state=TrialState.PRUNED)
-        else:
-            study.tell(asked, self.question.values(trial.accuracy, trial.density))
+        configuration.told = True
+        if configuration.asked is not None:
+            study, seeds = self._studies[configuration.slot.history], self.settings.seeds
+            raced_out = len(configuration.trials) < seeds
+            tell_sampler(
+                study,
+                configuration.asked,
+                configuration.trials,
+                raced_out,
+                self.question,
+                self.dense_accuracy,
+            )
 
-
-def _sampler(seed: int) -> optuna.samplers.TPESampler:
-    """TPE over all parameters together, grouped by the conditions under which they exist."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True
-        )
-
-
-@contextmanager
-def _space_errors(name: str) -> Iterator[None]:
-    """Turns what a space raises into an InputError of one line."""
-    try:
-        yield
-    except ValidationError as error:
-        raise InputError(f"space {name!r} gives a wrong configuration: {one_line(error)}") from error
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"space {name!r} fails: {type(error).__name__}: {error}") from error
+    def _goes_on(self, configuration: Configuration) -> bool:
+        """Whether a configuration whose seeds so far have all ended can still win within its rate."""
+        if len(configuration.accuracies) < len(configuration.trials):
+            return False
+        rate = configuration.slot.history
+        others = [
+            other.accuracies
+            for other in self.configurations
+            if other.slot.history == rate and other is not configuration
+        ]
+        return can_still_win(configuration.accuracies, others, self.settings.seeds)

@@ -12,9 +12,9 @@ import requests
 from cops_core.config import Selection, TrialConfig
 from search_spaces import find_space
 from study import cli
-from study.proposals import Proposer
+from study.ledger.trial import StudyTrial
+from study.search.proposals import Proposer
 from study.settings import make_settings
-from study.trial import StudyTrial
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,7 +82,8 @@ def ended():
         config = changes.pop(
             "config", TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01")
         )
-        trial = StudyTrial(number=number, config=config, status=status, started=100.0, ended=101.5, **changes)
+        fields = {"configuration": number, "identity": f"{number:064x}", "started": 100.0, "ended": 101.5}
+        trial = StudyTrial(number=number, config=config, status=status, **{**fields, **changes})
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.add_row(row(epoch, accuracy))
         trial.facts = {

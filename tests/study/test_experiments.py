@@ -1,7 +1,6 @@
 """Experiments: chosen on validation, judged on the test part, resumed where they were cut off."""
 
 import io
-import math
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from cops_core.config import Training
 from cops_core.errors import InputError
+from study.conduct import Conducted
 from study.experiments import EXPERIMENTS
 from study.experiments.base import Asked
 from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
@@ -17,9 +17,8 @@ from study.experiments.fixed import run_fixed
 from study.experiments.freezenet import FreezeNetRates, Setting
 from study.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.experiments.run import make_experiment, run_experiment
-from study.experiments.statistics import interval
-from study.plan import FixedPlan
-from study.store import StudyStore
+from study.ledger.store import StudyStore
+from study.search.plan import FixedPlan
 
 SMALL = CopsPairs(
     dataset="digits",
@@ -31,14 +30,6 @@ SMALL = CopsPairs(
     selection_seeds=1,
     judge_seeds=2,
 )
-
-
-def test_the_interval_is_students():
-    found = interval([1.0, 2.0, 3.0])
-    assert found.mean == 2.0
-    assert found.half_width == pytest.approx(4.302652729911275 / math.sqrt(3))  # t(0.975, 2) s / sqrt(n)
-    assert f"{interval([0.5, 0.7]):.1%}" == "60.0% ± 127.1% (2)"
-    assert math.isinf(interval([1.0]).half_width)
 
 
 def test_every_variant_competes_and_no_seed_both_chooses_and_judges():
@@ -126,7 +117,7 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
 
 
 def test_a_trial_that_is_missing_is_said(settings, ended, monkeypatch):
-    monkeypatch.setattr("study.experiments.fixed.conduct", lambda plan, *a: (_Nothing(plan), False))
+    monkeypatch.setattr("study.experiments.fixed.conduct", lambda plan, *a: Conducted(_Nothing(plan), []))
     with pytest.raises(InputError, match="8 of 8 trials of test are not finished"):
         run_fixed(SMALL.selection_trials(), settings(), Console(file=io.StringIO()))
 

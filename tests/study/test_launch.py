@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_the_quickstart_is_in_mlflow_as_one_parent_with_24_runs(quickstart):
         assert [metric.step for metric in history] == list(range(1, len(history) + 1))
         assert len(history) == 30 or tags["status"] != "finished"
         artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-        expected = {"accounting.json"}
+        expected = {"accounting.json", "config.json"}
         if tags["arm"] != "dense":
             expected |= {"layer_densities.json", "manifest.json", "connectivity.json"}
             assert run.data.metrics["bytes_factor"] > 2
@@ -127,13 +128,86 @@ def test_status_tells_what_the_records_say(quickstart):
     assert "24/24" in cops(folder, "status").stdout
 
 
-def test_a_second_launch_takes_a_name_of_its_own(quickstart):
+def test_the_same_launch_again_finds_everything_done(quickstart):
     folder, _ = quickstart
-    plan = cops(folder, "launch", "quickstart", "--dry-run")
-    assert "study quickstart-2:" in plan.stdout
-    named = cops(folder, "launch", "quickstart", "--name", "quickstart")
-    assert named.returncode == 2
-    assert "is there already" in named.stderr
+    before = (folder / "cops-home/studies/quickstart/epochs.parquet").read_bytes()
+    again = cops(folder, "launch", "quickstart", "--trials", 24, "--seed", 0)
+    assert again.returncode == 0, again.stderr
+    assert "going on after 24 that have ended" in again.stdout
+    assert (folder / "cops-home/studies/quickstart/epochs.parquet").read_bytes() == before
+    _, _, nested = children(folder / "cops-home", "quickstart")
+    assert len(nested) == 24
+
+
+def test_other_settings_under_the_same_name_are_refused_with_the_difference(quickstart):
+    folder, _ = quickstart
+    other = cops(folder, "launch", "quickstart", "--seed", 1, "--epochs", 3)
+    assert other.returncode == 2
+    assert "seed 0, now 1" in other.stderr
+    assert "epochs None, now 3" in other.stderr
+
+
+def test_another_study_of_the_home_takes_the_results_and_says_so(quickstart):
+    folder, _ = quickstart
+    done = cops(folder, "launch", "quickstart", "--name", "again", "--trials", 24, "--seed", 0)
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        pq.read_table(folder / f"cops-home/studies/{name}/trials.parquet").to_pylist()
+        for name in ("quickstart", "again")
+    )
+    reused = [row for row in second if row["reused_from"]]
+    finished = {row["identity"]: row for row in first if row["status"] == "finished"}
+    assert {row["identity"] for row in reused} <= set(finished)
+    assert len(reused) >= 7
+    assert f"{len(reused)} reused from other studies" in done.stdout
+    for row in reused:
+        origin = finished[row["identity"]]
+        assert row["reused_from"] == f"quickstart/{origin['trial']}"
+        assert row["validation_accuracy"] == origin["validation_accuracy"]
+        assert (folder / f"cops-home/studies/again/artifacts/{row['trial']}.safetensors").exists()
+    _, _, nested = children(folder / "cops-home", "again")
+    assert sum("reused_from" in run.data.tags for run in nested) == len(reused)
+
+
+def test_a_run_of_mlflow_is_all_that_a_replay_needs(quickstart):
+    folder, _ = quickstart
+    _, _, nested = children(folder / "cops-home", "quickstart")
+    for method in ("freeze snip", "dense"):
+        run = next(run for run in nested if run.data.tags["method"] == method)
+        done = cops(folder, "replay", run.info.run_id)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "bit for bit" in done.stdout
+
+
+def test_python_has_the_same_table(quickstart):
+    import study
+
+    folder, _ = quickstart
+    table = study.load("quickstart", home=folder / "cops-home")
+    rows = pq.read_table(folder / "cops-home/studies/quickstart/trials.parquet").to_pylist()
+    assert list(table["trial"]) == [row["trial"] for row in rows]
+    assert list(table["validation_accuracy"]) == [row["validation_accuracy"] for row in rows]
+
+
+def test_closing_judges_once_and_ends_the_study(quickstart, tmp_path):
+    folder, _ = quickstart
+    shutil.copytree(folder / "cops-home", tmp_path / "cops-home")
+    # Artifacts of the copied database would lie in the other home.
+    done = cops(tmp_path, "close", "quickstart", "--top", 1)
+    assert done.returncode == 0, done.stderr
+    assert "chosen on validation, judged on test" in done.stdout
+    (look,) = json.loads((tmp_path / "cops-home/studies/quickstart/closed.json").read_text())
+    assert {one["method"] for one in look["results"]} >= {"dense", "prune snip", "freeze snip"}
+    assert all(0 < one["test_accuracy"] <= 1 for one in look["results"])
+    _, parent, nested = children(tmp_path / "cops-home", "quickstart")
+    judged = {run.data.tags["trial"] for run in nested if "test_accuracy" in run.data.metrics}
+    assert judged == {one["trial"] for one in look["results"]}
+    assert parent.data.tags["status"] == "closed"
+    again = cops(tmp_path, "close", "quickstart", "--top", 1)
+    assert "this is look 2 at the test images" in again.stdout
+    more = cops(tmp_path, "resume", "quickstart", "--trials", 30)
+    assert more.returncode == 2
+    assert "is closed" in more.stderr
 
 
 USER_SPACE = """
@@ -199,16 +273,95 @@ def wait_until(condition, process, seconds=90):
     return pytest.fail("it did not happen in time")
 
 
-def test_ctrl_c_ends_cleanly_and_says_what_was_cut_off(tmp_path):
-    process = launch_in_background(tmp_path, "quickstart", "--trials", 24, "--epochs", 3000)
+def test_ctrl_c_ends_cleanly_and_the_study_goes_on_where_it_was(tmp_path):
+    process = launch_in_background(tmp_path, "quickstart", "--trials", 7, "--epochs", 200)
     wait_until(lambda: trains(tmp_path), process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "2 interrupted" in output
+    assert "cops resume quickstart" in output
     assert "Traceback" not in output
-    _, parent, nested = children(tmp_path / "cops-home", "quickstart")
+    client, parent, nested = children(tmp_path / "cops-home", "quickstart")
     assert {run.info.status for run in [parent, *nested]} == {"KILLED"}
+    cut = {run.info.run_id: len(client.get_metric_history(run.info.run_id, "train_loss")) for run in nested}
+    assert all(cut.values())
+
+    process = launch_in_background(tmp_path, "quickstart", "--trials", 7, "--epochs", 200)
+    wait_until(lambda: (tmp_path / "cops-home/studies/quickstart/driver.json").exists(), process)
+    second = cops(tmp_path, "resume", "quickstart")
+    assert second.returncode == 2
+    assert f"is being run by process {process.pid}" in second.stderr
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    client, parent, nested = children(tmp_path / "cops-home", "quickstart")
+    assert len(nested) == 7
+    assert {run.info.status for run in [parent, *nested]} == {"FINISHED"}
+    assert set(cut) <= {run.info.run_id for run in nested}  # the same runs, reopened
+    for run in nested:
+        history = client.get_metric_history(run.info.run_id, "train_loss")
+        assert [metric.step for metric in history] == list(range(1, 201))
+
+
+def test_cops_stop_ends_a_study_from_another_terminal(tmp_path):
+    process = launch_in_background(tmp_path, "quickstart", "--trials", 24, "--epochs", 3000)
+    wait_until(lambda: trains(tmp_path), process)
+    stopped = cops(tmp_path, "stop", "quickstart")
+    output, _ = process.communicate(timeout=60)
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert "study quickstart has ended" in stopped.stdout
+    assert process.returncode == 1
+    assert "it was asked to, by cops stop quickstart" in output
+    assert "2 interrupted" in output
+    records = list((tmp_path / "cops-home/studies/quickstart/trials").glob("*.json"))
+    assert {json.loads(path.read_text())["status"] for path in records} == {"interrupted"}
+    assert len(list((tmp_path / "cops-home/studies/quickstart/checkpoints").glob("*.pt"))) == 2
+    assert cops(tmp_path, "stop", "quickstart").returncode == 2
+
+
+def test_several_seeds_are_trials_of_their_own_with_means_in_the_table(tmp_path):
+    words = ("launch", "quickstart", "--trials", 5, "--epochs", 3, "--rates", "0.95", "--seeds", 3)
+    done = cops(tmp_path, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "±" in done.stdout
+    rows = pq.read_table(tmp_path / "cops-home/studies/quickstart/trials.parquet").to_pylist()
+    anchors = [row for row in rows if row["anchor"]]
+    assert [(row["configuration"], row["seed_index"]) for row in anchors] == [
+        (number, index) for number in range(3) for index in range(3)
+    ]
+    assert len({row["seed"] for row in rows}) == 3
+    _, _, nested = children(tmp_path / "cops-home", "quickstart")
+    assert len(nested) == len(rows)
+    status = json.loads(cops(tmp_path, "status", "quickstart", "--json").stdout)
+    assert status["name"] == "quickstart"
+
+
+FAILING = """
+from cops_core.config import Selection, TrialConfig, Training
+
+def space(trial):
+    rate = trial.suggest_float("learning_rate", 0.01, 0.1)
+    return TrialConfig(
+        arm="prune", selection=Selection(target="snip", samples_per_class=10**6),
+        training=Training(epochs=1, learning_rate=rate),
+    )
+"""
+
+
+def test_too_many_failures_end_a_study_early_and_each_says_why(tmp_path):
+    (tmp_path / "failing.py").write_text(FAILING)
+    done = cops(tmp_path, "launch", "failing.py", "--rates", "0.9", "--trials", 12, "--concurrency", 1)
+    assert done.returncode == 1
+    assert "the study ended early: 4 of at most 12 trials failed, more than the share of 25%" in done.stdout
+    status = cops(tmp_path, "status", "failing")
+    assert "samples_per_class" in status.stdout
+    client, _, nested = children(tmp_path / "cops-home", "failing")
+    failed = [run for run in nested if run.data.tags["status"] == "failed"]
+    assert len(failed) == 4
+    for run in failed:
+        assert run.info.status == "FAILED"
+        assert "samples_per_class" in run.data.tags["reason"]
+        assert "log.txt" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
 
 
 def trains(folder):
@@ -222,6 +375,7 @@ def trains(folder):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_trial(tmp_path):
     process = launch_in_background(tmp_path, "quickstart", "--trials", 7, "--epochs", 60)
 
@@ -238,6 +392,7 @@ def test_a_killed_worker_costs_no_trial(tmp_path):
     assert [row["epoch"] for row in epochs] == list(range(1, 61)) * 7
 
 
+@pytest.mark.slow
 def test_a_study_runs_on_a_cluster_of_two_nodes(tmp_path):
     from ray.cluster_utils import Cluster
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -200,11 +201,18 @@ def task(tmp_path: Path, sha: str = SHA) -> dict[str, object]:
     """What a worker is sent, with the plugin as text; its configuration as JSON of a plain one."""
     config = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.2", training=Training())
     document = config.model_dump_json().replace('"lenet_300_100"', '"tiny_conv"').replace("digits", "stripes")
+    plugin: dict[str, Any] = {"__name__": "my_plugin"}
+    exec(PLUGIN, plugin)
     return {
         "threads": 1,
         "gpu": False,
         "data_root": str(tmp_path),
         "score_cache": str(tmp_path / "scores"),
+        "storage": str(tmp_path),
+        "study": "mine",
+        "name": "00000-0123456789abcdef",
+        "checkpoint_s": 1e9,
+        "data_sha256": plugin["DATASETS"]["stripes"](tmp_path).sha256,
         "plugins": json.dumps([{"name": "my_plugin", "sha256": sha, "source": PLUGIN}]),
         "trial": document.replace('"snip"', '"logit_energy"'),
     }

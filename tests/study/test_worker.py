@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from cops_core.artifact import load_artifact
-from cops_core.config import Selection, Training, TrialConfig
-from cops_core.data import load_split
-from study.runner import worker as worker_module
+from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.data import load_data, load_split
+from study.ledger.store import StudyStore
 from study.runner.worker import TrialWorker
-from study.store import StudyStore
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
+NAME = "00003-abcdef0012345678"
 
 
 @pytest.fixture
@@ -34,19 +34,26 @@ def task(tmp_path):
             "threads": 1,
             "gpu": False,
             "data_root": str(tmp_path),
+            "data_sha256": load_data("digits", tmp_path).sha256,
+            "checkpoint_s": 0.0,
             "plugins": "[]",
             "score_cache": str(tmp_path / "scores"),
             "storage": str(tmp_path),
             "study": "mine",
-            "name": "00003-abcdef00",
+            "name": NAME,
             "trial": config.model_dump_json(),
         }
 
     return make
 
 
-def metrics(result):
-    return [result[name] for name in METRICS]
+def metrics(*results):
+    """Of all epochs that are reported, without the time that they took."""
+    return [[row[name] for name in METRICS] for result in results for row in json.loads(result["rows"])]
+
+
+def last(results):
+    return json.loads(results[-1]["rows"])[-1]
 
 
 def run(worker):
@@ -58,7 +65,7 @@ def run(worker):
 
 def test_a_trial_reports_its_facts_once_and_its_metrics_each_epoch(task):
     results = run(TrialWorker(task()))
-    assert [result["epoch"] for result in results] == [1, 2, 3, 4]
+    assert [row[0] for row in metrics(*results)] == [1, 2, 3, 4]
     assert ["facts" in result for result in results] == [True, False, False, True]
     assert json.loads(results[0]["facts"])["kept_weights"] == 2510
     assert [result["status"] for result in results] == ["running"] * 3 + ["finished"]
@@ -69,7 +76,7 @@ def test_a_finished_trial_leaves_its_network_in_the_storage(task, tmp_path, arm)
     results = run(TrialWorker(task(arm=arm, training=Training(epochs=1))))
     facts = json.loads(results[-1]["facts"])
     file = tmp_path / "mine" / facts["artifact"]["file"]
-    assert file.name == "00003-abcdef00.safetensors"
+    assert file.name == f"{NAME}.safetensors"
     content = file.read_bytes()
     assert hashlib.sha256(content).hexdigest() == facts["artifact"]["sha256"]
     assert facts["accounting"]["artifact_bytes"] == len(content)
@@ -78,7 +85,7 @@ def test_a_finished_trial_leaves_its_network_in_the_storage(task, tmp_path, arm)
     split = load_split("digits", tmp_path, 0, Decimal("0.2"))
     with torch.no_grad():
         right = artifact.model(split.validation.images).argmax(dim=1) == split.validation.labels
-    assert float(right.float().mean()) == pytest.approx(results[-1]["validation_accuracy"])
+    assert float(right.float().mean()) == pytest.approx(last(results)["validation_accuracy"])
 
 
 def test_a_full_disk_does_not_undo_the_training(task, tmp_path, monkeypatch):
@@ -104,7 +111,7 @@ def test_a_stopped_trial_leaves_its_network_too(task, tmp_path, end):
     else:
         worker.cleanup()
     (file,) = folder.iterdir()
-    assert file.name == "00003-abcdef00.safetensors"
+    assert file.name == f"{NAME}.safetensors"
     assert load_artifact(file).header.arm == "freeze"
 
 
@@ -114,32 +121,77 @@ def test_the_test_accuracy_comes_with_the_last_epoch(task):
     assert 0.5 < json.loads(results[-1]["facts"])["test_accuracy"] <= 1
 
 
-def test_another_worker_goes_on_from_a_checkpoint(task, tmp_path):
-    expected = [metrics(result) for result in run(TrialWorker(task()))]
+def test_another_worker_goes_on_from_a_checkpoint_and_reports_what_may_not_have_been_heard(task):
+    expected = metrics(*run(TrialWorker(task() | {"checkpoint_s": 1e9, "name": "alone"})))
     first = TrialWorker(task())
-    assert [metrics(first.step()), metrics(first.step())] == expected[:2]
-    first.save_checkpoint(str(tmp_path))
-    second = TrialWorker(task())
-    second.load_checkpoint(str(tmp_path))
-    assert [metrics(result) for result in run(second)] == expected[2:]
+    assert metrics(first.step(), first.step()) == expected[:2]
+    second = TrialWorker(task())  # the first one was killed
+    result = second.step()
+    assert metrics(result) == expected[:2]
+    assert "facts" in result
+    assert metrics(*run(second)) == expected[2:]
 
 
-def test_a_checkpoint_is_asked_for_from_time_to_time(task, monkeypatch):
-    worker = TrialWorker(task())
-    assert "should_checkpoint" not in worker.step()
-    monkeypatch.setattr(worker_module, "CHECKPOINT_INTERVAL_S", 0.0)
-    assert worker.step()["should_checkpoint"]
-    monkeypatch.setattr(worker_module, "CHECKPOINT_INTERVAL_S", 60.0)
-    assert "should_checkpoint" not in worker.step()
+def test_a_trial_whose_end_was_not_heard_is_not_run_again(task, monkeypatch):
+    first = run(TrialWorker(task()))
+    monkeypatch.setattr("cops_core.train.Trainer.run_epoch", None)
+    (again,) = run(TrialWorker(task()))
+    assert metrics(again) == metrics(*first)
+    assert (again["status"], again["done"]) == ("finished", True)
+    assert json.loads(again["facts"])["final_scale"] == json.loads(first[-1]["facts"])["final_scale"]
+    assert "artifact" in json.loads(again["facts"])
+
+
+def test_checkpoints_are_written_from_time_to_time(task, tmp_path):
+    file = tmp_path / "mine" / "checkpoints" / f"{NAME}.pt"
+    TrialWorker(task() | {"checkpoint_s": 60.0}).step()
+    assert not file.exists()
+    TrialWorker(task()).step()
+    assert file.exists()
+
+
+def test_an_unreadable_checkpoint_costs_time_and_not_the_trial(task, tmp_path):
+    expected = metrics(*run(TrialWorker(task() | {"checkpoint_s": 1e9})))
+    (tmp_path / "mine" / "checkpoints" / f"{NAME}.pt").write_bytes(b"half of a")
+    assert metrics(*run(TrialWorker(task()))) == expected
+
+
+def test_a_worker_that_was_thought_dead_writes_nothing_any_more(task, tmp_path):
+    file = tmp_path / "mine" / "checkpoints" / f"{NAME}.pt"
+    lost, other = TrialWorker(task()), TrialWorker(task())
+    lost.step()
+    other.step()
+    content = file.read_bytes()
+    run(lost)
+    assert file.read_bytes() == content
+    assert not list((tmp_path / "mine" / "artifacts").iterdir())
+    run(other)
+    assert list((tmp_path / "mine" / "artifacts").iterdir())
+
+
+def test_a_study_that_ends_keeps_a_checkpoint_of_what_it_cuts_off(task, tmp_path):
+    expected = metrics(*run(TrialWorker(task() | {"name": "alone"})))
+    worker = TrialWorker(task() | {"checkpoint_s": 1e9})
+    worker.step()
+    worker.cleanup()
+    assert metrics(*run(TrialWorker(task()))) == expected
+    resumed = TrialWorker(task())
+    assert len(json.loads(resumed.step()["rows"])) == 4
+
+
+def test_other_data_on_this_machine_is_a_failure_that_says_so(task):
+    result = TrialWorker(task() | {"data_sha256": "00" * 32}).step()
+    assert result["status"] == "failed"
+    assert "is not that of the driver's machine" in result["reason"]
 
 
 def test_the_next_trial_in_the_same_process_is_as_if_alone(task):
-    alone = [metrics(result) for result in run(TrialWorker(task(arm="prune")))]
+    alone = metrics(*run(TrialWorker(task(arm="prune") | {"name": "alone"})))
     worker = TrialWorker(task())
     run(worker)
-    assert worker.reset_config(task(arm="prune"))
+    assert worker.reset_config(task(arm="prune") | {"name": "00004-12345678"})
     results = run(worker)
-    assert [metrics(result) for result in results] == alone
+    assert metrics(*results) == alone
     assert "facts" in results[0]
 
 
@@ -148,4 +200,30 @@ def test_an_exception_is_a_result_with_its_reason(task):
     result = TrialWorker(failing).step()
     assert (result["status"], result["done"]) == ("failed", True)
     assert "samples_per_class" in result["reason"]
-    assert "Traceback" in result["trace"]
+    assert "Traceback" in result["log"]
+
+
+def test_levels_that_no_mask_meets_are_a_result_of_their_own(task):
+    controls = (Control(score="magnitude", level=1.0), Control(score="random", level=1.0))
+    selection = Selection(target="snip", controls=controls, if_infeasible="end")
+    result = TrialWorker(task(selection=selection)).step()
+    assert (result["status"], result["done"], result["rows"]) == ("infeasible", True, "[]")
+    assert "meet the levels magnitude 1, random 1 together" in result["reason"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes"),
+    ],
+)
+def test_too_little_memory_has_a_status_of_its_own(task, monkeypatch, error):
+    def train(self):
+        raise error
+
+    monkeypatch.setattr("cops_core.train.Trainer.run_epoch", train)
+    result = TrialWorker(task()).step()
+    assert (result["status"], result["done"]) == ("out_of_memory", True)
+    assert "Traceback" in result["log"]

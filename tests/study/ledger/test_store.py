@@ -3,13 +3,10 @@
 import json
 import math
 
-import pyarrow.parquet as pq
 import pytest
 
-from cops_core.config import Control, Selection, TrialConfig
 from cops_core.errors import InputError
-from study.results import EPOCHS_TABLE, TRIALS_TABLE, RecordWriter, TableWriter, best_per_method, pareto_front
-from study.store import StudyStore, studies
+from study.ledger.store import StudyStore, studies
 
 
 @pytest.fixture(params=["folder", "uri"])
@@ -70,59 +67,22 @@ def test_a_storage_that_cannot_be_opened_is_one_line(uri):
         StudyStore(uri, "mine")
 
 
-def test_the_tables_hold_one_row_per_trial_and_one_per_epoch(tmp_path, ended):
-    store = StudyStore(str(tmp_path), "mine")
+def test_files_are_found_read_and_removed(storage):
+    store = StudyStore(storage, "mine")
+    assert store.files("trials") == []
+    assert not store.has("trials/a.json")
     store.create({})
-    records, table = RecordWriter(store), TableWriter(store)
-    cops = Selection(target="snip", controls=(Control(score="synflow", level=0.3),))
-    trials = [
-        ended(1, config=TrialConfig(arm="prune", selection=cops, density="0.005")),
-        ended(0, "stopped", (0.1, 0.2, 0.3)),
-        ended(2, "failed", (), reason="OSError: gone"),
-    ]
-    for trial in trials:
-        records.ended(trial)
-        table.ended(trial)
-    table.close()
-    rows = pq.read_table(tmp_path / "mine" / TRIALS_TABLE).to_pylist()
-    assert [row["number"] for row in rows] == [0, 1, 2]
-    assert [row["epochs"] for row in rows] == [3, 2, 0]
-    assert rows[1] == {
-        **rows[1],
-        "method": "prune cops(snip; synflow)",
-        "control": "synflow",
-        "level": 0.3,
-        "density": 0.005,
-        "freezing_rate": 0.995,
-        "validation_accuracy": 0.9,
-        "trained_parameters": 100,
-        "seconds": 1.5,
-    }
-    assert rows[2]["reason"] == "OSError: gone"
-    assert rows[2]["validation_accuracy"] is None
-    epochs = pq.read_table(tmp_path / "mine" / EPOCHS_TABLE).to_pylist()
-    assert [(row["number"], row["epoch"]) for row in epochs] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2)]
-    assert len(store.trials()) == 3
+    store.write("trials/a.json", b"{}")
+    assert store.files("trials") == ["a.json"]
+    assert store.read("trials/a.json") == b"{}"
+    store.delete("trials/a.json")
+    store.delete("trials/a.json")
+    assert store.files("trials") == []
+    with pytest.raises(FileNotFoundError):
+        store.read("trials/a.json")
 
 
-def test_the_best_of_each_method_is_finished_and_within_its_rate(ended):
-    from decimal import Decimal
-
-    low, high = Decimal("0.9"), Decimal("0.99")
-    trials = [
-        ended(0, accuracies=(0.5,), rate=low),
-        ended(1, accuracies=(0.7,), rate=low),
-        ended(2, accuracies=(0.6,), rate=high),
-        ended(3, "stopped", accuracies=(0.99,), rate=high),
-        ended(4, accuracies=(0.95,), config=TrialConfig()),
-    ]
-    assert [trial.number for trial in best_per_method(trials)] == [4, 1, 2]
-
-
-def test_the_pareto_front_holds_what_nothing_beats(ended):
-    def trial(number, density, accuracy):
-        config = TrialConfig(arm="prune", selection=Selection(target="snip"), density=density)
-        return ended(number, accuracies=(accuracy,), config=config)
-
-    trials = [trial(0, "0.5", 0.9), trial(1, "0.1", 0.8), trial(2, "0.2", 0.7), trial(3, "0.1", 0.75)]
-    assert [t.number for t in pareto_front(trials)] == [0, 1]
+def test_a_folder_of_this_machine_is_local(tmp_path):
+    assert StudyStore(str(tmp_path), "mine").is_local
+    assert StudyStore(tmp_path.as_uri(), "mine").is_local
+    assert not StudyStore("mock://bucket/folder", "mine").is_local

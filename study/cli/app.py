@@ -1,0 +1,41 @@
+"""All commands under one name, and what becomes of errors."""
+
+import sys
+
+import typer
+
+from study.cli.components import check, scores, spaces
+from study.cli.networks import replay, ui, unpack
+from study.cli.studies import close, experiment, launch, resume, status, stop
+
+app = typer.Typer(
+    help="Studies of pruning and freezing before training: COPS and FreezeNet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in (
+    *(launch, resume, stop, close, status),
+    *(replay, unpack, ui),
+    *(experiment, scores, spaces, check),
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """The console script: wrong input is one line on stderr and exit code 2, never a traceback."""
+    from cops_core.errors import InputError
+
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        message = " ".join(error.format_message().split())
+        typer.echo(f"error: {message} (see cops --help, cops COMMAND --help)", err=True)
+        sys.exit(2)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,108 @@
+"""Commands about components: scores, spaces, and the contracts that all of them keep."""
+
+from typing import Annotated
+
+import typer
+
+from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, ScoreCacheOption
+
+
+def scores(
+    model: Annotated[str, typer.Option(help="Network.")] = "lenet_300_100",
+    dataset: Annotated[str, typer.Option(help="Data set.")] = "digits",
+    seed: Annotated[int, typer.Option(help="Of the initial weights, the split and the scoring batch.")] = 0,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="A score; repeat for more. [default: magnitude, snip, grasp, synflow, random]"),
+    ] = None,
+    density: Annotated[
+        list[str] | None,
+        typer.Option(help="Kept share of the weights; repeat for more. [default: 0.1, 0.01, 0.001]"),
+    ] = None,
+    samples_per_class: Annotated[int, typer.Option(help="Training images of each class to score on.")] = 10,
+    initialization: Annotated[
+        str, typer.Option(help="Of the weights: xavier_normal, kaiming_normal.")
+    ] = "xavier_normal",
+    validation_fraction: Annotated[
+        str, typer.Option(help="Share of the training images that is held out.")
+    ] = "0.1",
+    convention: Annotated[
+        str, typer.Option(help="How scores are computed: paper, or as a widely used code base does it.")
+    ] = "paper",
+    device: Annotated[str, typer.Option(help="cpu, cuda or e.g. cuda:1.")] = "cpu",
+    home: HomeOption = HOME,
+    data_root: DataRootOption = None,
+    score_cache: ScoreCacheOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Compare scores without training: ranks, masks, layers, the price of control."""
+    from rich.console import Console
+
+    from cops_core.cache import DEFAULT_CACHE
+    from cops_core.plugins import find_plugins
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from search_spaces.plugins import load_plugins
+    from study.scores.question import make_score_study
+    from study.scores.run import run_scores
+    from study.settings import parse_decimal
+
+    plugins = find_plugins(plugin or ())
+    load_plugins(plugins)
+    asked = make_score_study(
+        scores=score,
+        densities=density,
+        samples_per_class=samples_per_class,
+        convention=convention,
+        model=model,
+        dataset=dataset,
+        seed=seed,
+        initialization=initialization,
+        validation_fraction=parse_decimal("--validation-fraction", validation_fraction),
+    )
+    run_scores(
+        asked,
+        home=home,
+        data_root=data_root or DEFAULT_DATA_ROOT,
+        device=device,
+        score_cache=score_cache or DEFAULT_CACHE,
+        extensions={plugin.name: plugin.sha256 for plugin in plugins},
+        console=Console(),
+    )
+
+
+def check(
+    plugin: PluginOption = None,
+    data: Annotated[
+        bool, typer.Option("--data", help="The registered data sets too; fetches those that are not there.")
+    ] = False,
+    data_root: DataRootOption = None,
+) -> None:
+    """Hold components to their contracts: those of the plugins, without any all that are registered."""
+    from rich.console import Console
+
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from study.check import check_all, check_plugins
+
+    root = (data_root or DEFAULT_DATA_ROOT).expanduser()
+    console = Console()
+    raise typer.Exit(
+        check_plugins(plugin, root, console) if plugin else check_all(root, console, with_data=data)
+    )
+
+
+def spaces(plugin: PluginOption = None) -> None:
+    """List the search spaces."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from cops_core.plugins import find_plugins
+    from search_spaces import SEARCH_SPACES
+    from search_spaces.plugins import load_plugins
+
+    load_plugins(find_plugins(plugin or ()))
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("space", "trials", "asks", "what it searches"):
+        table.add_column(heading)
+    for space in SEARCH_SPACES.values():
+        table.add_row(space.name, str(space.trials), type(space.question).__name__.lower(), space.description)
+    Console().print(table)

@@ -1,0 +1,72 @@
+"""Commands about trained networks and their runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, TrackingOption
+
+
+def replay(
+    run: Annotated[str, typer.Argument(help="The id of a trial's MLflow run.", metavar="RUN")],
+    home: HomeOption = HOME,
+    tracking_uri: TrackingOption = None,
+    data_root: DataRootOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Run a trial again from its MLflow run alone, without Ray, and compare: mask and metrics."""
+    from rich.console import Console
+
+    from cops_core.plugins import find_plugins
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from search_spaces.plugins import load_plugins
+    from study.replay import replay as replay_run
+
+    plugins = find_plugins(plugin or ())
+    load_plugins(plugins)
+    code = replay_run(
+        run,
+        home=home,
+        tracking_uri=tracking_uri,
+        data_root=(data_root or DEFAULT_DATA_ROOT).expanduser(),
+        extensions={plugin.name: plugin.sha256 for plugin in plugins},
+        console=Console(),
+    )
+    raise typer.Exit(code)
+
+
+def unpack(
+    source: Annotated[
+        str, typer.Argument(help="An artefact's file, or the id of a trial's MLflow run.", metavar="FILE|RUN")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The new file. [default: SOURCE.dense.safetensors, here]")
+    ] = None,
+    home: HomeOption = HOME,
+    tracking_uri: TrackingOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Write the network of a trial as a plain dense state_dict (safetensors), for use elsewhere."""
+    from rich.console import Console
+
+    from cops_core.plugins import find_plugins
+    from search_spaces.plugins import load_plugins
+    from study.unpack import unpack as unpack_network
+
+    plugins = find_plugins(plugin or ())
+    load_plugins(plugins)
+    extensions = {plugin.name: plugin.sha256 for plugin in plugins}
+    unpack_network(
+        source, out, home=home, tracking_uri=tracking_uri, extensions=extensions, console=Console()
+    )
+
+
+def ui(
+    home: HomeOption = HOME,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C."""
+    from study.ui import serve_ui
+
+    serve_ui(home, port)

@@ -1,0 +1,252 @@
+"""`cops close`: the one look at the test set. Validation chooses, the test part judges once."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cops_core.artifact import ArtifactError, load_artifact
+from cops_core.data import Part, load_split
+from cops_core.errors import InputError
+from cops_core.freeze import FreezeNet
+from cops_core.train import evaluate
+from study.configurations import ConfigurationResult, by_configuration, comparable
+from study.ledger.lease import Lease
+from study.ledger.store import StudyStore
+from study.ledger.trial import COMPARABLE, OPEN, StudyTrial
+from study.provenance import git_commit
+from study.statistics import interval
+
+LOOKS = "closed.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A trial's last validation accuracy and its accuracy on the test part, both in [0, 1].
+
+    trial: its name within the study. rate: the freezing rate within which it was chosen, as text.
+    """
+
+    trial: str
+    configuration: int
+    seed_index: int
+    method: str
+    rate: str | None
+    validation_accuracy: float
+    test_accuracy: float
+
+
+def close_study(
+    store: StudyStore, *, top: int, data_root: Path, extensions: Mapping[str, str], console: Console
+) -> list[Judged]:
+    """Judge the best `top` configurations of each rate, the anchors and the dense trial; write that down.
+
+    data_root: the folder for downloads. extensions: names and SHA-256 of the plugins that are loaded.
+    A study that was closed before is looked at once more, and told that it was.
+
+    Raises InputError for a study that is not over or not there, and where the data or a plugin is not
+    what the trials were run with.
+    """
+    if top < 1:
+        raise InputError(f"--top {top} chooses nothing: write 1 or more")
+    if not store.exists:
+        raise InputError(f"there is no study {store.name!r}: see `cops status` for those that are")
+    with Lease(store):
+        trials = store.trials()
+        check_over(store.name, trials)
+        chosen = choose(by_configuration(trials), top)
+        if not chosen:
+            raise InputError(
+                f"study {store.name!r} has no finished trial to judge: see `cops status {store.name}`"
+            )
+        judged, left_out = _judge(store, chosen, data_root.expanduser(), extensions)
+        look = _write_down(store, top, judged, left_out)
+    _say(console, look, chosen, judged, left_out)
+    return judged
+
+
+def looks(store: StudyStore) -> list[dict[str, Any]]:
+    """All looks at the test set, the first one first: when, look, top, commit, results, not_judged."""
+    try:
+        content: list[dict[str, Any]] = json.loads(store.read(LOOKS))
+    except FileNotFoundError:
+        return []
+    return content
+
+
+def is_closed(store: StudyStore) -> bool:
+    """Whether the test set has been looked at."""
+    return store.has(LOOKS)
+
+
+def check_over(name: str, trials: Sequence[StudyTrial]) -> None:
+    """Raise InputError if trials have not ended."""
+    waiting = sum(trial.status in OPEN for trial in trials)
+    if waiting:
+        raise InputError(
+            f"study {name!r} is not over, {waiting} of its trials have not ended:"
+            f" finish it with `cops resume {name}`, then close it"
+        )
+
+
+def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[ConfigurationResult]:
+    """The `top` best of each rate by mean validation accuracy, and all anchors, in their order.
+
+    Compared are whole trainings with the most seeds. The dense configurations are a group of their own:
+    where the rate is no axis either, they would leave no room for the others.
+    """
+    groups: dict[tuple[Any, bool], list[ConfigurationResult]] = {}
+    for found in configurations:
+        groups.setdefault((found.rate, found.trials[0].config.arm == "dense"), []).append(found)
+    numbers = {found.number for found in configurations if found.trials[0].anchor}
+    for group in groups.values():
+        best = sorted(comparable(group), key=lambda found: -found.mean)  # stable: of equals the first
+        numbers |= {found.number for found in best[:top]}
+    return [found for found in configurations if found.number in numbers]
+
+
+def _judge(
+    store: StudyStore, chosen: Sequence[ConfigurationResult], root: Path, extensions: Mapping[str, str]
+) -> tuple[list[Judged], dict[str, str]]:
+    """What the test part says about the trials, in their order, and why of some it says nothing."""
+    trials = [trial for found in chosen for trial in found.trials]
+    left_out = {t.name: f"it is {t.status}" for t in trials if t.status not in COMPARABLE}
+    ready = [trial for trial in trials if trial.name not in left_out]
+    _check_data(ready, root)
+    accuracies: dict[str, float] = {}
+    # The test part as it is normalised for one seed serves all trials of that seed.
+    for _, group in groupby(sorted(ready, key=_split_key), key=_split_key):
+        same = list(group)
+        config = same[0].config
+        split = load_split(config.dataset, root, config.seed, config.validation_fraction)
+        part: Part | None = None
+        for trial in same:
+            if trial.status == "collapsed":  # its output is the same for every image
+                accuracies[trial.name] = 1 / split.data.classes
+            elif isinstance(content := _artifact(store, trial), str):
+                left_out[trial.name] = content
+            else:
+                part = part or split.test()
+                accuracies[trial.name] = _accuracy(store, trial, content, part, extensions)
+    return [_judged(trial, accuracies[trial.name]) for trial in trials if trial.name in accuracies], left_out
+
+
+def _split_key(trial: StudyTrial) -> tuple[Any, ...]:
+    return trial.config.dataset, trial.config.seed, trial.config.validation_fraction
+
+
+def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
+    """Raise InputError if a data set is not the one that a trial was run with."""
+    for trial in trials:
+        config = trial.config
+        split = load_split(config.dataset, root, config.seed, config.validation_fraction)
+        if split.data.sha256 != trial.facts["data_sha256"]:
+            raise InputError(
+                f"data set {config.dataset!r} in {root} is not the one that trial {trial.number} was run"
+                " with (its SHA-256 differs): name the right --data-root"
+            )
+
+
+def _artifact(store: StudyStore, trial: StudyTrial) -> bytes | str:
+    """The trial's artefact, or why there is none."""
+    kept = trial.facts.get("artifact")
+    if kept is None:
+        return f"no artefact ({trial.facts.get('artifact_missing', 'none was written')})"
+    try:
+        content = store.read(kept["file"])
+    except FileNotFoundError:
+        return f"no artefact ({kept['file']} is gone)"
+    return content if hashlib.sha256(content).hexdigest() == kept["sha256"] else "its artefact was altered"
+
+
+def _accuracy(
+    store: StudyStore, trial: StudyTrial, content: bytes, part: Part, extensions: Mapping[str, str]
+) -> float:
+    """The accuracy of an artefact's network, computed as at the end of an epoch."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.safetensors"
+        path.write_bytes(content)
+        try:
+            model = load_artifact(path, extensions).model
+        except ArtifactError as error:
+            name = f"{store.path}/{trial.facts['artifact']['file']}"
+            raise InputError(str(error).replace(str(path), name)) from error
+    # All weights are in the model: a network without a mask is the model itself.
+    return evaluate(FreezeNet(model, None), part, trial.config.training.precision)[1]
+
+
+def _judged(trial: StudyTrial, accuracy: float) -> Judged:
+    return Judged(
+        trial=trial.name,
+        configuration=trial.configuration,
+        seed_index=trial.seed_index,
+        method=trial.config.method,
+        rate=None if trial.rate is None else str(trial.rate),
+        validation_accuracy=trial.accuracy,
+        test_accuracy=accuracy,
+    )
+
+
+def _write_down(
+    store: StudyStore, top: int, judged: Sequence[Judged], left_out: Mapping[str, str]
+) -> dict[str, Any]:
+    """Record this look behind the earlier ones."""
+    earlier = looks(store)
+    look = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "look": len(earlier) + 1,
+        "top": top,
+        "commit": git_commit(),
+        "results": [asdict(one) for one in judged],
+        "not_judged": dict(left_out),
+    }
+    store.write_json(LOOKS, [*earlier, look])
+    return look
+
+
+def _say(
+    console: Console,
+    look: Mapping[str, Any],
+    chosen: Sequence[ConfigurationResult],
+    judged: Sequence[Judged],
+    left_out: Mapping[str, str],
+) -> None:
+    """Print the look: validation beside test, by rate, the best on validation first."""
+    if look["look"] > 1:
+        console.print(
+            f"this is look {look['look']} at the test images:"
+            " what is chosen by it is no longer judged by them",
+            soft_wrap=True,
+        )
+    table = Table(
+        title="chosen on validation, judged on test", title_justify="left", box=None, header_style="dim"
+    )
+    for heading in ("rate", "configuration", "validation", "test"):
+        table.add_column(heading, no_wrap=heading != "configuration")
+    by_number: dict[int, list[float]] = {}
+    for one in judged:
+        by_number.setdefault(one.configuration, []).append(one.test_accuracy)
+    ranked = (found for found in chosen if found.number in by_number)
+    for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.mean)):
+        table.add_row(
+            "" if found.rate is None else str(found.rate),
+            found.title if found.rate is None else found.title.rsplit(" q=", 1)[0],
+            _shown(list(found.accuracies.values())),
+            _shown(by_number[found.number]),
+        )
+    console.print(table)
+    for name, reason in left_out.items():
+        console.print(f"not judged: {name}, {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _shown(accuracies: Sequence[float]) -> str:
+    """A mean with its interval; a single accuracy as it is."""
+    return f"{interval(accuracies):.2%}" if len(accuracies) > 1 else f"{accuracies[0]:.2%}"

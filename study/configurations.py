@@ -1,0 +1,185 @@
+"""Trials that differ in nothing but their seed, as one result; which are best, and how surely."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from itertools import groupby
+from statistics import fmean
+
+from search_spaces.question import Cost
+from study.ledger.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
+from study.statistics import Interval, holm, interval, paired
+
+# What a configuration is called when its trials ended differently: the first of these that one has.
+GRAVEST: tuple[Status, ...] = (
+    *OPEN,
+    *FAILURES,
+    "stopped",
+    "diverged",
+    "infeasible",
+    "collapsed",
+    "finished",
+)
+
+
+@dataclass(frozen=True)
+class ConfigurationResult:
+    """A configuration and what has come of it. trials: one or more, one per seed, by seed index."""
+
+    number: int
+    trials: tuple[StudyTrial, ...]
+
+    @property
+    def title(self) -> str:
+        """What a person reads: `freeze cops(snip; synflow 0.3) q=0.99`."""
+        return self.trials[0].title
+
+    @property
+    def rate(self) -> Decimal | None:
+        """The freezing rate within which it is compared; None where the rate is not an axis."""
+        return self.trials[0].rate
+
+    @property
+    def method(self) -> str:
+        """The name under which it is compared: `freeze cops(snip; synflow)`."""
+        return self.trials[0].config.method
+
+    @property
+    def density(self) -> float:
+        """The kept fraction; 1 for the dense configuration."""
+        return self.trials[0].density
+
+    @property
+    def status(self) -> Status:
+        """Its trials' status; where they differ, the gravest."""
+        found = {trial.status for trial in self.trials}
+        return next(status for status in GRAVEST if status in found)
+
+    @cached_property
+    def accuracies(self) -> dict[int, float]:
+        """The last epoch's validation accuracy by seed index, of the trials that have one."""
+        return {t.seed_index: t.accuracy for t in self.trials if not math.isnan(t.accuracy)}
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean accuracy over the seeds; NaN without any."""
+        return fmean(self.accuracies.values()) if self.accuracies else math.nan
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """The mean accuracy with its deviation and 95 % interval; None without any accuracy."""
+        return interval(list(self.accuracies.values())) if self.accuracies else None
+
+    @property
+    def stored_bytes(self) -> float:
+        """The mean size of its artefacts; NaN before the first network was built."""
+        sizes = [trial.stored_bytes for trial in self.trials if not math.isnan(trial.stored_bytes)]
+        return fmean(sizes) if sizes else math.nan
+
+    @property
+    def trained_parameters(self) -> int | None:
+        """How many values are trained, the same with every seed; None before a network was built."""
+        return next((t.facts["trained_parameters"] for t in self.trials if "compression" in t.facts), None)
+
+    @property
+    def compression(self) -> float | None:
+        """All parameters over the trained ones; None before a network was built."""
+        return next((t.facts["compression"] for t in self.trials if "compression" in t.facts), None)
+
+    def cost(self, which: Cost) -> float:
+        """What is weighed against accuracy."""
+        return self.density if which == "density" else self.stored_bytes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best configuration of a rate against the best of another method there.
+
+    difference: mean accuracy of the best minus the other's, over the seeds that both have.
+    p_value: of the paired t-test over these seeds, adjusted by Holm for the rate's other comparisons;
+    NaN with fewer than two common seeds. The configurations were chosen by the same accuracies, which
+    makes it too small by an unknown amount: it says where seeds alone explain a difference, no more.
+    """
+
+    best: ConfigurationResult
+    other: ConfigurationResult
+    difference: float
+    p_value: float
+
+
+def by_configuration(trials: Sequence[StudyTrial]) -> list[ConfigurationResult]:
+    """Trials grouped by their configuration, in its order."""
+
+    def place(trial: StudyTrial) -> tuple[int, int]:
+        return trial.configuration, trial.seed_index
+
+    groups = groupby(sorted(trials, key=place), key=lambda trial: trial.configuration)
+    return [ConfigurationResult(number, tuple(group)) for number, group in groups]
+
+
+def comparable(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
+    """Those whose accuracies mean the same: of whole trainings, over as many seeds as any has.
+
+    A collapsed network has its accuracy, that of guessing. A configuration that was stopped early, or
+    given fewer seeds since it could not win any more, is left out.
+    """
+    most = max((len(found.trials) for found in configurations), default=0)
+    return [
+        found
+        for found in configurations
+        if len(found.accuracies) == most and all(trial.status in COMPARABLE for trial in found.trials)
+    ]
+
+
+def best_per_method(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
+    """The best of each method at each rate by mean accuracy: rates in order, the best first.
+
+    Where the rate is not an axis: the best of each method. Of equals, the first.
+    """
+    best: dict[tuple[float, str], ConfigurationResult] = {}
+    for found in comparable(configurations):
+        group = (-1.0 if found.rate is None else float(found.rate), found.method)
+        if group not in best or found.mean > best[group].mean:
+            best[group] = found
+    return [best[key] for key in sorted(best, key=lambda key: (key[0], -best[key].mean))]
+
+
+def pareto_front(
+    configurations: Sequence[ConfigurationResult], cost: Cost = "density"
+) -> list[ConfigurationResult]:
+    """Those that no other beats in both mean accuracy and cost, the costliest first."""
+    known = [found for found in comparable(configurations) if not math.isnan(found.cost(cost))]
+    front: list[ConfigurationResult] = []
+    for found in sorted(known, key=lambda found: (found.cost(cost), -found.mean)):
+        if not front or found.mean > front[-1].mean:
+            front.append(found)
+    return front[::-1]
+
+
+def comparisons(best: Sequence[ConfigurationResult]) -> list[Comparison]:
+    """Each rate's best against every other of that rate, for what `best_per_method` gives.
+
+    Where the rate is not an axis densities differ as well, and nothing is compared.
+    """
+    by_rate: dict[Decimal, list[ConfigurationResult]] = {}
+    for found in best:
+        if found.rate is not None:
+            by_rate.setdefault(found.rate, []).append(found)
+    return [comparison for group in by_rate.values() for comparison in _within(group)]
+
+
+def _within(group: Sequence[ConfigurationResult]) -> list[Comparison]:
+    first = max(group, key=lambda found: found.mean)
+    others = [found for found in group if found is not first]
+    adjusted = holm([paired(first.accuracies, other.accuracies) for other in others])
+    return [
+        Comparison(first, other, _difference(first, other), p_value)
+        for other, p_value in zip(others, adjusted, strict=True)
+    ]
+
+
+def _difference(first: ConfigurationResult, other: ConfigurationResult) -> float:
+    common = first.accuracies.keys() & other.accuracies.keys()
+    return fmean(first.accuracies[s] - other.accuracies[s] for s in common) if common else math.nan

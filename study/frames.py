@@ -1,0 +1,37 @@
+"""A study as pandas tables, for notebooks. Read from its records: the Parquet tables may lag behind."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from study.ledger.store import StudyStore
+from study.results import EPOCH_SCHEMA, SCHEMA, epoch_rows, trial_row
+
+# The columns of a table, each with the name of its type in Parquet.
+Columns = dict[str, str]
+
+# What pandas calls the types of Parquet. The nullable ones: an integer that is missing would turn its
+# whole column into floats.
+DTYPES = {"string": "string", "int64": "Int64", "bool": "boolean", "double": "float64"}
+
+
+def frame(store: StudyStore) -> pd.DataFrame:
+    """A row per trial, by number, with the columns of `study.results.SCHEMA`."""
+    return _frame([trial_row(store.name, trial) for trial in store.trials()], _columns(SCHEMA))
+
+
+def epochs(store: StudyStore) -> pd.DataFrame:
+    """A row per trial and epoch, in order, with the columns of `study.results.EPOCH_SCHEMA`."""
+    rows = [row for trial in store.trials() for row in epoch_rows(store.name, trial)]
+    return _frame(rows, _columns(EPOCH_SCHEMA))
+
+
+def _columns(schema: Any) -> Columns:
+    return {field.name: str(field.type) for field in schema}
+
+
+def _frame(rows: Sequence[dict[str, Any]], columns: Columns) -> pd.DataFrame:
+    # As objects first: pandas would otherwise guess floats for integers of which one is missing.
+    table = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    return table.astype({name: DTYPES[kind] for name, kind in columns.items()})

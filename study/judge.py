@@ -1,0 +1,55 @@
+"""`cops close`: finds the study, judges it on the test part, and shows the outcome in MLflow too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from study.close import close_study, looks
+from study.ledger.store import StudyStore
+from study.resume import find_study
+from study.settings import parse_settings, storage_uri
+from study.tracking.judged import log_test
+
+
+def judge(
+    name: str,
+    *,
+    top: int,
+    home: Path,
+    storage: str | None,
+    tracking_uri: str | None,
+    data_root: Path | None,
+    extensions: Mapping[str, str],
+    console: Console,
+) -> None:
+    """Judge the `top` best of each rate on the test part, and close the study.
+
+    tracking_uri, data_root: None is where the study has them. A look at the test part counts whether
+    or not MLflow can be told of it. Raises InputError as `close_study` does.
+    """
+    store = find_study(storage_uri(home, storage), name)
+    record = store.settings()
+    settings = parse_settings(record["settings"])
+    judged = close_study(
+        store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
+    )
+    settings = settings.model_copy(
+        update={"home": home, "tracking_uri": tracking_uri or settings.tracking_uri}
+    )
+    problem = log_test(
+        settings.tracking,
+        home,
+        {"study": name, "study_id": record["study_id"]},
+        {one.trial: one.test_accuracy for one in judged},
+        looks(store),
+    )
+    if problem:
+        console.print(
+            f"[yellow]MLflow was not told ({problem}); it is all in {_place(store)}", soft_wrap=True
+        )
+    console.print(f"study {name} is closed; written to {_place(store)}", soft_wrap=True, highlight=False)
+
+
+def _place(store: StudyStore) -> str:
+    return f"{store.path}/closed.json"

@@ -1,0 +1,124 @@
+"""What has been found out before: the results of all studies of a storage, by identity."""
+
+import copy
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from study.ledger.store import ARTIFACTS, TRIALS, StudyStore, studies
+from study.ledger.trial import RESULTS, StudyTrial
+from study.observer import Observer
+
+REFRESH_S = 10.0  # a listing per study: cheap, but not for every trial
+HEAD = 16  # of an identity, in a record's name
+
+# A study's name and one of its trials.
+Found = tuple[str, StudyTrial]
+
+
+class Library(Observer):
+    """Finds trials that need not be run again: the same identity, with a status in `RESULTS`.
+
+    Of its own study it knows what it hears of as an observer, at once; of all the names of their records,
+    listed at first use and again when something is not found and the list is older than `REFRESH_S`.
+    Only records whose name fits are read. One that cannot be read here (it needs a plugin, or another
+    version wrote it) is not found.
+
+    storage_uri: where all studies lie. own: this study's name.
+    """
+
+    def __init__(self, storage_uri: str, own: str) -> None:
+        self.storage_uri = storage_uri
+        self.own = own
+        self._mine: dict[str, StudyTrial] = {}
+        self._stores: dict[str, StudyStore] = {}
+        self._records: dict[str, list[tuple[str, str]]] = {}  # head of identity -> (study, record's name)
+        self._listed: float | None = None
+
+    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+        """Know the results from before."""
+        for trial in trials:
+            self.ended(trial)
+
+    def ended(self, trial: StudyTrial) -> None:
+        """Know one more result; the first of equals stays."""
+        if trial.identity and trial.status in RESULTS:
+            self._mine.setdefault(trial.identity, trial)
+
+    def find(self, identity: str) -> Found | None:
+        """A result of that identity: one it has heard of, else of the first study by name."""
+        if identity in self._mine:
+            return self.own, self._mine[identity]
+        found = None if self._listed is None else self._lookup(identity)
+        if found is None and (self._listed is None or time.monotonic() - self._listed > REFRESH_S):
+            self._list()
+            found = self._lookup(identity)
+        return found
+
+    def adopt(self, trial: StudyTrial, found: Found, store: StudyStore) -> None:
+        """Make the result that was found that of `trial`, whose study is `store`, with its own artefact.
+
+        A network that is not there any more, or is not the one that was written, is no obstacle: the
+        facts say `artifact_missing`.
+        """
+        study, source = found
+        trial.rows, trial.stamps, trial.facts = copy.deepcopy((source.rows, source.stamps, source.facts))
+        trial.status, trial.reason = source.status, source.reason
+        trial.reused_from = source.reused_from or f"{study}/{source.name}"
+        artifact = trial.facts.pop("artifact", None)
+        if artifact is None:
+            return
+        name = f"{ARTIFACTS}/{trial.name}.safetensors"
+        try:
+            content = self._store(study).read(artifact["file"])
+            if hashlib.sha256(content).hexdigest() != artifact["sha256"]:
+                trial.facts["artifact_missing"] = f"{study}/{artifact['file']} has been altered"
+                return
+            store.write(name, content)
+        except OSError as error:
+            trial.facts["artifact_missing"] = f"{type(error).__name__}: {error}"
+            return
+        trial.facts["artifact"] = {**artifact, "file": name}
+
+    def _list(self) -> None:
+        """List the records of all studies. Storage that does not answer now is asked again later."""
+        listed: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        try:
+            for store in studies(self.storage_uri):
+                self._stores.setdefault(store.name, store)
+                for file in sorted(store.files(TRIALS)):
+                    if head := _head(file):
+                        listed[head].append((store.name, file))
+            self._records = dict(listed)
+        except OSError:
+            pass
+        self._listed = time.monotonic()
+
+    def _lookup(self, identity: str) -> Found | None:
+        for study, file in self._records.get(identity[:HEAD], ()):
+            trial = self._read(study, file, identity)
+            if trial is not None:
+                return study, trial
+        return None
+
+    def _read(self, study: str, file: str, identity: str) -> StudyTrial | None:
+        """The trial of a record if it is a result of that identity, and can be read here."""
+        try:
+            record: Mapping[str, Any] = json.loads(self._store(study).read(f"{TRIALS}/{file}"))
+            if record["identity"] != identity or record["status"] not in RESULTS:
+                return None
+            return StudyTrial.from_record(dict(record))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+            return None
+
+    def _store(self, study: str) -> StudyStore:
+        return self._stores.setdefault(study, StudyStore(self.storage_uri, study))
+
+
+def _head(file: str) -> str:
+    """The head of the identity in a record's name, `NUMBER-IDENTITY16.json`; empty in any other name."""
+    head = file.partition("-")[2].removesuffix(".json")
+    return head if file.endswith(".json") and len(head) == HEAD else ""

@@ -1,0 +1,65 @@
+"""`cops resume`: the same launch again, from what the study wrote about itself."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cops_core.errors import InputError, unknown
+from cops_core.plugins import Plugin
+from search_spaces import find_space
+from study.conduct import launch
+from study.experiments import EXPERIMENTS
+from study.ledger.store import StudyStore, studies
+from study.settings import parse_settings, storage_uri
+
+
+def find_study(storage: str, name: str) -> StudyStore:
+    """The study of that name in a storage. InputError with the nearest name if there is none."""
+    store = StudyStore(storage, name)
+    if not store.exists:
+        known = [other.name for other in studies(storage)]
+        if not known:
+            raise InputError(f"no studies in {storage}: launch one, or name the right --home or --storage")
+        raise InputError(unknown("study", name, known))
+    return store
+
+
+def resume(
+    name: str,
+    *,
+    home: Path,
+    storage: str | None,
+    address: str | None,
+    retry: bool,
+    changes: Mapping[str, Any],
+    plugins: Sequence[Plugin],
+    console: Console,
+) -> int:
+    """Go on with a study; returns the exit code.
+
+    changes: of the settings that may differ from launch to launch. address: None is this machine,
+    wherever the study ran before. Raises InputError as `launch` does.
+    """
+    store = find_study(storage_uri(home, storage), name)
+    record = store.settings()["settings"]
+    if record["space"] in EXPERIMENTS:
+        raise InputError(
+            f"{name!r} is part of an experiment: cops experiment {record['space']} goes on with it"
+        )
+    missing = [plugin for plugin in record["plugins"] if plugin not in {p.name for p in plugins}]
+    if missing:
+        flags = " ".join(f"--plugin {plugin}" for plugin in missing)
+        raise InputError(f"study {name!r} used plugins: add {flags}")
+    settings = parse_settings(record).model_copy(
+        update={
+            "home": home,
+            "storage": storage,
+            "address": address,
+            "retry": retry,
+            "plugins": tuple(plugins),
+            **changes,
+        }
+    )
+    return launch(find_space(settings.space), settings, console)

@@ -1,0 +1,59 @@
+"""Is a study that is launched again the one that is recorded? Its settings must be."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cops_core.errors import InputError
+
+# What may differ from one launch to the next: how many trials, on what they run, where things lie.
+FREE = frozenset(
+    {
+        "name",
+        "trials",
+        "fresh",
+        "retry",
+        "failure_share",
+        "checkpoint_every",
+        "concurrency",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "home",
+        "storage",
+        "tracking_uri",
+        "address",
+        "data_root",
+        "score_cache",
+    }
+)
+
+
+def check_same(name: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises InputError with the difference if a study's settings are not those that it began with.
+
+    recorded, now: what `Settings.record` gives. A space in a file is known by the file's name: what it
+    says is compared by replaying it on the recorded parameters.
+    """
+    differences = [
+        f"{key.replace('_', ' ')} {_shown(recorded.get(key))}, now {_shown(now[key])}"
+        for key in now
+        if key not in FREE and _plain(key, recorded.get(key)) != _plain(key, now[key])
+    ]
+    if differences:
+        raise InputError(
+            f"study {name!r} is there already with other settings: {'; '.join(differences)}:"
+            " choose another --name, or the same settings to go on with it"
+        )
+
+
+def _plain(key: str, value: Any) -> Any:
+    return Path(value).stem if key == "space" and isinstance(value, str) else value
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written on the command line, more or less."""
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items()) + ")"
+    if isinstance(value, list | tuple):
+        return ",".join(_shown(entry) for entry in value)
+    return str(value)

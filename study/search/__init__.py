@@ -1,0 +1,1 @@
+"""Which trial comes next, and which goes on: plans, samplers, early stopping, seeds."""

@@ -1,0 +1,55 @@
+"""What can be wrong with a user's space, in one line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import ValidationError
+
+from cops_core.config import TrialConfig
+from cops_core.errors import InputError, one_line
+
+
+@contextmanager
+def space_errors(name: str) -> Iterator[None]:
+    """Turns what a space raises into an InputError of one line."""
+    try:
+        yield
+    except ValidationError as error:
+        raise InputError(f"space {name!r} gives a wrong configuration: {one_line(error)}") from error
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"space {name!r} fails: {type(error).__name__}: {error}") from error
+
+
+def recordable(name: str, parameters: Mapping[str, Any]) -> None:
+    """A record holds parameters as JSON: a choice that changes there could never be replayed."""
+    for parameter, value in parameters.items():
+        if json.loads(json.dumps(value, default=str)) != value:
+            raise InputError(
+                f"space {name!r}: the choice {value!r} of {parameter!r} cannot be recorded:"
+                " write choices as text, numbers or booleans"
+            )
+
+
+def difference(recorded: TrialConfig, now: TrialConfig) -> str:
+    """Where two configurations differ: `training.epochs 5, now 10; ...`."""
+    one, other = (_flat(config.model_dump(mode="json")) for config in (recorded, now))
+    return "; ".join(
+        f"{name} {one.get(name)!r}, now {other.get(name)!r}"
+        for name in sorted({*one, *other})
+        if one.get(name) != other.get(name)
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

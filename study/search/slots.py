@@ -1,0 +1,47 @@
+"""The places in a study's plan: the anchors of every rate, then proposals in turn."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from cops_core.errors import InputError
+from search_spaces.anchors import ANCHOR_PARAMETERS
+from search_spaces.question import Question
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in the study's plan. history: the rate whose sampler history it belongs to.
+
+    anchor: the anchor's parameters, empty for the dense one; None for a proposal.
+    """
+
+    history: Decimal | None = None
+    anchor: Mapping[str, Any] | None = None
+    density: Decimal | None = None
+
+
+def anchor_count(question: Question) -> int:
+    """How many configurations are anchors: the dense one, and those of each rate."""
+    return 1 + len(ANCHOR_PARAMETERS) * len(question.rates)
+
+
+def slots(question: Question, trials: int) -> Iterator[Slot]:
+    """All configurations of a study in order; those of fewer `trials` are the first of those of more."""
+    rates, anchors = question.rates, anchor_count(question)
+    if trials < anchors:
+        raise InputError(
+            f"--trials {trials} is fewer than the {anchors} anchors (dense, and"
+            f" {len(ANCHOR_PARAMETERS)} at each of {len(rates)} rates): write {anchors} or more"
+        )
+    yield Slot(anchor={})
+    for anchor in ANCHOR_PARAMETERS:
+        for rate in rates:
+            yield Slot(rate if question.axis else None, anchor, 1 - rate)
+    for index in range(trials - anchors):
+        if question.axis:
+            rate = rates[index % len(rates)]
+            yield Slot(rate, density=1 - rate)
+        else:
+            yield Slot()

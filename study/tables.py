@@ -1,0 +1,93 @@
+"""Tables in a terminal of 80 columns: the best configurations, and the trials that failed."""
+
+import math
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from search_spaces.question import Cost
+from study.configurations import Comparison, ConfigurationResult
+from study.ledger.trial import StudyTrial
+
+
+def best_table(
+    configurations: Sequence[ConfigurationResult],
+    title: str,
+    compared: Sequence[Comparison] = (),
+    cost: Cost = "density",
+) -> Table:
+    """Configurations as a table: one row each, in the order given, a blank line between rates.
+
+    accuracy: on the validation part, last epoch; over several seeds the mean with its 95 % interval and
+    their number, and `sd`, the deviation of a single seed. p: see `Comparison`, where any of `compared`
+    has one. bytes: of the artefact, mean over the seeds, where they are the cost. factor: all parameters
+    over the trained ones. With several seeds density and factor give way to the longer accuracy: the
+    rate says one, the trained parameters the other.
+    """
+    seeds = max((len(found.accuracies) for found in configurations), default=1) > 1
+    p_values = _p_values(compared)
+    columns = {
+        "accuracy": True,
+        "sd": seeds,
+        "p": bool(p_values),
+        "density": not seeds,
+        "bytes": cost == "bytes",
+        "trained": True,
+        "factor": not seeds,
+        "config" if seeds else "trial": True,
+    }
+    shown = [name for name, wanted in columns.items() if wanted]
+    table = Table(title=escape(title), title_justify="left", box=None, header_style="dim", pad_edge=False)
+    table.add_column("rate")
+    table.add_column("method", overflow="fold")
+    for heading in shown:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, found in enumerate(configurations):
+        if index and found.rate != configurations[index - 1].rate:
+            table.add_row()
+        cells = _cells(found) | {"p": p_values.get(found.number, "")}
+        table.add_row(cells["rate"], escape(cells["method"]), *(cells[name] for name in shown))
+    return table
+
+
+def _cells(found: ConfigurationResult) -> dict[str, str]:
+    """A configuration as text, by column."""
+    density, interval = found.trials[0].config.density, found.interval
+    several = interval is not None and interval.count > 1
+    return {
+        "rate": "" if density is None else str(1 - density),
+        "method": found.title.rsplit(" q=", 1)[0] + (" (collapsed)" if found.status == "collapsed" else ""),
+        "accuracy": f"{interval:.2%}" if interval is not None and several else f"{found.mean:.2%}",
+        "sd": f"{interval.deviation:.2%}" if interval is not None and several else "",
+        "density": f"{found.density:.4g}",
+        "bytes": "" if math.isnan(found.stored_bytes) else f"{found.stored_bytes:,.0f}",
+        "trained": "" if found.trained_parameters is None else f"{found.trained_parameters:,}",
+        "factor": "" if found.compression is None else f"{found.compression:.1f}",
+        "config": str(found.number),
+        "trial": str(found.trials[0].number),
+    }
+
+
+def _p_values(compared: Sequence[Comparison]) -> dict[int, str]:
+    """The column p by configuration; empty where there is no p-value at all."""
+    known = [comparison for comparison in compared if not math.isnan(comparison.p_value)]
+    others = {comparison.other.number: show_p(comparison.p_value) for comparison in known}
+    return {comparison.best.number: "best" for comparison in known} | others
+
+
+def show_p(p_value: float) -> str:
+    """`0.034`, and `<0.001` for anything smaller."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def failure_table(failures: Sequence[StudyTrial]) -> Table:
+    """The trials that failed, with the reason in full."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("trial", justify="right")
+    table.add_column("status", no_wrap=True)
+    table.add_column("configuration", overflow="fold")
+    table.add_column("reason", overflow="fold")
+    for trial in failures:
+        table.add_row(str(trial.number), trial.status, escape(trial.title), escape(trial.reason))
+    return table

@@ -1,0 +1,27 @@
+"""MLflow, and nothing else of this project imports it: a view of the study's records, and what reads it."""
+
+import os
+
+# MLflow reads these when it is imported: no telemetry, no advertising and no bars in the terminal.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# By default a request to a server that is away takes minutes to fail. What writes repeats it anyway.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+from study.tracking.connect import EXPERIMENT, connect, experiment_id
+from study.tracking.content import CONFIG_FILE, NETWORK_FILE
+from study.tracking.fetch import fetch, histories
+from study.tracking.view import MlflowView
+
+__all__ = [
+    "CONFIG_FILE",
+    "EXPERIMENT",
+    "NETWORK_FILE",
+    "MlflowView",
+    "connect",
+    "experiment_id",
+    "fetch",
+    "histories",
+]

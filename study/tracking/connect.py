@@ -1,0 +1,86 @@
+"""The way to MLflow: a client of a store that answers, and the experiment that holds all studies."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
+from mlflow.exceptions import MlflowException
+
+from cops_core.errors import InputError
+
+EXPERIMENT = "cops-study"
+CHECK_TIMEOUT_S = 5
+
+for _name in ("mlflow", "alembic"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+# It prints a traceback for each request to a database that is locked or gone, and raises it as well.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def connect(tracking_uri: str, home: Path) -> MlflowClient:
+    """A client of a store that answers; InputError if it does not.
+
+    A new SQLite database is created here, once, under a lock: processes that open a new database at
+    the same time corrupt it for good.
+    """
+    local = tracking_uri.startswith("sqlite:")
+    try:
+        if local:
+            with FileLock(home / "mlflow.db.lock"):
+                return _checked(tracking_uri)
+        retries, timeout = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw(), MLFLOW_HTTP_REQUEST_TIMEOUT.get_raw()
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
+        MLFLOW_HTTP_REQUEST_TIMEOUT.set(CHECK_TIMEOUT_S)
+        try:
+            return _checked(tracking_uri)
+        finally:
+            _restore(MLFLOW_HTTP_REQUEST_MAX_RETRIES, retries)
+            _restore(MLFLOW_HTTP_REQUEST_TIMEOUT, timeout)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        raise InputError(
+            f"MLflow at {tracking_uri} does not answer ({reason}): start the server, or leave --tracking-uri"
+            " out to log into the home"
+        ) from error
+
+
+def _restore(variable: Any, value: str | None) -> None:
+    if value is None:
+        variable.unset()
+    else:
+        variable.set(value)
+
+
+def _checked(tracking_uri: str) -> MlflowClient:
+    client = MlflowClient(tracking_uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
+    """The experiment that holds all studies, created if it is not there.
+
+    Raises InputError if it was deleted: MLflow keeps its name, and takes no run.
+    """
+    existing = client.get_experiment_by_name(EXPERIMENT)
+    if existing is None:
+        # Without it, artifacts beside a SQLite database would go to the current folder.
+        location = (home / "artifacts").resolve().as_uri() if tracking_uri.startswith("sqlite:") else None
+        try:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+        except MlflowException:  # another launch created it in between
+            existing = client.get_experiment_by_name(EXPERIMENT)
+            if existing is None:
+                raise
+    if existing.lifecycle_stage != "active":
+        raise InputError(
+            f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
+            f" `mlflow experiments restore -x {existing.experiment_id}`"
+        )
+    return str(existing.experiment_id)

@@ -1,0 +1,171 @@
+"""What a trial's run holds: its trial's record in MLflow's words. Nothing here talks to MLflow."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from study.ledger.trial import OPEN, Status, StudyTrial
+from study.provenance import git_commit, versions
+
+NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
+CONFIG_FILE = "config.json"  # all that a replay needs
+LOG_FILE = "log.txt"
+
+# A result of whatever kind is FINISHED; the tag `status` says which.
+END_STATES: Mapping[Status, str] = {
+    "running": "RUNNING",
+    "interrupted": "KILLED",
+    "finished": "FINISHED",
+    "stopped": "FINISHED",
+    "diverged": "FINISHED",
+    "collapsed": "FINISHED",
+    "infeasible": "FINISHED",
+    "failed": "FAILED",
+    "out_of_memory": "FAILED",
+    "killed": "FAILED",
+}
+COUNTS = ("density", "trained_parameters", "parameters", "compression", "test_accuracy")
+JSON_FACTS = ("layer_densities", "manifest", "connectivity", "accounting")
+
+# MLflow's limits, in characters and in metrics. Older servers take tags of 5000 only.
+PARAM_LENGTH = 6000
+TAG_LENGTH = 5000
+BATCH = 1000
+CUT = f" ... (cut, the whole is in {CONFIG_FILE})"
+
+
+def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> dict[str, str]:
+    """What is known of a trial when it is handed out. study: the tags by which a study is known."""
+    selection, density = trial.config.selection, trial.config.density
+    controls = () if selection is None else selection.controls
+    tags = {
+        MLFLOW_RUN_NAME: trial.title,
+        MLFLOW_PARENT_RUN_ID: parent,
+        **study,
+        "trial": trial.name,
+        "configuration": str(trial.configuration),
+        "seed_index": str(trial.seed_index),
+        "identity": trial.identity,
+        "method": trial.config.method,
+        "arm": trial.config.arm,
+        "target": "" if selection is None else selection.target,
+        "control": ", ".join(control.score for control in controls),
+        "seed": str(trial.config.seed),
+        "rate": "" if density is None else str(1 - density),
+        "anchor": str(trial.anchor).lower(),
+        "status": "running",
+        **provenance(),
+    }
+    return tags | ({"reused_from": trial.reused_from} if trial.reused_from else {})
+
+
+def closing_tags(trial: StudyTrial, rows: str) -> list[RunTag]:
+    """What is known of a trial when it has ended. rows: how many are there, empty if not all is."""
+    tags = {"status": trial.status, "node": trial.node, "reason": trial.reason, "rows": rows}
+    if trial.reused_from:
+        tags["reused_from"] = trial.reused_from
+    tags |= {f"plugin.{name}": sha for name, sha in trial.facts.get("plugins", {}).items()}
+    return [RunTag(key, value[:TAG_LENGTH]) for key, value in tags.items()]
+
+
+def provenance() -> dict[str, str]:
+    """Tags that say which code this is."""
+    tags = {f"version.{library}": number for library, number in versions().items()}
+    return {**tags, MLFLOW_GIT_COMMIT: git_commit()}
+
+
+def params(values: Mapping[str, Any], prefix: str = "") -> list[Param]:
+    """Nested values as MLflow parameters with dotted names; what is too long for MLflow is cut."""
+    found: list[Param] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found += params(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for index, entry in enumerate(value):
+                found += params(entry, f"{prefix}{key}.{index}.")
+        elif value is not None:
+            found.append(Param(f"{prefix}{key}", _cut(value if isinstance(value, str) else repr(value))))
+    return found
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= PARAM_LENGTH else value[: PARAM_LENGTH - len(CUT)] + CUT
+
+
+def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int, list[Metric]]]:
+    """Metrics of the rows `start` to `stop` as batches that MLflow takes at once, each of whole rows.
+
+    Yields the number of rows that are logged after a batch, and the batch. Each metric carries the
+    time at which it was heard of: logged again, it is the same one.
+    """
+    batch: list[Metric] = []
+    for index in range(start, stop):
+        row, stamp = trial.rows[index], trial.stamps[index]
+        metrics = [
+            Metric(name, _loggable(value), stamp, int(row["epoch"]))
+            for name, value in row.items()
+            if name != "epoch"
+        ]
+        if batch and len(batch) + len(metrics) > BATCH:
+            yield index, batch
+            batch = []
+        batch += metrics
+    if batch:
+        yield stop, batch
+
+
+def closing_metrics(trial: StudyTrial) -> list[Metric]:
+    """What a trial's facts count, and its best epoch; at times that are the same however often told."""
+    stamp = int(trial.started * 1000)
+    counts = {name: trial.facts[name] for name in COUNTS if name in trial.facts}
+    for name, value in trial.facts.get("accounting", {}).items():
+        if isinstance(value, int | float) and name not in COUNTS:
+            counts[name] = value
+    metrics = [Metric(name, _loggable(float(value)), stamp, 0) for name, value in counts.items()]
+    if trial.status not in OPEN and (best := trial.best_row):
+        epoch = int(best["epoch"])
+        heard = trial.stamps[trial.rows.index(best)]
+        accuracy = _loggable(best["validation_accuracy"])
+        metrics.append(Metric("best_validation_accuracy", accuracy, heard, epoch))
+        metrics.append(Metric("best_epoch", float(epoch), heard, epoch))
+    return metrics
+
+
+def _loggable(value: float) -> float:
+    """As the record has it, where all that is not finite is one: SQL stores would make up a number."""
+    return value if math.isfinite(value) else math.nan
+
+
+def text_files(trial: StudyTrial) -> dict[str, bytes]:
+    """A run's files by name, but for its network."""
+    contents = {name: trial.facts.get(name) for name in JSON_FACTS}
+    files = {f"{name}.json": as_json(content) for name, content in contents.items() if content is not None}
+    files[CONFIG_FILE] = as_json(replay_record(trial))
+    return files | ({LOG_FILE: trial.log.encode()} if trial.log else {})
+
+
+def replay_record(trial: StudyTrial) -> dict[str, Any]:
+    """All that is needed to run a trial again and to compare, as JSON values."""
+    facts = trial.facts
+    return {
+        "config": trial.config.model_dump(mode="json"),
+        "identity": trial.identity,
+        "status": trial.status,
+        "epochs": len(trial.rows),
+        "data_sha256": facts.get("data_sha256"),
+        "theta0_sha256": facts.get("theta0_sha256"),
+        "mask_sha256": facts.get("mask_sha256"),
+        "plugins": facts.get("plugins", {}),
+        "machine": facts.get("machine", {}),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def as_json(content: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """A JSON file that a person can read."""
+    return json.dumps(content, indent=1).encode()

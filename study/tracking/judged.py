@@ -1,0 +1,60 @@
+"""What the test part said, in the runs of the trials that were judged."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from study.tracking.connect import connect, experiment_id
+from study.tracking.parent import upload
+from study.tracking.refusal import reason
+
+
+def log_test(
+    tracking_uri: str,
+    home: Path,
+    tags: Mapping[str, str],
+    accuracies: Mapping[str, float],
+    looks: Sequence[Mapping[str, Any]],
+) -> str:
+    """Log `test_accuracy` to the runs of the named trials, and the looks to their parent.
+
+    tags: by which the study is known. accuracies: by the trial's name, in [0, 1]. The metric's step is
+    the number of the look. Returns why MLflow could not be told, in one line; empty if it was.
+    """
+    try:
+        client = connect(tracking_uri, home)
+        _log(client, experiment_id(client, tracking_uri, home), tags, accuracies, looks)
+    except Exception as error:  # the look itself is written down already
+        return reason(error)
+    return ""
+
+
+def _log(
+    client: MlflowClient,
+    experiment: str,
+    tags: Mapping[str, str],
+    accuracies: Mapping[str, float],
+    looks: Sequence[Mapping[str, Any]],
+) -> None:
+    now = int(time.time() * 1000)
+    wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+    token = None
+    while True:
+        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+        for run in page:
+            accuracy = accuracies.get(run.data.tags.get("trial", ""))
+            if accuracy is not None:
+                metric = Metric("test_accuracy", accuracy, now, len(looks))
+                client.log_batch(run.info.run_id, metrics=[metric], tags=[RunTag("looks", str(len(looks)))])
+            elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
+                upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
+                client.set_tag(run.info.run_id, "status", "closed")
+        token = page.token
+        if not token:
+            return

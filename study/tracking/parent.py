@@ -1,0 +1,149 @@
+"""The parent run of a study: found again or created, filled, closed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+
+from cops_core.plugins import Plugin
+from study.tracking.content import TAG_LENGTH, as_json, params, provenance
+
+PAGE = 1000
+STUDY = "study"  # the tag `kind` of a parent: MLflow cannot be asked for runs without a parent
+CHANGED = "changed."
+
+
+class ParentRun:
+    """A study's run in MLflow. Every method may be repeated after a failure.
+
+    A study is known by its name, and by its id where it has one: a name may be used again in another
+    home. tags: what all of its runs carry.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        find_experiment: Callable[[], str],
+        name: str,
+        settings: Mapping[str, Any],
+        plugins: Iterable[Plugin],
+    ) -> None:
+        """plugins: those that are files are kept with the run."""
+        self._client = client
+        self._find_experiment = find_experiment
+        self._name = name
+        self._settings = settings
+        self._plugins = tuple(plugins)
+        study_id = settings.get("study_id")
+        self.tags = {"study": name} | ({"study_id": str(study_id)} if study_id else {})
+        self.experiment = ""
+        self.run_id = ""  # until `open` has succeeded
+        self.is_new = False  # whether nothing can be below it that was not created here
+
+    def open(self) -> str:
+        """The run's id: the study's own run, reopened, or else a new one."""
+        if not self.run_id:
+            self.experiment = self._find_experiment()
+            found = self._find()
+            run_id = self._create() if found is None else str(found.info.run_id)
+            self._log_settings(run_id, found)
+            if found is not None and found.info.status != "RUNNING":
+                self._client.update_run(run_id, "RUNNING")
+            self.is_new = found is None
+            self.run_id = run_id
+        return self.run_id
+
+    def forget(self) -> None:
+        """The run is not there any more: the next `open` looks for it anew."""
+        self.run_id = ""
+
+    def children(self) -> Iterator[Run]:
+        """All runs below this one, a page at a time."""
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment],
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'",
+                max_results=PAGE,
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def child(self, trial: str) -> Run | None:
+        """The run of the trial of this name; None if there is none."""
+        found = self._client.search_runs(
+            [self.experiment],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}' and tags.trial = '{trial}'",
+            max_results=1,
+        )
+        return found[0] if found else None
+
+    def attach(self, files: Mapping[str, bytes]) -> None:
+        """Make `files`, by their paths, artifacts of the run, beside the settings and the plugins."""
+        own = {"study.json": as_json(dict(self._settings))}
+        for plugin in self._plugins:
+            if plugin.source is not None:
+                own[f"plugins/{plugin.name}.py"] = plugin.source.encode()
+        upload(self._client, self.open(), {**own, **files})
+
+    def end(self, complete: bool) -> None:
+        """End the run: FINISHED if the study is complete, else KILLED."""
+        run_id = self.open()
+        self._client.set_tag(run_id, "status", "finished" if complete else "interrupted")
+        self._client.set_terminated(run_id, "FINISHED" if complete else "KILLED")
+
+    def _find(self) -> Run | None:
+        """The latest run of this study that is none of a trial."""
+        wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in self.tags.items())
+        found = self._client.search_runs([self.experiment], f"{wanted} and tags.kind = '{STUDY}'")
+        return next((run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags), None)
+
+    def _create(self) -> str:
+        note = f"Study `{self._name}` of the space `{self._settings['space']}`. Its trials are nested runs."
+        tags = {
+            MLFLOW_RUN_NAME: self._name,
+            MLFLOW_RUN_NOTE: note,
+            **self.tags,
+            "kind": STUDY,
+            "status": "running",
+            **provenance(),
+        }
+        return str(self._client.create_run(self.experiment, tags=tags).info.run_id)
+
+    def _log_settings(self, run_id: str, found: Run | None) -> None:
+        """Parameters that are not there yet. MLflow never changes one: what is other now is a tag."""
+        logged = {} if found is None else found.data.params
+        tags = {} if found is None else found.data.tags
+        now = params(self._settings)
+        changed = [
+            param
+            for param in now
+            if tags.get(f"{CHANGED}{param.key}", logged.get(param.key, param.value)) != param.value
+        ]
+        self._client.log_batch(
+            run_id,
+            params=[param for param in now if param.key not in logged],
+            tags=[
+                RunTag("status", "running"),
+                *(RunTag(f"{CHANGED}{param.key}", param.value[:TAG_LENGTH]) for param in changed),
+            ],
+        )
+
+
+def upload(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Make `files`, by their paths, artifacts of a run; those of the same paths are replaced."""
+    if not files:
+        return
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        client.log_artifacts(run_id, folder)

@@ -1,0 +1,234 @@
+"""The nested runs of a study's trials: each brought to what its trial says now, as often as need be."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, RunTag
+
+from study.ledger.store import ARTIFACTS
+from study.ledger.trial import StudyTrial
+from study.tracking.content import (
+    END_STATES,
+    NETWORK_FILE,
+    closing_metrics,
+    closing_tags,
+    opening_tags,
+    params,
+    row_batches,
+    text_files,
+)
+from study.tracking.inputs import Inputs
+from study.tracking.parent import ParentRun, upload
+from study.tracking.refusal import is_refusal, reason
+
+NETWORK_TAG = "network_sha256"
+ZOMBIE = "no trial of the study has this run"
+
+
+@dataclass
+class TrialRun:
+    """What is known of a trial's run in MLflow. rows: how many of the trial's are there for certain."""
+
+    run_id: str
+    state: str = "RUNNING"
+    described: bool = False  # whether its parameters are there
+    rows: int = 0
+
+
+class TrialRuns:
+    """Pushes trials into runs below a parent. Whatever failed half-way is simply pushed again.
+
+    problems: what MLflow refused for good, one line for each trial by its number; empty again once
+    the trial has been pushed without. read: a file of the study's storage.
+    """
+
+    def __init__(self, client: MlflowClient, parent: ParentRun, read: Callable[[str], bytes]) -> None:
+        self._client = client
+        self._parent = parent
+        self._read = read
+        self._runs: dict[int, TrialRun] = {}
+        self._unsure: set[int] = set()  # a run may have been created although the request failed
+        self._late: dict[int, StudyTrial] = {}  # their workers write after the driver has heard of the end
+        self._complete = False  # whether `_runs` holds all that there are
+        self._inputs: Inputs | None = None
+        self.problems: dict[int, str] = {}
+
+    def compare(self, trials: Mapping[int, StudyTrial]) -> list[int]:
+        """Read what MLflow has, in bulk; returns the numbers of the trials that it does not show whole.
+
+        A run that is RUNNING although no trial knows it is ended as killed.
+        """
+        self._parent.open()
+        self._runs.clear()
+        unclaimed = {trial.name: trial for trial in trials.values()}
+        whole = set()
+        for run in self._parent.children():
+            trial = unclaimed.pop(run.data.tags.get("trial", ""), None)
+            if trial is None:
+                self._end_zombie(run)
+                continue
+            run_id, state = str(run.info.run_id), run.info.status
+            if _agrees(run, trial):
+                whole.add(trial.number)
+                self._runs[trial.number] = TrialRun(run_id, state, described=True, rows=len(trial.rows))
+                if trial.rows and NETWORK_TAG not in run.data.tags:
+                    self._late[trial.number] = trial
+            else:
+                self._runs[trial.number] = TrialRun(run_id, state)
+        self._complete = True
+        return [number for number in trials if number not in whole]
+
+    def push(self, trial: StudyTrial, *, closing: bool = False) -> None:
+        """Bring a trial's run up to date. closing: the study ends, whatever the trial says."""
+        ended = has_ended(trial)
+        self.problems.pop(trial.number, None)
+        run = self._run_of(trial)
+        if not run.described:
+            self._attempt(trial, self._describe, run, trial)
+        if not ended and run.state != "RUNNING":
+            self._reopen(run)
+        self._attempt(trial, self._log_rows, run, trial)
+        if ended:
+            self._end(run, trial)
+        elif closing:
+            self._terminate(run, "KILLED", time.time())
+
+    def push_late(self) -> None:
+        """Attach the networks that were written after the end of their trials."""
+        for number, trial in list(self._late.items()):
+            content = self._network(trial)
+            if content is not None and number in self._runs:
+                run_id = self._runs[number].run_id
+                upload(self._client, run_id, {NETWORK_FILE: content})
+                self._client.set_tag(run_id, NETWORK_TAG, hashlib.sha256(content).hexdigest())
+            del self._late[number]
+
+    def forget(self) -> None:
+        """Runs are gone: another database may answer now, where all is looked for anew."""
+        self._parent.forget()
+        self._runs.clear()
+        self._inputs = None
+        self._complete = False
+
+    def _run_of(self, trial: StudyTrial) -> TrialRun:
+        """The trial's run, looked for where it may be there, else created."""
+        number = trial.number
+        if number not in self._runs:
+            parent = self._parent.open()
+            certain = (self._complete or self._parent.is_new) and number not in self._unsure
+            found = None if certain else self._parent.child(trial.name)
+            if found is not None:
+                self._runs[number] = TrialRun(str(found.info.run_id), found.info.status)
+            else:
+                self._unsure.add(number)
+                tags = opening_tags(self._parent.tags, parent, trial)
+                run = self._client.create_run(self._parent.experiment, int(trial.started * 1000), tags)
+                self._runs[number] = TrialRun(str(run.info.run_id))
+            self._unsure.discard(number)
+        return self._runs[number]
+
+    def _describe(self, run: TrialRun, trial: StudyTrial) -> None:
+        self._client.log_batch(run.run_id, params=params(trial.config.model_dump(mode="json")))
+        run.described = True
+
+    def _log_rows(self, run: TrialRun, trial: StudyTrial) -> None:
+        stop = len(trial.rows)
+        if run.rows > stop:  # a trial that began again
+            run.rows = 0
+        for logged, batch in row_batches(trial, run.rows, stop):
+            self._client.log_batch(run.run_id, metrics=batch)
+            run.rows = logged
+
+    def _end(self, run: TrialRun, trial: StudyTrial) -> None:
+        """All that is known at a trial's end; the tag `rows` last, which says that all of it is there."""
+        tags: list[RunTag] = []
+        try:
+            tags = self._upload(run, trial)
+        except Exception as error:  # metrics matter more than a store of artifacts that is full or away
+            self._note(trial, error)
+        self._attempt(trial, self._log_inputs, run, trial)
+        rows = "" if trial.number in self.problems else str(run.rows)
+        closing = closing_metrics(trial), (), [*tags, *closing_tags(trial, rows)]
+        self._attempt(trial, self._client.log_batch, run.run_id, *closing)
+        assert trial.ended is not None
+        self._terminate(run, END_STATES[trial.status], trial.ended)
+
+    def _upload(self, run: TrialRun, trial: StudyTrial) -> list[RunTag]:
+        """Attach the trial's files; returns the tag of a network that will not change any more.
+
+        The worker of a trial that was stopped writes its network after the driver has heard of the
+        end: what is there now may be none, or that of an earlier interruption.
+        """
+        files, network = text_files(trial), self._network(trial)
+        if network is not None:
+            files[NETWORK_FILE] = network
+        upload(self._client, run.run_id, files)
+        self._late.pop(trial.number, None)
+        if network is not None and "artifact" in trial.facts:
+            return [RunTag(NETWORK_TAG, hashlib.sha256(network).hexdigest())]
+        if trial.rows:
+            self._late[trial.number] = trial
+        return []
+
+    def _network(self, trial: StudyTrial) -> bytes | None:
+        """The trial's artefact; None while, or if, there is none."""
+        artifact = trial.facts.get("artifact") or {}
+        try:
+            return self._read(artifact.get("file", f"{ARTIFACTS}/{trial.name}.safetensors"))
+        except FileNotFoundError:
+            return None
+
+    def _log_inputs(self, run: TrialRun, trial: StudyTrial) -> None:
+        if self._inputs is None:
+            parent = self._parent.open()
+            self._inputs = Inputs(self._client, self._parent.experiment, parent)
+        self._inputs.log(run.run_id, trial)
+
+    def _reopen(self, run: TrialRun) -> None:
+        """A trial that was interrupted goes on. MLflow keeps its old end time until the new one."""
+        self._client.log_batch(run.run_id, tags=[RunTag("status", "running"), RunTag("reason", "")])
+        self._client.update_run(run.run_id, "RUNNING")
+        run.state = "RUNNING"
+
+    def _terminate(self, run: TrialRun, state: str, ended: float) -> None:
+        self._client.set_terminated(run.run_id, state, end_time=int(ended * 1000))
+        run.state = state
+
+    def _end_zombie(self, run: Run) -> None:
+        if run.info.status == "RUNNING":
+            self._client.log_batch(
+                run.info.run_id, tags=[RunTag("status", "killed"), RunTag("reason", ZOMBIE)]
+            )
+            self._client.set_terminated(run.info.run_id, "KILLED")
+
+    def _attempt(self, trial: StudyTrial, step: Callable[..., Any], *arguments: Any) -> None:
+        """One step of a push. What MLflow refuses for good is noted, and holds back nothing else."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self._note(trial, error)
+
+    def _note(self, trial: StudyTrial, error: Exception) -> None:
+        self.problems.setdefault(trial.number, f"{trial.name}: {reason(error)}")
+
+
+def has_ended(trial: StudyTrial) -> bool:
+    """Whether the trial has ended, for now or for good, and all that belongs to its end is known."""
+    return trial.ended is not None and trial.status != "running"
+
+
+def _agrees(run: Run, trial: StudyTrial) -> bool:
+    """Whether a run shows the whole of a trial that has ended."""
+    tags = run.data.tags
+    return (
+        has_ended(trial)
+        and run.info.status == END_STATES[trial.status]
+        and tags.get("status") == trial.status
+        and tags.get("rows") == str(len(trial.rows))
+    )

@@ -1,0 +1,146 @@
+"""MLflow as a view of a study: one parent run, one nested run per trial, reconciled with the records.
+
+One background thread writes, so that neither a slow server nor a slow disk holds up a trial. It
+pushes what was marked until that has succeeded: a server that is away for minutes costs patience.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cops_core.plugins import Plugin
+from study.ledger.trial import StudyTrial
+from study.ledger.writer import snapshot
+from study.reconciler import Reconciler
+from study.tracking.connect import connect, experiment_id
+from study.tracking.parent import ParentRun
+from study.tracking.refusal import is_lost, reason
+from study.tracking.trial_runs import TrialRuns, has_ended
+
+# Keys of the reconciler beside the trials' numbers.
+OPEN_PARENT, COMPARE, CLOSE_PARENT = -1, -2, -3
+
+
+class MlflowView:
+    """Keeps a study's runs up to date with its trials.
+
+    The records are the truth: whatever MLflow lacks, for whatever reason, is pushed again, and
+    nothing twice. Studies share an experiment and are told apart by the tags of their runs.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        home: Path,
+        name: str,
+        settings: Mapping[str, Any],
+        plugins: Iterable[Plugin],
+        read: Callable[[str], bytes],
+    ) -> None:
+        """settings: the study's, as JSON values, with its `study_id` if it has one.
+
+        read: a file of the study's storage; raises FileNotFoundError if it is not there.
+
+        Raises InputError if MLflow does not answer.
+        """
+        client = connect(tracking_uri, home)
+        self._where = f"MLflow at {tracking_uri}"
+        self._name = name
+        find_experiment = partial(experiment_id, client, tracking_uri, home)
+        find_experiment()  # what is wrong with it is said now
+        self._parent = ParentRun(client, find_experiment, name, settings, plugins)
+        self._runs = TrialRuns(client, self._parent, read)
+        self._trials: dict[int, StudyTrial] = {}
+        self._waiting: set[int] = set()  # keys that were marked, and are not in MLflow yet
+        self._ending: tuple[bool, Mapping[str, bytes]] | None = None
+        self._problem = ""  # with the parent's files
+        self._reconciler = Reconciler[int]("mlflow", self._push)
+        self._mark(OPEN_PARENT)
+
+    def resume(self, trials: Sequence[StudyTrial]) -> None:
+        """These trials are there from before: compare with MLflow, and push what differs."""
+        # What they report from now on is not recorded yet: a crash could take it back.
+        self._trials |= {trial.number: snapshot(trial) for trial in trials}
+        self._mark(COMPARE)
+
+    def mark(self, trial: StudyTrial) -> None:
+        """The trial's record was just saved: bring its run up to date. Returns at once.
+
+        trial: as it was recorded, and not changed any more (see `study.ledger.writer.snapshot`).
+        """
+        self._trials[trial.number] = trial
+        self._mark(trial.number)
+
+    def close(self, complete: bool, files: Mapping[str, bytes], timeout_s: float) -> list[str]:
+        """Push all that is left, attach `files` (by path) to the parent run, and end it.
+
+        complete: whether the study is; else its run is KILLED, and so are those of trials that have
+        not ended. Returns one line per problem, each with a trial's name and a reason; none if all is
+        there.
+        """
+        self._ending = complete, files
+        unended = {number for number, trial in self._trials.items() if not has_ended(trial)}
+        for number in sorted(unended | set(self._runs.problems)):
+            self._mark(number)
+        self._mark(CLOSE_PARENT)
+        self._reconciler.close(timeout_s)
+        failure = self._reconciler.failure
+        why = "out of time" if failure is None else reason(failure)
+        left = [
+            f"{self._name_of(key)}: not in {self._where} after {timeout_s:g} s ({why})"
+            for key in sorted(self._waiting)
+        ]
+        return [
+            *(line for number, line in sorted(self._runs.problems.items()) if number not in self._waiting),
+            *([self._problem] if self._problem else []),
+            *left,
+        ]
+
+    def _mark(self, key: int) -> None:
+        self._waiting.add(key)
+        self._reconciler.mark(key)
+
+    def _name_of(self, key: int) -> str:
+        return self._trials[key].name if key >= 0 else self._name
+
+    def _push(self, key: int) -> None:
+        self._waiting.discard(key)  # first: a mark that comes meanwhile counts anew
+        try:
+            if key >= 0:
+                self._runs.push(self._trials[key], closing=self._ending is not None)
+            elif key == OPEN_PARENT:
+                self._attach({})
+            elif key == COMPARE:
+                self._compare()
+            else:
+                self._close_parent()
+        except Exception as error:
+            self._waiting.add(key)
+            if is_lost(error):
+                # Another database answers now, which may lack what was in the old one.
+                self._runs.forget()
+                self._mark(COMPARE)
+            raise
+
+    def _compare(self) -> None:
+        for number in self._runs.compare(dict(self._trials)):
+            self._mark(number)
+
+    def _close_parent(self) -> None:
+        assert self._ending is not None
+        complete, files = self._ending
+        self._attach(files)
+        self._parent.end(complete)
+
+    def _attach(self, files: Mapping[str, bytes]) -> None:
+        """Files of the parent run, and networks that came late; what has no place holds back no metric."""
+        self._parent.open()
+        self._problem = ""
+        try:
+            self._runs.push_late()
+            self._parent.attach(files)
+        except Exception as error:
+            if is_lost(error):
+                raise
+            self._problem = f"{self._name}: {reason(error)}"

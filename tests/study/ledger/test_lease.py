@@ -1,0 +1,217 @@
+"""One driver at a time: whoever is second is told who was first, and a dead driver stands in nobody's way."""
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import time
+from datetime import datetime, timedelta
+
+import pytest
+
+from cops_core.errors import InputError
+from study.ledger.lease import DRIVER, STOP, Driver, Lease, Timing, driver, holder
+from study.ledger.store import StudyStore
+
+QUICK = Timing(renew_s=0.1, given_up_s=1.2, settle_s=0.3)
+FORK = multiprocessing.get_context("fork")
+
+
+class Remote(StudyStore):
+    """A folder that is treated like an object store."""
+
+    is_local = False
+
+
+@pytest.fixture(params=[StudyStore, Remote], ids=["folder", "uri"])
+def store(request, tmp_path):
+    return request.param(tmp_path.as_uri(), "mine")
+
+
+@pytest.fixture
+def remote(tmp_path):
+    return Remote(tmp_path.as_uri(), "mine")
+
+
+@pytest.fixture
+def process():
+    """Runs a function with one end of a pipe in a process of its own; returns it and the other end."""
+    running = []
+
+    def start(function, *arguments):
+        ours, theirs = FORK.Pipe()
+        child = FORK.Process(target=function, args=(theirs, *arguments))
+        child.start()
+        running.append(child)
+        return child, ours
+
+    yield start
+    for child in running:
+        child.kill()
+        child.join()
+
+
+def hold(pipe, store, timing=QUICK):
+    """Take the lease, say its token, hold it until told to end; or say why not."""
+    try:
+        with Lease(store, timing) as lease:
+            pipe.send(lease.token)
+            pipe.recv()
+    except InputError as error:
+        pipe.send(str(error))
+
+
+def hold_with_a_child(pipe, store):
+    """As Ray's driver does: with processes that outlive it for a while."""
+    with Lease(store, QUICK):
+        child = subprocess.Popen(["sleep", "60"])
+        pipe.send(child.pid)
+        pipe.recv()
+
+
+def test_a_second_driver_is_told_who_runs_the_study_and_may_when_the_first_has_ended(store, process):
+    child, pipe = process(hold, store)
+    token = pipe.recv()
+    assert driver(store, QUICK).token == token
+    assert re.fullmatch(rf"process {child.pid} on \S+ since \d\d:\d\d", holder(store, QUICK))
+    with pytest.raises(InputError) as refused, Lease(store, QUICK):
+        pytest.fail("two drivers at once")
+    assert str(refused.value).startswith(f"study 'mine' is being run by {holder(store, QUICK)}: ")
+    assert "`cops status mine`" in str(refused.value)
+    assert "`cops stop mine`" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    pipe.send("end")
+    child.join(10)
+    assert holder(store, QUICK) is None
+    with Lease(store, QUICK) as lease:
+        assert lease.token != token
+        assert not lease.lost
+
+
+@pytest.mark.parametrize("kind", [StudyStore, Remote], ids=["folder", "uri"])
+def test_of_many_that_begin_at_once_one_goes_on(tmp_path, process, kind):
+    class Together(kind):
+        """Lets all begin to write only when none of them has found anybody, 20 ms apart."""
+
+        place = 0
+        barrier = FORK.Barrier(4)
+
+        def make_folders(self):
+            super().make_folders()
+            self.barrier.wait(20)
+            time.sleep(0.02 * self.place)
+
+    pipes = []
+    for place in range(4):
+        store = Together(tmp_path.as_uri(), "mine")
+        store.place = place
+        pipes.append(process(hold, store, Timing(settle_s=1.0))[1])
+    answers = [pipe.recv() for pipe in pipes]
+    tokens = [answer for answer in answers if re.fullmatch("[0-9a-f]{16}", answer)]
+    assert tokens == [driver(kind(tmp_path.as_uri(), "mine")).token]
+    assert sum("is being run by process" in answer for answer in answers) == 3
+
+
+def test_a_lease_in_a_folder_ends_with_its_process_at_once_whatever_that_has_started(tmp_path, process):
+    store = StudyStore(str(tmp_path), "mine")
+    child, pipe = process(hold_with_a_child, store)
+    left_behind = pipe.recv()
+    try:
+        assert holder(store) is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        os.kill(left_behind, 0)  # raises if it is gone
+        assert store.has(DRIVER)
+        assert holder(store) is None
+        with Lease(store) as lease:
+            assert driver(store).token == lease.token
+            assert driver(store).pid == os.getpid()
+    finally:
+        os.kill(left_behind, signal.SIGKILL)
+
+
+def test_nothing_of_a_driver_is_left_when_it_has_ended(store, tmp_path):
+    with Lease(store, QUICK):
+        store.write_json(STOP, {})
+    assert not store.has(DRIVER)
+    assert not store.has(STOP)
+    assert holder(store, QUICK) is None
+
+
+def test_an_exception_ends_the_lease_and_is_passed_on(store):
+    with pytest.raises(ZeroDivisionError), Lease(store, QUICK):
+        _ = 1 / 0
+    assert holder(store, QUICK) is None
+
+
+def test_a_request_to_stop_that_a_dead_driver_left_is_removed(store):
+    store.make_folders()
+    store.write_json(STOP, {"token": "of a driver long gone"})
+    with Lease(store, QUICK):
+        assert not store.has(STOP)
+
+
+def test_nobody_runs_a_study_that_is_not_there(store):
+    assert holder(store) is None
+
+
+def test_elsewhere_a_dead_driver_counts_until_it_is_given_up(remote, process):
+    child, pipe = process(hold, remote)
+    pipe.recv()
+    time.sleep(2 * QUICK.given_up_s)
+    assert driver(remote, QUICK) is not None  # renewed all the time
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    with pytest.raises(InputError, match="counts as gone after"), Lease(remote, QUICK):
+        pass
+    time.sleep(QUICK.given_up_s)
+    assert driver(remote, QUICK) is None
+    with Lease(remote, QUICK) as lease:
+        assert driver(remote, QUICK).token == lease.token
+
+
+def test_elsewhere_a_lease_that_another_took_over_is_lost_and_left_alone(remote):
+    with Lease(remote, QUICK) as lease:
+        assert not lease.lost
+        other = {**json.loads(remote.read(DRIVER)), "token": "another", "renewed": time.time() + 60}
+        remote.write_json(DRIVER, other)
+        wait_until(lambda: lease.lost)
+        time.sleep(3 * QUICK.renew_s)
+        assert json.loads(remote.read(DRIVER)) == other
+    assert driver(remote, QUICK).token == "another"
+
+
+def test_elsewhere_a_lease_that_could_not_be_renewed_is_lost_until_it_is(remote, monkeypatch):
+    with Lease(remote, QUICK) as lease:
+        with monkeypatch.context() as patch:
+            patch.setattr(remote, "read", broken)
+            time.sleep(QUICK.given_up_s / 2)
+            assert not lease.lost
+            wait_until(lambda: lease.lost)
+        wait_until(lambda: not lease.lost)
+    assert driver(remote, QUICK) is None
+
+
+def test_a_driver_of_another_day_is_shown_with_its_date():
+    yesterday = datetime.now() - timedelta(days=1)
+    one = Driver(host="box", pid=7, started=yesterday.timestamp(), renewed=0.0, token="x")
+    assert str(one) == f"process 7 on box since {yesterday:%Y-%m-%d %H:%M}"
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "mine").write_text("a file, not a folder")
+    with pytest.raises(InputError, match=r"cannot be written .*: name another --storage$"):
+        Lease(StudyStore(str(tmp_path), "mine")).__enter__()
+
+
+def broken(name):
+    raise OSError("the network is away")
+
+
+def wait_until(condition):
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)

@@ -1,0 +1,110 @@
+"""Records as the study goes on: in order, whole, and before any view shows what is in them."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from study.ledger import writer as writer_module
+from study.ledger.store import StudyStore
+from study.ledger.writer import LedgerWriter
+from study.results import EPOCHS_TABLE, TRIALS_TABLE
+
+ROW = {"epoch": 3, "train_loss": 0.1, "validation_loss": 0.1, "validation_accuracy": 0.7}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = StudyStore(str(tmp_path), "mine")
+    store.create({})
+    return store
+
+
+@pytest.fixture
+def saved():
+    return []
+
+
+@pytest.fixture
+def ledger(store, saved):
+    subject = LedgerWriter(store, saved.append)
+    yield subject
+    subject.close()
+
+
+def numbers(path):
+    return [row["number"] for row in pq.read_table(path).to_pylist()]
+
+
+def test_a_trial_is_recorded_from_its_beginning_on(ledger, store, ended):
+    trial = ended(0, "running", ())
+    ledger.started(trial)
+    assert ledger._records.drain(5.0)
+    assert [found.status for found in store.trials()] == ["running"]
+    trial.add_row(ROW)
+    ledger.reported(trial, ROW)
+    trial.status = "finished"
+    ledger.ended(trial)
+    assert ledger._records.drain(5.0)
+    (found,) = store.trials()
+    assert (found.status, found.rows, found.stamps) == ("finished", [ROW], trial.stamps)
+
+
+def test_views_hear_of_what_is_recorded_and_of_nothing_more(ledger, store, saved, ended):
+    trial = ended(0, "running", (0.5,))
+    ledger.started(trial)
+    assert ledger._records.drain(5.0)
+    trial.add_row(ROW)
+    assert [len(shown.rows) for shown in saved] == [1]
+    assert len(json.loads(store.read(f"trials/{trial.name}.json"))["rows"]) == 1
+
+
+def test_an_epoch_is_not_written_at_once_but_with_those_that_follow(ledger, saved, ended):
+    trial = ended(0, "running", ())
+    ledger.started(trial)
+    assert ledger._records.drain(5.0)
+    for epoch in range(1, 101):
+        trial.add_row({**ROW, "epoch": epoch})
+        ledger.reported(trial, trial.rows[-1])
+    assert ledger._records.drain(5.0)
+    assert len(saved) <= 3
+    assert len(saved[-1].rows) == 100
+
+
+def test_the_tables_are_of_all_trials_also_those_from_before(ledger, tmp_path, ended):
+    ledger.resumed([ended(0), ended(2, "running", (0.1,))])
+    ledger.started(ended(1))
+    assert ledger.close() == ""
+    assert numbers(tmp_path / "mine" / TRIALS_TABLE) == [0, 1, 2]
+    assert numbers(tmp_path / "mine" / EPOCHS_TABLE) == [0, 0, 1, 1, 2]
+
+
+def test_a_checkpoint_goes_when_its_trial_has_ended(ledger, store, ended):
+    over, open_ = ended(0), ended(1, "interrupted")
+    for trial in (over, open_):
+        for kind in (".pt", ".owner"):
+            store.write(f"checkpoints/{trial.name}{kind}", b"state")
+        ledger.started(trial)
+    assert ledger._records.drain(5.0)
+    store.write(f"checkpoints/{over.name}.pt", b"its worker had not heard")
+    assert ledger.close() == ""
+    assert sorted(store.files("checkpoints")) == [f"{open_.name}.owner", f"{open_.name}.pt"]
+
+
+def test_a_full_disk_is_waited_for_and_said_at_the_end(ledger, store, saved, ended, monkeypatch):
+    monkeypatch.setattr(writer_module, "CLOSE_TIMEOUT_S", 0.2)
+
+    def full(name, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "write", full)
+    for number in range(3):
+        ledger.started(ended(number))
+    assert not ledger._records.drain(0.3)
+    assert saved == []
+    monkeypatch.delattr(store, "write")
+    assert ledger._records.drain(5.0)
+    assert [trial.number for trial in saved] == [0, 1, 2]
+    monkeypatch.setattr(store, "write", full)
+    ledger.started(ended(3))
+    assert "No space left on device" in ledger.close()

@@ -1,0 +1,365 @@
+"""The one look at the test set: no study touches it before, closing does once, and writes it down."""
+
+import hashlib
+import io
+import math
+from decimal import Decimal
+
+import pytest
+import torch
+from rich.console import Console
+
+from cops_core.config import Selection, Training, TrialConfig
+from cops_core.data import DATASETS, ImageData
+from cops_core.data.digits import digits
+from cops_core.errors import InputError
+from cops_core.identity import trial_identity
+from cops_core.trainable import Trial
+from study.close import choose, close_study, is_closed, looks
+from study.configurations import by_configuration
+from study.ledger.lease import Lease
+from study.ledger.store import StudyStore
+from study.ledger.trial import OPEN, StudyTrial
+
+TEST_FIELDS = ("test_images", "test_labels")
+SNIP, RANDOM = Selection(target="snip", samples_per_class=2), Selection(target="random")
+BASE = TrialConfig(validation_fraction="0.2", training=Training(epochs=3, learning_rate=0.1))
+
+
+class Untouchable(torch.Tensor):
+    """A tensor with which nothing can be done."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        raise AssertionError(f"a test image or label was touched: {function}")
+
+
+class Watched(ImageData):
+    """A data set that notes each time somebody takes its test part."""
+
+    taken: list
+
+    def __getattribute__(self, name):
+        if name in TEST_FIELDS:
+            object.__getattribute__(self, "taken").append(name)
+        return object.__getattribute__(self, name)
+
+
+def fields(images=300):
+    """Some of the digits."""
+    data = digits(None)
+    return {
+        "name": "watched",
+        "classes": 10,
+        "train_images": data.train_images[:images],
+        "train_labels": data.train_labels[:images],
+        "test_images": data.test_images,
+        "test_labels": data.test_labels,
+    }
+
+
+@pytest.fixture
+def data(monkeypatch):
+    """The data set `watched`, of which nobody has taken the test part."""
+    made = object.__new__(Watched)
+    made.__dict__["taken"] = []
+    ImageData.__init__(made, **fields())
+    assert len(made.sha256) == 64  # read once, for the hash alone
+    made.taken.clear()
+    monkeypatch.setitem(DATASETS, "watched", lambda root: made)
+    return made
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = StudyStore(str(tmp_path / "home"), "mine")
+    made.create({"settings": {}})
+    return made
+
+
+@pytest.fixture
+def close(store, tmp_path):
+    """Closes the study; returns what it gives back and what it said."""
+
+    def run(top=1, extensions=None):
+        console = Console(file=io.StringIO(), width=120)
+        judged = close_study(store, top=top, data_root=tmp_path, extensions=extensions or {}, console=console)
+        return judged, console.file.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def ran(store, data, tmp_path):
+    """Trains a configuration with a seed, and keeps its record and network as a worker does."""
+
+    def run(number, *, keep=True, configuration=None, seed_index=0, anchor=False, rate=None, **changes):
+        config = BASE.changed(dataset="watched", seed=100 + seed_index, **changes)
+        trial = Trial(config, data_root=tmp_path)
+        record = StudyTrial(
+            number=number,
+            config=config,
+            configuration=number if configuration is None else configuration,
+            seed_index=seed_index,
+            anchor=anchor,
+            rate=rate,
+            identity=trial_identity(config, data.sha256),
+        )
+        while not trial.done:
+            record.add_row(trial.step().row())
+        content, file = trial.artifact(), f"artifacts/{record.name}.safetensors"
+        record.status, record.facts = trial.status, dict(trial.facts)
+        if keep:
+            store.write(file, content)
+            record.facts["artifact"] = {"file": file, "sha256": hashlib.sha256(content).hexdigest()}
+        store.save(record)
+        return record
+
+    return run
+
+
+def frozen(selection=SNIP, density="0.05"):
+    return {"arm": "freeze", "selection": selection, "density": density}
+
+
+def test_a_whole_trial_never_touches_a_test_image_or_label(monkeypatch, tmp_path):
+    poison = {name: torch.zeros(4).as_subclass(Untouchable) for name in TEST_FIELDS}
+    poisoned = ImageData(**{**fields(), **poison})
+    with pytest.raises(AssertionError, match="touched"):
+        _ = poisoned.sha256  # the data's own hash is what reads them, hence a stand-in for it
+    poisoned.__dict__["sha256"] = "0" * 64
+    monkeypatch.setitem(DATASETS, "watched", lambda root: poisoned)
+    trial = Trial(BASE.changed(dataset="watched", **frozen()), data_root=tmp_path)
+    while not trial.done:
+        trial.step()
+    assert len(trial.artifact()) > 1000
+    assert trial.status == "finished"
+    with pytest.raises(AssertionError, match="touched"):
+        trial.trainer.split.test()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        frozen(),
+        {**frozen(), "arm": "prune"},
+        {**frozen(), "arm": "freeze_wd"},
+        {**frozen(), "training": BASE.training.model_copy(update={"precision": "float64"})},
+        {**frozen(), "training": BASE.training.model_copy(update={"precision": "bfloat16"})},
+    ],
+    ids=["dense", "freeze", "prune", "freeze_wd", "float64", "bfloat16"],
+)
+def test_the_accuracy_is_that_of_the_trained_network_itself(ran, close, tmp_path, changes):
+    record = ran(0, **changes)
+    itself = Trial(record.config.changed(test=True), data_root=tmp_path)
+    while not itself.done:
+        itself.step()
+    (judged,), _ = close()
+    assert judged.test_accuracy == itself.facts["test_accuracy"]
+    assert judged.validation_accuracy == record.accuracy
+    assert 0.2 < judged.test_accuracy != judged.validation_accuracy
+
+
+def test_closing_takes_the_test_part_once_per_seed_and_a_study_never(ran, close, data):
+    for seed_index in range(2):
+        ran(seed_index, configuration=0, seed_index=seed_index, anchor=True)
+        ran(2 + seed_index, configuration=1, seed_index=seed_index, **frozen())
+    data.taken.clear()
+    judged, _ = close()
+    assert len(judged) == 4
+    assert sorted(data.taken) == sorted(TEST_FIELDS * 2)
+
+
+def test_a_study_of_real_trials_takes_no_test_part(ran, data):
+    ran(0)
+    ran(1, **frozen())
+    assert data.taken == []
+
+
+def test_validation_and_test_stand_side_by_side_with_their_intervals(ran, close):
+    rate = Decimal("0.95")
+    for seed_index in range(2):
+        ran(seed_index, configuration=0, seed_index=seed_index, anchor=True)
+        ran(2 + seed_index, configuration=1, seed_index=seed_index, rate=rate, **frozen())
+        ran(4 + seed_index, configuration=2, seed_index=seed_index, rate=rate, **frozen(RANDOM))
+    judged, said = close(top=2)
+    assert [(one.configuration, one.seed_index) for one in judged] == [
+        (configuration, seed_index) for configuration in range(3) for seed_index in range(2)
+    ]
+    assert [one.rate for one in judged] == [None, None, "0.95", "0.95", "0.95", "0.95"]
+    lines = [" ".join(line.split()) for line in said.splitlines() if "±" in line]
+    assert lines[0].startswith("dense")
+    assert [line.split()[0] for line in lines[1:]] == ["0.95", "0.95"]
+    for configuration, line in ((0, lines[0]), *((c, row_of(lines, c)) for c in (1, 2))):
+        mine = [one for one in judged if one.configuration == configuration]
+        for name in ("validation_accuracy", "test_accuracy"):
+            low, high = sorted(getattr(one, name) for one in mine)
+            # Student's t for two values: half the difference times 12.7062.
+            assert f"{(low + high) / 2:.2%} ± {(high - low) / 2 * 12.7062047:.2%}" in line
+    validations = [float(line.split(" ± ")[0].rsplit(" ", 1)[1].rstrip("%")) for line in lines[1:]]
+    assert validations == sorted(validations, reverse=True)
+
+
+def row_of(lines, configuration):
+    return next(line for line in lines if f"freeze {'snip' if configuration == 1 else 'random'}" in line)
+
+
+def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, close, store):
+    record = ran(0, anchor=True)
+    assert not is_closed(store)
+    assert looks(store) == []
+    (judged,), said = close(top=3)
+    assert "is no longer judged" not in said
+    assert is_closed(store)
+    (look,) = looks(store)
+    assert look["results"] == [
+        {
+            "trial": record.name,
+            "configuration": 0,
+            "seed_index": 0,
+            "method": "dense",
+            "rate": None,
+            "validation_accuracy": record.accuracy,
+            "test_accuracy": judged.test_accuracy,
+        }
+    ]
+    assert (look["look"], look["top"], look["not_judged"]) == (1, 3, {})
+    assert look["when"].endswith("+00:00")
+    assert set(look) == {"when", "look", "top", "commit", "results", "not_judged"}
+    _, said = close(top=1)
+    assert "this is look 2 at the test images: what is chosen by it is no longer judged by them" in " ".join(
+        said.split()
+    )
+    assert [(one["look"], one["top"]) for one in looks(store)] == [(1, 3), (2, 1)]
+    assert looks(store)[0] == look
+
+
+def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, store):
+    record = ran(0, keep=False, arm="prune", selection=RANDOM, density="0.0001")
+    assert record.status == "collapsed"
+    data.taken.clear()
+    (judged,), _ = close()
+    assert judged.test_accuracy == 0.1
+    assert data.taken == []
+
+
+def test_a_trial_without_its_network_is_named_and_not_judged(ran, close, store):
+    kept, none, gone, altered = (
+        ran(number, anchor=True, keep=number != 1, seed_index=number) for number in range(4)
+    )
+    store.delete(gone.facts["artifact"]["file"])
+    store.write(altered.facts["artifact"]["file"], b"something else")
+    diverged = StudyTrial(number=9, configuration=9, config=BASE, status="diverged", anchor=True)
+    store.save(diverged)
+    judged, said = close()
+    assert [one.trial for one in judged] == [kept.name]
+    (look,) = looks(store)
+    assert set(look["not_judged"]) == {none.name, gone.name, altered.name, diverged.name}
+    for trial, why in (
+        (none, "none was written"),
+        (gone, "is gone"),
+        (altered, "was altered"),
+        (diverged, "it is diverged"),
+    ):
+        assert why in look["not_judged"][trial.name]
+        assert f"not judged: {trial.name}, {look['not_judged'][trial.name]}" in said
+
+
+@pytest.mark.parametrize("status", OPEN)
+def test_a_study_that_is_not_over_is_not_closed(ran, close, data, store, status):
+    ran(0, anchor=True)
+    store.save(StudyTrial(number=1, configuration=1, config=BASE, status=status))
+    data.taken.clear()
+    with pytest.raises(
+        InputError, match=r"1 of its trials have not ended: finish it with `cops resume mine`"
+    ):
+        close()
+    assert data.taken == []
+    assert not is_closed(store)
+
+
+def test_a_study_that_is_running_is_not_closed(ran, close, store):
+    ran(0, anchor=True)
+    with Lease(store), pytest.raises(InputError, match="is being run by process"):
+        close()
+    assert not is_closed(store)
+    close()
+    assert is_closed(store)
+
+
+def test_other_data_than_the_trials_were_run_with_is_refused(ran, close, data, store):
+    ran(0, anchor=True)
+    data.__dict__["sha256"] = "f" * 64
+    data.taken.clear()
+    with pytest.raises(InputError, match=r"its SHA-256 differs.*--data-root"):
+        close()
+    assert data.taken == []
+    assert not is_closed(store)
+
+
+def test_nothing_to_judge_is_said_in_one_line(close, store, tmp_path):
+    with pytest.raises(InputError, match="no finished trial to judge"):
+        close()
+    with pytest.raises(InputError, match="--top 0 chooses nothing: write 1 or more"):
+        close(top=0)
+    other = StudyStore(str(tmp_path / "home"), "nowhere")
+    with pytest.raises(InputError, match="there is no study 'nowhere'"):
+        close_study(other, top=1, data_root=tmp_path, extensions={}, console=Console())
+    assert not (tmp_path / "home" / "nowhere").exists()
+
+
+def made(configuration, accuracies, rate=None, status="finished", *, anchor=False, arm="freeze"):
+    """The trials of a configuration, one per accuracy."""
+    config = TrialConfig() if arm == "dense" else TrialConfig(arm=arm, selection=RANDOM, density="0.1")
+    trials = []
+    for seed_index, accuracy in enumerate(accuracies):
+        trial = StudyTrial(
+            number=10 * configuration + seed_index,
+            config=config,
+            configuration=configuration,
+            seed_index=seed_index,
+            anchor=anchor,
+            rate=None if rate is None else Decimal(rate),
+            status=status,
+        )
+        if not math.isnan(accuracy):
+            trial.add_row({"epoch": 1, "validation_accuracy": accuracy})
+        trials.append(trial)
+    return trials
+
+
+def numbers(trials, top):
+    return [found.number for found in choose(by_configuration([t for ts in trials for t in ts]), top)]
+
+
+def test_validation_chooses_within_each_rate_and_all_anchors_come_along():
+    trials = [
+        made(0, (0.99, 0.98), arm="dense", anchor=True),
+        made(1, (0.1, 0.2), "0.9", anchor=True),
+        made(2, (0.6, 0.8), "0.9"),
+        made(3, (0.9, 0.4), "0.9"),
+        made(4, (0.5, 0.5), "0.9"),
+        made(5, (0.2, 0.3), "0.99"),
+        made(6, (0.3, 0.3), "0.99"),
+    ]
+    assert numbers(trials, 1) == [0, 1, 2, 6]
+    assert numbers(trials, 2) == [0, 1, 2, 3, 5, 6]
+    assert numbers(trials, 9) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_what_was_stopped_failed_or_raced_out_is_not_chosen():
+    trials = [
+        made(0, (0.9, 0.9), status="stopped"),
+        made(1, (0.95, 0.9), status="diverged"),
+        made(2, (0.99,)),
+        made(3, (0.4, 0.5)),
+        made(4, (math.nan, math.nan), status="failed"),
+        made(5, (0.1, 0.1), status="collapsed"),
+    ]
+    assert numbers(trials, 5) == [3, 5]
+
+
+def test_without_rates_the_dense_trial_takes_nobodys_place():
+    trials = [made(0, (0.9,), arm="dense"), made(1, (0.7,)), made(2, (0.8,)), made(3, (0.8,))]
+    assert numbers(trials, 1) == [0, 2]

@@ -216,14 +216,15 @@ class Trial:
         try:
             state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
             belongs = state["config"] == config_hash(self.config)
+            history = [EpochMetrics(**metrics) for metrics in state["history"]]
+            status, facts = state["status"], state["final_facts"]
         except Exception as error:  # whatever torch raises on a file that it did not write
             raise InputError(f"this is no checkpoint of a trial ({type(error).__name__})") from error
         if not belongs:
             raise InputError("this checkpoint belongs to another configuration: resume it with its own")
-        self.status = state["status"]
-        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
-        self.facts |= state["final_facts"]
         self.trainer.load_state(state)
+        self.status, self.history = status, history
+        self.facts |= facts
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, atomically."""

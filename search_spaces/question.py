@@ -100,9 +100,8 @@ class Smallest(Question):
         return (density,)
 
     def constraint(self, accuracy: float, dense_accuracy: float | None) -> float | None:
-        """keep * dense - accuracy, which must be at most 0."""
-        assert dense_accuracy is not None
-        return float(self.keep) * dense_accuracy - accuracy
+        """keep * dense - accuracy, which must be at most 0; None while there is no dense accuracy."""
+        return None if dense_accuracy is None else float(self.keep) * dense_accuracy - accuracy
 
     @property
     def needs_dense(self) -> bool:

@@ -38,6 +38,9 @@ def launch(
     stopping: str | None = None,
     epochs: int | None = None,
     fresh: bool = False,
+    retry: bool = False,
+    checkpoint_every: float = 30.0,
+    failure_share: float = 0.25,
     concurrency: int | None = None,
     cpus_per_trial: int = 1,
     gpus_per_trial: float | None = None,
@@ -53,8 +56,9 @@ def launch(
     """Run a study to its end, or go on with it where it was; returns its table (see `load`).
 
     As `cops launch`, whose `--help` says what each argument means; `question` is one of
-    `search_spaces.question`. quiet: print nothing. Raises InputError where `cops launch` would say what
-    is wrong.
+    `search_spaces.question`. quiet: print nothing. The table's `attrs["complete"]` says whether every trial
+    came to an end of its own, as the command's exit code does. Raises InputError in one line for wrong
+    input.
     """
     found_plugins = find_plugins(plugins)
     load_plugins(found_plugins)
@@ -73,6 +77,9 @@ def launch(
         stopping=stopping or "asha",
         epochs=epochs,
         fresh=fresh,
+        retry=retry,
+        checkpoint_every=checkpoint_every,
+        failure_share=failure_share,
         concurrency=concurrency,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
@@ -84,8 +91,10 @@ def launch(
         score_cache=Path(score_cache),
         plugins=found_plugins,
     )
-    conduct.launch(found, settings, Console(quiet=quiet))
-    return frame(StudyStore(settings.storage_uri, settings.name))
+    code = conduct.launch(found, settings, Console(quiet=quiet))
+    table = frame(StudyStore(settings.storage_uri, settings.name))
+    table.attrs["complete"] = code == conduct.COMPLETE
+    return table
 
 
 def load(name: str, *, home: str | Path = DEFAULT_HOME, storage: str | None = None) -> pd.DataFrame:

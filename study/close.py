@@ -70,6 +70,12 @@ def close_study(
         judged, left_out = _judge(store, chosen, data_root.expanduser(), extensions)
         look = _write_down(store, top, judged, left_out)
     _say(console, look, chosen, judged, left_out)
+    planned = store.settings()["settings"]["trials"]
+    begun = len({trial.configuration for trial in trials})
+    if begun < planned:
+        console.print(
+            f"it ends with {begun} of the {planned} configurations that were planned", highlight=False
+        )
     return judged
 
 

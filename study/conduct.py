@@ -1,7 +1,7 @@
 """Runs a study, or goes on with it: checks, connects, runs, writes, and says what came out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from rich.console import Console
+from rich.markup import escape
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
@@ -41,6 +42,10 @@ COMPLETE, INCOMPLETE = 0, 1
 MLFLOW_TIMEOUT_S = 30.0  # at the end of a study, for a server that is away to come back
 
 
+# Makes a study's plan, given what is recorded of it.
+MakePlan = Callable[[Sequence[StudyTrial]], Plan]
+
+
 @dataclass(frozen=True)
 class Conducted:
     """A study that has been run as far as it went. problems: what could not be written, a line each."""
@@ -53,6 +58,11 @@ class Conducted:
         """Whether every trial came to an end of its own, and all of it is written down."""
         return self.run.complete and not self.problems
 
+    def print_problems(self, console: Console) -> None:
+        """A line each."""
+        for problem in self.problems:
+            console.print(f"[yellow]{escape(problem)}", highlight=False, soft_wrap=True)
+
 
 def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run: bool = False) -> int:
     """Run a study to its end, from where it was; returns the exit code.
@@ -62,81 +72,88 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
     and write nothing.
     """
     store = StudyStore(settings.storage_uri, settings.name)
-    recorded = _recorded(store, settings)
-    beyond = max((trial.configuration + 1 for trial in recorded), default=0)
-    settings = settings.model_copy(update={"trials": max(settings.trials, beyond)})
-    proposer = Proposer(space, settings)
+
+    def make_plan(recorded: Sequence[StudyTrial]) -> Proposer:
+        check_goes_on(store, settings)
+        beyond = max((trial.configuration + 1 for trial in recorded), default=0)
+        asked = settings.model_copy(update={"trials": max(settings.trials, beyond)})
+        proposer = Proposer(space, asked)
+        if not dry_run:
+            check_data(proposer.base, settings.data_root)
+        return proposer
+
     if dry_run:
-        print_plan(console, settings, proposer)
+        print_plan(console, settings, make_plan(store.trials()))
         return COMPLETE
     check_home(settings.home)
-    check_score_cache(settings.score_cache.expanduser())
-    check_data(proposer.base, settings.data_root)
+    check_score_cache(settings.score_cache)
     started = time.monotonic()
-    done = conduct(proposer, settings, store, console)
+    done = conduct(make_plan, settings, store, console)
     print_summary(console, settings, done.run, time.monotonic() - started)
-    for problem in done.problems:
-        console.print(f"[yellow]{problem}", highlight=False)
+    done.print_problems(console)
     return COMPLETE if done.complete else INCOMPLETE
 
 
-def _recorded(store: StudyStore, settings: Settings) -> list[StudyTrial]:
-    """What is there of the study. InputError if it is closed, or another study."""
+def check_goes_on(store: StudyStore, settings: Settings) -> None:
+    """InputError if there is a study of this name that cannot go on: it has other settings, or is closed."""
     if not store.exists:
-        return []
+        return
     check_same(settings.name, store.settings()["settings"], settings.record())
     if is_closed(store):
         raise InputError(
             f"study {settings.name!r} is closed: it has been judged on the test images; choose another --name"
         )
-    return store.trials()
 
 
-def conduct(plan: Plan, settings: Settings, store: StudyStore, console: Console) -> Conducted:
+def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console: Console) -> Conducted:
     """Run a plan to its end: Ray, records, tables, MLflow, live view; what is recorded is not run again.
 
     Raises InputError if another process runs the study, or if the plan is not the recorded one's.
     """
-    with Lease(store) as lease, ThreadPoolExecutor(max_workers=1) as beside:
-        # A new MLflow database takes about as long as Ray does to start: both at once.
-        connection = beside.submit(connect, settings.tracking, settings.home)
+    with (
+        Lease(store) as lease,
+        ThreadPoolExecutor(max_workers=1) as beside,
+        ExitStack() as stack,
+    ):
+        stack.callback(store.discard)  # wrong input leaves no study behind
+        recorded = again(store.trials()) if settings.retry else store.trials()
         identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
         run = StudyRun(
-            plan,
+            make_plan(recorded),
             identifier,
             reuse=None if settings.fresh else Reuse(library, store),
             failure_share=settings.failure_share,
         )
-        run.recall(again(store.trials()) if settings.retry else store.trials())
-        with ExitStack() as stack:
-            stack.callback(store.discard)  # wrong input leaves nothing behind
-            gpus, concurrency = 0.0, None
-            if not run.over:
-                with console.status("starting Ray"):
-                    cluster = stack.enter_context(Cluster(settings))
-                gpus = cluster.gpus_per_trial()
-                concurrency = cluster.concurrency(gpus)
-            connection.result()
-            record = _study_record(settings, store)
-            mlflow = MlflowView(
-                settings.tracking,
-                settings.home,
-                settings.name,
-                {**record["settings"], "study_id": record["study_id"]},
-                settings.plugins,
-                store.read,
-            )
-            mlflow.resume(run.trials)
-            _announce(console, settings, run, concurrency)
-            ledger = LedgerWriter(store, mlflow.mark)
-            with LiveView(console, settings.name, plan.size) as live:
-                watching: list[Observer] = [ledger, library, live, StopWatch(store, lease, run.stop)]
-                run.watch(watching)
-                try:
-                    if not run.over:
-                        run_trials(run, settings, gpus, concurrency, identifier.data_sha256)
-                finally:
-                    problems = _close(ledger, mlflow, run, store)
+        run.recall(recorded)
+        # A new MLflow database takes about as long as Ray does to start: both at once.
+        connection = beside.submit(connect, settings.tracking, settings.home)
+        gpus, concurrency = 0.0, None
+        if not run.over:
+            with console.status("starting Ray"):
+                cluster = stack.enter_context(Cluster(settings))
+            gpus = cluster.gpus_per_trial()
+            concurrency = cluster.concurrency(gpus)
+        connection.result()
+        record = _study_record(settings, store)
+        mlflow = MlflowView(
+            settings.tracking,
+            settings.home,
+            settings.name,
+            {**record["settings"], "study_id": record["study_id"]},
+            settings.plugins,
+            store.read,
+        )
+        mlflow.resume(run.trials)
+        _announce(console, settings, run, concurrency)
+        ledger = LedgerWriter(store, mlflow.mark, lambda: lease.lost)
+        with LiveView(console, settings.name, run.plan.size) as live:
+            watching: list[Observer] = [ledger, library, live, StopWatch(store, lease, run.stop)]
+            run.watch(watching)
+            try:
+                if not run.over:
+                    run_trials(run, settings, gpus, concurrency, identifier.data_sha256)
+            finally:
+                problems = _close(ledger, mlflow, run, lease)
     return Conducted(run, problems)
 
 
@@ -165,25 +182,24 @@ class Reuse:
 def _announce(console: Console, settings: Settings, run: StudyRun, concurrency: int | None) -> None:
     """The first line: what will be run, and what is there already."""
     seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
-    size = run.plan.size // settings.seeds
+    size = run.plan.configurations
     there = sum(trial.over for trial in run.trials)
     goes_on = f", going on after {there} that have ended" if run.trials else ""
-    console.print(
-        f"{settings.name}: {size} trials{seeds}{goes_on}, {concurrency or 'as many as fit'} at a time",
-        highlight=False,
-    )
+    at_once = "nothing is left to run" if run.over else f"{concurrency or 'as many as fit'} at a time"
+    console.print(f"{settings.name}: {size} trials{seeds}{goes_on}, {at_once}", highlight=False)
 
 
-def _close(ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, store: StudyStore) -> list[str]:
+def _close(ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, lease: Lease) -> list[str]:
     """Write all that is not written; what could not be, a line each."""
-    problems = []
+    store, problems = ledger.store, []
     if unwritten := ledger.close():
         problems.append(
-            f"not everything could be written to {store.path} ({unwritten}): make room, then"
+            f"not everything could be written to {store.path} ({unwritten}): when that is mended,"
             f" cops resume {store.name}"
         )
-    files = {**ledger.tables(), **figures(run.trials)}
-    refused = mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S)
+    if lease.lost:
+        return problems
+    refused = mlflow.close(run.complete, {**ledger.tables(), **figures(run.trials)}, MLFLOW_TIMEOUT_S)
     if refused:
         problems.append(
             f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"

@@ -12,7 +12,7 @@ from search_spaces import find_space
 from study.conduct import launch
 from study.experiments import EXPERIMENTS
 from study.ledger.store import StudyStore, studies
-from study.settings import parse_settings, storage_uri
+from study.settings import Settings, make_settings, parse_settings, storage_uri
 
 
 def find_study(storage: str, name: str) -> StudyStore:
@@ -32,6 +32,7 @@ def resume(
     home: Path,
     storage: str | None,
     address: str | None,
+    fresh: bool,
     retry: bool,
     changes: Mapping[str, Any],
     plugins: Sequence[Plugin],
@@ -52,11 +53,14 @@ def resume(
     if missing:
         flags = " ".join(f"--plugin {plugin}" for plugin in missing)
         raise InputError(f"study {name!r} used plugins: add {flags}")
-    settings = parse_settings(record).model_copy(
-        update={
+    before = parse_settings(record)
+    settings = make_settings(
+        **{
+            **{name: getattr(before, name) for name in Settings.model_fields},
             "home": home,
             "storage": storage,
             "address": address,
+            "fresh": fresh,
             "retry": retry,
             "plugins": tuple(plugins),
             **changes,

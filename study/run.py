@@ -43,29 +43,45 @@ class StudyRun:
         self._unfinished: deque[StudyTrial] = deque()
         self._lost: list[StudyTrial] = []  # had just lost their race when the study was cut off
         self._event = 0
+        self._failed = 0
 
     def recall(self, trials: Sequence[StudyTrial]) -> None:
         """Repeat what is recorded, in the order in which it happened; what was cut off will go on.
 
-        Raises InputError if the plan would not give these trials today.
+        Raises InputError if the plan would not give these trials today, or if they are other trials
+        today: other data, other numerics.
         """
+        self._check_identities(trials)
+        ends = {trial.number: trial.status for trial in trials if trial.over}
+        for trial in trials:
+            trial.status = "running"  # as it was while the others began and ended
+        last = max((max(trial.began, trial.told or 0) for trial in trials), default=-1)
         began = [(trial.began, 0, trial) for trial in trials]
-        told = [(trial.told, 1, trial) for trial in trials if trial.over and trial.told is not None]
-        for event, kind, trial in sorted(began + told, key=lambda entry: entry[:2]):
-            self._event = max(self._event, event + 1)
+        told = [(trial.told or last + 1, 1, trial) for trial in trials if trial.number in ends]
+        for _, kind, trial in sorted(began + told, key=lambda entry: entry[:2]):
             if kind == 0:
                 self.plan.recall(trial)
                 decisions = [self.plan.report(trial, row) for row in trial.rows]
-                if not trial.over and decisions and decisions[-1]:
+                if trial.number not in ends and decisions and decisions[-1]:
                     self._lost.append(trial)
             else:
+                trial.status = ends[trial.number]
                 self.plan.tell(trial)
+        self._event = last + 1
         self.trials = sorted(trials, key=lambda trial: trial.number)
         for trial in self.trials:
             if not trial.over:
-                trial.status, trial.reason, trial.ended = "running", "", None
+                trial.reason, trial.ended = "", None
                 if trial not in self._lost:
                     self._unfinished.append(trial)
+
+    def _check_identities(self, trials: Sequence[StudyTrial]) -> None:
+        for trial in trials:
+            if trial.identity != self._identify(trial.config):
+                raise InputError(
+                    f"trial {trial.number} is another one today, since the data set {trial.config.dataset!r},"
+                    " a plugin or the numerics changed: name the right --data-root, or choose another --name"
+                )
 
     def watch(self, observers: Sequence[Observer]) -> None:
         """Tell these from now on, first of all what is there already."""
@@ -86,7 +102,8 @@ class StudyRun:
     @property
     def complete(self) -> bool:
         """Whether every trial of the plan has run to an end of its own."""
-        return self.plan.exhausted and all(trial.status in (*RESULTS, "stopped") for trial in self.trials)
+        ended = all(trial.status in (*RESULTS, "stopped") for trial in self.trials)
+        return ended and self.plan.exhausted and self.space_error is None
 
     def next_trial(self) -> StudyTrial | None:
         """The next trial to run; None if it has to wait, or if the study is over."""
@@ -151,11 +168,18 @@ class StudyRun:
         self.plan.tell(trial)
         for observer in self._observers:
             observer.ended(trial)
-        failed = sum(other.status in FAILURES for other in self.trials)
-        if failed >= FEWEST_FAILURES and failed > self._failure_share * self.plan.size:
+        if status in FAILURES:
+            self._count_failure()
+
+    def _count_failure(self) -> None:
+        """Of this launch alone: a study that is resumed has its failures behind it."""
+        self._failed += 1
+        size = max(self.plan.configurations, len(self.trials))
+        if self._failed >= FEWEST_FAILURES and self._failed > self._failure_share * size:
             self.stop(
-                f"{failed} of at most {self.plan.size} trials failed, more than the share of"
-                f" {self._failure_share:.0%} that is allowed (--failure-share)"
+                f"{self._failed} of {size} trials failed, more than the share of"
+                f" {self._failure_share:.0%} that is allowed: mend the cause and go on with --retry, or allow"
+                " more with --failure-share"
             )
 
     def stop(self, because: str) -> None:

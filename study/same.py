@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cops_core.errors import InputError
+from study.settings import parse_settings
 
 # What may differ from one launch to the next: how many trials, on what they run, where things lie.
 FREE = frozenset(
@@ -31,13 +32,15 @@ FREE = frozenset(
 def check_same(name: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raises InputError with the difference if a study's settings are not those that it began with.
 
-    recorded, now: what `Settings.record` gives. A space in a file is known by the file's name: what it
+    recorded, now: what `Settings.record` gives; a setting that is not recorded, since there was none of
+    that name, had its default. A space in a file is known by the file's name: what it
     says is compared by replaying it on the recorded parameters.
     """
+    before = {**parse_settings(recorded).record(), "plugins": recorded["plugins"]}
     differences = [
-        f"{key.replace('_', ' ')} {_shown(recorded.get(key))}, now {_shown(now[key])}"
+        f"{key.replace('_', ' ')} {_shown(before[key])}, now {_shown(now[key])}"
         for key in now
-        if key not in FREE and _plain(key, recorded.get(key)) != _plain(key, now[key])
+        if key not in FREE and _plain(key, before[key]) != _plain(key, now[key])
     ]
     if differences:
         raise InputError(

@@ -38,6 +38,22 @@ def _plain_name(name: str) -> str:
     return name
 
 
+def _whole_path(path: Path) -> Path:
+    """Recorded so that it means the same from another folder."""
+    return path.expanduser().resolve()
+
+
+def _whole_uri(uri: str | None) -> str | None:
+    """The same for a SQLite database with a relative path."""
+    prefix = "sqlite:///"
+    if uri is None or not uri.startswith(prefix) or uri.startswith(f"{prefix}/"):
+        return uri
+    return f"{prefix}{Path(uri.removeprefix(prefix)).resolve()}"
+
+
+WholePath = Annotated[Path, AfterValidator(_whole_path)]
+
+
 class Settings(BaseModel):
     """One launch. The home holds everything that the study writes, unless `storage` says otherwise.
 
@@ -74,10 +90,10 @@ class Settings(BaseModel):
     failure_share: Annotated[float, Field(ge=0, le=1)] = 0.25
     home: Path = DEFAULT_HOME
     storage: str | None = None
-    tracking_uri: str | None = None
+    tracking_uri: Annotated[str | None, AfterValidator(_whole_uri)] = None
     address: str | None = None
-    data_root: Path = DEFAULT_DATA_ROOT
-    score_cache: Path = DEFAULT_CACHE
+    data_root: WholePath = DEFAULT_DATA_ROOT
+    score_cache: WholePath = DEFAULT_CACHE
     plugins: tuple[Plugin, ...] = ()
 
     @property

@@ -14,9 +14,11 @@ from study.cli.options import (
     TrackingOption,
 )
 
-TrialsOption = Annotated[
-    int | None,
-    typer.Option(help="Configurations in all, the anchors included. [default: the space's, or as before]"),
+CheckpointOption = Annotated[
+    float, typer.Option(help="Seconds between the checkpoints of a trial that runs.", show_default=True)
+]
+FailureOption = Annotated[
+    float, typer.Option(help="More failures than this share of all trials end the study.", show_default=True)
 ]
 ConcurrencyOption = Annotated[
     int | None, typer.Option(help="Trials at a time. [default: as many as the machine carries]")
@@ -35,7 +37,9 @@ def launch(
         str, typer.Argument(help="A space's name (see `cops spaces`), or the path of a space.py.")
     ],
     name: Annotated[str | None, typer.Option(help="The study's name. [default: the space's]")] = None,
-    trials: TrialsOption = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Configurations in all, the anchors included. [default: the space's]")
+    ] = None,
     concurrency: ConcurrencyOption = None,
     gpus_per_trial: GpusOption = None,
     cpus_per_trial: Annotated[int, typer.Option(help="CPU cores, and torch threads, for each trial.")] = 1,
@@ -73,12 +77,8 @@ def launch(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run every trial, also those that another study has finished.")
     ] = False,
-    checkpoint_every: Annotated[
-        float, typer.Option(help="Seconds between the checkpoints of a trial that runs.")
-    ] = 30.0,
-    failure_share: Annotated[
-        float, typer.Option(help="More failures than this share of all trials end the study.")
-    ] = 0.25,
+    checkpoint_every: CheckpointOption = 30.0,
+    failure_share: FailureOption = 0.25,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,
@@ -142,13 +142,20 @@ def launch(
 
 def resume(
     name: NameArgument,
-    trials: TrialsOption = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Configurations in all, the anchors included. [default: as before]")
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run the trials that failed again.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run every trial, also those that another study has finished.")
+    ] = False,
     concurrency: ConcurrencyOption = None,
     gpus_per_trial: GpusOption = None,
     cpus_per_trial: Annotated[
         int | None, typer.Option(help="CPU cores, and torch threads, for each trial. [default: as before]")
     ] = None,
+    checkpoint_every: CheckpointOption = 30.0,
+    failure_share: FailureOption = 0.25,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,
@@ -171,6 +178,8 @@ def resume(
         "concurrency": concurrency,
         "gpus_per_trial": gpus_per_trial,
         "cpus_per_trial": cpus_per_trial,
+        "checkpoint_every": checkpoint_every,
+        "failure_share": failure_share,
         "tracking_uri": tracking_uri,
         "data_root": data_root,
         "score_cache": score_cache,
@@ -181,6 +190,7 @@ def resume(
             home=home,
             storage=storage,
             address=address,
+            fresh=fresh,
             retry=retry,
             changes={key: value for key, value in changes.items() if value is not None},
             plugins=plugins,

@@ -22,7 +22,10 @@ def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Conso
     store = StudyStore(settings.storage_uri, settings.name)
     done = _finished(store.trials() if store.exists else [])
     if any(config_hash(config) not in done for config in configs):
-        done = _finished(conduct(FixedPlan(configs), settings, store, console).run.trials)
+        again = settings.model_copy(update={"retry": True})
+        conducted = conduct(lambda _: FixedPlan(configs), again, store, console)
+        conducted.print_problems(console)
+        done = _finished(conducted.run.trials)
     left = [config for config in configs if config_hash(config) not in done]
     if left:
         raise InputError(

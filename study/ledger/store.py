@@ -5,8 +5,11 @@ URI that pyarrow's filesystems know. Files appear whole or not at all.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pyarrow import fs
 
@@ -50,7 +53,7 @@ class StudyStore:
 
     def discard(self) -> None:
         """Remove the study's folder, if nothing was ever written into it that makes it a study."""
-        if not self.exists:
+        if not (self.exists or self.files(TRIALS) or self.files(ARTIFACTS)):
             self.filesystem.delete_dir(self.path)
 
     def write_plugins(self, plugins: Iterable[Plugin]) -> None:
@@ -63,8 +66,17 @@ class StudyStore:
 
     def settings(self) -> dict[str, Any]:
         """The study's settings, as `create` was given them."""
-        settings: dict[str, Any] = json.loads(self.read("study.json"))
+        settings: dict[str, Any] = self._json("study.json")
         return settings
+
+    def _json(self, name: str) -> Any:
+        """A JSON file of the study. InputError if it is none."""
+        try:
+            return json.loads(self.read(name))
+        except ValueError:
+            raise InputError(
+                f"{self.path}/{name} cannot be read (it is no JSON): restore it, or remove it"
+            ) from None
 
     def save(self, trial: StudyTrial) -> None:
         """Write a trial's record."""
@@ -73,25 +85,40 @@ class StudyStore:
     def trials(self) -> list[StudyTrial]:
         """All trials recorded so far, by number. InputError if they need a plugin that is not loaded."""
         names = sorted(name for name in self.files(TRIALS) if name.endswith(".json"))
+        return [self._trial(f"{TRIALS}/{name}") for name in names]
+
+    def _trial(self, name: str) -> StudyTrial:
         try:
-            return [StudyTrial.from_record(json.loads(self.read(f"{TRIALS}/{name}"))) for name in names]
+            return StudyTrial.from_record(self._json(name))
         except InputError as error:
             plugins = self.settings().get("settings", {}).get("plugins", {})
             if not plugins:
                 raise
-            flags = " ".join(f"--plugin {name}" for name in plugins)
+            flags = " ".join(f"--plugin {plugin}" for plugin in plugins)
             raise InputError(f"study {self.name!r} used plugins: add {flags} ({error})") from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.path}/{name} is the record of another version ({type(error).__name__}: {error}):"
+                " read it with the version that wrote it"
+            ) from None
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one JSON file of the study, whole or not at all."""
         self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write one file of the study, whole or not at all. OSError if the storage does not take it."""
+        """Write one file of the study, whole or not at all, whatever dies meanwhile.
+
+        OSError if the storage does not take it.
+        """
         path = f"{self.path}/{name}"
-        with self.filesystem.open_output_stream(f"{path}.tmp") as stream:
+        temporary = f"{path}.{uuid4().hex[:8]}.tmp"
+        if self.is_local:
+            _write_through(Path(temporary), Path(path), content)
+            return
+        with self.filesystem.open_output_stream(temporary) as stream:
             stream.write(content)
-        self.filesystem.move(f"{path}.tmp", path)
+        self.filesystem.move(temporary, path)
 
     def read(self, name: str) -> bytes:
         """One file of the study. FileNotFoundError if it is not there."""
@@ -116,6 +143,19 @@ class StudyStore:
             for info in self.filesystem.get_file_info(selector)
             if info.type == fs.FileType.File
         ]
+
+
+def _write_through(temporary: Path, path: Path, content: bytes) -> None:
+    """Written, and on the disk itself, before it takes its name: a machine may lose its power."""
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def open_storage(uri: str) -> tuple[fs.FileSystem, str]:

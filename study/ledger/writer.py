@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from study.ledger.store import CHECKPOINT_FILES, CHECKPOINTS, StudyStore
+from study.ledger.store import CHECKPOINT_FILES, CHECKPOINTS, STATE_FILE, StudyStore
 from study.ledger.trial import StudyTrial
 from study.observer import Observer
 from study.reconciler import Reconciler
@@ -20,19 +20,25 @@ class LedgerWriter(Observer):
     """Writes records in a thread of its own, in the order of events, until each is written.
 
     saved: told of each trial as it was just recorded, so that no view ever shows what a crash could
-    take back.
+    take back. lost: whether another driver has taken the study over, whose records these would spoil.
     """
 
-    def __init__(self, store: StudyStore, saved: Callable[[StudyTrial], None]) -> None:
+    def __init__(
+        self, store: StudyStore, saved: Callable[[StudyTrial], None], lost: Callable[[], bool] = lambda: False
+    ) -> None:
         self.store = store
         self._saved = saved
+        self._lost = lost
+        self._table_problem = ""
         self._trials: dict[int, StudyTrial] = {}
+        self._recorded: dict[int, StudyTrial] = {}  # as they were when they were last written
         self._tables_written = time.monotonic()
         self._records = Reconciler("records", self._push)
 
     def resumed(self, trials: Sequence[StudyTrial]) -> None:
         """The records of these are there; the tables are of all."""
         self._trials |= {trial.number: trial for trial in trials}
+        self._recorded |= {trial.number: snapshot(trial) for trial in trials}
 
     def started(self, trial: StudyTrial) -> None:
         """Record that the trial was handed out."""
@@ -48,37 +54,48 @@ class LedgerWriter(Observer):
         self._records.mark(trial.number)
 
     def _push(self, number: int) -> None:
+        if self._lost():
+            return
         trial = snapshot(self._trials[number])
         self.store.save(trial)
+        self._recorded[number] = trial
         if trial.over:
-            for kind in CHECKPOINT_FILES:
-                self.store.delete(f"{CHECKPOINTS}/{trial.name}{kind}")
+            self.store.delete(f"{CHECKPOINTS}/{trial.name}{STATE_FILE}")
         self._saved(trial)
         if time.monotonic() - self._tables_written > TABLE_INTERVAL_S:
-            self.write_tables()
+            self._write_tables()
 
     def tables(self) -> dict[str, bytes]:
-        """The tables of all trials, by file name."""
-        return trial_tables(self.store.name, [self._trials[number] for number in sorted(self._trials)])
+        """The tables of all trials as they are recorded, by file name."""
+        recorded = [self._recorded[number] for number in sorted(self._recorded)]
+        return trial_tables(self.store.name, recorded)
 
-    def write_tables(self) -> None:
-        """Write the tables, each whole or not at all."""
-        for name, content in self.tables().items():
-            self.store.write(name, content)
+    def _write_tables(self) -> None:
+        """Write the tables, each whole or not at all. They are a view: records never wait for them."""
         self._tables_written = time.monotonic()
+        try:
+            for name, content in self.tables().items():
+                self.store.write(name, content)
+            self._table_problem = ""
+        except Exception as error:
+            self._table_problem = f"{type(error).__name__}: {error}"
 
     def close(self) -> str:
         """Write what is left. Returns why that was not possible, else an empty line."""
         written = self._records.close(CLOSE_TIMEOUT_S)
+        if self._lost():
+            return "another process has taken the study over"
+        if not written:
+            return str(self._records.failure or "the storage is slow")
         try:
             self._sweep()
-            self.write_tables()
         except OSError as error:
             return f"{type(error).__name__}: {error}"
-        return "" if written else str(self._records.failure or "the storage is slow")
+        self._write_tables()
+        return self._table_problem
 
     def _sweep(self) -> None:
-        """Remove checkpoints that trials left which ended while their worker wrote."""
+        """Remove what is left of the checkpoints of trials that have ended: their workers are gone now."""
         over = {
             f"{trial.name}{kind}"
             for trial in self._trials.values()

@@ -1,6 +1,6 @@
 """Ray: spreads a study's trials over the cluster. The only package that imports it.
 
-`worker` runs inside Ray's actors, `searcher`, `scheduler` and `reporter` inside the driver's event
+`worker` runs inside Ray's actors, `searcher` and `reporter` inside the driver's event
 loop, `cluster` connects, `execute` puts them together.
 """
 

@@ -52,3 +52,5 @@ def run_trials(
             tuner.fit()
         finally:
             run.interrupt()
+        if reporter.error is not None:
+            raise reporter.error

@@ -29,26 +29,35 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         self.run = run
         self._searcher = searcher
         self._deaths: Counter[int] = Counter()
+        self._stopped: set[int] = set()
+        self.error: Exception | None = None  # of this program, not of a trial
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Epochs have ended; whether to stop their trial."""
         trial = self._searcher.by_tune_id[trial_id]
         trial.node = result.get("node_ip", trial.node)
         facts = json.loads(result["facts"]) if "facts" in result else None
-        return self.run.report(trial, json.loads(result["rows"]), facts)
+        stop = self.run.report(trial, json.loads(result["rows"]), facts)
+        if stop:
+            self._stopped.add(trial.number)  # even if its worker had come further before it died
+        return stop
 
     def stop_all(self) -> bool:
         """Whether the study ends now."""
         return bool(self.run.stopped_because)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """A trial has ended: by itself, or stopped by its race while it was still running."""
-        result = trial.last_result
-        status: Status = "stopped" if result["status"] == "running" else result["status"]
-        study_trial = self._searcher.by_tune_id[trial.trial_id]
-        if self.run.stopped_because and status == "stopped":
-            return  # the study ends, which interrupts it
-        self.run.end(study_trial, status, result.get("reason", ""), result.get("log", ""))
+        """A trial has ended: by itself, or stopped by its race."""
+        result, study_trial = trial.last_result, self._searcher.by_tune_id[trial.trial_id]
+        stopped = study_trial.number in self._stopped
+        if study_trial.over or (result["status"] == "running" and not stopped):
+            return  # in the second case the study ends, which interrupts it
+        status: Status = "stopped" if stopped else result["status"]
+        try:
+            self.run.end(study_trial, status, result.get("reason", ""), result.get("log", ""))
+        except Exception as error:  # Tune would take it for a failure of the trial
+            self.error = error
+            self.run.stop(f"{type(error).__name__}: {error}")
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A trial's worker died: it goes on elsewhere, unless that has happened too often.
@@ -56,6 +65,8 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         Tune's own retries leave out a worker that dies between two trials.
         """
         study_trial = self._searcher.by_tune_id[trial.trial_id]
+        if study_trial.over:
+            return
         self._deaths[study_trial.number] += 1
         if self._deaths[study_trial.number] <= RETRIES:
             self.run.again(study_trial)

@@ -64,7 +64,7 @@ class TrialWorker(tune.Trainable):
         self._plugins = tuple(Plugin(**fields) for fields in json.loads(config["plugins"]))
         self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
         self._store = StudyStore(config["storage"], config["study"])
-        self._owner = uuid4().hex
+        self._owner, self._claimed = uuid4().hex, False
         self._reported = 0
         self._reported_facts = False
         self._checkpointed = time.monotonic()
@@ -103,7 +103,8 @@ class TrialWorker(tune.Trainable):
         """Claim the trial, and go on from its last checkpoint where there is one."""
         with suppress(OSError):  # a full disk: there is then no checkpoint to fight over either
             self._store.write(self._owner_file, self._owner.encode())
-        with suppress(FileNotFoundError, InputError):  # an unreadable one costs time, not the trial
+            self._claimed = True
+        with suppress(OSError, InputError):  # an unreadable one costs time, not the trial
             trial.load_state(self._store.read(self._checkpoint_file))
 
     @property
@@ -156,6 +157,8 @@ class TrialWorker(tune.Trainable):
         """Whether nobody has taken the trial over meanwhile, from a worker that was thought dead."""
         try:
             return self._store.read(self._owner_file).decode() == self._owner
+        except FileNotFoundError:
+            return not self._claimed  # a study removes the claims of its trials when it ends
         except OSError:
             return True
 

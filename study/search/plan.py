@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
-from study.ledger.trial import FAILURES, StudyTrial
+from study.ledger.trial import StudyTrial
 
 
 class Plan(ABC):
@@ -14,10 +14,11 @@ class Plan(ABC):
 
     A plan's state is made of nothing but what it was asked and told, in order: a study that goes on
     after any death has the same plan, once `recall`, `report` and `tell` have repeated its history.
-    size: trials in all, at most.
+    size: trials in all, at most. configurations: without regard to seeds.
     """
 
     size: int
+    configurations: int
 
     @property
     @abstractmethod
@@ -57,7 +58,7 @@ class FixedPlan(Plan):
     def __init__(self, configs: Sequence[TrialConfig]) -> None:
         self._waiting = deque(configs)
         self._number = 0
-        self.size = len(configs)
+        self.size = self.configurations = len(configs)
 
     @property
     def exhausted(self) -> bool:
@@ -70,10 +71,8 @@ class FixedPlan(Plan):
         return StudyTrial(number=number, configuration=number, config=self._waiting.popleft())
 
     def recall(self, trial: StudyTrial) -> None:
-        """One of the configurations, or one of an earlier list; a failed one is asked for again."""
+        """One of the configurations, or one of an earlier list."""
         self._number = max(self._number, trial.number + 1)
-        if trial.status in FAILURES:
-            return
         wanted = config_hash(trial.config)
         for config in self._waiting:
             if config_hash(config) == wanted:

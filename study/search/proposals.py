@@ -68,9 +68,9 @@ class Proposer(Plan):
         self.question = settings.question
         with space_errors(space.name):
             first = first_config(space, settings.seed)
-        self._check_density(first)
+        self._check_choices(first)
         self.base = base_config(first)
-        self.configurations: list[Configuration] = []
+        self.proposed: list[Configuration] = []
         self._slots = deque(slots(self.question, settings.trials))
         self._trials = 0
         self._sampler = SAMPLERS[settings.sampler]
@@ -80,6 +80,7 @@ class Proposer(Plan):
         }
         self._races: dict[tuple[Decimal, int], Race] = {}
         self._epochs = settings.epochs or self.base.training.epochs
+        self.configurations = settings.trials
         self.size = settings.trials * settings.seeds
 
     @property
@@ -90,18 +91,12 @@ class Proposer(Plan):
     @property
     def dense(self) -> Configuration | None:
         """The dense anchor, once it has been asked for."""
-        return self.configurations[0] if self.configurations else None
-
-    @property
-    def dense_accuracy(self) -> float | None:
-        """The dense network's mean validation accuracy; None before it has finished."""
-        accuracies = {} if self.dense is None or not self.dense.told else self.dense.accuracies
-        return sum(accuracies.values()) / len(accuracies) if accuracies else None
+        return self.proposed[0] if self.proposed else None
 
     @property
     def exhausted(self) -> bool:
         """Whether every configuration has been asked for and has all the seeds that it will get."""
-        return not self._slots and all(c.told for c in self.configurations)
+        return not self._slots and all(c.told for c in self.proposed)
 
     @property
     def waiting(self) -> bool:
@@ -146,10 +141,16 @@ class Proposer(Plan):
 
         Raises InputError if the space gives another configuration for the recorded parameters.
         """
+        known = len(self.proposed)
+        if trial.configuration > known or (trial.configuration == known and trial.seed_index > 0):
+            raise InputError(
+                f"the record of configuration {known} of {self.settings.name!r} is missing: put it back, or"
+                " choose another --name"
+            )
         if trial.seed_index == 0:
             configuration = self._propose(self._slots.popleft(), trial.parameters)
         else:
-            configuration = self.configurations[trial.configuration]
+            configuration = self.proposed[trial.configuration]
             configuration.granted = max(configuration.granted, trial.seed_index + 1)
         expected = self._seeded(configuration.config, trial.seed_index)
         if expected != trial.config:
@@ -161,7 +162,7 @@ class Proposer(Plan):
 
     def _granted(self) -> Iterator[Configuration]:
         """Configurations that may have another seed now, in order."""
-        return (c for c in self.configurations if not c.told and len(c.trials) < c.granted)
+        return (c for c in self.proposed if not c.told and len(c.trials) < c.granted)
 
     def _enter(self, configuration: Configuration, trial: StudyTrial) -> None:
         configuration.trials.append(trial)
@@ -171,7 +172,7 @@ class Proposer(Plan):
 
     def _propose(self, slot: Slot, recorded: dict[str, Any] | None) -> Configuration:
         """The next configuration: an anchor, or the sampler's. recorded: its parameters, when recalled."""
-        number = len(self.configurations)
+        number = len(self.proposed)
         study = self._studies.get(slot.history)
         asked, parameters = None, {}
         if study is None or (slot.anchor is not None and not self._in_history(slot)):
@@ -182,7 +183,7 @@ class Proposer(Plan):
         anchor = slot.anchor is not None
         granted = self.settings.seeds if anchor or not self.racing else 1
         configuration = Configuration(number, slot, config, parameters, asked, granted)
-        self.configurations.append(configuration)
+        self.proposed.append(configuration)
         return configuration
 
     def _ask_sampler(
@@ -201,7 +202,7 @@ class Proposer(Plan):
         asked = study.ask()
         with space_errors(self.space.name):
             config = self.space.sample(asked)
-        self._check_density(config)
+        self._check_choices(config)
         if config.arm != "dense" and config.density is None:
             config = config.changed(density=slot.density if self.question.axis else suggest_density(asked))
         recordable(self.space.name, asked.params)
@@ -222,10 +223,16 @@ class Proposer(Plan):
         """The 32-bit seed that every configuration's trial of that index has."""
         return derive_seed(self.settings.seed, "trial", index)
 
-    def _check_density(self, config: TrialConfig) -> None:
+    def _check_choices(self, config: TrialConfig) -> None:
+        """What is not a space's to choose."""
+        name = self.space.name
         if self.question.axis and config.density is not None:
-            name = self.space.name
             raise InputError(f"space {name!r} chooses the density: leave it out, or ask --objective pareto")
+        if config.test:
+            raise InputError(
+                f"space {name!r} asks for the test images, on which nothing may be chosen: leave test out,"
+                " and judge with cops close"
+            )
 
     def _in_history(self, slot: Slot) -> bool:
         """Whether the sampler can learn from this anchor: it must lie within the space."""
@@ -241,8 +248,13 @@ class Proposer(Plan):
         return self.settings.racing and self.settings.seeds > 1 and self.question.axis
 
     def _race(self, trial: StudyTrial) -> Race | None:
-        """The race within the trial's rate and seed; None where nothing is stopped early."""
+        """The race within the trial's rate and seed; None where nothing is stopped early.
+
+        Later seeds of configurations that race over seeds have won their place already.
+        """
         if trial.rate is None or self.settings.stopping == "none":
+            return None
+        if self.racing and trial.seed_index > 0:
             return None
         key = (trial.rate, trial.seed_index)
         if key not in self._races:
@@ -259,7 +271,7 @@ class Proposer(Plan):
         """Grant the configuration another seed, or tell the sampler how it did."""
         if (race := self._race(trial)) is not None:
             race.leave(trial)
-        configuration = self.configurations[trial.configuration]
+        configuration = self.proposed[trial.configuration]
         if any(not other.over for other in configuration.trials):
             return
         if configuration.granted < self.settings.seeds and self._goes_on(configuration):
@@ -268,15 +280,13 @@ class Proposer(Plan):
             return
         configuration.told = True
         if configuration.asked is not None:
-            study, seeds = self._studies[configuration.slot.history], self.settings.seeds
-            raced_out = len(configuration.trials) < seeds
             tell_sampler(
-                study,
+                self._studies[configuration.slot.history],
                 configuration.asked,
                 configuration.trials,
-                raced_out,
                 self.question,
-                self.dense_accuracy,
+                raced_out=len(configuration.trials) < self.settings.seeds,
+                dense=() if self.dense is None else self.dense.trials,
             )
 
     def _goes_on(self, configuration: Configuration) -> bool:
@@ -286,7 +296,7 @@ class Proposer(Plan):
         rate = configuration.slot.history
         others = [
             other.accuracies
-            for other in self.configurations
+            for other in self.proposed
             if other.slot.history == rate and other is not configuration
         ]
         return can_still_win(configuration.accuracies, others, self.settings.seeds)

@@ -251,11 +251,12 @@ def test_a_save_that_is_killed_leaves_the_last_checkpoint(tmp_path, monkeypatch)
     content, at_save = path.read_bytes(), everything(trial)
     trial.step()
 
-    def killed_half_way(state: Any, file: Path) -> None:
-        Path(file).write_bytes(content[: len(content) // 2])
+    def killed_half_way(file: Path, content: bytes) -> None:
+        with file.open("wb") as stream:
+            stream.write(content[: len(content) // 2])
         raise Killed
 
-    monkeypatch.setattr(torch, "save", killed_half_way)
+    monkeypatch.setattr(Path, "write_bytes", killed_half_way)
     with pytest.raises(Killed):
         trial.save(path)
     monkeypatch.undo()
@@ -267,3 +268,20 @@ def test_a_save_that_is_killed_leaves_the_last_checkpoint(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == [path]
     again.load(path)
     assert again.trainer.epoch == 2
+
+
+def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, refused):
+    trial = Trial(config())
+    for content in (b"", b"half of a", trial.state()[:100]):
+        (tmp_path / "checkpoint").write_bytes(content)
+        with refused("this is no checkpoint of a trial"):
+            trial.load(tmp_path / "checkpoint")
+
+
+def test_a_checkpoint_carries_every_epoch_and_what_was_found_at_the_end(tmp_path):
+    first, second = Trial(config()), Trial(config())
+    while not first.done:
+        first.step()
+    second.load_state(first.state())
+    assert second.history == first.history
+    assert second.facts["final_scale"] == first.facts["final_scale"]

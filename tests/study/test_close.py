@@ -73,7 +73,7 @@ def data(monkeypatch):
 @pytest.fixture
 def store(tmp_path):
     made = StudyStore(str(tmp_path / "home"), "mine")
-    made.create({"settings": {}})
+    made.create({"settings": {"trials": 1}})
     return made
 
 

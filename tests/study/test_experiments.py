@@ -123,7 +123,8 @@ def test_a_trial_that_is_missing_is_said(settings, ended, monkeypatch):
 
 
 class _Nothing:
-    def __init__(self, plan):
+    def __init__(self, make_plan):
+        plan = make_plan([])
         assert isinstance(plan, FixedPlan)
         assert np.isfinite(plan.size)
         self.trials = []

@@ -1,11 +1,15 @@
 """A running study hands out trials and tells its observers everything, once."""
 
+import random
+from decimal import Decimal
+
 import pytest
 
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from search_spaces import find_space
 from search_spaces.base import SearchSpace
+from search_spaces.question import Pareto, Rates, Smallest
 from study.ledger.trial import StudyTrial
 from study.observer import Observer
 from study.run import StudyRun
@@ -174,7 +178,7 @@ def test_too_many_failures_end_the_study_with_a_clear_message(started):
         trial = run.next_trial()
         assert trial.number == number
         run.end(trial, "killed" if number % 2 else "failed")
-    assert "4 of at most 9 trials failed, more than the share of 40%" in run.stopped_because
+    assert "4 of 9 trials failed, more than the share of 40%" in run.stopped_because
     assert run.over
     assert run.next_trial() is None
 
@@ -212,3 +216,101 @@ def test_a_plan_that_is_not_the_recorded_one_is_refused(started, proposer):
     records = cut_off(whole, 8)
     with pytest.raises(InputError, match="has changed since trial"):
         started(proposer(trials=9, seed=1), recorded=records)
+
+
+def test_failures_of_earlier_launches_are_behind_a_study_that_is_resumed(started):
+    whole, _ = started(failure_share=0.4)
+    for _ in range(4):
+        whole.end(whole.next_trial(), "failed")
+    records = [StudyTrial.from_record(trial.record()) for trial in whole.trials]
+    again, _ = started(recorded=records, failure_share=0.4)
+    for _ in range(3):
+        finish(again, again.next_trial())
+    again.end(again.next_trial(), "failed")
+    assert not again.stopped_because
+
+
+def test_a_missing_record_is_named(started):
+    whole, _ = started()
+    records = cut_off(whole, 5)
+    with pytest.raises(InputError, match="the record of configuration 2 of 'test' is missing"):
+        started(recorded=records[:2] + records[3:])
+
+
+def test_other_data_than_before_is_refused(started):
+    whole, _ = started()
+    records = cut_off(whole, 2)
+    records[1].identity = "of other data"
+    with pytest.raises(InputError, match=r"trial 1 is another one today.*--data-root"):
+        started(recorded=records)
+
+
+def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(started, proposer):
+    quickstart = find_space("quickstart")
+
+    def space(trial):
+        if trial.number == 4:
+            raise KeyError("gone")
+        return quickstart.sample(trial)
+
+    question = Rates((Decimal("0.9"),))
+    run, _ = started(proposer(SearchSpace("mine", space, question, 6), trials=6, question=question))
+    while (trial := run.next_trial()) is not None:
+        finish(run, trial)
+    assert run.space_error is not None
+    assert run.over
+    assert not run.complete
+
+
+def drive(run, draws, concurrency, events):
+    """Run `events` ends of trials, as many at a time as that; which ends next, and how, is drawn."""
+    handed = []
+    while events and not run.over:
+        while len(handed) < concurrency and (trial := run.next_trial()) is not None:
+            handed.append(trial)
+        if not handed:
+            break
+        trial = handed.pop(draws.randrange(len(handed)))
+        lost = False
+        for epoch in range(len(trial.rows) + 1, trial.config.training.epochs + 1):
+            accuracy = draws.random() * (0.2 if trial.seed_index else 1.0)
+            lost = run.report(trial, [{"epoch": epoch, "validation_accuracy": accuracy}], None)
+            if lost:
+                break
+        run.end(trial, "stopped" if lost else draws.choice(["finished"] * 8 + ["diverged", "failed"]))
+        events -= 1
+
+
+def state(plan):
+    """All that a plan's next steps depend on."""
+    studies = plan._studies.values()
+    return (
+        [(c.number, c.granted, c.told, [t.number for t in c.trials]) for c in plan.proposed],
+        [[(t.state, t.values, t.params, t.intermediate_values) for t in study.trials] for study in studies],
+        plan.waiting,
+        plan.exhausted,
+    )
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"seeds": 3},
+        {"seeds": 3, "racing": False, "stopping": "hyperband"},
+        {"seeds": 2, "stopping": "none", "sampler": "qmc"},
+        {"seeds": 2, "question": Pareto(), "sampler": "nsga2"},
+        {"seeds": 2, "question": Smallest()},
+    ],
+    ids=str,
+)
+def test_a_plan_that_is_rebuilt_from_records_is_the_one_that_ran(started, proposer, concurrency, changes):
+    for seed in range(4):
+        draws = random.Random(seed)
+        whole, _ = started(proposer(trials=14, epochs=9, **changes))
+        drive(whole, draws, concurrency, draws.randrange(1, 40))
+        records = [StudyTrial.from_record(trial.record()) for trial in whole.trials]
+        again, _ = started(proposer(trials=14, epochs=9, **changes), recorded=records)
+        assert state(again.plan) == state(whole.plan)
+        assert again._event == whole._event

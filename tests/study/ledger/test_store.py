@@ -86,3 +86,35 @@ def test_a_folder_of_this_machine_is_local(tmp_path):
     assert StudyStore(str(tmp_path), "mine").is_local
     assert StudyStore(tmp_path.as_uri(), "mine").is_local
     assert not StudyStore("mock://bucket/folder", "mine").is_local
+
+
+@pytest.mark.parametrize("file", ["study.json", "trials/00000-0000000000000000.json"])
+@pytest.mark.parametrize("content", [b"", b'{"half'])
+def test_a_torn_file_is_one_line_that_names_it(storage, ended, file, content):
+    store = StudyStore(storage, "mine")
+    store.create({})
+    store.save(ended(0))
+    store.write(file, content)
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        store.settings() if file == "study.json" else store.trials()
+    assert file in str(caught.value)
+
+
+def test_a_record_of_another_version_is_one_line(storage, ended):
+    store = StudyStore(storage, "mine")
+    store.create({})
+    store.write_json("trials/00000-0000000000000000.json", {**ended(0).record(), "newer": 1})
+    with pytest.raises(InputError, match="record of another version"):
+        store.trials()
+
+
+def test_only_a_folder_without_any_result_is_discarded(storage, ended):
+    store = StudyStore(storage, "mine")
+    store.make_folders()
+    store.save(ended(0))
+    store.discard()  # its study.json was lost, its results were not
+    assert len(store.trials()) == 1
+    store.delete(f"trials/{ended(0).name}.json")
+    store.discard()
+    assert store.files("trials") == []
+    assert not store.has("trials")

@@ -108,3 +108,27 @@ def test_a_full_disk_is_waited_for_and_said_at_the_end(ledger, store, saved, end
     monkeypatch.setattr(store, "write", full)
     ledger.started(ended(3))
     assert "No space left on device" in ledger.close()
+
+
+def test_a_driver_that_was_taken_over_writes_nothing_any_more(store, saved, ended):
+    lost = []
+    subject = LedgerWriter(store, saved.append, lambda: bool(lost))
+    trial = ended(0, "running", (0.5,))
+    subject.started(trial)
+    assert subject._records.drain(5.0)
+    lost.append(True)
+    trial.status = "interrupted"
+    subject.ended(trial)
+    assert "another process has taken the study over" in subject.close()
+    assert [found.status for found in store.trials()] == ["running"]
+    assert not store.has(TRIALS_TABLE)
+
+
+def test_a_table_that_cannot_be_built_holds_no_record_back(store, saved, ended, monkeypatch):
+    monkeypatch.setattr(writer_module, "TABLE_INTERVAL_S", -1.0)
+    subject = LedgerWriter(store, saved.append)
+    monkeypatch.setattr(writer_module, "trial_tables", lambda *arguments: 1 / 0)
+    for number in range(3):
+        subject.started(ended(number))
+    assert "ZeroDivisionError" in subject.close()
+    assert len(store.trials()) == 3

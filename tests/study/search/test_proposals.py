@@ -343,3 +343,24 @@ def test_a_choice_that_json_would_change_is_refused(proposer):
 
     with pytest.raises(InputError, match=r"the choice .* of 'pair' cannot be recorded"):
         run_all(proposer(space_of(space), trials=9))
+
+
+def test_a_space_may_not_ask_for_the_test_images(proposer):
+    def space(trial):
+        return TrialConfig(arm="prune", selection=Selection(target="snip"), test=True)
+
+    with pytest.raises(InputError, match=r"asks for the test images.* judge with cops close"):
+        proposer(space_of(space), trials=9)
+
+
+def test_an_infeasible_configuration_is_no_failure_when_bytes_count_either(proposer):
+    subject = proposer(question=Pareto(cost="bytes"), trials=9)
+    for _ in range(7):
+        finish(subject, subject.ask())
+    trial = subject.ask()
+    trial.status = "infeasible"  # there is no network, and no epoch
+    subject.tell(trial)
+    (study,) = subject._studies.values()
+    told = study.trials[-1]
+    assert (told.state, told.values) == (TrialState.COMPLETE, [0.0, 1000.0])
+    assert told.constraints["infeasible"] == 1.0

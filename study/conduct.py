@@ -39,7 +39,7 @@ from study.tracking import MlflowView, connect
 
 # Exit codes: everything accounted for; something failed or was cut short.
 COMPLETE, INCOMPLETE = 0, 1
-MLFLOW_TIMEOUT_S = 30.0  # at the end of a study, for a server that is away to come back
+MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back
 
 
 # Makes a study's plan, given what is recorded of it.

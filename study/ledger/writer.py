@@ -13,7 +13,7 @@ from study.results import trial_tables
 # A running trial's record is written at most this often; its beginning and end at once.
 RECORD_INTERVAL_S = 1.0
 TABLE_INTERVAL_S = 30.0
-CLOSE_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 10.0
 
 
 class LedgerWriter(Observer):

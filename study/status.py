@@ -23,8 +23,13 @@ from study.tables import failure_table
 State = Literal["running", "complete", "unfinished", "closed"]
 
 
-def show_status(console: Console, storage_uri: str, name: str | None, *, as_json: bool) -> None:
-    """Print all studies, or one of them; as one JSON object with `as_json`."""
+def show_status(
+    console: Console, storage_uri: str, name: str | None, *, as_json: bool, logs: bool = False
+) -> None:
+    """Print all studies, or one of them; as one JSON object with `as_json`.
+
+    logs: of one study, print what is known of each failure in full, tracebacks included.
+    """
     found = {store.name: store for store in studies(storage_uri)}
     if name is not None and name not in found:
         if not found:
@@ -39,7 +44,7 @@ def show_status(console: Console, storage_uri: str, name: str | None, *, as_json
         if as_json:
             _print_json(console, {**content, **details(trials)})
         else:
-            _show_one(console, content, trials)
+            _show_one(console, content, trials, logs=logs)
         return
     summaries = [summary(store, store.trials()) for store in found.values()]
     if as_json:
@@ -140,6 +145,7 @@ def trial_content(trial: StudyTrial) -> dict[str, Any]:
         "seed_index": trial.seed_index,
         "status": trial.status,
         "reason": trial.reason,
+        "log": trial.log or None,
         "reused_from": trial.reused_from or None,
         "method": trial.config.method,
         "validation_accuracy": _finite(trial.accuracy),
@@ -158,7 +164,7 @@ def _print_json(console: Console, content: dict[str, Any]) -> None:
     console.file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyTrial]) -> None:
+def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyTrial], *, logs: bool) -> None:
     console.print(_overview([content]))
     if content["holder"] is not None:
         console.print(f"running: {content['holder']}", markup=False, soft_wrap=True)
@@ -168,6 +174,9 @@ def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyT
     failures = [trial for trial in trials if trial.status in FAILURES]
     if failures:
         console.print(failure_table(failures))
+    for trial in failures if logs else ():
+        console.rule(f"trial {trial.number}", align="left")
+        console.print(trial.log.rstrip() or "no log", markup=False, highlight=False, soft_wrap=True)
     print_best(console, trials, content["question"])
 
 

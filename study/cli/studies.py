@@ -255,6 +255,9 @@ def status(
     home: HomeOption = HOME,
     storage: StorageOption = None,
     plugin: PluginOption = None,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="The log of each failure, tracebacks included.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Show the studies of a home, or one study's trials and best results."""
@@ -266,7 +269,7 @@ def status(
     from study.status import show_status
 
     load_plugins(find_plugins(plugin or ()))
-    show_status(Console(), storage_uri(home, storage), name, as_json=json)
+    show_status(Console(), storage_uri(home, storage), name, as_json=json, logs=logs)
 
 
 def experiment(

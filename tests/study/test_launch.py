@@ -512,3 +512,28 @@ def test_collapsed_networks_are_results_of_a_study(tmp_path):
     (run,) = [run for run in nested if run.data.tags["status"] == "collapsed"]
     assert run.info.status == "FINISHED"
     assert run.data.metrics["validation_accuracy"] == 0.1
+
+
+@pytest.mark.slow
+def test_two_studies_at_once_on_one_home_do_not_disturb_each_other(tmp_path):
+    words = ("--trials", 9, "--epochs", 20, "--concurrency", 1, "--rates", "0.95", "--fresh")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name, seed in (("one", 1), ("two", 2)):
+        assert cops(alone, "launch", "quickstart", "--name", name, "--seed", seed, *words).returncode == 0
+    both = [
+        launch_in_background(tmp_path, "quickstart", "--name", name, "--seed", seed, *words)
+        for name, seed in (("one", 1), ("two", 2))
+    ]
+    for process in both:
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+    for name in ("one", "two"):
+        tables = [
+            pq.read_table(folder / "cops-home/studies" / name / "epochs.parquet").drop(["train_seconds"])
+            for folder in (alone, tmp_path)
+        ]
+        assert tables[0].equals(tables[1])
+        _, parent, nested = children(tmp_path / "cops-home", name)
+        assert len(nested) == 9
+        assert {run.info.status for run in [parent, *nested]} == {"FINISHED"}

@@ -61,9 +61,9 @@ def make(tmp_path, ended):
 def status(tmp_path):
     """What is printed in 80 columns."""
 
-    def show(name=None, *, as_json=False, width=80):
+    def show(name=None, *, as_json=False, logs=False, width=80):
         output = io.StringIO()
-        show_status(Console(file=output, width=width), str(tmp_path), name, as_json=as_json)
+        show_status(Console(file=output, width=width), str(tmp_path), name, as_json=as_json, logs=logs)
         return json.loads(output.getvalue()) if as_json else output.getvalue()
 
     return show
@@ -195,6 +195,19 @@ def test_failures_and_the_best_are_shown_in_eighty_columns(make, status):
     assert ["5", "killed", "freeze", "grasp", "q=0.99", "RuntimeError:", "number", "5"] in rows
     assert "91.00% ± 12.71% (2)" in text
     assert "freeze snip" in text
+
+
+def test_the_log_of_each_failure_is_there_where_it_is_asked_for(make, status):
+    store = make([*WHOLE[:4], (2, 0, "grasp", None, "failed"), (2, 1, "grasp", 0.3, "stopped")])
+    trial = store.trials()[4]
+    trial.log = "Traceback (most recent call last):\n  [bold]line 1\nRuntimeError: number 4"
+    store.save(trial)
+    assert "Traceback" not in status("mine")
+    text = status("mine", logs=True)
+    assert "trial 4" in text
+    assert trial.log in text
+    assert "trial 5" not in text
+    assert status("mine", as_json=True)["all"][4]["log"] == trial.log
 
 
 def test_a_study_of_which_nothing_has_ended_is_shown(make, status):

@@ -2,12 +2,16 @@
 
 Threads that wait for each other cost minutes, the networks being small. New examples are looked for
 by hand, so that a change is judged by its own doing: `pytest --hypothesis-profile=default`.
+Processes that tests start write bytecode, whatever this one does: their imports take half the time.
 """
+
+import os
 
 import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 

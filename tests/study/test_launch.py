@@ -189,6 +189,7 @@ def test_python_has_the_same_table(quickstart):
     assert list(table["validation_accuracy"]) == [row["validation_accuracy"] for row in rows]
 
 
+@pytest.mark.slow
 def test_closing_judges_once_and_ends_the_study(quickstart, tmp_path):
     folder, _ = quickstart
     shutil.copytree(folder / "cops-home", tmp_path / "cops-home")
@@ -350,6 +351,7 @@ def space(trial):
 """
 
 
+@pytest.mark.slow
 def test_too_many_failures_end_a_study_early_and_each_says_why(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
     done = cops(tmp_path, "launch", "failing.py", "--rates", "0.9", "--trials", 12, "--concurrency", 1)

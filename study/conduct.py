@@ -89,7 +89,8 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
     check_score_cache(settings.score_cache)
     started = time.monotonic()
     done = conduct(make_plan, settings, store, console)
-    print_summary(console, settings, done.run, time.monotonic() - started)
+    size = {"trials": done.run.plan.configurations}  # more than asked for, if more had begun
+    print_summary(console, settings.model_copy(update=size), done.run, time.monotonic() - started)
     done.print_problems(console)
     return COMPLETE if done.complete else INCOMPLETE
 
@@ -125,6 +126,7 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
             failure_share=settings.failure_share,
         )
         run.recall(recorded)
+        settings = settings.model_copy(update={"trials": run.plan.configurations})
         # A new MLflow database takes about as long as Ray does to start: both at once.
         connection = beside.submit(connect, settings.tracking, settings.home)
         gpus, concurrency = 0.0, None

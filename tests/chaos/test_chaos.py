@@ -88,7 +88,11 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk(make_study, one_at_a_time, same, small_disk, moment):
-    """There is room again while the study runs, or only after it has ended."""
+    """There is room again while the study runs, or only after it has ended.
+
+    No result is lost. A network that was finished while nothing could be written is: its trial can be
+    replayed.
+    """
     freed = "while it runs" if is_even(moment) else "after it has ended"
     undisturbed, seconds = one_at_a_time
     study = make_study(undisturbed.words, small_disk).start()
@@ -105,9 +109,9 @@ def test_a_full_disk(make_study, one_at_a_time, same, small_disk, moment):
         assert "Traceback" not in output
         filler.unlink()
         if study.process.returncode:
-            assert "make room" in output or "MLflow did not take all" in output
+            assert "not everything could be written" in output or "MLflow did not take all" in output
             study.resume().end()
-    same(study, undisturbed)
+    same(study, undisturbed, networks=False)
 
 
 def is_even(moment):

@@ -143,7 +143,14 @@ def make_settings(**values: Any) -> Settings:
 
 
 def storage_uri(home: Path, storage: str | None) -> str:
-    """Where the studies' folders lie: `storage`, a folder or a URI, else a folder in the home."""
+    """Where the studies' folders lie: `storage`, a folder or a URI, else a folder in the home.
+
+    Raises InputError for what looks like a URI and is none: a folder named `s3:` is nobody's wish.
+    """
+    if storage is not None and re.match(r"[a-z][a-z0-9+]+:/?(?!/)[^/]", storage):
+        raise InputError(
+            f"storage {storage!r} is no URI: write two slashes, e.g. s3://bucket/dir, or a folder"
+        )
     if storage is not None:
         return storage if "://" in storage else str(Path(storage).resolve())
     return str((home / "studies").resolve())

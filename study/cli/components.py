@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, ScoreCacheOption
+from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, ScoreCacheOption, use_plugins
 
 
 def scores(
@@ -39,15 +39,12 @@ def scores(
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
-    from cops_core.plugins import find_plugins
     from cops_core.trainable import DEFAULT_DATA_ROOT
-    from search_spaces.plugins import load_plugins
     from study.scores.question import make_score_study
     from study.scores.run import run_scores
     from study.settings import parse_decimal
 
-    plugins = find_plugins(plugin or ())
-    load_plugins(plugins)
+    plugins = use_plugins(plugin)
     asked = make_score_study(
         scores=score,
         densities=density,
@@ -95,11 +92,9 @@ def spaces(plugin: PluginOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cops_core.plugins import find_plugins
     from search_spaces import SEARCH_SPACES
-    from search_spaces.plugins import load_plugins
 
-    load_plugins(find_plugins(plugin or ()))
+    use_plugins(plugin)
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("space", "trials", "asks", "what it searches"):
         table.add_column(heading)

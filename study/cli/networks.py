@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, TrackingOption
+from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, TrackingOption, use_plugins
 
 
 def replay(
@@ -18,13 +18,10 @@ def replay(
     """Run a trial again from its MLflow run alone, without Ray, and compare: mask and metrics."""
     from rich.console import Console
 
-    from cops_core.plugins import find_plugins
     from cops_core.trainable import DEFAULT_DATA_ROOT
-    from search_spaces.plugins import load_plugins
     from study.replay import replay as replay_run
 
-    plugins = find_plugins(plugin or ())
-    load_plugins(plugins)
+    plugins = use_plugins(plugin)
     code = replay_run(
         run,
         home=home,
@@ -50,12 +47,9 @@ def unpack(
     """Write the network of a trial as a plain dense state_dict (safetensors), for use elsewhere."""
     from rich.console import Console
 
-    from cops_core.plugins import find_plugins
-    from search_spaces.plugins import load_plugins
     from study.unpack import unpack as unpack_network
 
-    plugins = find_plugins(plugin or ())
-    load_plugins(plugins)
+    plugins = use_plugins(plugin)
     extensions = {plugin.name: plugin.sha256 for plugin in plugins}
     unpack_network(
         source, out, home=home, tracking_uri=tracking_uri, extensions=extensions, console=Console()

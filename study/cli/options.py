@@ -1,9 +1,13 @@
 """Options that several commands have in common."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cops_core.plugins import Plugin
 
 HOME = Path("cops-home")  # study.settings.DEFAULT_HOME, without its imports
 HomeOption = Annotated[
@@ -39,3 +43,13 @@ PluginOption = Annotated[
 DataRootOption = Annotated[
     Path | None, typer.Option(help="Folder for downloaded data. [default: ~/.cache/cops-study/data]")
 ]
+
+
+def use_plugins(names: Sequence[str] | None) -> "tuple[Plugin, ...]":
+    """Find the plugins of `--plugin`, and those that announce themselves, and register what they bring."""
+    from cops_core.plugins import find_plugins
+    from search_spaces.plugins import load_plugins
+
+    plugins = find_plugins(names or ())
+    load_plugins(plugins)
+    return plugins

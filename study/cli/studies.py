@@ -12,6 +12,7 @@ from study.cli.options import (
     ScoreCacheOption,
     StorageOption,
     TrackingOption,
+    use_plugins,
 )
 
 CheckpointOption = Annotated[
@@ -94,15 +95,12 @@ def launch(
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
-    from cops_core.plugins import find_plugins
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces import find_space
-    from search_spaces.plugins import load_plugins
     from study.conduct import launch as run_study
     from study.settings import check_stopping, choose_question, make_settings, parse_decimal, parse_rates
 
-    plugins = find_plugins(plugin or ())
-    load_plugins(plugins)
+    plugins = use_plugins(plugin)
     found = find_space(space)
     question = choose_question(
         found.question,
@@ -167,12 +165,9 @@ def resume(
     """Go on with a study where it was cut off, or with more trials; nothing is run twice."""
     from rich.console import Console
 
-    from cops_core.plugins import find_plugins
-    from search_spaces.plugins import load_plugins
     from study.resume import resume as resume_study
 
-    plugins = find_plugins(plugin or ())
-    load_plugins(plugins)
+    plugins = use_plugins(plugin)
     changes = {
         "trials": trials,
         "concurrency": concurrency,
@@ -230,12 +225,9 @@ def close(
     """Judge what validation chose on the test images, once, and close the study."""
     from rich.console import Console
 
-    from cops_core.plugins import find_plugins
-    from search_spaces.plugins import load_plugins
     from study.judge import judge
 
-    plugins = find_plugins(plugin or ())
-    load_plugins(plugins)
+    plugins = use_plugins(plugin)
     judge(
         name,
         top=top,
@@ -263,12 +255,10 @@ def status(
     """Show the studies of a home, or one study's trials and best results."""
     from rich.console import Console
 
-    from cops_core.plugins import find_plugins
-    from search_spaces.plugins import load_plugins
     from study.settings import storage_uri
     from study.status import show_status
 
-    load_plugins(find_plugins(plugin or ()))
+    use_plugins(plugin)
     show_status(Console(), storage_uri(home, storage), name, as_json=json, logs=logs)
 
 

@@ -1,5 +1,6 @@
 """Settings, trials and a home of their own for tests of studies."""
 
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -148,3 +149,21 @@ def mlflow_server(tmp_path_factory):
         yield uri
         server.terminate()
         server.wait(30)
+
+
+@pytest.fixture
+def process():
+    """Runs a function with one end of a pipe in a process of its own; returns it and the other end."""
+    fork, running = multiprocessing.get_context("fork"), []
+
+    def start(function, *arguments):
+        ours, theirs = fork.Pipe()
+        child = fork.Process(target=function, args=(theirs, *arguments))
+        child.start()
+        running.append(child)
+        return child, ours
+
+    yield start
+    for child in running:
+        child.kill()
+        child.join()

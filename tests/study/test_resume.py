@@ -9,7 +9,7 @@ from search_spaces.question import Pareto, Rates, Smallest
 from study.ledger.store import StudyStore
 from study.resume import resume
 from study.same import FREE, check_same
-from study.settings import Settings, parse_settings
+from study.settings import Settings, parse_settings, storage_uri
 
 
 def test_settings_come_back_from_their_record(settings):
@@ -130,3 +130,14 @@ def test_a_part_of_an_experiment_is_resumed_by_its_own_command(begun):
     StudyStore(begun.storage_uri, "test").create({"settings": record})
     with pytest.raises(InputError, match="cops experiment freezenet goes on with it"):
         go_on(begun)
+
+
+@pytest.mark.parametrize("typo", ["s3:/bucket/dir", "s3:bucket", "gs:/b"])
+def test_what_looks_like_a_uri_is_not_taken_for_a_folder(tmp_path, typo):
+    with pytest.raises(InputError, match="write two slashes"):
+        storage_uri(tmp_path, typo)
+
+
+@pytest.mark.parametrize("storage", ["s3://bucket/dir", "file:///here", "records", "./a:b/c", "/a/b"])
+def test_folders_and_uris_are_taken(tmp_path, storage):
+    assert storage_uri(tmp_path, storage).endswith(storage.removeprefix("./"))

@@ -1,7 +1,6 @@
 """Ending a study from another terminal: the driver that is meant ends, and no other."""
 
 import io
-import multiprocessing
 import os
 import signal
 import threading
@@ -16,8 +15,6 @@ from study.ledger.lease import STOP, Lease, driver
 from study.ledger.store import StudyStore
 from study.stop import StopWatch, request_stop, stop_requested
 
-FORK = multiprocessing.get_context("fork")
-
 
 @pytest.fixture
 def store(tmp_path):
@@ -27,24 +24,6 @@ def store(tmp_path):
 @pytest.fixture
 def console():
     return Console(file=io.StringIO(), width=80)
-
-
-@pytest.fixture
-def process():
-    """Runs a function with one end of a pipe in a process of its own; returns it and the other end."""
-    running = []
-
-    def start(function, *arguments):
-        ours, theirs = FORK.Pipe()
-        child = FORK.Process(target=function, args=(theirs, *arguments))
-        child.start()
-        running.append(child)
-        return child, ours
-
-    yield start
-    for child in running:
-        child.kill()
-        child.join()
 
 
 def obey(pipe, store):

@@ -35,24 +35,6 @@ def remote(tmp_path):
     return Remote(tmp_path.as_uri(), "mine")
 
 
-@pytest.fixture
-def process():
-    """Runs a function with one end of a pipe in a process of its own; returns it and the other end."""
-    running = []
-
-    def start(function, *arguments):
-        ours, theirs = FORK.Pipe()
-        child = FORK.Process(target=function, args=(theirs, *arguments))
-        child.start()
-        running.append(child)
-        return child, ours
-
-    yield start
-    for child in running:
-        child.kill()
-        child.join()
-
-
 def hold(pipe, store, timing=QUICK):
     """Take the lease, say its token, hold it until told to end; or say why not."""
     try:

@@ -54,6 +54,7 @@ class FreezeNet:
     def _train_some(self, name: str, layer: Tensor) -> None:
         """Train the weights of one parameter that `layer` keeps."""
         weight = self._weights[name] = self.model.get_parameter(name)
+        weight.data = weight.data.contiguous()  # as places count; the model may have been built otherwise
         keep = layer.to(weight.device)
         places = self.places[name] = keep.reshape(-1).nonzero().squeeze(1)
         values = self.trained[name] = nn.Parameter(weight.detach().reshape(-1)[places])

@@ -18,6 +18,7 @@ from cops_core.config import Training
 from cops_core.data import Part, Split
 from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet
+from cops_core.placement import Placement, placement_of, set_fused, sgd
 from cops_core.probe import gradient_norms
 from cops_core.streams import stream
 
@@ -84,20 +85,26 @@ class Trainer:
     The order of each epoch's batches and its augmentation have streams of their own, derived from
     (seed, epoch): a trainer that loads a state continues as if it had never been interrupted, bit for
     bit on the CPU.
+
+    placement: how the network lies on the device; None: what fits the split's device.
     """
 
-    def __init__(self, network: FreezeNet, split: Split, training: Training, seed: int) -> None:
+    def __init__(
+        self,
+        network: FreezeNet,
+        split: Split,
+        training: Training,
+        seed: int,
+        placement: Placement | None = None,
+    ) -> None:
         self.network = network
         self.split = split
         self.training = training
         self.seed = seed
         self.epoch = 0
-        self.optimizer = SGD(
-            network.parameters(),
-            lr=training.learning_rate,
-            momentum=training.momentum,
-            weight_decay=training.weight_decay,
-        )
+        device = split.train.labels.device
+        self.placement = placement or placement_of(device, network.model, training.precision)
+        self.optimizer = sgd(network.parameters(), training, fused=self.placement.fused)
         self.sizes = batch_sizes(len(split.train), training.batch_size)
         if min(self.sizes) == 1 and any(isinstance(m, _BatchNorm) for m in network.model.modules()):
             raise InputError("batch norm cannot train on a single image: write a batch_size of 2 or more")
@@ -110,7 +117,7 @@ class Trainer:
         started = time.perf_counter()
         train_loss = self._train()
         seconds = time.perf_counter() - started
-        validation_loss, accuracy = evaluate(self.network, self.split.validation, self.training.precision)
+        validation_loss, accuracy = self.judge(self.split.validation)
         return EpochMetrics(
             epoch=self.epoch,
             train_loss=train_loss,
@@ -120,6 +127,10 @@ class Trainer:
             train_seconds=seconds,
             gradient_norms=self._gradient_norms() if self.training.probes else {},
         )
+
+    def judge(self, part: Part) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy in [0, 1] of the network as it is now on `part`."""
+        return evaluate(self.network, part, self.training.precision, self.placement.memory_format)
 
     def _gradient_norms(self) -> dict[str, float]:
         """Of the first training images as they lie: the same ones in every epoch."""
@@ -134,7 +145,8 @@ class Trainer:
         total = torch.zeros((), dtype=torch.float64, device=part.labels.device)
         self.network.model.train()
         for originals, labels in part.batches(self.sizes, order):
-            images = augment(originals, black, draws).to(DTYPES[self.training.precision])
+            images = augment(originals, black, draws)
+            images = images.to(DTYPES[self.training.precision], memory_format=self.placement.memory_format)
             with _precision(images, self.training.precision):
                 loss = functional.cross_entropy(self.network(images), labels)
             self.optimizer.zero_grad(set_to_none=True)
@@ -158,6 +170,7 @@ class Trainer:
         self.epoch = state["epoch"]
         self.network.load_state(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        set_fused(self.optimizer, self.placement.fused)
         self.scheduler.load_state_dict(state["scheduler"])
 
 
@@ -173,14 +186,20 @@ def batch_sizes(images: int, size: int) -> list[int]:
     return sizes
 
 
-def evaluate(network: FreezeNet, part: Part, precision: str = "float32") -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in [0, 1] of `network` on `part`."""
+def evaluate(
+    network: FreezeNet,
+    part: Part,
+    precision: str = "float32",
+    memory_format: torch.memory_format = torch.preserve_format,
+) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in [0, 1] of `network` on `part`, its images in `memory_format`."""
     network.model.eval()
     loss, correct = 0.0, 0
     with torch.no_grad():
-        for images, labels in part.batches(EVALUATION_BATCH):
+        for originals, labels in part.batches(EVALUATION_BATCH):
+            images = originals.to(DTYPES[precision], memory_format=memory_format)
             with _precision(images, precision):
-                logits = network(images.to(DTYPES[precision])).to(DTYPES[precision])
+                logits = network(images).to(DTYPES[precision])
             loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
             right = (logits.argmax(dim=1) == labels) & logits.isfinite().all(dim=1)
             correct += int(right.sum())

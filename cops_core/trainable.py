@@ -28,14 +28,15 @@ from cops_core.artifact import header_of, pack
 from cops_core.cache import ScoreCache
 from cops_core.collapse import connectivity
 from cops_core.config import TrialConfig
-from cops_core.data import load_split
+from cops_core.data import ImageData, load_data, split_once
 from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
+from cops_core.placement import pinned
 from cops_core.scoring import Scorer
 from cops_core.select import select_weights
-from cops_core.train import DTYPES, EpochMetrics, Trainer, evaluate
+from cops_core.train import DTYPES, EpochMetrics, Trainer
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
 # What is known only after the last epoch.
@@ -63,6 +64,7 @@ class Trial:
     A pruned network through which nothing flows any more (`collapsed`) is a result, not an error:
     its one report has epoch 0 and the accuracy of guessing. A frozen one trains all the same.
 
+    data: the data set of the configuration's name where it is loaded already; None loads it from `data_root`.
     extensions: names and hashes of code from elsewhere that scores or models may be made of.
     """
 
@@ -70,6 +72,7 @@ class Trial:
         self,
         config: TrialConfig,
         *,
+        data: ImageData | None = None,
         data_root: Path = DEFAULT_DATA_ROOT,
         device: str = "cpu",
         cache: ScoreCache | None = None,
@@ -79,16 +82,16 @@ class Trial:
             raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
         self.config = config
         self.extensions = dict(extensions or {})
-        self.device = torch.device(device)
+        self.device = pinned(device)
         self.status: Status = "running"
         self.history: list[EpochMetrics] = []
         with reproducible():
-            self._prepare(data_root, cache)
+            self._prepare(data or load_data(config.dataset, data_root), cache)
 
-    def _prepare(self, data_root: Path, cache: ScoreCache | None) -> None:
+    def _prepare(self, data: ImageData, cache: ScoreCache | None) -> None:
         config = self.config
         clock = [time.perf_counter()]
-        on_cpu = load_split(config.dataset, data_root, config.seed, config.validation_fraction)
+        on_cpu = split_once(data, config.seed, config.validation_fraction)
         split = on_cpu.to(self.device)
         clock.append(time.perf_counter())
         model = build_model(config.model, split.data.shape, split.data.classes)
@@ -179,8 +182,7 @@ class Trial:
     def _test(self) -> float:
         """Accuracy on the test part, in [0, 1]."""
         with reproducible():
-            network, precision = self.trainer.network, self.config.training.precision
-            return evaluate(network, self.trainer.split.test(), precision)[1]
+            return self.trainer.judge(self.trainer.split.test())[1]
 
     def artifact(self) -> bytes:
         """The network as it is now, as an artefact (see `cops_core.artifact`), and its account in `facts`."""

@@ -8,6 +8,7 @@ table = study.load("quickstart")
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from rich.console import Console
@@ -21,8 +22,9 @@ from search_spaces.question import Question
 from study import conduct
 from study.frames import frame
 from study.ledger.store import StudyStore
+from study.places import DEFAULT_HOME, storage_uri
 from study.resume import find_study
-from study.settings import DEFAULT_HOME, check_stopping, make_settings, storage_uri
+from study.settings import GpuShare, check_stopping, make_settings
 
 
 def launch(
@@ -43,7 +45,8 @@ def launch(
     failure_share: float = 0.25,
     concurrency: int | None = None,
     cpus_per_trial: int = 1,
-    gpus_per_trial: float | None = None,
+    gpus_per_trial: GpuShare | None = None,
+    device: Literal["auto", "cpu"] = "auto",
     home: str | Path = DEFAULT_HOME,
     storage: str | None = None,
     tracking_uri: str | None = None,
@@ -83,6 +86,7 @@ def launch(
         concurrency=concurrency,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
+        device=device,
         home=Path(home),
         storage=storage,
         tracking_uri=tracking_uri,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -29,17 +29,20 @@ from study.provenance import git_commit, versions
 from study.run import StudyRun
 from study.runner.cluster import Cluster
 from study.runner.execute import run_trials
+from study.runner.place import Placed, place
+from study.runner.shared_data import DataShare
 from study.same import check_same
 from study.search.plan import Plan
 from study.search.proposals import Proposer
 from study.settings import Settings
 from study.stop import StopWatch
 from study.summary import print_plan, print_summary
+from study.terminal import outliving_terminal
 from study.tracking import MlflowView, connect
 
 # Exit codes: everything accounted for; something failed or was cut short.
 COMPLETE, INCOMPLETE = 0, 1
-MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back
+MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back, or to take one run
 
 
 # Makes a study's plan, given what is recorded of it.
@@ -88,7 +91,10 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
     check_home(settings.home)
     check_score_cache(settings.score_cache)
     started = time.monotonic()
-    done = conduct(make_plan, settings, store, console)
+    # At home the terminal's end is the study's; on a cluster a lost connection is not.
+    guard = outliving_terminal(settings.home / f"{settings.name}.log") if settings.address else nullcontext()
+    with guard:
+        done = conduct(make_plan, settings, store, console)
     size = {"trials": done.run.plan.configurations}  # more than asked for, if more had begun
     print_summary(console, settings.model_copy(update=size), done.run, time.monotonic() - started)
     done.print_problems(console)
@@ -129,12 +135,11 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
         settings = settings.model_copy(update={"trials": run.plan.configurations})
         # A new MLflow database takes about as long as Ray does to start: both at once.
         connection = beside.submit(connect, settings.tracking, settings.home)
-        gpus, concurrency = 0.0, None
+        data, placed = DataShare(identifier.data), Placed()
         if not run.over:
             with console.status("starting Ray"):
-                cluster = stack.enter_context(Cluster(settings))
-            gpus = cluster.gpus_per_trial()
-            concurrency = cluster.concurrency(gpus)
+                stack.enter_context(Cluster(settings.address))
+            placed = place(settings, run.plan, data, console)
         connection.result()
         record = _study_record(settings, store)
         mlflow = MlflowView(
@@ -146,14 +151,14 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
             store.read,
         )
         mlflow.resume(run.trials)
-        _announce(console, settings, run, concurrency)
+        _announce(console, settings, run, placed)
         ledger = LedgerWriter(store, mlflow.mark, lambda: lease.lost)
         with LiveView(console, settings.name, run.plan.size) as live:
             watching: list[Observer] = [ledger, library, live, StopWatch(store, lease, run.stop)]
             run.watch(watching)
             try:
                 if not run.over:
-                    run_trials(run, settings, gpus, concurrency, identifier.data_sha256)
+                    run_trials(run, settings, placed, data)
             finally:
                 problems = _close(ledger, mlflow, run, lease)
     return Conducted(run, problems)
@@ -181,13 +186,13 @@ class Reuse:
         return found is not None
 
 
-def _announce(console: Console, settings: Settings, run: StudyRun, concurrency: int | None) -> None:
+def _announce(console: Console, settings: Settings, run: StudyRun, placed: Placed) -> None:
     """The first line: what will be run, and what is there already."""
     seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
     size = run.plan.configurations
     there = sum(trial.over for trial in run.trials)
     goes_on = f", going on after {there} that have ended" if run.trials else ""
-    at_once = "nothing is left to run" if run.over else f"{concurrency or 'as many as fit'} at a time"
+    at_once = "nothing is left to run" if run.over else str(placed)
     console.print(f"{settings.name}: {size} trials{seeds}{goes_on}, {at_once}", highlight=False)
 
 

@@ -1,7 +1,7 @@
 """Which trial a configuration is: its identity needs the data's hash, which is computed once."""
 
 from cops_core.config import TrialConfig
-from cops_core.data import load_data
+from cops_core.data import ImageData, load_data
 from cops_core.identity import trial_identity
 from study.settings import Settings
 
@@ -14,10 +14,14 @@ class Identifier:
         self._extensions = {plugin.name: plugin.sha256 for plugin in settings.plugins}
         self._data: dict[str, str] = {}
 
+    def data(self, name: str) -> ImageData:
+        """A data set of this machine. InputError if there is none of that name."""
+        return load_data(name, self._root)
+
     def data_sha256(self, name: str) -> str:
         """The hash of a data set, which is loaded for it the first time. InputError if there is none."""
         if name not in self._data:
-            self._data[name] = load_data(name, self._root).sha256
+            self._data[name] = self.data(name).sha256
         return self._data[name]
 
     def __call__(self, config: TrialConfig) -> str:

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from study.close import close_study, looks
 from study.ledger.store import StudyStore
+from study.places import storage_uri
 from study.resume import find_study
-from study.settings import parse_settings, storage_uri
+from study.settings import parse_settings
 from study.tracking.judged import log_test
 
 

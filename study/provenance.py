@@ -1,11 +1,13 @@
 """Where a result comes from: the commit of the code and the versions of the libraries."""
 
+import hashlib
 import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PACKAGES = ("cops_core", "search_spaces", "study")
 LIBRARIES = ("cops-study", "torch", "torchvision", "numpy", "scipy", "ray", "optuna", "mlflow", "pyarrow")
 
 
@@ -29,6 +31,17 @@ def git_commit() -> str:
     if _git(here.parent, "ls-files", here.name) != here.name:
         return ""
     return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+@cache
+def code_sha256() -> str:
+    """SHA-256 over this project's source as it runs here, whether it is a checkout or an installed copy."""
+    root, digest = Path(__file__).resolve().parent.parent, hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -24,6 +25,7 @@ class Reconciler(Generic[Key]):
         self._due: dict[Key, float] = {}
         self._changed = threading.Condition()
         self._busy = False
+        self._pushed = 0
         self._ending = False
         self.failure: Exception | None = None  # of the last push; None once one has succeeded
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -37,11 +39,20 @@ class Reconciler(Generic[Key]):
             self._changed.notify_all()
 
     def drain(self, timeout_s: float) -> bool:
-        """Push all that is marked, without delay; whether that was done in `timeout_s` seconds."""
+        """Push all that is marked, without delay; whether that was done.
+
+        It is given up after `timeout_s` seconds in which nothing was pushed: much may be left to push.
+        """
         with self._changed:
             self._due = dict.fromkeys(self._due, 0.0)
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._due and not self._busy, timeout_s)
+            while self._due or self._busy:
+                if not self._changed.wait_for(partial(self._moved_since, self._pushed), timeout_s):
+                    return False
+        return True
+
+    def _moved_since(self, pushed: int) -> bool:
+        return self._pushed > pushed or not (self._due or self._busy)
 
     def close(self, timeout_s: float) -> bool:
         """`drain`, then end the thread; what is left then is not pushed any more."""
@@ -61,6 +72,7 @@ class Reconciler(Generic[Key]):
             else:
                 with self._changed:
                     self.failure = None
+                    self._pushed += 1
                     self._busy = False
                     self._changed.notify_all()
 

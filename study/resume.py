@@ -12,7 +12,8 @@ from search_spaces import find_space
 from study.conduct import launch
 from study.experiments import EXPERIMENTS
 from study.ledger.store import StudyStore, studies
-from study.settings import Settings, make_settings, parse_settings, storage_uri
+from study.places import storage_uri
+from study.settings import Settings, make_settings, parse_settings
 
 
 def find_study(storage: str, name: str) -> StudyStore:

@@ -19,6 +19,7 @@ FREE = frozenset(
         "concurrency",
         "cpus_per_trial",
         "gpus_per_trial",
+        "device",
         "home",
         "storage",
         "tracking_uri",

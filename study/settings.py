@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,11 +14,13 @@ from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
 from cops_core.trainable import DEFAULT_DATA_ROOT
 from search_spaces.question import Cost, Pareto, Question, Rates, Smallest
+from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_uri, without_secret
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
 
-DEFAULT_HOME = Path("cops-home")
 OBJECTIVES = ("pareto", "smallest")
+# Of a GPU, for each trial: a number, or as one trial is measured to need.
+GpuShare = float | Literal["auto"]
 
 
 def _known(kind: str, registry: Collection[str]) -> Callable[[str], str]:
@@ -38,20 +40,14 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _whole_path(path: Path) -> Path:
-    """Recorded so that it means the same from another folder."""
-    return path.expanduser().resolve()
+def _can_be_given(share: GpuShare | None) -> GpuShare | None:
+    """Ray gives parts of one GPU, or whole ones."""
+    if isinstance(share, float) and (share < 0 or (share > 1 and share != int(share))):
+        raise ValueError(f"{share:g} is neither a part of one GPU nor whole ones: write e.g. 0.5, 1 or auto")
+    return share
 
 
-def _whole_uri(uri: str | None) -> str | None:
-    """The same for a SQLite database with a relative path."""
-    prefix = "sqlite:///"
-    if uri is None or not uri.startswith(prefix) or uri.startswith(f"{prefix}/"):
-        return uri
-    return f"{prefix}{Path(uri.removeprefix(prefix)).resolve()}"
-
-
-WholePath = Annotated[Path, AfterValidator(_whole_path)]
+WholePath = Annotated[Path, AfterValidator(whole_path)]
 
 
 class Settings(BaseModel):
@@ -83,14 +79,15 @@ class Settings(BaseModel):
     epochs: Annotated[int | None, Field(ge=1)] = None
     concurrency: Annotated[int | None, Field(ge=1)] = None
     cpus_per_trial: Annotated[int, Field(ge=1)] = 1
-    gpus_per_trial: Annotated[float | None, Field(ge=0)] = None
+    gpus_per_trial: Annotated[GpuShare | None, AfterValidator(_can_be_given)] = None
+    device: Literal["auto", "cpu"] = "auto"
     fresh: bool = False
     retry: bool = False
     checkpoint_every: Annotated[float, Field(ge=0)] = 30.0
     failure_share: Annotated[float, Field(ge=0, le=1)] = 0.25
     home: Path = DEFAULT_HOME
     storage: str | None = None
-    tracking_uri: Annotated[str | None, AfterValidator(_whole_uri)] = None
+    tracking_uri: Annotated[str | None, AfterValidator(whole_uri), AfterValidator(without_secret)] = None
     address: str | None = None
     data_root: WholePath = DEFAULT_DATA_ROOT
     score_cache: WholePath = DEFAULT_CACHE
@@ -104,7 +101,7 @@ class Settings(BaseModel):
     @property
     def tracking(self) -> str:
         """MLflow's tracking URI: by default SQLite in the home."""
-        return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').resolve()}"
+        return tracking(self.home, self.tracking_uri)
 
     def record(self) -> dict[str, Any]:
         """The settings as JSON values; of each plugin its name and the SHA-256 of its source."""
@@ -142,26 +139,17 @@ def make_settings(**values: Any) -> Settings:
         raise InputError(one_line(error)) from None
 
 
-def storage_uri(home: Path, storage: str | None) -> str:
-    """Where the studies' folders lie: `storage`, a folder or a URI, else a folder in the home.
-
-    Raises InputError for what looks like a URI and is none: a folder named `s3:` is nobody's wish.
-    """
-    if storage is not None and re.match(r"[a-z][a-z0-9+]+:/?(?!/)[^/]", storage):
-        raise InputError(
-            f"storage {storage!r} is no URI: write two slashes, e.g. s3://bucket/dir, or a folder"
-        )
-    if storage is not None:
-        return storage if "://" in storage else str(Path(storage).resolve())
-    return str((home / "studies").resolve())
-
-
 def parse_decimal(flag: str, text: str) -> Decimal:
     """A number from the command line, kept as the decimal that was written."""
     try:
         return Decimal(text.strip()).normalize()
     except InvalidOperation:
         raise InputError(f"{flag} {text!r} is not a number: write e.g. 0.99") from None
+
+
+def parse_share(text: str) -> GpuShare:
+    """`auto`, or a number of GPUs."""
+    return "auto" if text.strip() == "auto" else float(parse_decimal("--gpus-per-trial", text))
 
 
 def parse_rates(text: str) -> tuple[Decimal, ...]:

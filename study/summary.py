@@ -8,9 +8,10 @@ from rich.markup import escape
 
 from study.answer import print_best
 from study.ledger.trial import FAILURES, OPEN, StudyTrial
+from study.places import DEFAULT_HOME
 from study.run import StudyRun
 from study.search.proposals import Proposer
-from study.settings import DEFAULT_HOME, Settings
+from study.settings import Settings
 
 MOST_FAILURES = 10
 MOST_SEEDS = 5

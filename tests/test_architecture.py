@@ -26,7 +26,7 @@ ARROWS = {
 DOORS = {
     "ray": ["study/runner/"],
     "mlflow": ["study/tracking/"],
-    "pyarrow": ["study/ledger/store.py", "study/results.py", "study/scores/tables.py"],
+    "pyarrow": ["study/ledger/folder.py", "study/results.py", "study/scores/tables.py"],
     "pandas": ["study/frames.py", "study/api.py"],
     "matplotlib": ["study/scores/figures/", "study/experiments/figures.py", "study/figures.py"],
     "optuna": ["study/search/", "search_spaces/"],

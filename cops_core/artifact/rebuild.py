@@ -74,7 +74,7 @@ def _fill(model: nn.Module, scale: float, arrays: Arrays, places: Mapping[str, T
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in places:
-                weight = parameter * scale if scale else torch.zeros_like(parameter)
+                weight = (parameter * scale if scale else torch.zeros_like(parameter)).contiguous()
                 weight.view(-1)[places[name]] = masked.take(places[name].shape)
             else:
                 weight = others.take(parameter.shape)

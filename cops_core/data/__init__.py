@@ -11,7 +11,17 @@ from cops_core.data.digits import digits
 from cops_core.data.idx import DEBIAN_FASHION_MNIST, at_hand, fashion_mnist, mnist
 from cops_core.errors import lookup
 
-__all__ = ["DATASETS", "ImageData", "Part", "Split", "is_at_hand", "load_data", "load_split", "split"]
+__all__ = [
+    "DATASETS",
+    "ImageData",
+    "Part",
+    "Split",
+    "is_at_hand",
+    "load_data",
+    "load_split",
+    "split",
+    "split_once",
+]
 
 DATASETS: dict[str, Callable[[Path], ImageData]] = {
     "cifar10": cifar10,
@@ -42,7 +52,12 @@ def load_data(name: str, root: Path) -> ImageData:
     return lookup("data set", name, DATASETS)(root)
 
 
-@lru_cache(maxsize=2)
 def load_split(name: str, root: Path, seed: int, validation_fraction: Decimal) -> Split:
     """The data set `name` split by `seed`, as tensors on the CPU, made once per process."""
-    return split(load_data(name, root), seed, validation_fraction)
+    return split_once(load_data(name, root), seed, validation_fraction)
+
+
+@lru_cache(maxsize=2)
+def split_once(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
+    """`split`, made once per process."""
+    return split(data, seed, validation_fraction)

@@ -19,9 +19,12 @@ from cops_core.errors import InputError
 from cops_core.streams import stream
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ImageData:
-    """Raw images, uint8 of shape (N, channels, height, width), and labels, int64 of shape (N,)."""
+    """Raw images, uint8 of shape (N, channels, height, width), and labels, int64 of shape (N,).
+
+    Equal only to itself: comparing pixels would cost more than what is cached by it.
+    """
 
     name: str
     classes: int

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, DataRootOption, HomeOption, PluginOption, ScoreCacheOption, use_plugins
+from study.cli.options import (
+    HOME,
+    DataRootOption,
+    DeviceOption,
+    HomeOption,
+    PluginOption,
+    ScoreCacheOption,
+    StorageOption,
+    TrackingOption,
+    use_plugins,
+)
 
 
 def scores(
@@ -68,20 +78,54 @@ def scores(
 
 
 def check(
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, e.g. auto: check its nodes.")
+    ] = None,
+    storage: StorageOption = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="With --address: a data set that is to reach every node.")
+    ] = None,
+    device: DeviceOption = "auto",
+    home: HomeOption = HOME,
+    tracking_uri: TrackingOption = None,
+    score_cache: ScoreCacheOption = None,
     plugin: PluginOption = None,
     data: Annotated[
         bool, typer.Option("--data", help="The registered data sets too; fetches those that are not there.")
     ] = False,
     data_root: DataRootOption = None,
 ) -> None:
-    """Hold components to their contracts: those of the plugins, without any all that are registered."""
+    """With --address: is every node of a cluster fit? Without: do components keep their contracts?
+
+    Of components those of the plugins are checked, without any plugin all that are registered.
+    """
     from rich.console import Console
 
     from cops_core.trainable import DEFAULT_DATA_ROOT
-    from study.check import check_all, check_plugins
 
     root = (data_root or DEFAULT_DATA_ROOT).expanduser()
     console = Console()
+    if address is not None:
+        from cops_core.cache import DEFAULT_CACHE
+        from study.cluster_check import check_cluster
+        from study.places import storage_uri, tracking
+
+        raise typer.Exit(
+            check_cluster(
+                address=address,
+                storage=storage_uri(home, storage),
+                tracking=tracking(home, tracking_uri),
+                home=home,
+                data_root=root,
+                dataset=dataset,
+                score_cache=score_cache or DEFAULT_CACHE,
+                plugins=use_plugins(plugin),
+                device=device,
+                console=console,
+            )
+        )
+    from study.check import check_all, check_plugins
+
     raise typer.Exit(
         check_plugins(plugin, root, console) if plugin else check_all(root, console, with_data=data)
     )

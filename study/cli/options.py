@@ -16,7 +16,8 @@ HomeOption = Annotated[
 StorageOption = Annotated[
     str | None,
     typer.Option(
-        help="Folder or URI (e.g. s3://bucket/dir) for records and checkpoints. [default: HOME/studies]"
+        help="Folder or URI (e.g. s3://bucket/dir) for records and checkpoints. [default: HOME/studies]",
+        envvar="COPS_STORAGE",
     ),
 ]
 TrackingOption = Annotated[
@@ -26,7 +27,21 @@ TrackingOption = Annotated[
         envvar="COPS_TRACKING_URI",
     ),
 ]
-
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A running Ray cluster, e.g. auto. [default: this machine alone]", envvar="COPS_ADDRESS"
+    ),
+]
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        help="GPUs for each trial, e.g. 0.5; auto measures what one needs. [default: 1 where there is one]"
+    ),
+]
+DeviceOption = Annotated[
+    str, typer.Option(help="auto: the GPU of each trial's share, else the CPU. cpu: there in any case.")
+]
 ScoreCacheOption = Annotated[
     Path | None,
     typer.Option(

@@ -6,7 +6,10 @@ import typer
 
 from study.cli.options import (
     HOME,
+    AddressOption,
     DataRootOption,
+    DeviceOption,
+    GpusOption,
     HomeOption,
     PluginOption,
     ScoreCacheOption,
@@ -24,12 +27,6 @@ FailureOption = Annotated[
 ConcurrencyOption = Annotated[
     int | None, typer.Option(help="Trials at a time. [default: as many as the machine carries]")
 ]
-GpusOption = Annotated[
-    float | None, typer.Option(help="GPUs for each trial, e.g. 0.5. [default: 1 where there is one]")
-]
-AddressOption = Annotated[
-    str | None, typer.Option(help="A running Ray cluster, e.g. auto. [default: this machine alone]")
-]
 NameArgument = Annotated[str, typer.Argument(help="The study's name.")]
 
 
@@ -43,6 +40,7 @@ def launch(
     ] = None,
     concurrency: ConcurrencyOption = None,
     gpus_per_trial: GpusOption = None,
+    device: DeviceOption = "auto",
     cpus_per_trial: Annotated[int, typer.Option(help="CPU cores, and torch threads, for each trial.")] = 1,
     seed: Annotated[int, typer.Option(help="Every random draw of the study derives from it.")] = 0,
     seeds: Annotated[
@@ -98,7 +96,14 @@ def launch(
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces import find_space
     from study.conduct import launch as run_study
-    from study.settings import check_stopping, choose_question, make_settings, parse_decimal, parse_rates
+    from study.settings import (
+        check_stopping,
+        choose_question,
+        make_settings,
+        parse_decimal,
+        parse_rates,
+        parse_share,
+    )
 
     plugins = use_plugins(plugin)
     found = find_space(space)
@@ -126,7 +131,8 @@ def launch(
         failure_share=failure_share,
         concurrency=concurrency,
         cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
+        gpus_per_trial=None if gpus_per_trial is None else parse_share(gpus_per_trial),
+        device=device,
         home=home,
         storage=storage,
         tracking_uri=tracking_uri,
@@ -149,6 +155,7 @@ def resume(
     ] = False,
     concurrency: ConcurrencyOption = None,
     gpus_per_trial: GpusOption = None,
+    device: DeviceOption = "auto",
     cpus_per_trial: Annotated[
         int | None, typer.Option(help="CPU cores, and torch threads, for each trial. [default: as before]")
     ] = None,
@@ -166,12 +173,14 @@ def resume(
     from rich.console import Console
 
     from study.resume import resume as resume_study
+    from study.settings import parse_share
 
     plugins = use_plugins(plugin)
     changes = {
         "trials": trials,
         "concurrency": concurrency,
-        "gpus_per_trial": gpus_per_trial,
+        "gpus_per_trial": None if gpus_per_trial is None else parse_share(gpus_per_trial),
+        "device": device,
         "cpus_per_trial": cpus_per_trial,
         "checkpoint_every": checkpoint_every,
         "failure_share": failure_share,
@@ -204,7 +213,7 @@ def stop(
     from rich.console import Console
 
     from study.ledger.store import StudyStore
-    from study.settings import storage_uri
+    from study.places import storage_uri
     from study.stop import request_stop
 
     ended = request_stop(StudyStore(storage_uri(home, storage), name), Console(), wait)
@@ -255,7 +264,7 @@ def status(
     """Show the studies of a home, or one study's trials and best results."""
     from rich.console import Console
 
-    from study.settings import storage_uri
+    from study.places import storage_uri
     from study.status import show_status
 
     use_plugins(plugin)
@@ -283,7 +292,7 @@ def experiment(
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster, e.g. auto.")] = None,
+    address: AddressOption = None,
 ) -> None:
     """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off."""
     from rich.console import Console

@@ -142,6 +142,11 @@ class _Held(ABC):
             f" watch it with `cops status {name}`, end it with `cops stop {name}`{hint}"
         )
 
+    def unwritable(self, error: OSError) -> InputError:
+        """What is said of a place that does not take the lease."""
+        reason = (error.strerror or str(error)).splitlines()[0]
+        return InputError(f"{self.store.path} cannot be written ({reason}): name another --storage")
+
     def forget(self) -> None:
         """Remove the files of a driver that has ended."""
         for name in (STOP, DRIVER):
@@ -165,9 +170,7 @@ class _Locked(_Held):
             raise self.refused(driver(self.store)) from None
         except OSError as error:
             self._lock.release()
-            raise InputError(
-                f"{self.store.path} cannot be written ({error.strerror or error}): name another --storage"
-            ) from None
+            raise self.unwritable(error) from None
 
     def give_back(self) -> None:
         try:
@@ -194,12 +197,15 @@ class _Renewed(_Held):
 
     def take(self) -> None:
         hint = f" (a driver that died counts as gone after {self.timing.given_up_s:.0f} s)"
-        if (other := driver(self.store, self.timing)) is not None:
-            raise self.refused(other, hint)
-        self.store.make_folders()
-        self.store.delete(STOP)
-        with suppress(FileNotFoundError):  # two at once: the other one has moved the file into place
-            self._write()
+        try:
+            if (other := driver(self.store, self.timing)) is not None:
+                raise self.refused(other, hint)
+            self.store.make_folders()
+            self.store.delete(STOP)
+            with suppress(FileNotFoundError):  # two at once: the other one has moved the file into place
+                self._write()
+        except OSError as error:  # no such bucket, or one that may not be written
+            raise self.unwritable(error) from None
         time.sleep(self.timing.settle_s)
         if not self._is_mine():
             raise self.refused(driver(self.store, self.timing), hint)

@@ -6,6 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from study.ledger.store import ARTIFACTS, TRIALS, StudyStore, studies
@@ -23,7 +24,8 @@ class Library(Observer):
     """Finds trials that need not be run again: the same identity, with a status in `RESULTS`.
 
     Of its own study it knows what it hears of as an observer, at once; of all the names of their records,
-    listed at first use and again when something is not found and the list is older than `REFRESH_S`.
+    listed at first use, and again in the background when something is not found and the list is older than
+    `REFRESH_S`: of many studies on an object store that takes seconds, and trials would wait for it.
     Only records whose name fits are read. One that cannot be read here (it needs a plugin, or another
     version wrote it) is not found.
 
@@ -37,6 +39,8 @@ class Library(Observer):
         self._stores: dict[str, StudyStore] = {}
         self._records: dict[str, list[tuple[str, str]]] = {}  # head of identity -> (study, record's name)
         self._listed: float | None = None
+        self._listing: Future[None] | None = None
+        self._beside = ThreadPoolExecutor(max_workers=1)
 
     def resumed(self, trials: Sequence[StudyTrial]) -> None:
         """Know the results from before."""
@@ -52,11 +56,18 @@ class Library(Observer):
         """A result of that identity: one it has heard of, else of the first study by name."""
         if identity in self._mine:
             return self.own, self._mine[identity]
-        found = None if self._listed is None else self._lookup(identity)
-        if found is None and (self._listed is None or time.monotonic() - self._listed > REFRESH_S):
+        if self._listed is None:
             self._list()
-            found = self._lookup(identity)
+        found = self._lookup(identity)
+        if found is None and self._is_old:
+            self._listing = self._beside.submit(self._list)
         return found
+
+    @property
+    def _is_old(self) -> bool:
+        """Whether the list of all studies is, and no new one is being made."""
+        being_made = self._listing is not None and not self._listing.done()
+        return not being_made and time.monotonic() - (self._listed or 0) > REFRESH_S
 
     def adopt(self, trial: StudyTrial, found: Found, store: StudyStore) -> None:
         """Make the result that was found that of `trial`, whose study is `store`, with its own artefact.

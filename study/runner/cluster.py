@@ -1,4 +1,4 @@
-"""The connection to Ray, and what it has to offer."""
+"""The connection to Ray."""
 
 import logging
 import socket
@@ -7,22 +7,21 @@ from urllib.parse import urlsplit
 import ray
 
 from cops_core.errors import InputError
-from study.settings import Settings
 
 # Ray itself goes on trying an address where nothing listens for many minutes.
 CONNECT_TIMEOUT_S = 5
 
 
 class Cluster:
-    """A connection to Ray: a cluster of this machine alone, or a running one. Use it in `with`."""
+    """A connection to Ray: a running cluster, or without an address this machine alone. Use it in `with`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, address: str | None) -> None:
+        self.address = address or "local"
 
     def __enter__(self) -> "Cluster":
-        address = self.settings.address or "local"
+        address = self.address
         _check_reachable(address)
-        own = self.settings.address is None
+        own = address == "local"
         try:
             ray.init(
                 address=address,
@@ -30,7 +29,7 @@ class Cluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             reason = str(error).splitlines()[0][:160]
             raise InputError(
                 f"no Ray cluster at {address} ({reason}): start one, or leave --address out"
@@ -39,31 +38,6 @@ class Cluster:
 
     def __exit__(self, *exception: object) -> None:
         ray.shutdown()
-
-    def gpus_per_trial(self) -> float:
-        """The share asked for; where none was, one GPU if there is any. InputError if there are fewer."""
-        there = float(ray.cluster_resources().get("GPU", 0))
-        asked = self.settings.gpus_per_trial
-        if asked is None:
-            return min(1.0, there)
-        if asked > there and self.settings.address is None:
-            advice = f"write {there:g} or less" if there else "leave it out to train on the CPU"
-            raise InputError(f"--gpus-per-trial {asked:g}: there are {there:g} GPUs here; {advice}")
-        return asked
-
-    def concurrency(self, gpus: float) -> int | None:
-        """Trials at once: as asked, else as many as this machine carries; None leaves it to a cluster."""
-        if self.settings.concurrency is not None or self.settings.address is not None:
-            return self.settings.concurrency
-        there = ray.cluster_resources()
-        carried = int(there["CPU"] // self.settings.cpus_per_trial)
-        if carried < 1:
-            cpus = int(there["CPU"])
-            raise InputError(
-                f"--cpus-per-trial {self.settings.cpus_per_trial}: there are {cpus} here;"
-                f" write {cpus} or less"
-            )
-        return min(carried, int(there["GPU"] / gpus)) if gpus > 0 else carried
 
 
 def _check_reachable(address: str) -> None:

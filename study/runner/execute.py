@@ -1,14 +1,16 @@
 """Runs a study's trials with Ray Tune."""
 
 import logging
-from collections.abc import Callable
 from tempfile import TemporaryDirectory
 
 from ray import tune
 
 from study.run import StudyRun
+from study.runner.place import Placed
 from study.runner.reporter import Reporter
 from study.runner.searcher import StudySearcher
+from study.runner.shared_data import DataShare
+from study.runner.shares import Shares
 from study.runner.worker import TrialWorker
 from study.settings import Settings
 
@@ -16,24 +18,18 @@ from study.settings import Settings
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
-def run_trials(
-    run: StudyRun,
-    settings: Settings,
-    gpus: float,
-    concurrency: int | None,
-    data_sha256: Callable[[str], str],
-) -> None:
-    """Run the study's trials to their end, or until Ctrl-C. data_sha256: of a data set, by name."""
-    searcher = StudySearcher(run, settings, gpus, data_sha256)
+def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShare) -> None:
+    """Run the study's trials to their end, or until Ctrl-C."""
+    searcher = StudySearcher(run, settings, Shares(placed.gpus), data)
     reporter = Reporter(run, searcher)
     # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.
     with TemporaryDirectory(prefix="cops-tune-", ignore_cleanup_errors=True) as folder:
         tuner = tune.Tuner(
-            tune.with_resources(TrialWorker, {"cpu": settings.cpus_per_trial, "gpu": gpus}),
+            TrialWorker,
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,  # until the searcher says that it is finished
-                max_concurrent_trials=concurrency,
+                max_concurrent_trials=placed.concurrency,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),

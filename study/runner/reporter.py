@@ -1,7 +1,6 @@
 """Between Tune and the study: what has happened, and what is to be stopped."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,10 @@ from ray import tune
 
 from study.ledger.trial import Status
 from study.run import StudyRun
+from study.runner.deaths import Deaths, node_is_lost
 from study.runner.driver_only import DriverOnly
 from study.runner.searcher import StudySearcher
 
-# A trial that dies with its worker or node is tried again from its last checkpoint, this often.
-RETRIES = 2
 # Of an error's text, as much is kept as says what happened.
 LOG_CHARACTERS = 20_000
 
@@ -28,7 +26,7 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
     def __init__(self, run: StudyRun, searcher: StudySearcher) -> None:
         self.run = run
         self._searcher = searcher
-        self._deaths: Counter[int] = Counter()
+        self._deaths = Deaths()
         self._stopped: set[int] = set()
         self.error: Exception | None = None  # of this program, not of a trial
 
@@ -37,7 +35,10 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         trial = self._searcher.by_tune_id[trial_id]
         trial.node = result.get("node_ip", trial.node)
         facts = json.loads(result["facts"]) if "facts" in result else None
+        known = len(trial.rows)
         stop = self.run.report(trial, json.loads(result["rows"]), facts)
+        if len(trial.rows) > known:
+            self._deaths.progressed(trial.number)
         if stop:
             self._stopped.add(trial.number)  # even if its worker had come further before it died
         return stop
@@ -53,6 +54,10 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         if study_trial.over or (result["status"] == "running" and not stopped):
             return  # in the second case the study ends, which interrupts it
         status: Status = "stopped" if stopped else result["status"]
+        shares, had = self._searcher.shares, trial.config["gpus"]
+        if status == "out_of_memory" and shares.raise_for(study_trial.config, had):
+            self.run.again(study_trial)
+            return
         try:
             self.run.end(study_trial, status, result.get("reason", ""), result.get("log", ""))
         except Exception as error:  # Tune would take it for a failure of the trial
@@ -67,14 +72,14 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         study_trial = self._searcher.by_tune_id[trial.trial_id]
         if study_trial.over:
             return
-        self._deaths[study_trial.number] += 1
-        if self._deaths[study_trial.number] <= RETRIES:
+        died_of = self._deaths.count(study_trial.number, node=node_is_lost(trial.get_pickled_error()))
+        if died_of is None:
             self.run.again(study_trial)
             return
         path = trial.error_file
         log = Path(path).read_text()[-LOG_CHARACTERS:] if path and Path(path).exists() else ""
         lines = log.strip().splitlines()
-        reason = f"its worker died {RETRIES + 1} times: {lines[-1] if lines else 'no reason given'}"
+        reason = f"{died_of}: {lines[-1] if lines else 'no reason given'}"
         status: Status = "out_of_memory" if "OutOfMemoryError" in log else "killed"
         self.run.end(study_trial, status, reason, log)
 

@@ -7,6 +7,8 @@ whatever death, looks there first.
 
 import hashlib
 import json
+import os
+import socket
 import time
 import traceback
 from contextlib import suppress
@@ -14,23 +16,31 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import ray
 import torch
 from ray import tune
 
 from cops_core.cache import ScoreCache
 from cops_core.config import parse_config
-from cops_core.data import load_data
 from cops_core.errors import InfeasibleError, InputError
 from cops_core.machine import machine
+from cops_core.placement import release
 from cops_core.plugins import Plugin
 from cops_core.trainable import Trial
 from study.ledger.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
+from study.provenance import code_sha256
+from study.runner.shared_data import received
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch's own messages say it
 
 
 class TrialWorker(tune.Trainable):
     """Runs trials inside a Ray actor, one after the other: an epoch per step."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Ray sets aside for a trial; workers are reused for trials with the same."""
+        return tune.PlacementGroupFactory([{"CPU": config["threads"], "GPU": config["gpus"]}])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial."""
@@ -41,9 +51,7 @@ class TrialWorker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next trial in the same process."""
         self._keep_unfinished()
-        self._trial = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        self._forget()
         self._begin(new_config)
         return True
 
@@ -65,6 +73,7 @@ class TrialWorker(tune.Trainable):
         self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
         self._store = StudyStore(config["storage"], config["study"])
         self._owner, self._claimed = uuid4().hex, False
+        self._resumed_after = 0
         self._reported = 0
         self._reported_facts = False
         self._checkpointed = time.monotonic()
@@ -77,12 +86,11 @@ class TrialWorker(tune.Trainable):
                 from search_spaces.plugins import load_plugins
 
                 load_plugins(self._plugins)
-            config, data_root = parse_config(json.loads(self._task["trial"])), Path(self._task["data_root"])
-            self._check_data(config.dataset, data_root)
+            self._check_code()
             trial = Trial(
-                config,
-                data_root=data_root,
-                device="cuda" if self._task["gpu"] else "cpu",
+                parse_config(json.loads(self._task["trial"])),
+                data=received(self._task["data"][0]),
+                device=self._task["device"],
                 extensions=self._extensions,
                 cache=ScoreCache(Path(self._task["score_cache"])),
             )
@@ -90,13 +98,12 @@ class TrialWorker(tune.Trainable):
             self._trial = trial
         return self._trial
 
-    def _check_data(self, name: str, root: Path) -> None:
-        """A trial is known by its data's hash: this machine must have the same."""
-        found = load_data(name, root).sha256
-        if found != self._task["data_sha256"]:
+    def _check_code(self) -> None:
+        """A node that joined while the study runs was not there when its nodes were checked."""
+        if code_sha256() != self._task["code_sha256"]:
             raise InputError(
-                f"the data set {name!r} on this machine is not that of the driver's machine"
-                f" (SHA-256 {found[:12]}, there {self._task['data_sha256'][:12]}): copy it here"
+                f"the code on {socket.gethostname()} is not the driver's: install the driver's commit"
+                " there, and go on with --retry"
             )
 
     def _take_over(self, trial: Trial) -> None:
@@ -106,6 +113,7 @@ class TrialWorker(tune.Trainable):
             self._claimed = True
         with suppress(OSError, InputError):  # an unreadable one costs time, not the trial
             trial.load_state(self._store.read(self._checkpoint_file))
+            self._resumed_after = len(trial.history)
 
     @property
     def _checkpoint_file(self) -> str:
@@ -125,7 +133,16 @@ class TrialWorker(tune.Trainable):
             return _ended("infeasible", str(error))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            return _ended("out_of_memory" if _no_memory(error) else "failed", reason, traceback.format_exc())
+            failed = _ended(
+                "out_of_memory" if _no_memory(error) else "failed", reason, traceback.format_exc()
+            )
+        else:
+            return self._report(trial)
+        self._forget()  # only now: the exception held on to the trial's memory
+        return failed
+
+    def _report(self, trial: Trial) -> dict[str, Any]:
+        """What is new about the trial."""
         # After a checkpoint this reports all of its epochs: the driver may not have heard of the last.
         rows = [metrics.row() for metrics in trial.history[self._reported :]]
         self._reported = len(trial.history)
@@ -143,8 +160,32 @@ class TrialWorker(tune.Trainable):
             self._reported_facts = True
         return result
 
+    def _forget(self) -> None:
+        """Give the trial's memory back: the next one, or another process on the same GPU, needs it."""
+        self._trial = None
+        release()
+
     def _facts(self, trial: Trial) -> dict[str, Any]:
-        return {**trial.facts, "plugins": self._extensions, "machine": machine(str(trial.device))}
+        return {
+            **trial.facts,
+            "plugins": self._extensions,
+            "machine": machine(str(trial.device)),
+            "placed": self._placed(),
+        }
+
+    def _placed(self) -> dict[str, Any]:
+        """Where the trial ran: gpus is its share, visible_gpus what of its node it could see.
+
+        resumed_after: epochs that a checkpoint spared it.
+        """
+        node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+        return {
+            "host": socket.gethostname(),
+            "node_id": node,
+            "gpus": self._task["gpus"],
+            "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+            "resumed_after": self._resumed_after,
+        }
 
     def _checkpoint(self, trial: Trial) -> None:
         """Write all that the trial needs to go on elsewhere; a full disk does not end it."""

@@ -22,6 +22,11 @@ class Plan(ABC):
 
     @property
     @abstractmethod
+    def example(self) -> TrialConfig | None:
+        """A trial like those to come: what it needs, a cluster must have. None if there is none to come."""
+
+    @property
+    @abstractmethod
     def exhausted(self) -> bool:
         """Whether no trial will ever come any more."""
 
@@ -57,8 +62,14 @@ class FixedPlan(Plan):
 
     def __init__(self, configs: Sequence[TrialConfig]) -> None:
         self._waiting = deque(configs)
+        self._example = next(iter(configs), None)
         self._number = 0
         self.size = self.configurations = len(configs)
+
+    @property
+    def example(self) -> TrialConfig | None:
+        """The first configuration."""
+        return self._example
 
     @property
     def exhausted(self) -> bool:

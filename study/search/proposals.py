@@ -89,6 +89,11 @@ class Proposer(Plan):
         return [self._plain(slot) for slot in list(slots(self.question, anchor_count(self.question)))]
 
     @property
+    def example(self) -> TrialConfig:
+        """The dense anchor: no trial of its network needs more."""
+        return self.anchors[0]
+
+    @property
     def dense(self) -> Configuration | None:
         """The dense anchor, once it has been asked for."""
         return self.proposed[0] if self.proposed else None

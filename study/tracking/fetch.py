@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from cops_core.errors import InputError
+from study.places import tracking
 from study.tracking.connect import connect
 
 
@@ -49,5 +50,5 @@ def _client(tracking_uri: str | None, home: Path) -> tuple[MlflowClient, str]:
     """A client and its URI; InputError if the home has no database, or the server does not answer."""
     if tracking_uri is None and not (home / "mlflow.db").is_file():
         raise InputError(f"no mlflow.db in {home}: name the right --home, or --tracking-uri")
-    uri = tracking_uri or f"sqlite:///{(home / 'mlflow.db').resolve()}"
+    uri = tracking(home, tracking_uri)
     return connect(uri, home), uri

@@ -67,6 +67,20 @@ def test_what_cannot_be_pushed_in_time_is_said(reconciler):
     assert not subject.close(0.1)
 
 
+def test_as_long_as_something_is_pushed_the_rest_is_waited_for(reconciler):
+    pushed = []
+
+    def slowly(key):
+        time.sleep(0.1)
+        pushed.append(key)
+
+    subject = reconciler(slowly)
+    for key in range(10):
+        subject.mark(key)
+    assert subject.close(0.5)
+    assert pushed == list(range(10))
+
+
 def test_a_delayed_mark_waits_for_its_time_unless_it_is_drained(reconciler):
     target = Target()
     subject = reconciler(target)

@@ -4,9 +4,12 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import ActorDiedError, RayActorError
 
 from study.run import StudyRun
-from study.runner.reporter import RETRIES, Reporter
+from study.runner.deaths import NODES, WORKERS
+from study.runner.reporter import Reporter
+from study.runner.shares import Shares
 
 ROW = {"epoch": 1, "validation_accuracy": 0.5}
 
@@ -21,7 +24,7 @@ def run(proposer):
 
 @pytest.fixture
 def reporter(run):
-    return Reporter(run, SimpleNamespace(by_tune_id={}))
+    return Reporter(run, SimpleNamespace(by_tune_id={}, shares=Shares(0.25)))
 
 
 def handed_out(run, reporter):
@@ -30,17 +33,19 @@ def handed_out(run, reporter):
     return trial
 
 
-def tune_trial(trial, log=None, **result):
+def tune_trial(trial, gpus=0.0, **result):
     last = {"rows": "[]", "status": "running", **result}
-    return SimpleNamespace(trial_id=f"t{trial.number}", last_result=last, error_file=log)
+    return SimpleNamespace(trial_id=f"t{trial.number}", last_result=last, config={"gpus": gpus})
 
 
-def complete(reporter, trial, **result):
-    reporter.on_trial_complete(0, [], tune_trial(trial, **result))
+def complete(reporter, trial, gpus=0.0, **result):
+    reporter.on_trial_complete(0, [], tune_trial(trial, gpus, **result))
 
 
-def die(reporter, trial, log=None):
-    reporter.on_trial_error(0, [], tune_trial(trial, log))
+def die(reporter, trial, log=None, error=None):
+    told = tune_trial(trial)
+    told.error_file, told.get_pickled_error = log, lambda: error or ActorDiedError()
+    reporter.on_trial_error(0, [], told)
 
 
 def test_a_trial_that_ends_is_told_once(run, reporter):
@@ -55,22 +60,65 @@ def test_a_trial_that_ends_is_told_once(run, reporter):
 
 def test_a_worker_that_dies_has_its_trial_go_on_elsewhere_but_not_for_ever(run, reporter, tmp_path):
     trial = handed_out(run, reporter)
-    for _ in range(RETRIES):
+    for _ in range(WORKERS):
         die(reporter, trial)
         assert trial.status == "running"
         assert run.next_trial() is trial
     (tmp_path / "error.txt").write_text("Traceback\nActorDiedError: gone\n")
     die(reporter, trial, tmp_path / "error.txt")
     assert trial.status == "killed"
-    assert trial.reason == f"its worker died {RETRIES + 1} times: ActorDiedError: gone"
+    assert trial.reason == f"its worker died {WORKERS + 1} times: ActorDiedError: gone"
     assert "Traceback" in trial.log
 
 
 def test_a_node_without_memory_is_said_so(run, reporter, tmp_path):
     trial = handed_out(run, reporter)
     (tmp_path / "error.txt").write_text("ray.exceptions.OutOfMemoryError: Task was killed")
-    for _ in range(RETRIES + 1):
+    for _ in range(WORKERS + 1):
         die(reporter, trial, tmp_path / "error.txt")
+    assert trial.status == "out_of_memory"
+
+
+def node_loss():
+    return RayActorError(None, "The actor died because its node has died. Node Id: 0f, unexpectedly")
+
+
+@pytest.mark.parametrize("error", [node_loss(), RayActorError(None, "taken back", False, True)])
+def test_a_lost_node_does_not_count_as_a_death_of_the_trial(run, reporter, error):
+    trial = handed_out(run, reporter)
+    for epoch in range(1, 3 * NODES):
+        die(reporter, trial, error=error)
+        assert run.next_trial() is trial
+        reporter("t0", {"rows": json.dumps([{**ROW, "epoch": epoch}])})
+    for _ in range(WORKERS):
+        die(reporter, trial)
+        assert run.next_trial() is trial
+
+
+def test_a_trial_that_takes_down_node_after_node_is_ended(run, reporter):
+    trial = handed_out(run, reporter)
+    for _ in range(NODES):
+        die(reporter, trial, error=node_loss())
+        assert trial.status == "running"
+    die(reporter, trial, error=node_loss())
+    assert trial.status == "killed"
+    assert "its node was lost 6 times without an epoch in between" in trial.reason
+
+
+def test_out_of_memory_on_a_part_of_a_gpu_is_tried_again_with_more(run, reporter):
+    trial, shares = handed_out(run, reporter), reporter._searcher.shares
+    for share, more in ((0.25, 0.5), (0.5, 1.0)):
+        assert shares.of(trial.config) == share
+        complete(reporter, trial, share, status="out_of_memory", reason="CUDA out of memory")
+        assert run.next_trial() is trial
+        assert shares.of(trial.config) == more
+    complete(reporter, trial, 1.0, status="out_of_memory", reason="CUDA out of memory")
+    assert (trial.status, trial.reason) == ("out_of_memory", "CUDA out of memory")
+
+
+def test_out_of_memory_on_the_cpu_is_not_tried_again(run, reporter):
+    trial = handed_out(run, reporter)
+    complete(reporter, trial, 0.0, status="out_of_memory")
     assert trial.status == "out_of_memory"
 
 

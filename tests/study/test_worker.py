@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from cops_core.artifact import load_artifact
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.data import load_data, load_split
 from study.ledger.store import StudyStore
+from study.provenance import code_sha256
 from study.runner.worker import TrialWorker
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
@@ -18,7 +20,8 @@ NAME = "00003-abcdef0012345678"
 
 
 @pytest.fixture
-def task(tmp_path):
+def task(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.runner.worker.received", lambda data: data)  # by Ray, elsewhere
     StudyStore(str(tmp_path), "mine").create({})
 
     def make(**changes):
@@ -32,9 +35,10 @@ def task(tmp_path):
         config = TrialConfig(**{**fields, **changes})
         return {
             "threads": 1,
-            "gpu": False,
-            "data_root": str(tmp_path),
-            "data_sha256": load_data("digits", tmp_path).sha256,
+            "gpus": 0.0,
+            "device": "cpu",
+            "data": [load_data("digits", tmp_path)],
+            "code_sha256": code_sha256(),
             "checkpoint_s": 0.0,
             "plugins": "[]",
             "score_cache": str(tmp_path / "scores"),
@@ -179,10 +183,10 @@ def test_a_study_that_ends_keeps_a_checkpoint_of_what_it_cuts_off(task, tmp_path
     assert len(json.loads(resumed.step()["rows"])) == 4
 
 
-def test_other_data_on_this_machine_is_a_failure_that_says_so(task):
-    result = TrialWorker(task() | {"data_sha256": "00" * 32}).step()
+def test_other_code_on_this_machine_is_a_failure_that_says_so(task):
+    result = TrialWorker(task() | {"code_sha256": "00" * 32}).step()
     assert result["status"] == "failed"
-    assert "is not that of the driver's machine" in result["reason"]
+    assert f"the code on {socket.gethostname()} is not the driver's" in result["reason"]
 
 
 def test_the_next_trial_in_the_same_process_is_as_if_alone(task):

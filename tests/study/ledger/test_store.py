@@ -51,6 +51,8 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(storage, ended, monke
 
 
 class _FullDisk:
+    type_name = "neither a folder here nor an object store"
+
     def __init__(self, filesystem):
         self.filesystem = filesystem
 

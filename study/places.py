@@ -1,0 +1,63 @@
+"""Where things lie: the home, the storage of studies, MLflow. Written so that they mean the same anywhere."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cops_core.errors import InputError
+
+DEFAULT_HOME = Path("cops-home")
+SQLITE = "sqlite:///"
+
+
+def whole_path(path: Path) -> Path:
+    """The path from the root, so that it is recorded as what it means now."""
+    return path.expanduser().resolve()
+
+
+def whole_uri(uri: str | None) -> str | None:
+    """The same for a SQLite database with a relative path; any other URI as it is."""
+    if uri is None or not uri.startswith(SQLITE) or uri.startswith(f"{SQLITE}/"):
+        return uri
+    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
+
+
+def without_secret(uri: str | None) -> str | None:
+    """The tracking URI itself. ValueError if a password is in it, which would be recorded."""
+    if uri is not None and _has_secret(uri):
+        raise ValueError(
+            "its password would be recorded: write MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            " into the environment, and the URI without them"
+        )
+    return uri
+
+
+def storage_uri(home: Path, storage: str | None) -> str:
+    """Where the studies' folders lie: `storage`, a folder or a URI, else a folder in the home.
+
+    Raises InputError for what looks like a URI and is none (a folder named `s3:` is nobody's wish), and
+    for one with a secret in it.
+    """
+    if storage is None:
+        return str((home / "studies").resolve())
+    if re.match(r"[a-z][a-z0-9+]+:/?(?!/)[^/]", storage):
+        raise InputError(
+            f"storage {storage!r} is no URI: write two slashes, e.g. s3://bucket/dir, or a folder"
+        )
+    if _has_secret(storage):
+        raise InputError(
+            "the secret in --storage would be recorded: put it where the filesystem looks for it (for s3://"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws or the machine's role), and write the URI"
+            " without it"
+        )
+    return storage if "://" in storage else str(Path(storage).expanduser().resolve())
+
+
+def tracking(home: Path, uri: str | None) -> str:
+    """MLflow's tracking URI: by default SQLite in the home."""
+    return uri or f"{SQLITE}{(home / 'mlflow.db').resolve()}"
+
+
+def _has_secret(uri: str) -> bool:
+    """Whether a URI carries a password, as in s3://key:secret@bucket/dir."""
+    return "://" in uri and ":" in urlsplit(uri).netloc.rpartition("@")[0]

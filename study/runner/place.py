@@ -1,0 +1,81 @@
+"""Where a study's trials will run: on how much of which nodes, how many at once."""
+
+from dataclasses import dataclass
+
+import ray
+from rich.console import Console
+from rich.markup import escape
+
+from cops_core.errors import InputError
+from study.cluster_check import check_nodes, refuse_unfit
+from study.runner.gpus import usual_share
+from study.runner.nodes import alive_nodes
+from study.runner.shared_data import DataShare
+from study.search.plan import Plan
+from study.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """GPUs for each trial; trials at once, where None leaves it to a cluster; what was measured for it."""
+
+    gpus: float = 0.0
+    concurrency: int | None = None
+    measured: str = ""
+
+    def __str__(self) -> str:
+        at_once = f"{self.concurrency or 'as many as fit'} at a time"
+        share = f", {self.gpus:g} GPU each" if self.gpus else ""
+        return f"{at_once}{share}{f' ({self.measured})' if self.measured else ''}"
+
+
+def place(settings: Settings, plan: Plan, data: DataShare, console: Console) -> Placed:
+    """What Ray is asked for, on nodes that are fit. Ray is connected.
+
+    Raises InputError if a node of a cluster is not fit (each is checked), or if this machine has less than
+    is asked for. A cluster may grow: where no node can take a trial now, that is said.
+    """
+    example = plan.example
+    if example is None:
+        return Placed(concurrency=settings.concurrency)
+    reference = data.reference(example.dataset)
+    if settings.address is not None:
+        refuse_unfit(
+            check_nodes(
+                storage=settings.storage_uri,
+                score_cache=settings.score_cache,
+                plugins=settings.plugins,
+                data=reference,
+                data_sha256=data.sha256(example.dataset),
+                use_gpus=settings.device != "cpu",
+                console=console,
+            )
+        )
+    gpus, measured = usual_share(settings, example, reference, settings.concurrency or plan.size)
+    if settings.address is not None and not _carried(settings.cpus_per_trial, gpus):
+        wanted = f"{settings.cpus_per_trial} CPUs and {gpus:g} GPUs"
+        console.print(
+            f"[yellow]no node of the cluster has {escape(wanted)} now: trials wait until one joins that has",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return Placed(gpus=gpus, concurrency=_concurrency(settings, gpus), measured=measured)
+
+
+def _concurrency(settings: Settings, gpus: float) -> int | None:
+    """Trials at once: as asked, else as many as this machine carries; None leaves it to a cluster."""
+    if settings.concurrency is not None or settings.address is not None:
+        return settings.concurrency
+    there = ray.cluster_resources()
+    carried = int(there["CPU"] // settings.cpus_per_trial)
+    if carried < 1:
+        cpus = int(there["CPU"])
+        raise InputError(
+            f"--cpus-per-trial {settings.cpus_per_trial}: there are {cpus} here; write {cpus} or less"
+        )
+    return min(carried, int(there["GPU"] / gpus)) if gpus > 0 else carried
+
+
+def _carried(cpus: int, gpus: float) -> bool:
+    """Whether some node can take a trial now."""
+    return any(node.cpus >= cpus and node.gpus >= gpus for node in alive_nodes())

@@ -1,0 +1,204 @@
+"""What limits a study on many GPUs: `python tests/benchmarks/scaling.py`. The figures of docs/scaling.md.
+
+cluster: trials that sleep, on a Ray cluster of many nodes on this machine; what the driver spends on each.
+searcher: a TPE proposal, and hearing of its result, after so many trials.
+storage: a trial's record, written to a folder, and to an object store with a known delay.
+mlflow: a finished trial, written to SQLite, and to a server.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import boto3
+import typer
+from moto.server import ThreadedMotoServer
+from rich.console import Console
+from study_speed import PLUGIN, folder, serve
+
+import study
+from search_spaces import SEARCH_SPACES
+from search_spaces.question import Pareto
+from study.ledger.store import StudyStore
+from study.ledger.trial import StudyTrial
+from study.search.proposals import Proposer
+from study.settings import make_settings
+from study.tracking import MlflowView, connect
+
+CONSOLE = Console()
+# A cluster outlives the process that asks for it: it is started and ended by a process of its own.
+NODES = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+for _ in range(int(sys.argv[1])):
+    cluster.add_node(num_cpus=1)
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+@contextmanager
+def nodes(count: int) -> Iterator[str]:
+    """A Ray cluster of `count` nodes with a CPU each, beside its head; its address."""
+    command, quiet = [sys.executable, "-c", NODES, str(count)], subprocess.DEVNULL
+    environment = {**os.environ, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, env=environment, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.communicate("")
+
+
+def measure_cluster(count: int, trials: int, seconds: float) -> None:
+    """Trials of `seconds` each on `count` nodes: the rate in the middle half of the study."""
+    text = PLUGIN.replace("Sleeper(1.0, 1)", f"Sleeper({seconds}, 1)")
+    with folder() as home, nodes(count) as address:
+        Path("slow_networks.py").write_text(text)
+        began, spent = time.perf_counter(), time.process_time()
+        study.launch(
+            *("sleeper",),
+            name="many",
+            trials=trials,
+            question=Pareto(),
+            sampler="random",
+            concurrency=count,
+            plugins=["slow_networks.py"],
+            score_cache="scores",
+            address=address,
+            fresh=True,
+            quiet=True,
+        )
+        whole, driver = time.perf_counter() - began, time.process_time() - spent
+        recorded = StudyStore(str(home / "cops-home" / "studies"), "many").trials()
+    ends = sorted(trial.ended or 0.0 for trial in recorded)
+    middle = ends[len(ends) // 4 : 3 * len(ends) // 4]
+    rate = (len(middle) - 1) / (middle[-1] - middle[0])
+    used = {trial.facts["placed"]["node_id"] for trial in recorded if trial.facts}
+    CONSOLE.print(
+        f"cluster: {trials} trials of {seconds:g} s on {len(used)} nodes: {rate:.1f} trials/s of"
+        f" {count / seconds:.1f} ideal; the driver spends {1000 * driver / trials:.0f} ms of CPU on each"
+        f" ({whole:.0f} s in all)"
+    )
+
+
+def measure_searcher(sizes: list[int]) -> None:
+    """The time of a proposal with its result, after `sizes` trials of a pareto study."""
+    space = SEARCH_SPACES["quickstart"]
+    for size in sizes:
+        settings = make_settings(
+            space="quickstart", name="x", trials=size + 20, question=Pareto(), stopping="none"
+        )
+        proposer = Proposer(space, settings)
+        for _ in range(size):
+            settle(proposer)
+        seconds = timed(lambda proposer=proposer: settle(proposer), 20)
+        CONSOLE.print(f"searcher: {1000 * seconds:.1f} ms for a proposal and its result after {size} trials")
+
+
+def settle(proposer: Proposer) -> None:
+    """One trial, from proposal to result."""
+    trial = proposer.ask()
+    trial.began, trial.told = 2 * trial.number, 2 * trial.number + 1
+    accuracy = (trial.number * 37 % 100) / 100
+    trial.add_row({"epoch": 1, "validation_accuracy": accuracy, "train_seconds": 1.0})
+    trial.status = "finished"
+    proposer.tell(trial)
+
+
+def timed(act: Callable[[], Any], count: int) -> float:
+    """Seconds per call."""
+    began = time.perf_counter()
+    for _ in range(count):
+        act()
+    return (time.perf_counter() - began) / count
+
+
+def finished(store: StudyStore, count: int) -> list[StudyTrial]:
+    """`count` trials of twenty epochs, as a study leaves them."""
+    space = SEARCH_SPACES["quickstart"]
+    settings = make_settings(space="quickstart", name="x", trials=count, question=Pareto(), stopping="none")
+    proposer, trials = Proposer(space, settings), []
+    for _ in range(count):
+        settle(proposer)
+    for configuration in proposer.proposed:
+        trials += configuration.trials
+    for trial in trials:
+        for epoch in range(2, 21):
+            trial.add_row({"epoch": epoch, "validation_accuracy": 0.5, "train_seconds": 1.0})
+        trial.identity, trial.ended = f"{trial.number:064x}", time.time()
+    return trials
+
+
+def measure_storage(count: int) -> None:
+    """Records of twenty epochs each: to a folder, and to S3's protocol on this machine."""
+    with tempfile.TemporaryDirectory() as name:
+        store = StudyStore(name, "x")
+        store.create({})
+        trials = finished(store, count)
+        left = iter(trials)
+        seconds = timed(lambda: store.save(next(left)), count)
+        size = len(json.dumps(trials[0].record()))
+        CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for a record of {size:,} bytes in a folder")
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+        os.environ.update(keys)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        server.start()
+        port = server.get_host_and_port()[1]
+        boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}").create_bucket(Bucket="bucket")
+        remote = StudyStore(f"s3://bucket/dir?endpoint_override=127.0.0.1:{port}&scheme=http", "x")
+        remote.create({})
+        again = iter(trials)
+        seconds = timed(lambda: remote.save(next(again)), count)
+        server.stop()
+        CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for the same over S3's protocol, on this machine")
+
+
+def measure_mlflow(count: int) -> None:
+    """Finished trials, from the first to the last run that MLflow has."""
+    for kind in ("SQLite", "server"):
+        with folder() as home:
+            server, uri = serve(home) if kind == "server" else (None, f"sqlite:///{home / 'mlflow.db'}")
+            store = StudyStore(str(home / "studies"), "x")
+            store.create({})
+            trials = finished(store, count)
+            connect(uri, home)
+            view = MlflowView(uri, home, "x", {"study_id": "x"}, (), store.read)
+            view.resume([])
+            began = time.perf_counter()
+            for trial in trials:
+                view.mark(trial)
+            refused = view.close(True, {}, 600.0)
+            seconds = (time.perf_counter() - began) / count
+            assert not refused, refused
+            if server is not None:
+                server.terminate()
+                server.wait()
+        CONSOLE.print(f"mlflow: {1000 * seconds:.0f} ms for a finished trial of 20 epochs with {kind}")
+
+
+def main(
+    count: Annotated[int, typer.Option("--nodes", help="Nodes of the cluster.")] = 16,
+    trials: Annotated[int, typer.Option(help="Trials on them.")] = 400,
+    seconds: Annotated[float, typer.Option(help="Of each trial.")] = 1.0,
+) -> None:
+    """Print all of it."""
+    measure_searcher([100, 1000, 3000])
+    measure_storage(200)
+    measure_mlflow(100)
+    measure_cluster(count, trials, seconds)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from shlex import quote
 
 from rich.console import Console
 from rich.markup import escape
@@ -40,8 +41,9 @@ def print_plan(console: Console, settings: Settings, proposer: Proposer) -> None
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
     """What came out of a study, and what to type next."""
     trials = run.trials
-    home = "" if settings.home == DEFAULT_HOME else f" --home {settings.home}"
-    status = f"cops status {settings.name}{home}"
+    home = "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
+    storage = "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+    status = f"cops status {settings.name}{storage or home}"
     console.print(
         f"{settings.name}: {_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}",
         soft_wrap=True,
@@ -54,9 +56,11 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     print_best(console, trials, settings.record()["question"])
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials):
-        go_on = escape(f"cops resume {settings.name}{home}")
+        address = "" if settings.address is None else f" --address {settings.address}"
+        go_on = escape(f"cops resume {settings.name}{home}{storage}{address}")
         console.print(f"go on with: [bold]{go_on}[/]", soft_wrap=True)
-    browse = escape(f"cops ui{home}")
+    served = settings.tracking_uri is not None and settings.tracking_uri.startswith("http")
+    browse = escape(settings.tracking if served else f"cops ui{home}")
     console.print(f"next: [bold]{browse}[/] to browse every trial, [bold]{escape(status)}[/]", soft_wrap=True)
 
 

@@ -5,6 +5,7 @@ The records are the truth; MLflow and the table are views of them.
 
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cops_core.errors import InputError
@@ -16,6 +17,7 @@ from study.ledger.trial import StudyTrial
 TRIALS, ARTIFACTS, CHECKPOINTS = "trials", "artifacts", "checkpoints"
 # Of a trial's checkpoint: its state, and which worker may write it.
 CHECKPOINT_FILES = STATE_FILE, OWNER_FILE = ".pt", ".owner"
+AT_ONCE = 16  # records that are read from a storage that is far away
 
 
 class StudyStore(Folder):
@@ -68,8 +70,11 @@ class StudyStore(Folder):
 
     def trials(self) -> list[StudyTrial]:
         """All trials recorded so far, by number. InputError if they need a plugin that is not loaded."""
-        names = sorted(name for name in self.files(TRIALS) if name.endswith(".json"))
-        return [self._trial(f"{TRIALS}/{name}") for name in names]
+        names = [f"{TRIALS}/{name}" for name in sorted(self.files(TRIALS)) if name.endswith(".json")]
+        if self.is_local:
+            return [self._trial(name) for name in names]
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # each takes a few requests, of tens of milliseconds
+            return list(pool.map(self._trial, names))
 
     def _trial(self, name: str) -> StudyTrial:
         try:

@@ -5,7 +5,8 @@ import sys
 import typer
 
 from study.cli.components import check, scores, spaces
-from study.cli.networks import replay, ui, unpack
+from study.cli.networks import replay, unpack
+from study.cli.servers import serve, ui
 from study.cli.studies import close, experiment, launch, resume, status, stop
 
 app = typer.Typer(
@@ -16,7 +17,8 @@ app = typer.Typer(
 )
 for _command in (
     *(launch, resume, stop, close, status),
-    *(replay, unpack, ui),
+    *(replay, unpack),
+    *(ui, serve),
     *(experiment, scores, spaces, check),
 ):
     app.command()(_command)

@@ -54,13 +54,3 @@ def unpack(
     unpack_network(
         source, out, home=home, tracking_uri=tracking_uri, extensions=extensions, console=Console()
     )
-
-
-def ui(
-    home: HomeOption = HOME,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
-) -> None:
-    """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C."""
-    from study.ui import serve_ui
-
-    serve_ui(home, port)

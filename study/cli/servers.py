@@ -1,0 +1,37 @@
+"""Commands that serve MLflow."""
+
+from typing import Annotated
+
+import typer
+
+from study.cli.options import HOME, HomeOption, StorageOption
+
+PortOption = Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)]
+
+
+def ui(home: HomeOption = HOME, port: PortOption = 5000) -> None:
+    """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C."""
+    from study.ui import serve_ui
+
+    serve_ui(home, port)
+
+
+def serve(
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    port: PortOption = 5000,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the server answers, and leave it running.")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End the home's server.")] = False,
+) -> None:
+    """Keep MLflow's server running on a cluster's head, its database backed up into the storage."""
+    from rich.console import Console
+
+    from study.server import serve as server
+
+    if stop:
+        server.end(home=home, console=Console())
+        return
+    code = server.serve(home=home, storage=storage, port=port, detach=detach, console=Console())
+    raise typer.Exit(code)

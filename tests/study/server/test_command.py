@@ -1,0 +1,106 @@
+"""What the server is told, and in which words: none of them says where the storage is."""
+
+import configparser
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from study.server import supervise
+from study.server.command import server_command
+from study.server.served import Served, end, processes
+
+S3 = "s3://bucket/dir?region=eu-west-1&endpoint_override=127.0.0.1:9000&scheme=http"
+
+
+@pytest.fixture
+def run_serve(run, tmp_path):
+    """Runs `cops serve` in this process where it must be refused: one line, exit code 2."""
+
+    def refused(*words):
+        code, out, err = run("serve", "--home", tmp_path / "home", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        return err
+
+    return refused
+
+
+def test_only_the_environment_says_where_the_storage_is(tmp_path):
+    command, environment = server_command(tmp_path, 5000, "s3://bucket/dir")
+    assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://bucket/dir/_mlflow/artifacts"
+    assert "bucket" not in " ".join(command)
+    served = Served(home=tmp_path, storage="s3://bucket/dir", port=5000)
+    assert "bucket" not in supervise.configuration(served)
+    assert "s3://bucket/dir" in served.environment().values()
+
+
+def test_what_pyarrow_reads_from_the_uri_mlflow_is_told_in_its_own_words(tmp_path):
+    _, environment = server_command(tmp_path, 5000, S3)
+    assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://bucket/dir/_mlflow/artifacts"
+    assert environment["MLFLOW_S3_ENDPOINT_URL"] == "http://127.0.0.1:9000"
+    assert environment["AWS_DEFAULT_REGION"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("storage", [None, "folder", "uri"])
+def test_artefacts_lie_in_the_storage_if_there_is_one(storage, tmp_path):
+    given = {None: None, "folder": str(tmp_path / "s"), "uri": (tmp_path / "s").as_uri()}[storage]
+    _, environment = server_command(tmp_path / "home", 5000, given)
+    expected = (
+        tmp_path / "home" / "artifacts" if storage is None else tmp_path / "s" / "_mlflow" / "artifacts"
+    )
+    assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == expected.as_uri()
+
+
+def test_the_server_ends_before_its_last_backup_is_made(tmp_path):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(supervise.configuration(Served(home=tmp_path, storage="/s", port=1)))
+    # Supervisor ends the program with the highest priority first, and waits for it.
+    assert parser.getint("program:backup", "priority") < parser.getint("program:mlflow", "priority")
+    assert "program:backup" not in supervise.configuration(Served(home=tmp_path, storage=None, port=1))
+
+
+def test_a_port_in_use_is_one_line(run_serve):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert f"port {port} cannot be used" in run_serve("--port", port)
+        assert f"port {port} cannot be used" in run_serve("--port", port, "--detach")
+
+
+def test_a_secret_in_the_storage_is_refused_and_not_repeated(run_serve):
+    assert "hidden" not in run_serve("--storage", "s3://key:hidden@bucket/dir")
+
+
+def test_where_nothing_runs_nothing_is_ended(run_serve):
+    assert "no server" in run_serve("--stop")
+
+
+def test_a_home_that_cannot_be_written_is_one_line(run_serve, tmp_path):
+    (tmp_path / "home").write_text("a file")
+    assert "cannot be written" in run_serve()
+
+
+def test_processes_are_known_by_the_home_that_they_serve(tmp_path):
+    first, second = (Served(home=tmp_path / name, storage=None, port=1) for name in ("a", "ab"))
+    waiting = [sys.executable, "-c", "import time; time.sleep(600)"]
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"
+    ours = subprocess.Popen(
+        [sys.executable, "-c", f"{stubborn}; time.sleep(600)"],
+        env={**first.environment(), "SUPERVISOR_PROCESS_NAME": "mlflow"},
+        stdout=subprocess.PIPE,
+    )
+    other = subprocess.Popen(waiting, env=second.environment())
+    with ours, other:
+        try:
+            ours.stdout.readline()
+            assert processes(first.home) == processes(first.home, "mlflow") == {ours.pid}
+            assert processes(first.home, "backup") == set()
+            assert processes(second.home) == {other.pid}
+            end(first.home, {ours.pid, other.pid}, 0.3)  # never another home's
+            assert ours.wait(5) == -9
+            assert other.poll() is None
+        finally:
+            ours.kill()
+            other.kill()

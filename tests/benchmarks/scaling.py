@@ -7,13 +7,15 @@ mlflow: a finished trial, written to SQLite, and to a server.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +34,7 @@ from study.search.proposals import Proposer
 from study.settings import make_settings
 from study.tracking import MlflowView, connect
 
-CONSOLE = Console()
+CONSOLE = Console(soft_wrap=True)
 # A cluster outlives the process that asks for it: it is started and ended by a process of its own.
 NODES = """
 import sys
@@ -125,67 +127,62 @@ def timed(act: Callable[[], Any], count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
-def finished(store: StudyStore, count: int) -> list[StudyTrial]:
-    """`count` trials of twenty epochs, as a study leaves them."""
-    space = SEARCH_SPACES["quickstart"]
-    settings = make_settings(space="quickstart", name="x", trials=count, question=Pareto(), stopping="none")
-    proposer, trials = Proposer(space, settings), []
-    for _ in range(count):
-        settle(proposer)
-    for configuration in proposer.proposed:
-        trials += configuration.trials
-    for trial in trials:
-        for epoch in range(2, 21):
-            trial.add_row({"epoch": epoch, "validation_accuracy": 0.5, "train_seconds": 1.0})
-        trial.identity, trial.ended = f"{trial.number:064x}", time.time()
-    return trials
-
-
-def measure_storage(count: int) -> None:
-    """Records of twenty epochs each: to a folder, and to S3's protocol on this machine."""
+@contextmanager
+def real_study() -> Iterator[StudyStore]:
+    """A study of 24 trials that was just run, with its networks."""
     with tempfile.TemporaryDirectory() as name:
-        store = StudyStore(name, "x")
-        store.create({})
-        trials = finished(store, count)
-        left = iter(trials)
-        seconds = timed(lambda: store.save(next(left)), count)
-        size = len(json.dumps(trials[0].record()))
-        CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for a record of {size:,} bytes in a folder")
-        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
-        os.environ.update(keys)
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-        server.start()
-        port = server.get_host_and_port()[1]
-        boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}").create_bucket(Bucket="bucket")
-        remote = StudyStore(f"s3://bucket/dir?endpoint_override=127.0.0.1:{port}&scheme=http", "x")
-        remote.create({})
-        again = iter(trials)
-        seconds = timed(lambda: remote.save(next(again)), count)
-        server.stop()
-        CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for the same over S3's protocol, on this machine")
+        home = Path(name)
+        study.launch("quickstart", home=home, score_cache=home / "scores", quiet=True)
+        yield StudyStore(str(home / "studies"), "quickstart")
 
 
-def measure_mlflow(count: int) -> None:
-    """Finished trials, from the first to the last run that MLflow has."""
+def measure_storage(source: StudyStore, count: int) -> None:
+    """Real records: written to a folder, and by S3's protocol to this machine."""
+    trials = source.trials()
+    size = sum(len(json.dumps(trial.record(), indent=1)) for trial in trials) / len(trials)
+    with tempfile.TemporaryDirectory() as name:
+        seconds = timed_saves(StudyStore(name, "x"), trials, count)
+        CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for a record of {size / 1000:.0f} kB in a folder")
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    os.environ.update(keys)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    port = server.get_host_and_port()[1]
+    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}").create_bucket(Bucket="bucket")
+    remote = StudyStore(f"s3://bucket/dir?endpoint_override=127.0.0.1:{port}&scheme=http", "x")
+    seconds = timed_saves(remote, trials, count)
+    server.stop()
+    CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for the same over S3's protocol, on this machine")
+
+
+def timed_saves(store: StudyStore, trials: Sequence[StudyTrial], count: int) -> float:
+    """Seconds for writing a record."""
+    store.create({})
+    left = cycle(trials)
+    return timed(lambda: store.save(next(left)), count)
+
+
+def measure_mlflow(source: StudyStore) -> None:
+    """A real study, put into an MLflow that has nothing of it."""
+    trials, settings = source.trials(), source.settings()["settings"]
+    epochs = sum(len(trial.rows) for trial in trials) / len(trials)
     for kind in ("SQLite", "server"):
         with folder() as home:
             server, uri = serve(home) if kind == "server" else (None, f"sqlite:///{home / 'mlflow.db'}")
-            store = StudyStore(str(home / "studies"), "x")
-            store.create({})
-            trials = finished(store, count)
             connect(uri, home)
-            view = MlflowView(uri, home, "x", {"study_id": "x"}, (), store.read)
-            view.resume([])
+            view = MlflowView(uri, home, "x", {**settings, "study_id": "x"}, (), source.read)
             began = time.perf_counter()
-            for trial in trials:
-                view.mark(trial)
-            refused = view.close(True, {}, 600.0)
-            seconds = (time.perf_counter() - began) / count
+            view.resume(trials)
+            refused = view.close(True, {}, 30.0)
+            seconds = (time.perf_counter() - began) / len(trials)
             assert not refused, refused
             if server is not None:
                 server.terminate()
                 server.wait()
-        CONSOLE.print(f"mlflow: {1000 * seconds:.0f} ms for a finished trial of 20 epochs with {kind}")
+        CONSOLE.print(
+            f"mlflow: {1000 * seconds:.0f} ms for a trial of {epochs:.0f} epochs and its network, with {kind}"
+        )
 
 
 def main(
@@ -195,8 +192,9 @@ def main(
 ) -> None:
     """Print all of it."""
     measure_searcher([100, 1000, 3000])
-    measure_storage(200)
-    measure_mlflow(100)
+    with real_study() as source:
+        measure_storage(source, 200)
+        measure_mlflow(source)
     measure_cluster(count, trials, seconds)
 
 

@@ -20,7 +20,7 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShare) -> None:
     """Run the study's trials to their end, or until Ctrl-C."""
-    searcher = StudySearcher(run, settings, Shares(placed.gpus), data)
+    searcher = StudySearcher(run, settings, Shares(placed.gpus), data, placed.concurrency)
     reporter = Reporter(run, searcher)
     # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.
     with TemporaryDirectory(prefix="cops-tune-", ignore_cleanup_errors=True) as folder:
@@ -29,7 +29,6 @@ def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShar
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,  # until the searcher says that it is finished
-                max_concurrent_trials=placed.concurrency,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),

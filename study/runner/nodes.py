@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,10 @@ def alive_nodes() -> list[Node]:
 
 
 def examine_nodes(expected: Expected, data: Any, *, use_gpus: bool) -> list[Examined]:
-    """Every node's answer. data: of `DataShare`, None for none. use_gpus: trials will train on them."""
+    """Every node's answer. data: of `DataShare`, None for none. use_gpus: trials will train on them.
+
+    A node that is lost meanwhile is left out: Ray may take half a minute to notice that it was before.
+    """
     nodes, asked = alive_nodes(), time.time()
     pending = {
         _examine.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
@@ -62,8 +66,8 @@ def examine_nodes(expected: Expected, data: Any, *, use_gpus: bool) -> list[Exam
     }
     examined, waiting = [], list(pending)
     while waiting:
-        left = asked + ANSWER_S - time.time()
-        ready, waiting = ray.wait(waiting, timeout=max(left, 0))
+        patience = max(asked + ANSWER_S - time.time(), 0)
+        ready, waiting = ray.wait(waiting, timeout=patience)
         if not ready:
             break
         examined.append(_heard(pending[ready[0]], ready[0], asked, expected))
@@ -71,7 +75,17 @@ def examine_nodes(expected: Expected, data: Any, *, use_gpus: bool) -> list[Exam
         _silent(pending[task], f"it did not answer within {ANSWER_S:.0f} s: see its load, or remove it")
         for task in waiting
     ]
-    return sorted(examined, key=lambda entry: (entry.node.address, entry.node.id))
+    there = {node.id for node in alive_nodes()}
+    left = [entry for entry in examined if entry.node.id in there]
+    return sorted(left, key=lambda entry: (entry.node.address, entry.node.id))
+
+
+def places(cpus: int, gpus: float) -> int:
+    """Trials that the nodes which are there now carry at once, each with so many CPUs and GPUs."""
+    return sum(
+        min(int(node.cpus // cpus), int(node.gpus / gpus + 1e-6) if gpus else sys.maxsize)
+        for node in alive_nodes()
+    )
 
 
 def _heard(node: Node, task: Any, asked: float, expected: Expected) -> Examined:

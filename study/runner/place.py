@@ -9,7 +9,7 @@ from rich.markup import escape
 from cops_core.errors import InputError
 from study.cluster_check import check_nodes, refuse_unfit
 from study.runner.gpus import usual_share
-from study.runner.nodes import alive_nodes
+from study.runner.nodes import places
 from study.runner.shared_data import DataShare
 from study.search.plan import Plan
 from study.settings import Settings
@@ -52,7 +52,7 @@ def place(settings: Settings, plan: Plan, data: DataShare, console: Console) -> 
             )
         )
     gpus, measured = usual_share(settings, example, reference, settings.concurrency or plan.size)
-    if settings.address is not None and not _carried(settings.cpus_per_trial, gpus):
+    if settings.address is not None and not places(settings.cpus_per_trial, gpus):
         wanted = f"{settings.cpus_per_trial} CPUs and {gpus:g} GPUs"
         console.print(
             f"[yellow]no node of the cluster has {escape(wanted)} now: trials wait until one joins that has",
@@ -66,16 +66,10 @@ def _concurrency(settings: Settings, gpus: float) -> int | None:
     """Trials at once: as asked, else as many as this machine carries; None leaves it to a cluster."""
     if settings.concurrency is not None or settings.address is not None:
         return settings.concurrency
-    there = ray.cluster_resources()
-    carried = int(there["CPU"] // settings.cpus_per_trial)
+    carried = places(settings.cpus_per_trial, gpus)
     if carried < 1:
-        cpus = int(there["CPU"])
+        cpus = int(ray.cluster_resources()["CPU"])
         raise InputError(
             f"--cpus-per-trial {settings.cpus_per_trial}: there are {cpus} here; write {cpus} or less"
         )
-    return min(carried, int(there["GPU"] / gpus)) if gpus > 0 else carried
-
-
-def _carried(cpus: int, gpus: float) -> bool:
-    """Whether some node can take a trial now."""
-    return any(node.cpus >= cpus and node.gpus >= gpus for node in alive_nodes())
+    return carried

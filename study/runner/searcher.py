@@ -1,6 +1,7 @@
 """Between Tune and the study: which trial comes next."""
 
 import json
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -10,21 +11,30 @@ from study.ledger.trial import StudyTrial
 from study.provenance import code_sha256
 from study.run import StudyRun
 from study.runner.driver_only import DriverOnly
+from study.runner.nodes import places
 from study.runner.shared_data import DataShare
 from study.runner.shares import Shares
 from study.settings import Settings
 
+COUNT_S = 1.0  # nodes join and leave: counted at most this often
+
 
 class StudySearcher(DriverOnly, Searcher):
-    """Gives Tune the trials that the study proposes."""
+    """Gives Tune the trials that the study proposes, as many at once as there is place for.
 
-    def __init__(self, run: StudyRun, settings: Settings, shares: Shares, data: DataShare) -> None:
+    concurrency: at once; None for as many as the cluster's nodes carry now. Tune itself would ask for the
+    next trial when none waits for a place, or ask for all of them.
+    """
+
+    def __init__(
+        self, run: StudyRun, settings: Settings, shares: Shares, data: DataShare, concurrency: int | None
+    ) -> None:
         Searcher.__init__(self, metric="training_iteration", mode="max")
         self.run = run
         self.shares = shares
         self._data = data
         self._on_cpu = settings.device == "cpu"
-        self._shared = {
+        self._shared: dict[str, Any] = {
             "threads": settings.cpus_per_trial,
             "storage": settings.storage_uri,
             "study": settings.name,
@@ -35,13 +45,19 @@ class StudySearcher(DriverOnly, Searcher):
             "plugins": json.dumps([asdict(plugin) for plugin in settings.plugins]),
         }
         self.by_tune_id: dict[str, StudyTrial] = {}
+        self._concurrency = concurrency
+        self._places, self._counted = 1, 0.0
+        self._live: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's task; None to wait, FINISHED at the end."""
+        if len(self._live) >= self._at_once():
+            return None
         trial = self.run.next_trial()
         if trial is None:
             return Searcher.FINISHED if self.run.over else None
         self.by_tune_id[trial_id] = trial
+        self._live.add(trial_id)
         gpus = self.shares.of(trial.config)
         return {
             **self._shared,
@@ -52,8 +68,18 @@ class StudySearcher(DriverOnly, Searcher):
             "trial": trial.config.model_dump_json(),
         }
 
+    def _at_once(self) -> int:
+        """Trials at once; one even where there is no place yet, so that a cluster begins to grow."""
+        if self._concurrency is not None:
+            return self._concurrency
+        if time.monotonic() - self._counted > COUNT_S:
+            self._places = max(places(self._shared["threads"], self.shares.usual), 1)
+            self._counted = time.monotonic()
+        return self._places
+
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Nothing: `Reporter` tells the study, with the whole result."""
+        """There is a place again. `Reporter` tells the study, with the whole result."""
+        self._live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's records are its state."""

@@ -29,7 +29,7 @@ def check_cluster(
     tracking: str,
     home: Path,
     data_root: Path,
-    dataset: str | None,
+    dataset: str,
     score_cache: Path,
     plugins: tuple[Plugin, ...],
     device: str,
@@ -40,6 +40,8 @@ def check_cluster(
     MLflow is asked from here alone, as in a study: only the driver talks to it. Raises InputError if there
     is no cluster, or if the storage cannot be written here.
     """
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--device {device!r}: write auto or cpu")
     code, data = FIT, DataShare(lambda name: load_data(name, data_root))
     check_home(home)
     try:
@@ -52,8 +54,8 @@ def check_cluster(
             storage=storage,
             score_cache=score_cache,
             plugins=plugins,
-            data=None if dataset is None else data.reference(dataset),
-            data_sha256="" if dataset is None else data.sha256(dataset),
+            data=data.reference(dataset),
+            data_sha256=data.sha256(dataset),
             use_gpus=device != "cpu",
             console=console,
         )

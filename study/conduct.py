@@ -35,7 +35,7 @@ from study.same import check_same
 from study.search.plan import Plan
 from study.search.proposals import Proposer
 from study.settings import Settings
-from study.stop import StopWatch
+from study.stop import StopWatch, stop_requested
 from study.summary import print_plan, print_summary
 from study.terminal import outliving_terminal
 from study.tracking import MlflowView, connect
@@ -139,7 +139,7 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
         if not run.over:
             with console.status("starting Ray"):
                 stack.enter_context(Cluster(settings.address))
-            placed = place(settings, run.plan, data, console)
+            placed = place(settings, run.plan, data, lambda: stop_requested(store, lease.token), console)
         connection.result()
         record = _study_record(settings, store)
         mlflow = MlflowView(

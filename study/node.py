@@ -97,7 +97,7 @@ def code_problems(expected: Expected) -> Iterator[str]:
         )
     for library, wanted in expected.versions.items():
         if (found := versions().get(library)) != wanted:
-            yield f"its {library} is {found}, the driver's {wanted}: install it with -c constraints.txt"
+            yield f"its {library} is {found}, the driver's {wanted}: install the same (constraints.txt)"
 
 
 def storage_problems(expected: Expected) -> Iterator[str]:
@@ -162,11 +162,10 @@ def _data_problems(expected: Expected, data: Callable[[], ImageData]) -> Iterato
         yield f"the data set arrived as another one ({found[:12]}, sent {sent}): check its memory"
 
 
-def clock_problems(clock: float, asked: float, answered: float) -> Iterator[str]:
-    """A node's clock, read between two readings of the driver's, all in seconds since 1970."""
-    if not asked - CLOCK_S <= clock <= answered + CLOCK_S:
-        off = clock - asked if clock < asked else clock - answered
-        yield f"its clock is {off:+.0f} s off the driver's: set both by NTP"
+def clock_problems(clock: float, now: float) -> Iterator[str]:
+    """A node's clock in its answer, against the driver's when that came; both in seconds since 1970."""
+    if abs(clock - now) > CLOCK_S:
+        yield f"its clock is {clock - now:+.0f} s off the driver's: set both by NTP"
 
 
 def _reason(error: Exception) -> str:

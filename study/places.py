@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from cops_core.errors import InputError
 
 DEFAULT_HOME = Path("cops-home")
 SQLITE = "sqlite:///"
+# What a part of a URI's query is called that nobody else should read.
+SECRET = re.compile("secret|passw|token|sig|key|credential", re.IGNORECASE)
 
 
 def whole_path(path: Path) -> Path:
@@ -44,7 +46,11 @@ def storage_uri(home: Path, storage: str | None) -> str:
         raise InputError(
             f"storage {storage!r} is no URI: write two slashes, e.g. s3://bucket/dir, or a folder"
         )
-    if _has_secret(storage):
+    try:
+        secret = _has_secret(storage)
+    except ValueError as error:
+        raise InputError(f"storage {storage!r} is no URI ({error}): write e.g. s3://bucket/dir") from None
+    if secret:
         raise InputError(
             "the secret in --storage would be recorded: put it where the filesystem looks for it (for s3://"
             " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws or the machine's role), and write the URI"
@@ -54,10 +60,19 @@ def storage_uri(home: Path, storage: str | None) -> str:
 
 
 def tracking(home: Path, uri: str | None) -> str:
-    """MLflow's tracking URI: by default SQLite in the home."""
-    return uri or f"{SQLITE}{(home / 'mlflow.db').resolve()}"
+    """MLflow's tracking URI: by default SQLite in the home. InputError if there is a secret in it."""
+    try:
+        given = without_secret(whole_uri(uri))
+    except ValueError as error:
+        raise InputError(f"tracking URI: {error}") from None
+    return given or f"{SQLITE}{(home / 'mlflow.db').resolve()}"
 
 
 def _has_secret(uri: str) -> bool:
-    """Whether a URI carries a password, as in s3://key:secret@bucket/dir."""
-    return "://" in uri and ":" in urlsplit(uri).netloc.rpartition("@")[0]
+    """Whether a URI carries a password or token: s3://key:secret@bucket/dir, https://token@host, ?sig=..."""
+    if "://" not in uri:
+        return False
+    parts = urlsplit(uri)
+    user = parts.netloc.rpartition("@")[0]
+    named = any(SECRET.search(name) for name, _ in parse_qsl(parts.query))
+    return named or ":" in user or (user != "" and parts.scheme in ("http", "https"))

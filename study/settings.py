@@ -1,5 +1,6 @@
 """What `cops launch` was asked to do, checked by type."""
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -20,6 +21,7 @@ from study.search.stopping import STOPPINGS
 
 OBJECTIVES = ("pareto", "smallest")
 # Of a GPU, for each trial: a number, or as one trial is measured to need.
+LEAST_SHARE = 0.0001  # that Ray counts
 GpuShare = float | Literal["auto"]
 
 
@@ -42,9 +44,11 @@ def _plain_name(name: str) -> str:
 
 def _can_be_given(share: GpuShare | None) -> GpuShare | None:
     """Ray gives parts of one GPU, or whole ones."""
-    if isinstance(share, float) and (share < 0 or (share > 1 and share != int(share))):
-        raise ValueError(f"{share:g} is neither a part of one GPU nor whole ones: write e.g. 0.5, 1 or auto")
-    return share
+    if share is None or share == "auto" or share == 0 or LEAST_SHARE <= share <= 1:
+        return share
+    if share > 1 and math.isfinite(share) and share == int(share):
+        return share
+    raise ValueError(f"{share:g} is neither a part of one GPU nor whole ones: write e.g. 0.5, 1 or auto")
 
 
 WholePath = Annotated[Path, AfterValidator(whole_path)]

@@ -18,5 +18,5 @@ settings.load_profile("repeatable")
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--moments", type=int, default=3, help="At how many random moments each kind of chaos strikes."
+        "--moments", type=int, default=2, help="At how many random moments each kind of chaos strikes."
     )

@@ -83,8 +83,8 @@ def check(
     ] = None,
     storage: StorageOption = None,
     dataset: Annotated[
-        str | None, typer.Option(help="With --address: a data set that is to reach every node.")
-    ] = None,
+        str, typer.Option(help="With --address: a data set that is to reach every node.")
+    ] = "digits",
     device: DeviceOption = "auto",
     home: HomeOption = HOME,
     tracking_uri: TrackingOption = None,
@@ -108,7 +108,7 @@ def check(
     if address is not None:
         from cops_core.cache import DEFAULT_CACHE
         from study.cluster_check import check_cluster
-        from study.places import storage_uri, tracking
+        from study.places import storage_uri, tracking, whole_path
 
         raise typer.Exit(
             check_cluster(
@@ -118,7 +118,7 @@ def check(
                 home=home,
                 data_root=root,
                 dataset=dataset,
-                score_cache=score_cache or DEFAULT_CACHE,
+                score_cache=whole_path(score_cache or DEFAULT_CACHE),
                 plugins=use_plugins(plugin),
                 device=device,
                 console=console,

@@ -155,12 +155,20 @@ def resume(
     ] = False,
     concurrency: ConcurrencyOption = None,
     gpus_per_trial: GpusOption = None,
-    device: DeviceOption = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="auto, or cpu, as with cops launch. [default: as before]")
+    ] = None,
     cpus_per_trial: Annotated[
         int | None, typer.Option(help="CPU cores, and torch threads, for each trial. [default: as before]")
     ] = None,
-    checkpoint_every: CheckpointOption = 30.0,
-    failure_share: FailureOption = 0.25,
+    checkpoint_every: Annotated[
+        float | None,
+        typer.Option(help="Seconds between the checkpoints of a trial that runs. [default: as before]"),
+    ] = None,
+    failure_share: Annotated[
+        float | None,
+        typer.Option(help="More failures than this share of all trials end the study. [default: as before]"),
+    ] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,

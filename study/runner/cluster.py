@@ -41,10 +41,12 @@ class Cluster:
 
 
 def _check_reachable(address: str) -> None:
-    """Something listens at `address`, which is `local`, `auto`, host:port or ray://host:port."""
+    """Something listens at `address`: `local`, `auto` or host:port of a cluster that this is a node of."""
     if address in ("local", "auto"):
         return
-    advice = "write auto on a cluster's own machine, else host:port of its head"
+    advice = "write auto on a machine of the cluster"
+    if address.startswith("ray://"):
+        raise InputError(f"--address {address}: a study's driver must be a node of the cluster: {advice}")
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
         host, port = parts.hostname, parts.port

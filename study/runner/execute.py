@@ -3,9 +3,12 @@
 import logging
 from tempfile import TemporaryDirectory
 
+import ray
 from ray import tune
 
 from study.run import StudyRun
+from study.runner.deaths import Deaths
+from study.runner.nodes import alive_nodes
 from study.runner.place import Placed
 from study.runner.reporter import Reporter
 from study.runner.searcher import StudySearcher
@@ -21,7 +24,8 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShare) -> None:
     """Run the study's trials to their end, or until Ctrl-C."""
     searcher = StudySearcher(run, settings, Shares(placed.gpus), data, placed.concurrency)
-    reporter = Reporter(run, searcher)
+    deaths = Deaths(lambda: {node.id for node in alive_nodes()}, own=ray.get_runtime_context().get_node_id())
+    reporter = Reporter(run, searcher, deaths)
     # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.
     with TemporaryDirectory(prefix="cops-tune-", ignore_cleanup_errors=True) as folder:
         tuner = tune.Tuner(

@@ -70,7 +70,7 @@ def examine_nodes(expected: Expected, data: Any, *, use_gpus: bool) -> list[Exam
         ready, waiting = ray.wait(waiting, timeout=patience)
         if not ready:
             break
-        examined.append(_heard(pending[ready[0]], ready[0], asked, expected))
+        examined.append(_heard(pending[ready[0]], ready[0]))
     examined += [
         _silent(pending[task], f"it did not answer within {ANSWER_S:.0f} s: see its load, or remove it")
         for task in waiting
@@ -82,20 +82,24 @@ def examine_nodes(expected: Expected, data: Any, *, use_gpus: bool) -> list[Exam
 
 def places(cpus: int, gpus: float) -> int:
     """Trials that the nodes which are there now carry at once, each with so many CPUs and GPUs."""
-    return sum(
-        min(int(node.cpus // cpus), int(node.gpus / gpus + 1e-6) if gpus else sys.maxsize)
-        for node in alive_nodes()
-    )
+    return sum(min(int(node.cpus // cpus), _gpu_places(node.gpus, gpus)) for node in alive_nodes())
 
 
-def _heard(node: Node, task: Any, asked: float, expected: Expected) -> Examined:
+def _gpu_places(there: float, each: float) -> int:
+    """Trials that a node's GPUs carry: a trial has parts of one, or whole ones."""
+    if each == 0:
+        return sys.maxsize
+    return int(there) * int(1 / each + 1e-6) if each < 1 else int(there / each)
+
+
+def _heard(node: Node, task: Any) -> Examined:
     try:
         answer: Answer = ray.get(task)
     except ray.exceptions.RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
         return _silent(node, f"it could not be asked ({reason}): install this project there as on the head")
-    late = clock_problems(answer.clock, asked, time.time())
-    return Examined(node=node, host=answer.host, gpus=answer.gpus, problems=[*answer.problems, *late])
+    wrong = [*answer.problems, *clock_problems(answer.clock, time.time())]
+    return Examined(node=node, host=answer.host, gpus=answer.gpus, problems=wrong)
 
 
 def _silent(node: Node, problem: str) -> Examined:

@@ -1,5 +1,6 @@
 """Where a study's trials will run: on how much of which nodes, how many at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ray
@@ -8,7 +9,7 @@ from rich.markup import escape
 
 from cops_core.errors import InputError
 from study.cluster_check import check_nodes, refuse_unfit
-from study.runner.gpus import usual_share
+from study.runner.gpus import usual_share, waits_for_gpus
 from study.runner.nodes import places
 from study.runner.shared_data import DataShare
 from study.search.plan import Plan
@@ -17,20 +18,25 @@ from study.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """GPUs for each trial; trials at once, where None leaves it to a cluster; what was measured for it."""
+    """GPUs for each trial; trials at once, None for as many as a cluster's nodes carry; what was measured."""
 
     gpus: float = 0.0
     concurrency: int | None = None
     measured: str = ""
+    on_cluster: bool = False
 
     def __str__(self) -> str:
         at_once = f"{self.concurrency or 'as many as fit'} at a time"
-        share = f", {self.gpus:g} GPU each" if self.gpus else ""
+        share = f", {self.gpus:g} GPU each" if self.gpus else ", on the CPU" if self.on_cluster else ""
         return f"{at_once}{share}{f' ({self.measured})' if self.measured else ''}"
 
 
-def place(settings: Settings, plan: Plan, data: DataShare, console: Console) -> Placed:
+def place(
+    settings: Settings, plan: Plan, data: DataShare, stopped: Callable[[], bool], console: Console
+) -> Placed:
     """What Ray is asked for, on nodes that are fit. Ray is connected.
+
+    stopped: whether the study was asked to end.
 
     Raises InputError if a node of a cluster is not fit (each is checked), or if this machine has less than
     is asked for. A cluster may grow: where no node can take a trial now, that is said.
@@ -51,15 +57,24 @@ def place(settings: Settings, plan: Plan, data: DataShare, console: Console) -> 
                 console=console,
             )
         )
-    gpus, measured = usual_share(settings, example, reference, settings.concurrency or plan.size)
+    if settings.gpus_per_trial == "auto" and settings.device != "cpu":
+        _say(console, waits_for_gpus(settings, ray.cluster_resources().get("GPU", 0)))
+    at_once = settings.concurrency or plan.size
+    gpus, measured = usual_share(settings, example, reference, at_once, stopped)
     if settings.address is not None and not places(settings.cpus_per_trial, gpus):
         wanted = f"{settings.cpus_per_trial} CPUs and {gpus:g} GPUs"
-        console.print(
-            f"[yellow]no node of the cluster has {escape(wanted)} now: trials wait until one joins that has",
-            highlight=False,
-            soft_wrap=True,
-        )
-    return Placed(gpus=gpus, concurrency=_concurrency(settings, gpus), measured=measured)
+        _say(console, f"no node of the cluster has {wanted} now: trials wait until one joins that has")
+    return Placed(
+        gpus=gpus,
+        concurrency=_concurrency(settings, gpus),
+        measured=measured,
+        on_cluster=settings.address is not None,
+    )
+
+
+def _say(console: Console, line: str | None) -> None:
+    if line:
+        console.print(f"[yellow]{escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _concurrency(settings: Settings, gpus: float) -> int | None:

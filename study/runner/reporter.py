@@ -8,9 +8,10 @@ from ray import tune
 
 from study.ledger.trial import Status
 from study.run import StudyRun
-from study.runner.deaths import Deaths, node_is_lost
+from study.runner.deaths import Deaths
 from study.runner.driver_only import DriverOnly
 from study.runner.searcher import StudySearcher
+from study.runner.worker import UNFIT
 
 # Of an error's text, as much is kept as says what happened.
 LOG_CHARACTERS = 20_000
@@ -23,10 +24,10 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
     whether the trial goes on. As a callback it hears how trials end.
     """
 
-    def __init__(self, run: StudyRun, searcher: StudySearcher) -> None:
+    def __init__(self, run: StudyRun, searcher: StudySearcher, deaths: Deaths) -> None:
         self.run = run
         self._searcher = searcher
-        self._deaths = Deaths()
+        self._deaths = deaths
         self._stopped: set[int] = set()
         self.error: Exception | None = None  # of this program, not of a trial
 
@@ -53,6 +54,10 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         stopped = study_trial.number in self._stopped
         if study_trial.over or (result["status"] == "running" and not stopped):
             return  # in the second case the study ends, which interrupts it
+        if result["status"] == UNFIT:
+            self.run.again(study_trial)
+            self.run.stop(f"{result['reason']}, then go on with cops resume")
+            return
         status: Status = "stopped" if stopped else result["status"]
         shares, had = self._searcher.shares, trial.config["gpus"]
         if status == "out_of_memory" and shares.raise_for(study_trial.config, had):
@@ -72,7 +77,8 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         study_trial = self._searcher.by_tune_id[trial.trial_id]
         if study_trial.over:
             return
-        died_of = self._deaths.count(study_trial.number, node=node_is_lost(trial.get_pickled_error()))
+        node = study_trial.facts.get("placed", {}).get("node_id", "")
+        died_of = self._deaths.count(study_trial.number, node)
         if died_of is None:
             self.run.again(study_trial)
             return

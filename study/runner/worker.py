@@ -31,7 +31,12 @@ from study.ledger.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, S
 from study.provenance import code_sha256
 from study.runner.shared_data import received
 
+UNFIT = "unfit"  # the status of a trial whose node cannot run any: it ran none of it
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch's own messages say it
+
+
+class UnfitError(Exception):
+    """This node cannot run any trial of the study."""
 
 
 class TrialWorker(tune.Trainable):
@@ -86,7 +91,7 @@ class TrialWorker(tune.Trainable):
                 from search_spaces.plugins import load_plugins
 
                 load_plugins(self._plugins)
-            self._check_code()
+            self._check_node()
             trial = Trial(
                 parse_config(json.loads(self._task["trial"])),
                 data=received(self._task["data"][0]),
@@ -98,19 +103,26 @@ class TrialWorker(tune.Trainable):
             self._trial = trial
         return self._trial
 
-    def _check_code(self) -> None:
+    def _check_node(self) -> None:
         """A node that joined while the study runs was not there when its nodes were checked."""
+        host = socket.gethostname()
         if code_sha256() != self._task["code_sha256"]:
-            raise InputError(
-                f"the code on {socket.gethostname()} is not the driver's: install the driver's commit"
-                " there, and go on with --retry"
-            )
+            raise UnfitError(f"the code on {host} is not the driver's: install the driver's commit there")
+        if not self._store.exists:
+            raise UnfitError(f"{host} does not see the study's storage: mend its access")
+        if self._task["device"] == "cuda" and not torch.cuda.is_available():
+            raise UnfitError(f"torch can use no GPU on {host}: mend its driver")
 
     def _take_over(self, trial: Trial) -> None:
         """Claim the trial, and go on from its last checkpoint where there is one."""
-        with suppress(OSError):  # a full disk: there is then no checkpoint to fight over either
+        try:
             self._store.write(self._owner_file, self._owner.encode())
             self._claimed = True
+        except PermissionError as error:
+            host = socket.gethostname()
+            raise UnfitError(f"{host} may not write the study's storage: mend its access") from error
+        except OSError:
+            pass  # a full disk: there is then no checkpoint to fight over either
         with suppress(OSError, InputError):  # an unreadable one costs time, not the trial
             trial.load_state(self._store.read(self._checkpoint_file))
             self._resumed_after = len(trial.history)
@@ -131,6 +143,8 @@ class TrialWorker(tune.Trainable):
                 trial.step()
         except InfeasibleError as error:
             return _ended("infeasible", str(error))
+        except UnfitError as error:
+            return _ended(UNFIT, str(error))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             failed = _ended(

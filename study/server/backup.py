@@ -29,6 +29,7 @@ class Backup:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
+        self._owner: int | None = None  # of the database that is backed up, see `database.mark`
 
     def push(self) -> bool:
         """Write a copy, if the database has changed since the last one; whether that was so.
@@ -49,7 +50,10 @@ class Backup:
                 source.backup(target, sleep=0.005)
             if (found := damage(self._copy)) is not None:
                 raise sqlite3.DatabaseError(f"{self.database} is damaged ({found})")
-            if owner(self._copy) == 0:
+            mine = owner(self._copy)
+            if self._owner is None:
+                self._owner = self._owner_of_the_backup() or mine
+            if mine == 0 or mine != self._owner:
                 raise sqlite3.DatabaseError(f"{self.database} is not the database that was served")
             self.folder.make()
             self.folder.write(DATABASE, self._copy.read_bytes())
@@ -57,6 +61,15 @@ class Backup:
             self._copy.unlink(missing_ok=True)
         self._version = version
         return True
+
+    def _owner_of_the_backup(self) -> int:
+        """Of the copy that is in the storage; 0 if there is none."""
+        try:
+            header = self.folder.read(DATABASE)[:100]
+        except FileNotFoundError:
+            return 0
+        # `PRAGMA user_version` lies there in SQLite's file format.
+        return int.from_bytes(header[60:64], "big", signed=True) if header.startswith(b"SQLite") else 0
 
     def _open(self) -> sqlite3.Connection:
         """A connection to the file that has the database's name now."""

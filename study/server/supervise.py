@@ -3,7 +3,6 @@
 It has no control socket: a pid file and SIGTERM are all that is needed, and nothing else can be reached.
 """
 
-import getpass
 import http.client
 import os
 import shlex
@@ -53,7 +52,7 @@ def configuration(served: Served) -> str:
     """Supervisor's configuration. The program with the lowest priority begins first and ends last."""
     python = shlex.quote(sys.executable).replace("%", "%%")
     # A supervisor of root's warns unless it is told whose it is to be.
-    user = f"user = {getpass.getuser()}" if os.geteuid() == 0 else ""
+    user = "user = root" if os.geteuid() == 0 else ""
     programs = [{"name": "mlflow", "module": "study.server.program", "priority": 2, "patience": 15}]
     if served.storage is not None:
         programs.append({"name": "backup", "module": "study.server.backup", "priority": 1, "patience": 120})

@@ -9,6 +9,8 @@ from collections import Counter
 
 import pytest
 
+from study.runner.deaths import WORKERS
+
 pytestmark = pytest.mark.slow
 
 CHECKPOINT_S = 0.5
@@ -105,6 +107,24 @@ def test_a_node_that_joins_takes_trials_and_one_that_is_killed_costs_none(cluste
     for trial in resumed:
         checkpoint = trial["stamps"][trial["facts"]["placed"]["resumed_after"] - 1] / 1000
         assert killed - checkpoint < 4 * CHECKPOINT_S  # two cores carry four trials and their driver
+
+
+def test_lost_nodes_do_not_count_against_their_trial(cluster, cops, records, tmp_path):
+    """More of them than dead workers would be allowed."""
+    node = cluster.add_node(num_cpus=1)
+    study = launch(cops, 7, 4000, "--concurrency", 1)
+    for _ in range(WORKERS + 1):
+        wait(study, lambda node=node: here(records(), node))
+        cluster.remove_node(node, allow_graceful=False)
+        node = cluster.add_node(num_cpus=1)
+    wait(study, lambda: here(records(), node))
+    study.terminate()
+    assert [trial["status"] for trial in records()] == ["running"]
+
+
+def here(trials, node):
+    """Whether the trial runs on this node."""
+    return any(trial["facts"].get("placed", {}).get("node_id") == node.node_id for trial in trials)
 
 
 def test_a_node_that_was_just_lost_is_no_obstacle(cluster, cops, tmp_path):

@@ -8,6 +8,7 @@ from cops_core.errors import InputError
 from search_spaces.question import Pareto
 from study.runner import gpus
 from study.runner.gpus import usual_share
+from study.runner.nodes import places
 from study.settings import make_settings
 
 GIB = 2**30
@@ -17,7 +18,7 @@ GIB = 2**30
 def share(monkeypatch):
     """The share on a cluster with these resources."""
 
-    def of(asked, there, trials=100, address=None, device="auto"):
+    def of(asked, there, trials=100, address=None, device="auto", stopped=False):
         monkeypatch.setattr("ray.cluster_resources", lambda: there)
         settings = make_settings(
             space="quickstart",
@@ -28,7 +29,7 @@ def share(monkeypatch):
             address=address,
             device=device,
         )
-        return usual_share(settings, TrialConfig(), None, trials)[0]
+        return usual_share(settings, TrialConfig(), None, trials, lambda: stopped)[0]
 
     return of
 
@@ -96,8 +97,41 @@ def test_auto_is_as_much_as_one_trial_needs(share, monkeypatch, peak, busy, tria
     measured = Measured(Demand(peak_bytes=peak, total_bytes=24 * GIB, busy=busy))
     monkeypatch.setattr(gpus, "_measure", measured)
     monkeypatch.setattr("ray.get", lambda value: value)
+    monkeypatch.setattr("ray.wait", lambda tasks, timeout: (tasks, []))
     assert share("auto", {"CPU": 12.0, "GPU": 3.0}, trials, "auto") == expected
     assert measured.resources == {"num_gpus": 1, "num_cpus": 1}
+
+
+def test_whoever_waits_for_a_gpu_can_be_asked_to_end(share, monkeypatch):
+    monkeypatch.setattr(gpus, "_measure", Measured(None))
+    monkeypatch.setattr("ray.wait", lambda tasks, timeout: ([], tasks))
+    with pytest.raises(InputError, match="asked to end before there was a GPU"):
+        share("auto", {"CPU": 8.0}, address="auto", stopped=True)
+
+
+NODE = {"Alive": True, "NodeManagerAddress": "here"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "each", "expected"),
+    [
+        ([(4, 2), (4, 2)], 1, 0.5, 8),
+        ([(4, 2), (4, 2)], 1, 0.6, 4),  # no trial has parts of two GPUs
+        ([(48, 4)], 1, 0.4, 8),
+        ([(48, 4)], 1, 0.3333, 12),
+        ([(48, 4)], 1, 2.0, 2),
+        ([(3, 4)], 1, 0.5, 3),
+        ([(7, 0), (3, 0)], 2, 0.0, 4),
+        ([(0, 0)], 1, 0.0, 0),
+    ],
+)
+def test_places_are_counted_on_each_node_and_gpu(monkeypatch, nodes, cpus, each, expected):
+    there = [
+        {**NODE, "NodeID": str(number), "Resources": {"CPU": float(cpu), "GPU": float(gpu)}}
+        for number, (cpu, gpu) in enumerate(nodes)
+    ]
+    monkeypatch.setattr("ray.nodes", lambda: [*there, {**there[0], "Alive": False}])
+    assert places(cpus, each) == expected
 
 
 @pytest.mark.gpu

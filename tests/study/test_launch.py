@@ -396,25 +396,6 @@ def test_a_killed_worker_costs_no_trial(tmp_path):
     assert [row["epoch"] for row in epochs] == list(range(1, 61)) * 7
 
 
-@pytest.mark.slow
-def test_a_study_runs_on_a_cluster_of_two_nodes(tmp_path):
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        cluster.add_node(num_cpus=1)
-        done = cops(
-            *(tmp_path, "launch", "quickstart", "--trials", 7, "--epochs", 10),
-            *("--address", cluster.address),
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "7 finished" in done.stdout
-        _, _, nested = children(tmp_path / "cops-home", "quickstart")
-        assert len(nested) == 7
-    finally:
-        cluster.shutdown()
-
-
 @pytest.mark.fashion
 def test_fashion_mnist_runs_on_the_real_images(tmp_path):
     done = cops(tmp_path, "launch", "fashion_mnist", "--trials", 12, "--epochs", 2)

@@ -4,10 +4,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import ActorDiedError, RayActorError
 
 from study.run import StudyRun
-from study.runner.deaths import NODES, WORKERS
+from study.runner.deaths import IN_A_ROW, NOTICED_S, WORKERS, Deaths
 from study.runner.reporter import Reporter
 from study.runner.shares import Shares
 
@@ -23,8 +22,19 @@ def run(proposer):
 
 
 @pytest.fixture
-def reporter(run):
-    return Reporter(run, SimpleNamespace(by_tune_id={}, shares=Shares(0.25)))
+def alive():
+    return {"own"}
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+@pytest.fixture
+def reporter(run, alive, clock):
+    searcher = SimpleNamespace(by_tune_id={}, shares=Shares(0.25))
+    return Reporter(run, searcher, Deaths(lambda: alive, "own", lambda: clock[0]))
 
 
 def handed_out(run, reporter):
@@ -42,9 +52,9 @@ def complete(reporter, trial, gpus=0.0, **result):
     reporter.on_trial_complete(0, [], tune_trial(trial, gpus, **result))
 
 
-def die(reporter, trial, log=None, error=None):
+def die(reporter, trial, log=None):
     told = tune_trial(trial)
-    told.error_file, told.get_pickled_error = log, lambda: error or ActorDiedError()
+    told.error_file = log
     reporter.on_trial_error(0, [], told)
 
 
@@ -79,30 +89,46 @@ def test_a_node_without_memory_is_said_so(run, reporter, tmp_path):
     assert trial.status == "out_of_memory"
 
 
-def node_loss():
-    return RayActorError(None, "The actor died because its node has died. Node Id: 0f, unexpectedly")
+def ran_on(trial, node):
+    trial.facts = {"placed": {"node_id": node}}
 
 
-@pytest.mark.parametrize("error", [node_loss(), RayActorError(None, "taken back", False, True)])
-def test_a_lost_node_does_not_count_as_a_death_of_the_trial(run, reporter, error):
+def test_a_lost_node_does_not_count_as_a_death_of_the_trial(run, reporter, alive):
     trial = handed_out(run, reporter)
-    for epoch in range(1, 3 * NODES):
-        die(reporter, trial, error=error)
+    for epoch in range(1, 3 * IN_A_ROW):
+        ran_on(trial, f"lost {epoch}")
+        die(reporter, trial)
         assert run.next_trial() is trial
         reporter("t0", {"rows": json.dumps([{**ROW, "epoch": epoch}])})
+    ran_on(trial, "own")
     for _ in range(WORKERS):
         die(reporter, trial)
         assert run.next_trial() is trial
 
 
+def test_a_node_that_ray_still_takes_for_alive_may_be_lost(run, reporter, alive, clock):
+    """And if it was not, the deaths on it count as soon as that is known."""
+    trial = handed_out(run, reporter)
+    alive.add("other")
+    ran_on(trial, "other")
+    for _ in range(WORKERS + 1):
+        die(reporter, trial)
+        assert trial.status == "running"
+    clock[0] += NOTICED_S + 1
+    die(reporter, trial)
+    assert trial.status == "killed"
+    assert trial.reason.startswith(f"its worker died {WORKERS + 1} times")
+
+
 def test_a_trial_that_takes_down_node_after_node_is_ended(run, reporter):
     trial = handed_out(run, reporter)
-    for _ in range(NODES):
-        die(reporter, trial, error=node_loss())
+    ran_on(trial, "lost")
+    for _ in range(IN_A_ROW):
+        die(reporter, trial)
         assert trial.status == "running"
-    die(reporter, trial, error=node_loss())
+    die(reporter, trial)
     assert trial.status == "killed"
-    assert "its node was lost 6 times without an epoch in between" in trial.reason
+    assert "its worker or node died 9 times without an epoch in between" in trial.reason
 
 
 def test_out_of_memory_on_a_part_of_a_gpu_is_tried_again_with_more(run, reporter):
@@ -120,6 +146,17 @@ def test_out_of_memory_on_the_cpu_is_not_tried_again(run, reporter):
     trial = handed_out(run, reporter)
     complete(reporter, trial, 0.0, status="out_of_memory")
     assert trial.status == "out_of_memory"
+
+
+def test_a_node_that_can_run_no_trial_ends_the_study_and_costs_none(run, reporter):
+    trial = handed_out(run, reporter)
+    complete(reporter, trial, status="unfit", reason="the code on there is not the driver's: install it")
+    assert trial.status == "running"
+    assert run.stopped_because == (
+        "the code on there is not the driver's: install it, then go on with cops resume"
+    )
+    run.interrupt()
+    assert trial.status == "interrupted"
 
 
 def test_a_lost_race_is_a_stop_even_if_the_worker_had_come_further(run, reporter):

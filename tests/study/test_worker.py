@@ -13,7 +13,7 @@ from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.data import load_data, load_split
 from study.ledger.store import StudyStore
 from study.provenance import code_sha256
-from study.runner.worker import TrialWorker
+from study.runner.worker import UNFIT, TrialWorker
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 NAME = "00003-abcdef0012345678"
@@ -183,10 +183,29 @@ def test_a_study_that_ends_keeps_a_checkpoint_of_what_it_cuts_off(task, tmp_path
     assert len(json.loads(resumed.step()["rows"])) == 4
 
 
-def test_other_code_on_this_machine_is_a_failure_that_says_so(task):
+def test_other_code_on_this_machine_is_said_of_the_node(task):
     result = TrialWorker(task() | {"code_sha256": "00" * 32}).step()
-    assert result["status"] == "failed"
+    assert (result["status"], result["done"]) == (UNFIT, True)
     assert f"the code on {socket.gethostname()} is not the driver's" in result["reason"]
+
+
+def test_a_storage_that_is_not_seen_or_not_writable_is_said_of_the_node(task, tmp_path, monkeypatch):
+    result = TrialWorker(task() | {"storage": str(tmp_path / "mine")}).step()
+    assert (result["status"], "does not see the study's storage" in result["reason"]) == (UNFIT, True)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(StudyStore, "write", refuse)
+    result = TrialWorker(task()).step()
+    assert (result["status"], "may not write the study's storage" in result["reason"]) == (UNFIT, True)
+
+
+def test_a_gpu_that_torch_cannot_use_is_said_of_the_node(task):
+    if torch.cuda.is_available():
+        pytest.skip("it can use one here")
+    result = TrialWorker(task() | {"device": "cuda", "gpus": 1.0}).step()
+    assert (result["status"], "torch can use no GPU" in result["reason"]) == (UNFIT, True)
 
 
 def test_the_next_trial_in_the_same_process_is_as_if_alone(task):

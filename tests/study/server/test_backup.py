@@ -88,14 +88,21 @@ def test_a_damaged_database_never_replaces_a_good_copy(home, storage, kept, log_
     assert rows(kept, NAMES) == [("kept",)]
 
 
-@pytest.mark.parametrize("case", ["gone", "empty", "new", "text"])
+@pytest.mark.parametrize("case", ["gone", "empty", "new", "text", "served"])
 def test_another_database_never_replaces_a_good_copy(case, home, storage, kept, new_database):
     backup = Backup(home, storage)
     backup.push()
     good = kept.read_bytes()
     database = home / "mlflow.db"
     database.unlink()
-    contents = {"empty": b"", "new": new_database.read_bytes(), "text": b"no database\n" * 999}
+    elsewhere = bytearray(good)
+    elsewhere[63] ^= 1  # the mark of another home
+    contents = {
+        "empty": b"",
+        "served": bytes(elsewhere),
+        "new": new_database.read_bytes(),
+        "text": b"no database\n" * 999,
+    }
     if case != "gone":
         database.write_bytes(contents[case])
     for again in (backup, Backup(home, storage)):

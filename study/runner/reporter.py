@@ -11,7 +11,7 @@ from study.run import StudyRun
 from study.runner.deaths import Deaths
 from study.runner.driver_only import DriverOnly
 from study.runner.searcher import StudySearcher
-from study.runner.worker import UNFIT
+from study.runner.unfit import UNFIT
 
 # Of an error's text, as much is kept as says what happened.
 LOG_CHARACTERS = 20_000

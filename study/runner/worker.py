@@ -28,15 +28,10 @@ from cops_core.placement import release
 from cops_core.plugins import Plugin
 from cops_core.trainable import Trial
 from study.ledger.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
-from study.provenance import code_sha256
 from study.runner.shared_data import received
+from study.runner.unfit import UNFIT, UnfitError, check_this_node, refused
 
-UNFIT = "unfit"  # the status of a trial whose node cannot run any: it ran none of it
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch's own messages say it
-
-
-class UnfitError(Exception):
-    """This node cannot run any trial of the study."""
 
 
 class TrialWorker(tune.Trainable):
@@ -86,12 +81,7 @@ class TrialWorker(tune.Trainable):
     def _prepared(self) -> Trial:
         """The trial, built at its first use: what goes wrong is then a result of that trial."""
         if self._trial is None:
-            if self._plugins:
-                # Brings Optuna along, which a trial without plugins has no use for.
-                from search_spaces.plugins import load_plugins
-
-                load_plugins(self._plugins)
-            self._check_node()
+            check_this_node(self._task["code_sha256"], self._task["device"], self._plugins, self._store)
             trial = Trial(
                 parse_config(json.loads(self._task["trial"])),
                 data=received(self._task["data"][0]),
@@ -103,24 +93,13 @@ class TrialWorker(tune.Trainable):
             self._trial = trial
         return self._trial
 
-    def _check_node(self) -> None:
-        """A node that joined while the study runs was not there when its nodes were checked."""
-        host = socket.gethostname()
-        if code_sha256() != self._task["code_sha256"]:
-            raise UnfitError(f"the code on {host} is not the driver's: install the driver's commit there")
-        if not self._store.exists:
-            raise UnfitError(f"{host} does not see the study's storage: mend its access")
-        if self._task["device"] == "cuda" and not torch.cuda.is_available():
-            raise UnfitError(f"torch can use no GPU on {host}: mend its driver")
-
     def _take_over(self, trial: Trial) -> None:
         """Claim the trial, and go on from its last checkpoint where there is one."""
         try:
             self._store.write(self._owner_file, self._owner.encode())
             self._claimed = True
         except PermissionError as error:
-            host = socket.gethostname()
-            raise UnfitError(f"{host} may not write the study's storage: mend its access") from error
+            raise refused(error) from error
         except OSError:
             pass  # a full disk: there is then no checkpoint to fight over either
         with suppress(OSError, InputError):  # an unreadable one costs time, not the trial

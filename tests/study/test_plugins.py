@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from cops_core.config import Selection, Training, TrialConfig
 from search_spaces.plugins import REGISTRIES
+from study.ledger.store import StudyStore
+from study.provenance import code_sha256
+from study.runner.unfit import UNFIT
 from study.runner.worker import TrialWorker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,7 +193,12 @@ def test_its_space_is_listed(run, folder):
 
 WORKER = """
 import json, sys
+from pathlib import Path
+from cops_core.data import load_data
+from study.runner import worker
 from study.runner.worker import TrialWorker
+# What Ray would have sent: the driver has the plugin, and its data.
+worker.received = lambda name: load_data(name, Path())
 result = TrialWorker(json.load(sys.stdin)).step()
 print(result["status"], result.get("reason"), result.get("facts"), sep="\\n")
 """
@@ -201,18 +208,18 @@ def task(tmp_path: Path, sha: str = SHA) -> dict[str, object]:
     """What a worker is sent, with the plugin as text; its configuration as JSON of a plain one."""
     config = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.2", training=Training())
     document = config.model_dump_json().replace('"lenet_300_100"', '"tiny_conv"').replace("digits", "stripes")
-    plugin: dict[str, Any] = {"__name__": "my_plugin"}
-    exec(PLUGIN, plugin)
+    StudyStore(str(tmp_path), "mine").create({})
     return {
         "threads": 1,
-        "gpu": False,
-        "data_root": str(tmp_path),
+        "gpus": 0.0,
+        "device": "cpu",
+        "data": ["stripes"],
+        "code_sha256": code_sha256(),
         "score_cache": str(tmp_path / "scores"),
         "storage": str(tmp_path),
         "study": "mine",
         "name": "00000-0123456789abcdef",
         "checkpoint_s": 1e9,
-        "data_sha256": plugin["DATASETS"]["stripes"](tmp_path).sha256,
         "plugins": json.dumps([{"name": "my_plugin", "sha256": sha, "source": PLUGIN}]),
         "trial": document.replace('"snip"', '"logit_energy"'),
     }
@@ -234,8 +241,8 @@ def test_a_worker_that_lacks_the_file_has_its_text(tmp_path):
     assert json.loads(facts)["manifest"]["extensions"] == {"my_plugin": SHA}
 
 
-def test_a_plugin_that_a_worker_cannot_load_is_a_result_with_its_reason(tmp_path):
+def test_a_plugin_that_a_worker_cannot_load_is_said_of_its_node(tmp_path):
     broken = {**task(tmp_path), "plugins": json.dumps([{"name": "b", "sha256": "0", "source": "1 / 0"}])}
     result = TrialWorker(broken).step()
-    assert (result["status"], result["done"]) == ("failed", True)
+    assert (result["status"], result["done"]) == (UNFIT, True)
     assert "plugin 'b' cannot be imported: ZeroDivisionError" in result["reason"]

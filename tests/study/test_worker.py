@@ -13,7 +13,8 @@ from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.data import load_data, load_split
 from study.ledger.store import StudyStore
 from study.provenance import code_sha256
-from study.runner.worker import UNFIT, TrialWorker
+from study.runner.unfit import UNFIT
+from study.runner.worker import TrialWorker
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 NAME = "00003-abcdef0012345678"

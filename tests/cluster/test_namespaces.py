@@ -13,10 +13,12 @@ pytestmark = pytest.mark.slow
 
 # Makes a rack in the folder it is given, says which processes it consists of, and waits for its end.
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from tests.cluster.namespaces import make_rack
 
+# Ctrl-C is ignored by what a shell started in the background, and by its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with make_rack(Path(sys.argv[1]), ["one", "two"]) as rack:
     machines = [rack.desk, *rack.machines.values()]
     print(*(machine.first_process.pid for machine in machines), flush=True)
@@ -65,11 +67,14 @@ def test_nothing_outlives_the_process_that_made_it(tmp_path, number):
         stderr=subprocess.PIPE,
         text=True,
     )
-    with owner:
+    try:
         inside = [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]
         inside += [child for process in inside for child in process.children(recursive=True)]
         assert len(inside) > 3
         owner.send_signal(number)
         owner.communicate(timeout=30)
+    finally:
+        owner.kill()
+        owner.communicate()
     _, alive = psutil.wait_procs(inside, 10)
     assert not alive

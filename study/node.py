@@ -3,7 +3,6 @@
 Whatever differs between nodes would otherwise show as a failed trial, or not at all.
 """
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -11,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from cops_core.cache import ScoreCache
+import torch
+
 from cops_core.data import ImageData
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from study.ledger.folder import Folder
+from study.preflight import check_score_cache
 from study.provenance import code_sha256, versions
 
 # Beside the studies, whose names begin with a letter or a digit.
@@ -118,11 +119,9 @@ def storage_problems(expected: Expected) -> Iterator[str]:
 def score_cache_problems(folder: Path) -> Iterator[str]:
     """The score cache can be written."""
     try:
-        ScoreCache(folder)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        yield f"score cache {folder} cannot be written ({_reason(error)}): choose another with --score-cache"
+        check_score_cache(folder)
+    except InputError as error:
+        yield str(error)
 
 
 def _plugin_problems(plugins: tuple[Plugin, ...]) -> Iterator[str]:
@@ -138,8 +137,6 @@ def _plugin_problems(plugins: tuple[Plugin, ...]) -> Iterator[str]:
 
 def gpu_names() -> tuple[str, ...]:
     """The GPUs that torch can use here, by name."""
-    import torch  # takes seconds: only where there are GPUs to be seen
-
     return tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
 
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.close import is_closed
-from study.figures import accuracy_by_rate
+from study.figures.rates import accuracy_by_rate
 from study.identify import Identifier
 from study.ledger.lease import Lease
 from study.ledger.library import Library

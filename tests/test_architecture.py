@@ -28,7 +28,7 @@ DOORS = {
     "mlflow": ["study/tracking/"],
     "pyarrow": ["study/ledger/folder.py", "study/results.py", "study/scores/tables.py"],
     "pandas": ["study/frames.py", "study/api.py"],
-    "matplotlib": ["study/scores/figures/", "study/experiments/figures.py", "study/figures.py"],
+    "matplotlib": ["study/figures/", "study/scores/figures/", "study/experiments/figures.py"],
     "optuna": ["study/search/", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
     "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/unpack.py"],

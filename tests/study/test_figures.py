@@ -9,7 +9,7 @@ from PIL import Image
 
 from cops_core.config import Selection, TrialConfig
 from study.configurations import by_configuration
-from study.figures import MOST_METHODS, accuracy_by_rate, curves
+from study.figures.rates import MOST_METHODS, accuracy_by_rate, curves
 
 RATES = ("0.9", "0.99", "0.995")
 

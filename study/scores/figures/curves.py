@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from study.figures.style import COLOURS, FAINT, GREY, bare, ink
 from study.scores.compare import AtDensity, Comparison, Floats
-from study.scores.figures.style import COLOURS, FAINT, GREY, bare, ink, panel_title, set_title
+from study.scores.figures.titles import panel_title, set_title
 from study.scores.show import layer_name
 
 WIDE = 10

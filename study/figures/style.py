@@ -7,8 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from study.scores.compare import AtDensity, Comparison
-
 # Okabe and Ito's colours, which the colour-blind can tell apart, with a marker each besides.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -20,16 +18,6 @@ DPI = 130
 def ink(score: int) -> dict[str, Any]:
     """Colour and marker of the score of that number, the same in all figures."""
     return {"color": COLOURS[score % len(COLOURS)], "marker": MARKERS[score % len(MARKERS)]}
-
-
-def panel_title(at: AtDensity) -> str:
-    """`density 0.01: 4,305 weights`."""
-    return f"density {at.density:f}: {at.kappa:,} weights"
-
-
-def set_title(figure: Figure, question: str, comparison: Comparison) -> None:
-    """The question that the figure answers, and of which network."""
-    figure.suptitle(f"{question}\n{comparison.title}", fontsize=11)
 
 
 def bare(axes: Axes) -> None:

@@ -16,8 +16,8 @@ from study.configurations import (
     comparable,
     pareto_front,
 )
+from study.figures.style import COLOURS, FAINT, GREY, bare, ink, png
 from study.ledger.trial import StudyTrial
-from study.scores.figures.style import COLOURS, FAINT, GREY, bare, ink, png
 
 LINES = ("-", "--")
 MOST_METHODS = len(COLOURS) * len(LINES)  # more cannot be told apart

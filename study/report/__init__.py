@@ -1,0 +1,1 @@
+"""`cops report`: a study as one page, with its figures and tables."""

@@ -12,7 +12,7 @@ from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from study.ledger.trial import FAILURES, RESULTS, Status, StudyTrial
 from study.observer import Observer
-from study.search.plan import Plan
+from study.search.plan import Plan, last_event, repeat
 
 # Fewer failures than this never end a study, whatever share of it they are.
 FEWEST_FAILURES = 3
@@ -52,22 +52,8 @@ class StudyRun:
         today: other data, other numerics.
         """
         self._check_identities(trials)
-        ends = {trial.number: trial.status for trial in trials if trial.over}
-        for trial in trials:
-            trial.status = "running"  # as it was while the others began and ended
-        last = max((max(trial.began, trial.told or 0) for trial in trials), default=-1)
-        began = [(trial.began, 0, trial) for trial in trials]
-        told = [(trial.told or last + 1, 1, trial) for trial in trials if trial.number in ends]
-        for _, kind, trial in sorted(began + told, key=lambda entry: entry[:2]):
-            if kind == 0:
-                self.plan.recall(trial)
-                decisions = [self.plan.report(trial, row) for row in trial.rows]
-                if trial.number not in ends and decisions and decisions[-1]:
-                    self._lost.append(trial)
-            else:
-                trial.status = ends[trial.number]
-                self.plan.tell(trial)
-        self._event = last + 1
+        self._lost = repeat(self.plan, trials)
+        self._event = last_event(trials) + 1
         self.trials = sorted(trials, key=lambda trial: trial.number)
         for trial in self.trials:
             if not trial.over:

@@ -57,6 +57,36 @@ class Plan(ABC):
         """Hear how a trial ended."""
 
 
+def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
+    """Repeat a study's history to a new plan, in the order in which it happened.
+
+    trials: all that are recorded; their status is another one meanwhile. Returns those that had just lost
+    their race when the study was cut off. Raises InputError if the plan would not give them today.
+    """
+    lost: list[StudyTrial] = []
+    ends = {trial.number: trial.status for trial in trials if trial.over}
+    for trial in trials:
+        trial.status = "running"  # as it was while the others began and ended
+    last = last_event(trials)
+    began = [(trial.began, 0, trial) for trial in trials]
+    told = [(trial.told or last + 1, 1, trial) for trial in trials if trial.number in ends]
+    for _, kind, trial in sorted(began + told, key=lambda entry: entry[:2]):
+        if kind == 0:
+            plan.recall(trial)
+            decisions = [plan.report(trial, row) for row in trial.rows]
+            if trial.number not in ends and decisions and decisions[-1]:
+                lost.append(trial)
+        else:
+            trial.status = ends[trial.number]
+            plan.tell(trial)
+    return lost
+
+
+def last_event(trials: Sequence[StudyTrial]) -> int:
+    """The place of the last event that is recorded; -1 before the first."""
+    return max((max(trial.began, trial.told or 0) for trial in trials), default=-1)
+
+
 class FixedPlan(Plan):
     """Configurations that are known from the start, each run to its end, in order."""
 

@@ -89,6 +89,11 @@ class Proposer(Plan):
         return [self._plain(slot) for slot in list(slots(self.question, anchor_count(self.question)))]
 
     @property
+    def histories(self) -> dict[str, optuna.Study]:
+        """What the sampler knows, by rate as text; `all` where the rate is no axis."""
+        return {"all" if rate is None else str(rate): study for rate, study in self._studies.items()}
+
+    @property
     def example(self) -> TrialConfig:
         """The dense anchor: no trial of its network needs more."""
         return self.anchors[0]
@@ -185,6 +190,7 @@ class Proposer(Plan):
         else:
             config, asked = self._ask_sampler(number, slot, study, recorded)
             parameters = dict(asked.params)
+            asked.set_user_attr("configuration", number)
         anchor = slot.anchor is not None
         granted = self.settings.seeds if anchor or not self.racing else 1
         configuration = Configuration(number, slot, config, parameters, asked, granted)

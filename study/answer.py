@@ -1,12 +1,14 @@
-"""The answer to a study's question, as tables."""
+"""The answer to a study's question: the configurations that are it, as a table in a terminal."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
 from search_spaces.question import Cost, Pareto, Smallest
 from study.configurations import (
+    Comparison,
     ConfigurationResult,
     best_per_method,
     by_configuration,
@@ -17,30 +19,47 @@ from study.configurations import (
 from study.ledger.trial import StudyTrial
 from study.tables import best_table
 
+MOST_SMALLEST = 10
 
-def print_best(console: Console, trials: Sequence[StudyTrial], question: dict[str, Any]) -> None:
-    """The answer to the study's question."""
-    found = by_configuration(trials)
+
+@dataclass(frozen=True)
+class Answer:
+    """What answers a question. title: what the configurations are. compared: p-values, within rates."""
+
+    title: str
+    configurations: tuple[ConfigurationResult, ...]
+    compared: tuple[Comparison, ...] = ()
+    cost: Cost = "density"
+
+
+def answer(found: Sequence[ConfigurationResult], question: dict[str, Any]) -> Answer | None:
+    """The answer to a recorded question. None for the smallest as long as the dense network has not ended."""
     if question["kind"] == Pareto.__name__.lower():
         cost: Cost = question.get("cost", "density")  # absent in studies from before it could be chosen
-        title = f"no trial beats these in both accuracy and {cost}"
-        console.print(best_table(pareto_front(found, cost), title, cost=cost))
-    elif question["kind"] == Smallest.__name__.lower():
-        print_smallest(console, found, float(question["keep"]))
-    else:
-        best = best_per_method(found)
-        title = "best of each method by validation accuracy, within each rate"
-        console.print(best_table(best, title, comparisons(best)))
+        front = tuple(pareto_front(found, cost))
+        return Answer(f"no trial beats these in both accuracy and {cost}", front, cost=cost)
+    if question["kind"] == Smallest.__name__.lower():
+        return smallest(found, float(question["keep"]))
+    best = tuple(best_per_method(found))
+    title = "best of each method by validation accuracy, within each rate"
+    return Answer(title, best, tuple(comparisons(best)))
 
 
-def print_smallest(console: Console, found: Sequence[ConfigurationResult], keep: float) -> None:
+def smallest(found: Sequence[ConfigurationResult], keep: float) -> Answer | None:
     """The configurations that keep the asked share of the dense accuracy, sparsest first."""
     finished = [each for each in comparable(found) if each.status == "finished"]
     dense = next((each for each in finished if each.method == "dense"), None)
     if dense is None:
-        return
+        return None
     kept = sorted(
         (each for each in finished if each.mean >= keep * dense.mean), key=lambda each: each.density
     )
     title = f"fewest weights that keep {keep:.1%} of the dense accuracy {dense.mean:.2%}"
-    console.print(best_table(kept[:10], title))
+    return Answer(title, tuple(kept[:MOST_SMALLEST]))
+
+
+def print_best(console: Console, trials: Sequence[StudyTrial], question: dict[str, Any]) -> None:
+    """The answer to the study's question."""
+    found = answer(by_configuration(trials), question)
+    if found is not None:
+        console.print(best_table(found.configurations, found.title, found.compared, cost=found.cost))

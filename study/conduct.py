@@ -15,7 +15,6 @@ from rich.markup import escape
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.close import is_closed
-from study.figures.rates import accuracy_by_rate
 from study.identify import Identifier
 from study.ledger.lease import Lease
 from study.ledger.library import Library
@@ -26,6 +25,8 @@ from study.live import LiveView
 from study.observer import Observer
 from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
+from study.report.content import make_report
+from study.report.files import closing_files
 from study.run import StudyRun
 from study.runner.cluster import Cluster
 from study.runner.execute import run_trials
@@ -160,7 +161,7 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
                 if not run.over:
                     run_trials(run, settings, placed, data)
             finally:
-                problems = _close(ledger, mlflow, run, lease)
+                problems = _close(ledger, mlflow, run, lease, record)
     return Conducted(run, problems)
 
 
@@ -196,7 +197,9 @@ def _announce(console: Console, settings: Settings, run: StudyRun, placed: Place
     console.print(f"{settings.name}: {size} trials{seeds}{goes_on}, {at_once}", highlight=False)
 
 
-def _close(ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, lease: Lease) -> list[str]:
+def _close(
+    ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, lease: Lease, record: dict[str, Any]
+) -> list[str]:
     """Write all that is not written; what could not be, a line each."""
     store, problems = ledger.store, []
     if unwritten := ledger.close():
@@ -206,7 +209,9 @@ def _close(ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, lease: Lease
         )
     if lease.lost:
         return problems
-    refused = mlflow.close(run.complete, {**ledger.tables(), **figures(run.trials)}, MLFLOW_TIMEOUT_S)
+    files, undrawn = drawn(store.name, record, run.trials)
+    problems += undrawn
+    refused = mlflow.close(run.complete, {**ledger.tables(), **files}, MLFLOW_TIMEOUT_S)
     if refused:
         problems.append(
             f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"
@@ -219,9 +224,17 @@ def _more(lines: Sequence[str]) -> str:
     return f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
 
 
-def figures(trials: Sequence[StudyTrial]) -> dict[str, bytes]:
-    """The study's figures, PNG by file name."""
-    return {"accuracy_by_rate.png": accuracy_by_rate(trials)} if any(t.rows for t in trials) else {}
+def drawn(
+    name: str, record: dict[str, Any], trials: Sequence[StudyTrial]
+) -> tuple[dict[str, bytes], list[str]]:
+    """The study's report as its run in MLflow shows it, and why there is none."""
+    if not any(trial.rows for trial in trials):
+        return {}, []
+    try:
+        return closing_files(make_report(name, record, trials)), []
+    except Exception as error:  # whatever it is: no picture is worth a study's end
+        why = f"{type(error).__name__}: {error}"
+        return {}, [f"the report could not be drawn ({why}): all else is there; see cops report {name}"]
 
 
 def _study_record(settings: Settings, store: StudyStore) -> dict[str, Any]:

@@ -27,9 +27,9 @@ DOORS = {
     "ray": ["study/runner/"],
     "mlflow": ["study/tracking/"],
     "pyarrow": ["study/ledger/folder.py", "study/results.py", "study/scores/tables.py"],
-    "pandas": ["study/frames.py", "study/api.py"],
+    "pandas": ["study/frames.py", "study/api.py", "study/report/tables.py"],
     "matplotlib": ["study/figures/", "study/scores/figures/", "study/experiments/figures.py"],
-    "optuna": ["study/search/", "search_spaces/"],
+    "optuna": ["study/search/", "study/figures/parameters.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
     "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/unpack.py"],
 }

@@ -6,6 +6,7 @@ import typer
 
 from study.cli.components import check, scores, spaces
 from study.cli.networks import replay, unpack
+from study.cli.reports import report
 from study.cli.servers import serve, ui
 from study.cli.studies import close, experiment, launch, resume, status, stop
 
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 for _command in (
     *(launch, resume, stop, close, status),
+    report,
     *(replay, unpack),
     *(ui, serve),
     *(experiment, scores, spaces, check),

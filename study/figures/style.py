@@ -1,11 +1,15 @@
-"""What all figures share: colours, titles, the file format."""
+"""What all figures share: colours, titles, axes, file formats."""
 
 import io
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from cops_core.scores import SCORES
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, with a marker each besides.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -14,10 +18,18 @@ GREY = "#666666"
 FAINT = "#dddddd"
 DPI = 130
 
+# Scores that are compared most stand first: their colours differ most.
+FIRST = ("snip", "grasp", "synflow", "magnitude", "random", "fisher", "gradient")
 
-def ink(score: int) -> dict[str, Any]:
-    """Colour and marker of the score of that number, the same in all figures."""
-    return {"color": COLOURS[score % len(COLOURS)], "marker": MARKERS[score % len(MARKERS)]}
+
+def ink(number: int) -> dict[str, Any]:
+    """The colour and the marker of that number, the same in all figures."""
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def score_ink(score: str) -> dict[str, Any]:
+    """A score's own colour and marker, the same in all figures of all studies."""
+    return ink([*FIRST, *(name for name in SCORES if name not in FIRST)].index(score))
 
 
 def bare(axes: Axes) -> None:
@@ -28,9 +40,22 @@ def bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def percent_axis(axis: Any) -> None:
+    """Label an axis of shares in per cent, without digits that say nothing."""
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
+
+
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file, its letters as paths: the same on every machine, and every time."""
+    buffer = io.BytesIO()
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "cops"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

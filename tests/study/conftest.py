@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from decimal import Decimal
 
 import pytest
 import requests
@@ -167,3 +168,136 @@ def process():
     for child in running:
         child.kill()
         child.join()
+
+
+PATH_LEVELS = (0.0, 0.5, 1.0)
+
+
+@pytest.fixture
+def made(ended):
+    """Makes one configuration's trials: an arm and scores at a rate, an accuracy per seed.
+
+    axis: whether the rate is one. targets: what the mask keeps of the target at the levels 0, 0.5 and 1.
+    """
+
+    def make(
+        number,
+        accuracies,
+        scores="snip",
+        rate="0.99",
+        arm="freeze",
+        *,
+        axis=True,
+        level=0.5,
+        status="finished",
+        layers=None,
+        targets=(10.0, 8.0, 5.0),
+        stored_bytes=None,
+        selection=None,
+        **config,
+    ):
+        target, *controls = scores.split("+")
+        dense = arm == "dense"
+        chosen = {} if selection is None else selection
+        config = TrialConfig(
+            arm=arm,
+            selection=None
+            if dense
+            else Selection(
+                target=target, controls=[{"score": name, "level": level} for name in controls], **chosen
+            ),
+            density=None if dense else 1 - Decimal(rate),
+            **config,
+        )
+        trials = []
+        for seed, accuracy in enumerate(accuracies):
+            trial = ended(
+                10 * number + seed,
+                status,
+                () if accuracy is None else (accuracy / 2, accuracy),
+                configuration=number,
+                seed_index=seed,
+                rate=None if dense or not axis else Decimal(rate),
+                config=config.changed(seed=100 + seed),
+            )
+            point = {"controls": [1.0], "multipliers": [0.0], "shrunk": 1.0, "status": "optimal"}
+            path = [
+                {"level": at, "target": kept, **point} for at, kept in zip(PATH_LEVELS, targets, strict=True)
+            ]
+            trial.facts |= {
+                "layer_densities": {} if dense else layers or {"fc1.weight": 0.01, "fc2.weight": 0.5},
+                "manifest": {"solutions": {}, "price_of_control": {"global": path} if controls else {}},
+                "accounting": {"artifact_bytes": stored_bytes or int(1e6 * trial.density)},
+                "machine": {"threads": 1, "cpu": "a"},
+                "data_sha256": "d" * 64,
+            }
+            trials.append(trial)
+        return trials
+
+    return make
+
+
+@pytest.fixture
+def studies(made, ended):
+    """Trials of studies of every kind that figures and reports must stand, by name."""
+
+    def several(*groups):
+        return [trial for group in groups for trial in group]
+
+    dense = made(0, (0.97, 0.98, 0.96), arm="dense")
+    rates = several(
+        dense,
+        made(1, (0.9, 0.91, 0.92), rate="0.9"),
+        made(2, (0.6, 0.61, 0.62), rate="0.99"),
+        made(3, (0.1, 0.1, 0.1), rate="0.99", arm="prune", status="collapsed"),
+        made(4, (0.8, 0.82, 0.81), "snip+synflow", rate="0.99"),
+        made(5, (0.7, 0.72, 0.71), "snip+synflow", rate="0.99", level=0.9),
+        made(6, (0.5, 0.52, 0.51), "grasp+magnitude", rate="0.99", arm="prune"),
+        made(7, (0.5, 0.52, 0.51), "snip+magnitude+synflow", rate="0.9"),
+        made(8, (0.3,), "grasp", status="stopped"),
+        made(9, (None,), "magnitude", status="failed"),
+    )
+    searched = several(
+        dense[:1],
+        *(
+            made(1 + place, (0.95 - 0.1 * place,), scores, rate, axis=False)
+            for place, (rate, scores) in enumerate(
+                (("0.6", "snip"), ("0.95", "snip+synflow"), ("0.97", "grasp"), ("0.999", "grasp+snip"))
+            )
+        ),
+    )
+    return {
+        "nothing": [],
+        "only failures": made(0, (None, None), status="failed"),
+        "only the dense network": dense,
+        "one trial that runs": made(0, (0.5,), status="running"),
+        "no dense network": made(1, (0.9,)),
+        "rates and seeds": rates,
+        "one seed": [trial for trial in rates if trial.seed_index == 0],
+        "all collapsed": made(1, (0.1, 0.1), arm="prune", status="collapsed", layers={"fc1.weight": 0.0}),
+        "a searched rate": searched,
+        "equal accuracies": several(made(1, (0.5, 0.5)), made(2, (0.5, 0.5), "grasp+snip")),
+        "two networks": several(
+            dense[:2],
+            made(1, (0.9, 0.91)),
+            made(2, (0.8, 0.81), model="lenet_5_caffe", layers={"conv1.weight": 0.3, "fc1.weight": 0.01}),
+            made(3, (0.7, 0.71), "snip+synflow", model="lenet_5_caffe", layers={"conv1.weight": 0.3}),
+        ),
+        "all arms": several(
+            dense[:2],
+            *(
+                made(1 + place, (0.5 + 0.1 * place, 0.6), "snip+magnitude", arm=arm, **more)
+                for place, (arm, more) in enumerate(
+                    (("prune", {}), ("freeze", {}), ("scale", {"scale": 0.5}), ("freeze_wd", {}))
+                )
+            ),
+        ),
+        "layers and rounds": several(
+            made(1, (0.5, 0.6), "snip+magnitude", selection={"scope": "layer"}),
+            made(2, (0.5, 0.6), "synflow", selection={"rounds": 100}),
+            made(3, (0.4, 0.6), "snip+magnitude", selection={"level_kind": "absolute"}),
+        ),
+        "a deep network": made(
+            1, (0.5, 0.6), model="resnet34", layers={f"layer{number}.weight": 0.01 for number in range(36)}
+        ),
+    }

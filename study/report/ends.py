@@ -1,0 +1,65 @@
+"""What became of the trials that did not run to their end, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.ledger.trial import OPEN, Status, StudyTrial
+
+WHYS = 3  # reasons that are told of one row
+
+
+@dataclass(frozen=True)
+class End:
+    """Trials of one method that ended alike. rates: the freezing rates at which they did, as text."""
+
+    status: Status
+    method: str
+    rates: tuple[str, ...]
+    trials: tuple[str, ...]
+    why: str
+
+
+def ends(trials: Sequence[StudyTrial]) -> list[End]:
+    """All trials that did not finish, by status and method; the most frequent first within a status."""
+    groups: dict[tuple[Status, str], list[StudyTrial]] = {}
+    for trial in trials:
+        if trial.status != "finished":
+            groups.setdefault((trial.status, trial.config.method), []).append(trial)
+    order = {status: place for place, status in enumerate(dict.fromkeys(trial.status for trial in trials))}
+    rows = [_end(status, method, group) for (status, method), group in groups.items()]
+    return sorted(rows, key=lambda end: (order[end.status], -len(end.trials), end.method))
+
+
+def _end(status: Status, method: str, group: Sequence[StudyTrial]) -> End:
+    rates = sorted({1 - trial.config.density for trial in group if trial.config.density is not None})
+    whys = list(dict.fromkeys(why(trial) for trial in group))
+    more = f"; and {len(whys) - WHYS} more reasons" if len(whys) > WHYS else ""
+    return End(
+        status,
+        method,
+        tuple(f"{rate:f}" for rate in rates),
+        tuple(trial.name for trial in group),
+        "; ".join(whys[:WHYS]) + more,
+    )
+
+
+def why(trial: StudyTrial) -> str:
+    """Why a trial did not finish, in a few words."""
+    if trial.reason:
+        return " ".join(trial.reason.split())
+    if trial.status == "stopped":
+        return f"lost its race in epoch {len(trial.rows)} of {trial.config.training.epochs}"
+    if trial.status == "diverged":
+        return f"the loss was no number in epoch {len(trial.rows) or 1}"
+    if trial.status == "collapsed":
+        return _collapse(trial)
+    return "not over yet" if trial.status in OPEN else "no reason is recorded"
+
+
+def _collapse(trial: StudyTrial) -> str:
+    found = trial.connectivity
+    empty = [layer.removesuffix(".weight") for layer in found.get("empty_layers", ())]
+    if empty:
+        return f"no weight is left in {', '.join(empty)}"
+    dead = [layer.removesuffix(".weight") for layer in found.get("dead_layers", ())]
+    return f"nothing flows through {', '.join(dead)}" if dead else "nothing reaches the outputs"

@@ -1,0 +1,43 @@
+"""All files of a report by their paths: the page, the figures, the tables."""
+
+from study.figures.style import png
+from study.report.content import Report
+from study.report.page import page
+from study.report.tables import best_frame, best_latex, ends_frame, ends_latex, layers_frame, parquet
+from study.results import trial_tables
+
+PAGE = "report.html"
+KEY_FIGURE = "accuracy_by_rate"
+
+
+def report_files(report: Report) -> dict[str, bytes]:
+    """`report.html`, `figures/*.png`, `figures/*.svg`, `tables/*.parquet`, `tables/*.tex`."""
+    files = {PAGE: page(report)}
+    for name, figure in report.drawings.items():
+        files[f"figures/{name}.png"] = png(figure)
+        files[f"figures/{name}.svg"] = report.vectors[name]
+    return files | {f"tables/{name}": content for name, content in _tables(report).items()}
+
+
+def key_figure(report: Report) -> dict[str, bytes]:
+    """The figure that says most, as a PNG file by its name; empty while there is nothing to draw."""
+    figure = report.drawings.get(KEY_FIGURE)
+    return {} if figure is None else {f"{KEY_FIGURE}.png": png(figure)}
+
+
+def closing_files(report: Report) -> dict[str, bytes]:
+    """What a study's run in MLflow shows at its end: the page, and the key figure in place."""
+    return {f"report/{PAGE}": page(report)} | key_figure(report)
+
+
+def _tables(report: Report) -> dict[str, bytes]:
+    best, ended = best_frame(report.answered), ends_frame(report.ends)
+    title = "" if report.answered is None else report.answered.title
+    return {
+        "best.parquet": parquet(best),
+        "best.tex": best_latex(best, f"{report.name}: {title}. {report.caveat}"),
+        "ends.parquet": parquet(ended),
+        "ends.tex": ends_latex(ended, f"{report.name}: what did not run to its end, and why."),
+        "layers.parquet": parquet(layers_frame(report.found)),
+        **trial_tables(report.name, report.trials),
+    }

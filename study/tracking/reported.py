@@ -1,0 +1,35 @@
+"""A study's report, with the study's run in MLflow."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from study.places import SQLITE
+from study.tracking.connect import connect, experiment_id
+from study.tracking.parent import upload
+from study.tracking.refusal import reason
+
+
+def log_report(
+    tracking_uri: str, home: Path, tags: Mapping[str, str], files: Mapping[str, bytes], headline: str
+) -> str:
+    """Attach the files of a report, by their paths, to the run of the study that is known by `tags`.
+
+    Returns why MLflow could not be told, in one line; empty if it was. No database is created for it.
+    """
+    database = tracking_uri.removeprefix(SQLITE)
+    if database != tracking_uri and not Path(database).is_file():
+        return f"there is no {database}"
+    try:
+        client = connect(tracking_uri, home)
+        wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+        experiment = experiment_id(client, tracking_uri, home)
+        found = client.search_runs([experiment], f"{wanted} and tags.kind = 'study'")
+        parents = [run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags]
+        if not parents:
+            return "it has no run of this study"
+        upload(client, parents[0].info.run_id, files)
+    except Exception as error:  # the report is written already
+        return reason(error)
+    return ""

@@ -14,6 +14,8 @@ from study.figures.pairs import pairs
 from study.figures.parameters import FEWEST
 from study.figures.rates import accuracy_by_rate
 
+__all__ = ["FIGURES", "PARAMETERS", "Captioned", "Figure", "Plate"]
+
 
 @dataclass(frozen=True)
 class Captioned:

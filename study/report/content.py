@@ -7,13 +7,11 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from cops_core.errors import InputError
 from study.answer import Answer, answer
 from study.close import looks
 from study.configurations import ConfigurationResult, by_configuration
-from study.figures import FIGURES, PARAMETERS
+from study.figures import FIGURES, PARAMETERS, Figure
 from study.figures.parameters import importances, slices
 from study.figures.style import svg
 from study.ledger.store import StudyStore

@@ -5,10 +5,12 @@ import sys
 import typer
 
 from study.cli.components import check, scores, spaces
+from study.cli.experiments import experiment
 from study.cli.networks import replay, unpack
 from study.cli.reports import report
+from study.cli.running import close, status, stop
 from study.cli.servers import serve, ui
-from study.cli.studies import close, experiment, launch, resume, status, stop
+from study.cli.studies import launch, resume
 
 app = typer.Typer(
     help="Studies of pruning and freezing before training: COPS and FreezeNet.",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cops_core.plugins import Plugin
 
 HOME = Path("cops-home")  # study.settings.DEFAULT_HOME, without its imports
+NameArgument = Annotated[str, typer.Argument(help="The study's name.")]
 HomeOption = Annotated[
     Path, typer.Option(help="Folder of everything that studies write.", envvar="COPS_HOME", show_default=True)
 ]

@@ -1,4 +1,4 @@
-"""Commands about studies: run one, go on with it, stop it, judge it, look at it."""
+"""Commands that run a study: launch it, go on with it."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from study.cli.options import (
     DeviceOption,
     GpusOption,
     HomeOption,
+    NameArgument,
     PluginOption,
     ScoreCacheOption,
     StorageOption,
@@ -27,7 +28,6 @@ FailureOption = Annotated[
 ConcurrencyOption = Annotated[
     int | None, typer.Option(help="Trials at a time. [default: as many as the machine carries]")
 ]
-NameArgument = Annotated[str, typer.Argument(help="The study's name.")]
 
 
 def launch(
@@ -209,120 +209,3 @@ def resume(
             console=Console(),
         )
     )
-
-
-def stop(
-    name: NameArgument,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for it to end.")] = 120.0,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-) -> None:
-    """End a study that runs elsewhere, cleanly: its trials are kept, and go on when it is resumed."""
-    from rich.console import Console
-
-    from study.ledger.store import StudyStore
-    from study.places import storage_uri
-    from study.stop import request_stop
-
-    ended = request_stop(StudyStore(storage_uri(home, storage), name), Console(), wait)
-    raise typer.Exit(0 if ended else 1)
-
-
-def close(
-    name: NameArgument,
-    top: Annotated[
-        int, typer.Option(min=1, help="The best configurations at each rate that are judged.")
-    ] = 3,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
-    data_root: DataRootOption = None,
-    plugin: PluginOption = None,
-) -> None:
-    """Judge what validation chose on the test images, once, and close the study."""
-    from rich.console import Console
-
-    from study.judge import judge
-
-    plugins = use_plugins(plugin)
-    judge(
-        name,
-        top=top,
-        home=home,
-        storage=storage,
-        tracking_uri=tracking_uri,
-        data_root=data_root,
-        extensions={plugin.name: plugin.sha256 for plugin in plugins},
-        console=Console(),
-    )
-
-
-def status(
-    name: Annotated[
-        str | None, typer.Argument(help="A study's name; all studies where it is left out.")
-    ] = None,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-    plugin: PluginOption = None,
-    logs: Annotated[
-        bool, typer.Option("--logs", help="The log of each failure, tracebacks included.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-) -> None:
-    """Show the studies of a home, or one study's trials and best results."""
-    from rich.console import Console
-
-    from study.places import storage_uri
-    from study.status import show_status
-
-    use_plugins(plugin)
-    show_status(Console(), storage_uri(home, storage), name, as_json=json, logs=logs)
-
-
-def experiment(
-    name: Annotated[
-        str,
-        typer.Argument(help="cops_pairs, freezenet or iterated_snip; see docs/results.md."),
-    ],
-    seeds: Annotated[
-        int | None, typer.Option(min=2, help="Seeds that judge. [default: the experiment's]")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of each trial. [default: the experiment's]")
-    ] = None,
-    rates: Annotated[
-        str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995. [default: the experiment's]")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set. [default: the experiment's]")] = None,
-    model: Annotated[str | None, typer.Option(help="Network. [default: the experiment's]")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
-    score_cache: ScoreCacheOption = None,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
-    address: AddressOption = None,
-) -> None:
-    """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off."""
-    from rich.console import Console
-
-    from cops_core.cache import DEFAULT_CACHE
-    from search_spaces.question import Rates
-    from study.experiments.base import Asked
-    from study.experiments.run import make_experiment, run_experiment
-    from study.settings import make_settings, parse_rates
-
-    asked = Asked(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
-    chosen = make_experiment(name, asked)
-    settings = make_settings(
-        space=name,
-        name=name,
-        trials=1,
-        question=Rates(chosen.rates),
-        concurrency=concurrency,
-        score_cache=score_cache or DEFAULT_CACHE,
-        home=home,
-        storage=storage,
-        tracking_uri=tracking_uri,
-        address=address,
-    )
-    run_experiment(name, chosen, settings, Console())

@@ -1,0 +1,84 @@
+"""Commands about a study that is there: stop it, judge it, look at it."""
+
+from typing import Annotated
+
+import typer
+
+from study.cli.options import (
+    HOME,
+    DataRootOption,
+    HomeOption,
+    NameArgument,
+    PluginOption,
+    StorageOption,
+    TrackingOption,
+    use_plugins,
+)
+
+
+def stop(
+    name: NameArgument,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for it to end.")] = 120.0,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+) -> None:
+    """End a study that runs elsewhere, cleanly: its trials are kept, and go on when it is resumed."""
+    from rich.console import Console
+
+    from study.ledger.store import StudyStore
+    from study.places import storage_uri
+    from study.stop import request_stop
+
+    ended = request_stop(StudyStore(storage_uri(home, storage), name), Console(), wait)
+    raise typer.Exit(0 if ended else 1)
+
+
+def close(
+    name: NameArgument,
+    top: Annotated[
+        int, typer.Option(min=1, help="The best configurations at each rate that are judged.")
+    ] = 3,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    tracking_uri: TrackingOption = None,
+    data_root: DataRootOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Judge what validation chose on the test images, once, and close the study."""
+    from rich.console import Console
+
+    from study.judge import judge
+
+    plugins = use_plugins(plugin)
+    judge(
+        name,
+        top=top,
+        home=home,
+        storage=storage,
+        tracking_uri=tracking_uri,
+        data_root=data_root,
+        extensions={plugin.name: plugin.sha256 for plugin in plugins},
+        console=Console(),
+    )
+
+
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="A study's name; all studies where it is left out.")
+    ] = None,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    plugin: PluginOption = None,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="The log of each failure, tracebacks included.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show the studies of a home, or one study's trials and best results."""
+    from rich.console import Console
+
+    from study.places import storage_uri
+    from study.status import show_status
+
+    use_plugins(plugin)
+    show_status(Console(), storage_uri(home, storage), name, as_json=json, logs=logs)

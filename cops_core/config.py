@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cops_core.data import DATASETS
-from cops_core.errors import InputError, one_line, unknown
+from cops_core.errors import InputError, one_line, refuse_unknown, unknown
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, SCORES
@@ -55,12 +55,9 @@ class _Frozen(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _known_fields(cls, data: Any) -> Any:
-        """Pydantic would refuse an unknown field too, but not say which one was meant."""
-        for name in data if isinstance(data, Mapping) else ():
-            if name not in cls.model_fields:
-                raise ValueError(unknown("field", str(name), cls.model_fields))
-        return data
+    def _known_names(cls, data: Any) -> Any:
+        """Names that are not known are told the nearest."""
+        return refuse_unknown(cls, data)
 
 
 class Control(_Frozen):

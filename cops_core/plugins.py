@@ -19,7 +19,7 @@ from typing import Any
 from torch import nn
 
 from cops_core.data import DATASETS
-from cops_core.errors import InputError
+from cops_core.errors import InputError, did_you_mean, near_path, nearest
 from cops_core.models import MODELS
 from cops_core.scores import SCORES, Score
 
@@ -77,6 +77,10 @@ def load_plugin(plugin: Plugin, registries: Mapping[str, Registry]) -> dict[str,
     """
     module = _module(plugin)
     added = {}
+    for name in vars(module):
+        meant = nearest(name, registries) if name.isupper() and name not in registries else None
+        if meant is not None and meant not in vars(module) and isinstance(getattr(module, name), Mapping):
+            raise InputError(f"plugin {plugin.name!r}: unknown dict {name!r}: did you mean {meant!r}?")
     for attribute, registry in registries.items():
         components = getattr(module, attribute, {})
         if complaint := _complaint(attribute, components, registry):
@@ -103,10 +107,15 @@ def _find(name: str) -> Plugin:
     if here.is_file() and (spec is None or Path(spec.origin or "").resolve() == here.resolve()):
         return _file(here)
     if spec is None:
-        raise InputError(
-            f"plugin {name!r} is not there: write an installed module's name, or the path of a .py file"
-        )
+        advice = ": write an installed module's name, or the path of a .py file"
+        raise InputError(f"plugin {name!r} is not there{_near_plugin(name) or advice}")
     return Plugin(name, _sha256(spec))
+
+
+def _near_plugin(name: str) -> str:
+    """Of the modules that one may write: files of the working directory, and announced plugins."""
+    here = (path.stem for path in Path().glob("*.py"))
+    return did_you_mean(name, (*here, *(entry.module for entry in entry_points(group=ENTRY_POINTS))))
 
 
 def _file(path: Path) -> Plugin:
@@ -116,9 +125,8 @@ def _file(path: Path) -> Plugin:
         source = path.read_bytes()
         return Plugin(path.stem, hashlib.sha256(source).hexdigest(), source.decode())
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"plugin {str(path)!r} cannot be read ({type(error).__name__}): write the path of a .py file"
-        ) from error
+        advice = ("" if path.exists() else near_path(path)) or ": write the path of a .py file"
+        raise InputError(f"plugin {str(path)!r} cannot be read ({type(error).__name__}){advice}") from error
 
 
 def _spec(name: str) -> ModuleSpec | None:

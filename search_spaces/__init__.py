@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cops_core.errors import lookup
+from cops_core.errors import InputError, lookup
 from search_spaces.arms import arms
 from search_spaces.base import SearchSpace, load_space_file
 from search_spaces.cifar10 import cifar10
@@ -28,4 +28,7 @@ def find_space(name: str) -> SearchSpace:
     """The space of that name, or in the Python file of that path."""
     if name.endswith(".py") or "/" in name:
         return load_space_file(Path(name))
+    file = Path(f"{name}.py")
+    if name not in SEARCH_SPACES and file.is_file():
+        raise InputError(f"unknown space {name!r}: did you mean {str(file)!r}?")
     return lookup("space", name, SEARCH_SPACES)

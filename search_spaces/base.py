@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.trial import BaseTrial
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError
+from cops_core.errors import InputError, near_path, nearest
 from search_spaces.question import Question, Rates
 
 Sample = Callable[[BaseTrial], TrialConfig]
@@ -47,9 +47,8 @@ def load_space_file(path: Path) -> SearchSpace:
     It may also set `question` (a `Question`) and `trials` (a number).
     """
     if not path.is_file():
-        raise InputError(
-            f"{path} is not a file: write the path of a Python file with a function space(trial)"
-        )
+        advice = near_path(path) or ": write the path of a Python file with a function space(trial)"
+        raise InputError(f"{path} is not a file{advice}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python file: its name must end in .py")
@@ -60,7 +59,10 @@ def load_space_file(path: Path) -> SearchSpace:
         raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     sample = getattr(module, "space", None)
     if not callable(sample):
-        raise InputError(f"{path} has no function space(trial): write one that returns a TrialConfig")
+        functions = [name for name, value in vars(module).items() if callable(value)]
+        near = nearest("space", functions)
+        advice = f"rename {near}" if near else "write one that returns a TrialConfig"
+        raise InputError(f"{path} has no function space(trial): {advice}")
     question = getattr(module, "question", Rates())
     if not isinstance(question, Question):
         raise InputError(f"{path}: question must be Rates(...), Pareto() or Smallest(...), not {question!r}")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from optuna.trial import BaseTrial
 
-from cops_core.errors import InputError
+from cops_core.errors import InputError, as_share
 
 DEFAULT_RATES = (Decimal("0.95"), Decimal("0.99"), Decimal("0.995"))
 Cost = Literal["density", "bytes"]
@@ -93,7 +93,8 @@ class Smallest(Question):
     def __post_init__(self) -> None:
         _check_rates(self.rates)
         if not (self.keep.is_finite() and 0 < self.keep <= 1):
-            raise InputError(f"keep {self.keep} is not in (0, 1]: write the share to keep, e.g. 0.99")
+            advice = as_share(self.keep) or ": write the share to keep, e.g. 0.99"
+            raise InputError(f"keep {self.keep} is not in (0, 1]{advice}")
 
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """The density."""
@@ -112,7 +113,8 @@ class Smallest(Question):
 def _check_rates(rates: tuple[Decimal, ...]) -> None:
     for rate in rates:
         if not (rate.is_finite() and 0 < rate < 1):
-            raise InputError(f"rate {rate} is not in (0, 1): write the frozen share, e.g. 0.99")
+            advice = as_share(rate) or ": write the frozen share, e.g. 0.99"
+            raise InputError(f"rate {rate} is not in (0, 1){advice}")
     if not rates or len(set(rates)) < len(rates):
         raise InputError("the rates must be one or more different numbers, e.g. 0.95,0.99,0.995")
 

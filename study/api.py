@@ -21,9 +21,8 @@ from search_spaces.plugins import load_plugins
 from search_spaces.question import Question
 from study import conduct
 from study.frames import frame
-from study.ledger.store import StudyStore
+from study.ledger.store import StudyStore, find_study
 from study.places import DEFAULT_HOME, storage_uri
-from study.resume import find_study
 from study.settings import GpuShare, check_stopping, make_settings
 
 

@@ -20,7 +20,7 @@ from cops_core.freeze import FreezeNet
 from cops_core.train import evaluate
 from study.configurations import ConfigurationResult, by_configuration, comparable
 from study.ledger.lease import Lease
-from study.ledger.store import StudyStore
+from study.ledger.store import StudyStore, no_study
 from study.ledger.trial import COMPARABLE, OPEN, StudyTrial
 from study.provenance import git_commit
 from study.statistics import interval
@@ -58,7 +58,7 @@ def close_study(
     if top < 1:
         raise InputError(f"--top {top} chooses nothing: write 1 or more")
     if not store.exists:
-        raise InputError(f"there is no study {store.name!r}: see `cops status` for those that are")
+        raise no_study(store)
     with Lease(store):
         trials = store.trials()
         check_over(store.name, trials)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cops_core.data import load_data
-from cops_core.errors import InputError
+from cops_core.data import DATASETS, load_data
+from cops_core.errors import InputError, lookup, unknown
 from cops_core.plugins import Plugin
 from study.node import Expected, Token
 from study.preflight import check_home
@@ -41,7 +41,8 @@ def check_cluster(
     is no cluster, or if the storage cannot be written here.
     """
     if device not in ("auto", "cpu"):
-        raise InputError(f"--device {device!r}: write auto or cpu")
+        raise InputError(unknown("device", device, ("auto", "cpu")))
+    lookup("data set", dataset, DATASETS)
     code, data = FIT, DataShare(lambda name: load_data(name, data_root))
     check_home(home)
     try:

@@ -6,25 +6,14 @@ from typing import Any
 
 from rich.console import Console
 
-from cops_core.errors import InputError, unknown
+from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from search_spaces import find_space
 from study.conduct import launch
 from study.experiments import EXPERIMENTS
-from study.ledger.store import StudyStore, studies
+from study.ledger.store import find_study
 from study.places import storage_uri
 from study.settings import Settings, make_settings, parse_settings
-
-
-def find_study(storage: str, name: str) -> StudyStore:
-    """The study of that name in a storage. InputError with the nearest name if there is none."""
-    store = StudyStore(storage, name)
-    if not store.exists:
-        known = [other.name for other in studies(storage)]
-        if not known:
-            raise InputError(f"no studies in {storage}: launch one, or name the right --home or --storage")
-        raise InputError(unknown("study", name, known))
-    return store
 
 
 def resume(

@@ -7,10 +7,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cops_core.cache import DEFAULT_CACHE
-from cops_core.errors import InputError, one_line, unknown
+from cops_core.errors import InputError, one_line, refuse_unknown, unknown
 from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
 from cops_core.trainable import DEFAULT_DATA_ROOT
@@ -96,6 +96,12 @@ class Settings(BaseModel):
     data_root: WholePath = DEFAULT_DATA_ROOT
     score_cache: WholePath = DEFAULT_CACHE
     plugins: tuple[Plugin, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_names(cls, data: Any) -> Any:
+        """Names that are not known are told the nearest."""
+        return refuse_unknown(cls, data)
 
     @property
     def storage_uri(self) -> str:

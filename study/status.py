@@ -9,12 +9,11 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from cops_core.errors import InputError, unknown
 from study.answer import print_best
 from study.close import looks
 from study.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
 from study.ledger.lease import holder
-from study.ledger.store import StudyStore, studies
+from study.ledger.store import StudyStore, find_study, studies
 from study.ledger.trial import FAILURES, StudyTrial
 from study.tables import failure_table
 
@@ -30,15 +29,8 @@ def show_status(
 
     logs: of one study, print what is known of each failure in full, tracebacks included.
     """
-    found = {store.name: store for store in studies(storage_uri)}
-    if name is not None and name not in found:
-        if not found:
-            raise InputError(
-                f"no studies in {storage_uri}: launch one, or name the right --home or --storage"
-            )
-        raise InputError(unknown("study", name, found))
     if name is not None:
-        store = found[name]
+        store = find_study(storage_uri, name)
         trials = store.trials()
         content = summary(store, trials)
         if as_json:
@@ -46,7 +38,7 @@ def show_status(
         else:
             _show_one(console, content, trials, logs=logs)
         return
-    summaries = [summary(store, store.trials()) for store in found.values()]
+    summaries = [summary(store, store.trials()) for store in studies(storage_uri)]
     if as_json:
         _print_json(console, {"studies": summaries})
     else:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from study.ledger.lease import STOP, Lease, driver
-from study.ledger.store import StudyStore
+from study.ledger.store import StudyStore, no_study
 from study.observer import Observer
 
 POLL_S = 0.2
@@ -26,8 +26,11 @@ def request_stop(store: StudyStore, console: Console, timeout_s: float) -> bool:
     name = store.name
     running = driver(store)
     if running is None:
-        known = f"see `cops status {name}`" if store.exists else "there is no such study, see `cops status`"
-        raise InputError(f"nobody runs study {name!r}, so that nothing can be stopped: {known}")
+        if not store.exists:
+            raise no_study(store)
+        raise InputError(
+            f"nobody runs study {name!r}, so that nothing can be stopped: see `cops status {name}`"
+        )
     store.write_json(STOP, {"token": running.token, "asked": time.time()})
     console.print(f"asked {running} to end study {name}", markup=False, highlight=False)
     began = time.monotonic()

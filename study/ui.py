@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from filelock import FileLock
 
-from cops_core.errors import InputError
+from cops_core.errors import InputError, near_path
 from study.server.command import check_free, server_command
 
 
@@ -15,7 +15,10 @@ def serve_ui(home: Path, port: int) -> NoReturn:
     """Become MLflow's server, until Ctrl-C: nothing is left behind when it is told to end."""
     database = home / "mlflow.db"
     if not database.is_file():
-        raise InputError(f"no {database.name} in {home}: launch a study first, or name the right --home")
+        advice = (
+            "" if home.exists() else near_path(home)
+        ) or ": launch a study first, or name the right --home"
+        raise InputError(f"no {database.name} in {home}{advice}")
     check_free(port)
     with FileLock(home / "mlflow.db.lock"):  # a launch may be creating the database right now
         pass

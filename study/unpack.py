@@ -9,10 +9,11 @@ from rich.console import Console
 from safetensors.torch import save
 
 from cops_core.artifact import Artifact, load_artifact
-from cops_core.errors import InputError
+from cops_core.errors import InputError, near_path
 from study.tracking import NETWORK_FILE, fetch
 
-RUN_ID = re.compile("[0-9a-f]{32}")
+# A run's id, or what is left of one: MLflow is asked which one was meant.
+RUN_ID = re.compile("[0-9a-f]{8,32}")
 
 
 def unpack(
@@ -35,9 +36,8 @@ def unpack(
     path = Path(source)
     is_run = not path.exists() and RUN_ID.fullmatch(source) is not None
     if not is_run and not path.is_file():
-        raise InputError(
-            f"{source} is neither a file nor a run: write an artefact's path, or the id of a trial's run"
-        )
+        advice = near_path(path) or ": write an artefact's path, or the id of a trial's run"
+        raise InputError(f"{source} is neither a file nor a run{advice}")
     out = out or Path(f"{path.stem}.dense.safetensors")
     if out.exists():
         raise InputError(f"{out} is there already: choose another with --out")

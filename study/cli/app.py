@@ -1,10 +1,15 @@
 """All commands under one name, and what becomes of errors."""
 
 import sys
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from study.cli.components import check, scores, spaces
+from study.cli.examples import epilog
 from study.cli.experiments import experiment
 from study.cli.networks import replay, unpack
 from study.cli.reports import report
@@ -12,20 +17,69 @@ from study.cli.running import close, status, stop
 from study.cli.servers import serve, ui
 from study.cli.studies import launch, resume
 
+COMMANDS = {
+    "Studies": (launch, resume, status, stop, close),
+    "Fixed questions": (experiment, report),
+    "Trained networks": (replay, unpack),
+    "Components": (spaces, scores, check),
+    "Servers": (ui, serve),
+}
+# What results depend on, beside the machine.
+VERSIONS = ("ray", "torch", "optuna", "mlflow")
+
+
+class Commands(TyperGroup):
+    """All commands; a name that is none of them is told the nearest."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant by the first of `args`; InputError if there is none."""
+        from cops_core.errors import InputError, unknown
+
+        word = args[0]
+        if self.get_command(ctx, word) is None and not word.startswith("-") and not ctx.resilient_parsing:
+            raise InputError(unknown("command", word, self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
-    help="Studies of pruning and freezing before training: COPS and FreezeNet.",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    epilog=epilog("cops"),
 )
-for _command in (
-    *(launch, resume, stop, close, status),
-    report,
-    *(replay, unpack),
-    *(ui, serve),
-    *(experiment, scores, spaces, check),
-):
-    app.command()(_command)
+for _panel, _commands in COMMANDS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel, epilog=epilog(_command.__name__))(_command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        needs = [f"{name} {_version(name)}" for name in VERSIONS]
+        typer.echo(f"cops {_version('cops-study')} (python {python_version()}, {', '.join(needs)})")
+        raise typer.Exit
+
+
+def _version(distribution: str) -> str:
+    """Read from what is installed: importing torch or Ray for it would take seconds."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@app.callback()
+def cops(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version, and those of what it stands on.",
+            is_eager=True,
+            callback=_show_version,
+        ),
+    ] = False,
+) -> None:
+    """Studies of pruning and freezing before training: COPS and FreezeNet."""
 
 
 def main() -> None:
@@ -33,10 +87,9 @@ def main() -> None:
     from cops_core.errors import InputError
 
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="cops", standalone_mode=False)
     except typer.TyperException as error:
-        message = " ".join(error.format_message().split())
-        typer.echo(f"error: {message} (see cops --help, cops COMMAND --help)", err=True)
+        typer.echo(f"error: {_explain(error)}", err=True)
         sys.exit(2)
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
@@ -45,3 +98,18 @@ def main() -> None:
         typer.echo("interrupted", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: typer.TyperException) -> str:
+    """What is wrong with the words of a command, in one line, and where to read on."""
+    from cops_core.errors import did_you_mean
+
+    context = getattr(error, "ctx", None)
+    message = " ".join(error.format_message().split())
+    if context is None:
+        return f"{message} (see cops --help)"
+    if hasattr(error, "possibilities"):  # only a name of an option that does not exist has these
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        word = str(getattr(error, "option_name", ""))
+        message = f"unknown option {word!r}{did_you_mean(word, known)}"
+    return f"{message} (see {context.command_path} --help)"

@@ -22,6 +22,7 @@ class Folder:
 
     def __init__(self, storage_uri: str, name: str) -> None:
         self.name = name
+        self.storage_uri = storage_uri
         self.filesystem, root = open_storage(storage_uri)
         self.path = f"{root}/{name}"
 

@@ -6,9 +6,10 @@ The records are the truth; MLflow and the table are views of them.
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-from cops_core.errors import InputError
+from cops_core.errors import InputError, near_path, unknown
 from cops_core.plugins import Plugin
 from study.ledger.folder import Folder, folder_names
 from study.ledger.trial import StudyTrial
@@ -98,3 +99,25 @@ def studies(storage_uri: str) -> Iterator[StudyStore]:
         store = StudyStore(storage_uri, name)
         if store.exists:
             yield store
+
+
+def find_study(storage_uri: str, name: str) -> StudyStore:
+    """The study of that name in a storage. InputError with the nearest name if there is none."""
+    store = StudyStore(storage_uri, name)
+    if not store.exists:
+        raise no_study(store)
+    return store
+
+
+def no_study(store: StudyStore) -> InputError:
+    """What to write instead of a study that is not there: the nearest name, or the right folder."""
+    known = [other.name for other in studies(store.storage_uri)]
+    if known:
+        return InputError(unknown("study", store.name, known))
+    folder = Path(store.storage_uri)
+    # A home that is misspelt has no folder of studies either.
+    missing = [path for path in (folder.parent, folder) if store.is_local and not path.exists()]
+    advice = (
+        near_path(missing[0]) if missing else ""
+    ) or ": launch one, or name the right --home or --storage"
+    return InputError(f"no studies in {store.storage_uri}{advice}")

@@ -7,7 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cops_core.config import ConventionName, Density, ScoreName, TrialConfig, parse_config
-from cops_core.errors import InputError, one_line
+from cops_core.errors import InputError, as_share, did_you_mean, one_line
 from study.settings import parse_decimal
 
 DEFAULT_SCORES = ("magnitude", "snip", "grasp", "synflow", "random")
@@ -76,7 +76,8 @@ def make_score_study(
 def _density(text: str) -> Decimal:
     density = parse_decimal("--density", text)
     if not density.is_finite() or not 0 < density <= 1:
-        raise InputError(f"--density {text} is not in (0, 1]: write the kept share of the weights, e.g. 0.01")
+        advice = as_share(density) or ": write the kept share of the weights, e.g. 0.01"
+        raise InputError(f"--density {text} is not in (0, 1]{advice}")
     return density
 
 
@@ -85,7 +86,8 @@ def check_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError(f"unknown device {name!r}: write cpu, cuda or e.g. cuda:1") from None
+        advice = did_you_mean(name, ("cpu", "cuda")) or ": write cpu, cuda or e.g. cuda:1"
+        raise InputError(f"unknown device {name!r}{advice}") from None
     if device.type not in ("cpu", "cuda"):
         raise InputError(f"device {name!r} is not supported: write cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -6,9 +6,11 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from cops_core.errors import InputError
+from cops_core.errors import InputError, did_you_mean, near_path
 from study.places import tracking
 from study.tracking.connect import connect
+
+NEWEST = 1000  # runs among which a misspelt one is looked for
 
 
 def fetch(run_id: str, artifact: str, folder: Path, tracking_uri: str | None, home: Path) -> Path:
@@ -21,9 +23,8 @@ def fetch(run_id: str, artifact: str, folder: Path, tracking_uri: str | None, ho
     try:
         client.get_run(run_id)
     except MlflowException as error:
-        raise InputError(
-            f"no run {run_id} in MLflow at {uri}: name the right --home, or --tracking-uri"
-        ) from error
+        advice = did_you_mean(run_id, _run_ids(client)) or ": name the right --home, or --tracking-uri"
+        raise InputError(f"no run {run_id} in MLflow at {uri}{advice}") from error
     try:
         return Path(client.download_artifacts(run_id, artifact, str(folder)))
     except (MlflowException, OSError) as error:
@@ -46,9 +47,19 @@ def histories(
     }
 
 
+def _run_ids(client: MlflowClient) -> list[str]:
+    """Of the newest runs; none if MLflow cannot say."""
+    try:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return [run.info.run_id for run in client.search_runs(experiments, max_results=NEWEST)]
+    except MlflowException:
+        return []
+
+
 def _client(tracking_uri: str | None, home: Path) -> tuple[MlflowClient, str]:
     """A client and its URI; InputError if the home has no database, or the server does not answer."""
     if tracking_uri is None and not (home / "mlflow.db").is_file():
-        raise InputError(f"no mlflow.db in {home}: name the right --home, or --tracking-uri")
+        advice = ("" if home.exists() else near_path(home)) or ": name the right --home, or --tracking-uri"
+        raise InputError(f"no mlflow.db in {home}{advice}")
     uri = tracking(home, tracking_uri)
     return connect(uri, home), uri

@@ -1,0 +1,56 @@
+"""Examples that end each command's help; a test parses every one."""
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "cops": (
+        "cops launch quickstart",
+        "cops status quickstart",
+        "cops ui",
+    ),
+    "launch": (
+        "cops launch quickstart --trials 10 --epochs 3",
+        "cops launch my_space.py --rates 0.95,0.99 --seeds 3",
+        "cops launch fashion_mnist --objective smallest --keep 0.99",
+        "cops launch score_pairs --dry-run",
+    ),
+    "resume": (
+        "cops resume quickstart",
+        "cops resume quickstart --trials 40",
+        "cops resume quickstart --retry",
+    ),
+    "status": (
+        "cops status",
+        "cops status quickstart --logs",
+        "cops status quickstart --json",
+    ),
+    "stop": ("cops stop quickstart",),
+    "close": ("cops close quickstart --top 1",),
+    "experiment": (
+        "cops experiment iterated_snip",
+        "cops experiment freezenet --dataset fashion_mnist --model lenet_300_100 --seeds 5",
+    ),
+    "replay": ("cops replay 0123456789abcdef0123456789abcdef",),
+    "unpack": (
+        "cops unpack cops-home/studies/quickstart/artifacts/0000.safetensors",
+        "cops unpack 0123456789abcdef0123456789abcdef --out network.safetensors",
+    ),
+    "spaces": ("cops spaces", "cops spaces --plugin my_scores.py"),
+    "scores": (
+        "cops scores --model lenet_300_100 --dataset digits",
+        "cops scores --score snip --score synflow --density 0.01",
+    ),
+    "check": (
+        "cops check",
+        "cops check --plugin my_scores.py",
+        "cops check --address auto --storage s3://bucket/studies",
+    ),
+    "ui": ("cops ui", "cops ui --home other-home --port 5001"),
+    "serve": ("cops serve --detach", "cops serve --stop"),
+}
+
+
+def epilog(command: str) -> str | None:
+    """The examples as the end of a command's help; None if there are none."""
+    lines = EXAMPLES.get(command, ())
+    return "\n\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *lines]) if lines else None

@@ -19,6 +19,7 @@ from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
 
+Device = Literal["auto", "cpu"]
 OBJECTIVES = ("pareto", "smallest")
 # Of a GPU, for each trial: a number, or as one trial is measured to need.
 LEAST_SHARE = 0.0001  # that Ray counts
@@ -84,7 +85,7 @@ class Settings(BaseModel):
     concurrency: Annotated[int | None, Field(ge=1)] = None
     cpus_per_trial: Annotated[int, Field(ge=1)] = 1
     gpus_per_trial: Annotated[GpuShare | None, AfterValidator(_can_be_given)] = None
-    device: Literal["auto", "cpu"] = "auto"
+    device: Device = "auto"
     fresh: bool = False
     retry: bool = False
     checkpoint_every: Annotated[float, Field(ge=0)] = 30.0

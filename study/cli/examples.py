@@ -53,4 +53,4 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 def epilog(command: str) -> str | None:
     """The examples as the end of a command's help; None if there are none."""
     lines = EXAMPLES.get(command, ())
-    return "\n\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *lines]) if lines else None
+    return "\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *lines]) if lines else None

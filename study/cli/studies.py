@@ -1,12 +1,18 @@
 """Commands that run a study: launch it, go on with it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from study.cli import complete
 from study.cli.options import (
     HOME,
+    MACHINE,
+    QUESTION,
+    SEARCH,
     AddressOption,
+    ConcurrencyOption,
     DataRootOption,
     DeviceOption,
     GpusOption,
@@ -16,66 +22,131 @@ from study.cli.options import (
     ScoreCacheOption,
     StorageOption,
     TrackingOption,
+    otherwise,
     use_plugins,
 )
 
 CheckpointOption = Annotated[
-    float, typer.Option(help="Seconds between the checkpoints of a trial that runs.", show_default=True)
+    float,
+    typer.Option(help="Seconds between the checkpoints of a trial that runs.", rich_help_panel=MACHINE),
 ]
 FailureOption = Annotated[
-    float, typer.Option(help="More failures than this share of all trials end the study.", show_default=True)
+    float,
+    typer.Option(help="More failures than this share of all trials end the study.", rich_help_panel=MACHINE),
 ]
-ConcurrencyOption = Annotated[
-    int | None, typer.Option(help="Trials at a time. [default: as many as the machine carries]")
+TrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Configurations in all, the anchors included.",
+        show_default="the space's",
+        rich_help_panel=QUESTION,
+    ),
+]
+CpusOption = Annotated[
+    int, typer.Option(help="CPU cores, and torch threads, for each trial.", rich_help_panel=MACHINE)
+]
+# Of what a resumed study is not told anew.
+BEFORE = "as before"
+FreshOption = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Run every trial, also those that another study has finished.",
+        rich_help_panel=SEARCH,
+    ),
 ]
 
 
 def launch(
     space: Annotated[
-        str, typer.Argument(help="A space's name (see `cops spaces`), or the path of a space.py.")
+        str,
+        typer.Argument(
+            help="A space's name (see `cops spaces`), or the path of a space.py.",
+            autocompletion=complete.spaces,
+        ),
     ],
-    name: Annotated[str | None, typer.Option(help="The study's name. [default: the space's]")] = None,
-    trials: Annotated[
-        int | None, typer.Option(help="Configurations in all, the anchors included. [default: the space's]")
+    name: Annotated[
+        str | None,
+        typer.Option(help="The study's name.", show_default="the space's", rich_help_panel=QUESTION),
     ] = None,
+    trials: TrialsOption = None,
     concurrency: ConcurrencyOption = None,
     gpus_per_trial: GpusOption = None,
     device: DeviceOption = "auto",
-    cpus_per_trial: Annotated[int, typer.Option(help="CPU cores, and torch threads, for each trial.")] = 1,
-    seed: Annotated[int, typer.Option(help="Every random draw of the study derives from it.")] = 0,
+    cpus_per_trial: CpusOption = 1,
+    seed: Annotated[
+        int, typer.Option(help="Every random draw of the study derives from it.", rich_help_panel=SEARCH)
+    ] = 0,
     seeds: Annotated[
-        int, typer.Option(help="Trials of each configuration, on seeds that are the same for all.")
+        int,
+        typer.Option(
+            help="Trials of each configuration, on seeds that are the same for all.", rich_help_panel=QUESTION
+        ),
     ] = 1,
     racing: Annotated[
         bool,
-        typer.Option("--racing/--no-racing", help="Later seeds only for configurations that can still win."),
+        typer.Option(
+            "--racing/--no-racing",
+            help="Later seeds only for configurations that can still win.",
+            rich_help_panel=SEARCH,
+        ),
     ] = True,
-    sampler: Annotated[str, typer.Option(help="Who proposes: tpe, random, qmc, nsga2 or gp.")] = "tpe",
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="Who proposes: tpe, random, qmc, nsga2 or gp.",
+            rich_help_panel=SEARCH,
+            autocompletion=complete.samplers,
+        ),
+    ] = "tpe",
     stopping: Annotated[
         str | None,
         typer.Option(
-            help="Early stopping of trials at the same rate: asha, hyperband or none. [default: asha]"
+            help="Early stopping of trials at the same rate: asha, hyperband or none.",
+            show_default="asha",
+            rich_help_panel=SEARCH,
+            autocompletion=complete.stoppings,
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of each trial. [default: the space's]")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of each trial.", show_default="the space's", rich_help_panel=QUESTION),
+    ] = None,
     rates: Annotated[
-        str | None, typer.Option(help="Freezing rates, e.g. 0.95,0.99: methods are compared within each.")
+        str | None,
+        typer.Option(
+            help="Freezing rates, e.g. 0.95,0.99: methods are compared within each.",
+            show_default="the space's",
+            rich_help_panel=QUESTION,
+        ),
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="pareto: accuracy and --cost together. smallest: fewest weights that keep --keep."),
+        typer.Option(
+            help="pareto: accuracy and --cost together. smallest: fewest weights that keep --keep.",
+            show_default="the space's",
+            rich_help_panel=QUESTION,
+            autocompletion=complete.objectives,
+        ),
     ] = None,
     keep: Annotated[
         str | None,
-        typer.Option(help="Share of the dense accuracy, with --objective smallest. [default: 0.99]"),
+        typer.Option(
+            help="Share of the dense accuracy, with --objective smallest.",
+            show_default="0.99",
+            rich_help_panel=QUESTION,
+        ),
     ] = None,
     cost: Annotated[
         str | None,
-        typer.Option(help="With --objective pareto: density, or bytes as stored. [default: density]"),
+        typer.Option(
+            help="With --objective pareto: density, or bytes as stored.",
+            show_default="density",
+            rich_help_panel=QUESTION,
+            autocompletion=complete.costs,
+        ),
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run every trial, also those that another study has finished.")
-    ] = False,
+    fresh: FreshOption = False,
     checkpoint_every: CheckpointOption = 30.0,
     failure_share: FailureOption = 0.25,
     home: HomeOption = HOME,
@@ -89,7 +160,13 @@ def launch(
         bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
     ] = False,
 ) -> None:
-    """Run a study: anchors first, then proposals. The same again goes on where it was cut off."""
+    """Run a study: anchors first, then proposals. The same again goes on where it was cut off.
+
+    The space says what is searched. Trials run side by side on this machine, or
+    on a cluster with --address; each is written down as it runs, and shown by
+    cops status and cops ui. Ctrl-C ends the study cleanly, and nothing that has
+    ended is run twice.
+    """
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
@@ -146,38 +223,29 @@ def launch(
 
 def resume(
     name: NameArgument,
-    trials: Annotated[
-        int | None, typer.Option(help="Configurations in all, the anchors included. [default: as before]")
-    ] = None,
+    trials: Annotated[int | None, otherwise(TrialsOption, BEFORE)] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run the trials that failed again.")] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run every trial, also those that another study has finished.")
-    ] = False,
-    concurrency: ConcurrencyOption = None,
-    gpus_per_trial: GpusOption = None,
-    device: Annotated[
-        str | None, typer.Option(help="auto, or cpu, as with cops launch. [default: as before]")
-    ] = None,
-    cpus_per_trial: Annotated[
-        int | None, typer.Option(help="CPU cores, and torch threads, for each trial. [default: as before]")
-    ] = None,
-    checkpoint_every: Annotated[
-        float | None,
-        typer.Option(help="Seconds between the checkpoints of a trial that runs. [default: as before]"),
-    ] = None,
-    failure_share: Annotated[
-        float | None,
-        typer.Option(help="More failures than this share of all trials end the study. [default: as before]"),
-    ] = None,
+    fresh: FreshOption = False,
+    concurrency: Annotated[int | None, otherwise(ConcurrencyOption, BEFORE)] = None,
+    gpus_per_trial: Annotated[str | None, otherwise(GpusOption, BEFORE)] = None,
+    device: Annotated[str | None, otherwise(DeviceOption, BEFORE)] = None,
+    cpus_per_trial: Annotated[int | None, otherwise(CpusOption, BEFORE)] = None,
+    checkpoint_every: Annotated[float | None, otherwise(CheckpointOption, BEFORE)] = None,
+    failure_share: Annotated[float | None, otherwise(FailureOption, BEFORE)] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
+    tracking_uri: Annotated[str | None, otherwise(TrackingOption, BEFORE)] = None,
     address: AddressOption = None,
-    data_root: DataRootOption = None,
-    score_cache: ScoreCacheOption = None,
+    data_root: Annotated[Path | None, otherwise(DataRootOption, BEFORE)] = None,
+    score_cache: Annotated[Path | None, otherwise(ScoreCacheOption, BEFORE)] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Go on with a study where it was cut off, or with more trials; nothing is run twice."""
+    """Go on with a study where it was cut off, or with more trials; nothing is run twice.
+
+    What a study is asked stays what it was; how much is run, on what and where
+    may change. Trials that have ended stay, those that ran go on from their last
+    checkpoint.
+    """
     from rich.console import Console
 
     from study.resume import resume as resume_study

@@ -1,0 +1,75 @@
+"""What a shell may complete, within a fraction of a second: nothing here imports torch, Ray or Optuna.
+
+Names come from the registries, which are literal: their files are read, not run. Those that plugins add
+are not among them.
+"""
+
+import ast
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+ROOT = Path(__file__).parents[2]
+HOME = Path("cops-home")  # study.settings.DEFAULT_HOME, without its imports
+
+
+def names_in(file: str, registry: str) -> list[str]:
+    """The names in a literal dict, tuple or `Literal` that the module at `file` (from the root) assigns."""
+    for statement in ast.parse((ROOT / file).read_text()).body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == registry:
+                return _literals(value)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == registry:
+                return _literals(value)
+    raise LookupError(f"{file} assigns no {registry}")
+
+
+def _literals(value: ast.expr) -> list[str]:
+    """The texts that a literal is made of; of a dict its keys."""
+    match value:
+        case ast.Dict(keys=parts) | ast.Tuple(elts=parts) | ast.Subscript(slice=ast.Tuple(elts=parts)):
+            return [part.value for part in parts if isinstance(part, ast.Constant) and part.value]
+    return []
+
+
+def registered(file: str, registry: str) -> Callable[[], list[str]]:
+    """Completes the names of a registry."""
+    return lambda: names_in(file, registry)
+
+
+scores = registered("cops_core/scores/__init__.py", "SCORES")
+conventions = registered("cops_core/scores/conventions.py", "CONVENTIONS")
+models = registered("cops_core/models/__init__.py", "MODELS")
+datasets = registered("cops_core/data/__init__.py", "DATASETS")
+initializations = registered("cops_core/initialization.py", "INITIALIZATIONS")
+samplers = registered("study/search/samplers.py", "SAMPLERS")
+stoppings = registered("study/search/stopping.py", "STOPPINGS")
+objectives = registered("study/settings.py", "OBJECTIVES")
+costs = registered("search_spaces/question.py", "Cost")
+experiments = registered("study/experiments/__init__.py", "EXPERIMENTS")
+trial_devices = registered("study/settings.py", "Device")
+
+
+def spaces(incomplete: str) -> list[str]:
+    """The project's spaces, and Python files; folders are left to the shell."""
+    files = sorted(Path().glob(f"{incomplete}*.py")) if incomplete and ".." not in incomplete else []
+    return [*names_in("search_spaces/__init__.py", "SEARCH_SPACES"), *map(str, files)]
+
+
+def studies(ctx: typer.Context) -> list[str]:
+    """The studies of the home, or of the storage where that is a folder, as a listing shows them."""
+    home = Path(ctx.params.get("home") or os.environ.get("COPS_HOME") or HOME)
+    storage = ctx.params.get("storage") or os.environ.get("COPS_STORAGE") or str(home / "studies")
+    if "://" in storage:
+        return []
+    try:
+        return sorted(path.parent.name for path in Path(storage).expanduser().glob("*/study.json"))
+    except OSError:
+        return []
+
+
+def devices() -> list[str]:
+    """The kinds of device that scores are computed on."""
+    return ["cpu", "cuda"]

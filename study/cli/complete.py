@@ -30,7 +30,7 @@ def _literals(value: ast.expr) -> list[str]:
     """The texts that a literal is made of; of a dict its keys."""
     match value:
         case ast.Dict(keys=parts) | ast.Tuple(elts=parts) | ast.Subscript(slice=ast.Tuple(elts=parts)):
-            return [part.value for part in parts if isinstance(part, ast.Constant) and part.value]
+            return [str(part.value) for part in parts if isinstance(part, ast.Constant)]
     return []
 
 

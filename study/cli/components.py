@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from study.cli import complete
 from study.cli.options import (
     HOME,
     DataRootOption,
@@ -18,34 +19,54 @@ from study.cli.options import (
 
 
 def scores(
-    model: Annotated[str, typer.Option(help="Network.")] = "lenet_300_100",
-    dataset: Annotated[str, typer.Option(help="Data set.")] = "digits",
+    model: Annotated[str, typer.Option(help="Network.", autocompletion=complete.models)] = "lenet_300_100",
+    dataset: Annotated[str, typer.Option(help="Data set.", autocompletion=complete.datasets)] = "digits",
     seed: Annotated[int, typer.Option(help="Of the initial weights, the split and the scoring batch.")] = 0,
     score: Annotated[
         list[str] | None,
-        typer.Option(help="A score; repeat for more. [default: magnitude, snip, grasp, synflow, random]"),
+        typer.Option(
+            help="A score; repeat for more.",
+            show_default="magnitude, snip, grasp, synflow, random",
+            autocompletion=complete.scores,
+        ),
     ] = None,
     density: Annotated[
         list[str] | None,
-        typer.Option(help="Kept share of the weights; repeat for more. [default: 0.1, 0.01, 0.001]"),
+        typer.Option(help="Kept share of the weights; repeat for more.", show_default="0.1, 0.01, 0.001"),
     ] = None,
     samples_per_class: Annotated[int, typer.Option(help="Training images of each class to score on.")] = 10,
     initialization: Annotated[
-        str, typer.Option(help="Of the weights: xavier_normal, kaiming_normal.")
+        str,
+        typer.Option(
+            help="Of the weights: xavier_normal, kaiming_normal.", autocompletion=complete.initializations
+        ),
     ] = "xavier_normal",
     validation_fraction: Annotated[
         str, typer.Option(help="Share of the training images that is held out.")
     ] = "0.1",
     convention: Annotated[
-        str, typer.Option(help="How scores are computed: paper, or as a widely used code base does it.")
+        str,
+        typer.Option(
+            help="How scores are computed: paper, or as a widely used code base does it.",
+            autocompletion=complete.conventions,
+        ),
     ] = "paper",
-    device: Annotated[str, typer.Option(help="cpu, cuda or e.g. cuda:1.")] = "cpu",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Where scores are computed: cpu, cuda or e.g. cuda:1.", autocompletion=complete.devices
+        ),
+    ] = "cpu",
     home: HomeOption = HOME,
     data_root: DataRootOption = None,
     score_cache: ScoreCacheOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Compare scores without training: ranks, masks, layers, the price of control."""
+    """Compare scores without training: ranks, masks, layers, the price of control.
+
+    Tables are printed and written, with figures, into a folder of the home that
+    is named after network, data set and seed.
+    """
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
@@ -79,11 +100,17 @@ def scores(
 
 def check(
     address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster, e.g. auto: check its nodes.")
+        str | None,
+        typer.Option(
+            help="A running Ray cluster, e.g. auto: check its nodes.", show_default="check components"
+        ),
     ] = None,
     storage: StorageOption = None,
     dataset: Annotated[
-        str, typer.Option(help="With --address: a data set that is to reach every node.")
+        str,
+        typer.Option(
+            help="With --address: a data set that is to reach every node.", autocompletion=complete.datasets
+        ),
     ] = "digits",
     device: DeviceOption = "auto",
     home: HomeOption = HOME,
@@ -97,7 +124,9 @@ def check(
 ) -> None:
     """With --address: is every node of a cluster fit? Without: do components keep their contracts?
 
-    Of components those of the plugins are checked, without any plugin all that are registered.
+    Of components those of the plugins are checked, without any plugin all that
+    are registered. Every failure is a line that says what to do; the exit code
+    is then 1.
     """
     from rich.console import Console
 
@@ -132,7 +161,10 @@ def check(
 
 
 def spaces(plugin: PluginOption = None) -> None:
-    """List the search spaces."""
+    """List the search spaces: how many trials each has, what it asks, what it searches.
+
+    Those of plugins are among them.
+    """
     from rich.console import Console
     from rich.table import Table
 

@@ -4,33 +4,51 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, AddressOption, HomeOption, ScoreCacheOption, StorageOption, TrackingOption
+from study.cli import complete
+from study.cli.options import (
+    HOME,
+    AddressOption,
+    ConcurrencyOption,
+    HomeOption,
+    ScoreCacheOption,
+    StorageOption,
+    TrackingOption,
+)
+
+OWN = "the experiment's"
 
 
 def experiment(
     name: Annotated[
         str,
-        typer.Argument(help="cops_pairs, freezenet or iterated_snip; see docs/results.md."),
+        typer.Argument(
+            help="The experiment: cops_pairs, freezenet or iterated_snip.",
+            autocompletion=complete.experiments,
+        ),
     ],
-    seeds: Annotated[
-        int | None, typer.Option(min=2, help="Seeds that judge. [default: the experiment's]")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of each trial. [default: the experiment's]")
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Seeds that judge.", show_default=OWN)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each trial.", show_default=OWN)] = None,
     rates: Annotated[
-        str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995. [default: the experiment's]")
+        str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995.", show_default=OWN)
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set. [default: the experiment's]")] = None,
-    model: Annotated[str | None, typer.Option(help="Network. [default: the experiment's]")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set.", show_default=OWN, autocompletion=complete.datasets)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Network.", show_default=OWN, autocompletion=complete.models)
+    ] = None,
+    concurrency: ConcurrencyOption = None,
     score_cache: ScoreCacheOption = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off."""
+    """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off.
+
+    Each part is a study of its own, named after the experiment. The answer is
+    printed, and written as results.md with its figures into the storage.
+    """
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE

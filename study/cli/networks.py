@@ -15,7 +15,11 @@ def replay(
     data_root: DataRootOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Run a trial again from its MLflow run alone, without Ray, and compare: mask and metrics."""
+    """Run a trial again from its MLflow run alone, without Ray, and compare: mask and metrics.
+
+    The run holds all that is needed: configuration, seed, versions and what was
+    logged. The exit code is 0 where the trial is the same, 1 where it is another.
+    """
     from rich.console import Console
 
     from cops_core.trainable import DEFAULT_DATA_ROOT
@@ -38,13 +42,17 @@ def unpack(
         str, typer.Argument(help="An artefact's file, or the id of a trial's MLflow run.", metavar="FILE|RUN")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The new file. [default: SOURCE.dense.safetensors, here]")
+        Path | None, typer.Option(help="The new file.", show_default="SOURCE.dense.safetensors, here")
     ] = None,
     home: HomeOption = HOME,
     tracking_uri: TrackingOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Write the network of a trial as a plain dense state_dict (safetensors), for use elsewhere."""
+    """Write the network of a trial as a plain dense state_dict (safetensors), for use elsewhere.
+
+    An artefact holds the seed and the trained values alone. This rebuilds the
+    initial weights and fills in the rest, so that torch alone can load it.
+    """
     from rich.console import Console
 
     from study.unpack import unpack as unpack_network

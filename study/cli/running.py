@@ -1,9 +1,11 @@
 """Commands about a study that is there: stop it, judge it, look at it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from study.cli import complete
 from study.cli.options import (
     HOME,
     DataRootOption,
@@ -12,8 +14,12 @@ from study.cli.options import (
     PluginOption,
     StorageOption,
     TrackingOption,
+    otherwise,
     use_plugins,
 )
+
+# Where a study's own settings hold for what is left out.
+RECORDED = "the study's"
 
 
 def stop(
@@ -22,7 +28,11 @@ def stop(
     home: HomeOption = HOME,
     storage: StorageOption = None,
 ) -> None:
-    """End a study that runs elsewhere, cleanly: its trials are kept, and go on when it is resumed."""
+    """End a study that runs elsewhere, cleanly: its trials are kept, and go on when it is resumed.
+
+    The request lies in the study's storage, so that any machine that reaches it
+    may ask. The exit code is 1 where the study has not ended after --wait.
+    """
     from rich.console import Console
 
     from study.ledger.store import StudyStore
@@ -40,11 +50,16 @@ def close(
     ] = 3,
     home: HomeOption = HOME,
     storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
-    data_root: DataRootOption = None,
+    tracking_uri: Annotated[str | None, otherwise(TrackingOption, RECORDED)] = None,
+    data_root: Annotated[Path | None, otherwise(DataRootOption, RECORDED)] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Judge what validation chose on the test images, once, and close the study."""
+    """Judge what validation chose on the test images, once, and close the study.
+
+    Judged are the dense network, the anchors and the best configurations at each
+    rate. Every look at the test images is written down; a study that was closed
+    before is looked at once more, and told that it was.
+    """
     from rich.console import Console
 
     from study.judge import judge
@@ -64,7 +79,12 @@ def close(
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(help="A study's name; all studies where it is left out.")
+        str | None,
+        typer.Argument(
+            help="A study's name.",
+            show_default="all studies of the home",
+            autocompletion=complete.studies,
+        ),
     ] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
@@ -74,7 +94,11 @@ def status(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Show the studies of a home, or one study's trials and best results."""
+    """Show the studies of a home, or one study's trials and best results.
+
+    What is said comes from the records, also while the study runs: which trials
+    have ended and how, and the best configuration of each method.
+    """
     from rich.console import Console
 
     from study.places import storage_uri

@@ -10,7 +10,11 @@ PortOption = Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=6
 
 
 def ui(home: HomeOption = HOME, port: PortOption = 5000) -> None:
-    """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C."""
+    """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C.
+
+    It shows the home's database, also while studies write into it, to this
+    machine alone.
+    """
     from study.ui import serve_ui
 
     serve_ui(home, port)
@@ -25,7 +29,11 @@ def serve(
     ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the home's server.")] = False,
 ) -> None:
-    """Keep MLflow's server running on a cluster's head, its database backed up into the storage."""
+    """Keep MLflow's server running on a cluster's head, its database backed up into the storage.
+
+    It is started again when it dies, and a new head begins with the newest
+    backup. Studies log to it with --tracking-uri.
+    """
     from rich.console import Console
 
     from study.server import serve as server

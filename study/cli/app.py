@@ -18,9 +18,9 @@ from study.cli.servers import serve, ui
 from study.cli.studies import launch, resume
 
 COMMANDS = {
-    "Studies": (launch, resume, status, stop, close),
-    "Fixed questions": (experiment, report),
-    "Trained networks": (replay, unpack),
+    "Studies": (launch, resume, status, stop),
+    "Results": (report, close, experiment),
+    "Networks": (replay, unpack),
     "Components": (spaces, scores, check),
     "Servers": (ui, serve),
 }

@@ -19,9 +19,13 @@ from study.cli.options import (
 
 
 def scores(
-    model: Annotated[str, typer.Option(help="Network.", autocompletion=complete.models)] = "lenet_300_100",
-    dataset: Annotated[str, typer.Option(help="Data set.", autocompletion=complete.datasets)] = "digits",
-    seed: Annotated[int, typer.Option(help="Of the initial weights, the split and the scoring batch.")] = 0,
+    model: Annotated[
+        str, typer.Option(help="The network.", autocompletion=complete.models)
+    ] = "lenet_300_100",
+    dataset: Annotated[str, typer.Option(help="The data set.", autocompletion=complete.datasets)] = "digits",
+    seed: Annotated[
+        int, typer.Option(help="Decides the initial weights, the split and the scoring batch.")
+    ] = 0,
     score: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,7 +42,8 @@ def scores(
     initialization: Annotated[
         str,
         typer.Option(
-            help="Of the weights: xavier_normal, kaiming_normal.", autocompletion=complete.initializations
+            help="How weights are drawn: xavier_normal or kaiming_normal.",
+            autocompletion=complete.initializations,
         ),
     ] = "xavier_normal",
     validation_fraction: Annotated[
@@ -102,7 +107,8 @@ def check(
     address: Annotated[
         str | None,
         typer.Option(
-            help="A running Ray cluster, e.g. auto: check its nodes.", show_default="check components"
+            help="A running Ray cluster, e.g. auto: its nodes are checked.",
+            show_default="components are checked",
         ),
     ] = None,
     storage: StorageOption = None,
@@ -118,15 +124,15 @@ def check(
     score_cache: ScoreCacheOption = None,
     plugin: PluginOption = None,
     data: Annotated[
-        bool, typer.Option("--data", help="The registered data sets too; fetches those that are not there.")
+        bool,
+        typer.Option("--data", help="Check the registered data sets too; fetches those that are not there."),
     ] = False,
     data_root: DataRootOption = None,
 ) -> None:
     """With --address: is every node of a cluster fit? Without: do components keep their contracts?
 
     Of components those of the plugins are checked, without any plugin all that
-    are registered. Every failure is a line that says what to do; the exit code
-    is then 1.
+    are registered. What is wrong is a line each; the exit code is then not 0.
     """
     from rich.console import Console
 

@@ -28,11 +28,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "close": ("cops close quickstart --top 1",),
     "experiment": (
         "cops experiment iterated_snip",
-        "cops experiment freezenet --dataset fashion_mnist --model lenet_300_100 --seeds 5",
+        "cops experiment freezenet --dataset fashion_mnist --seeds 5",
     ),
     "replay": ("cops replay 0123456789abcdef0123456789abcdef",),
     "unpack": (
-        "cops unpack cops-home/studies/quickstart/artifacts/0000.safetensors",
+        "cops unpack 00000-ef6024641a67edb1.safetensors",
         "cops unpack 0123456789abcdef0123456789abcdef --out network.safetensors",
     ),
     "spaces": ("cops spaces", "cops spaces --plugin my_scores.py"),

@@ -32,10 +32,10 @@ def experiment(
         str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995.", show_default=OWN)
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Data set.", show_default=OWN, autocompletion=complete.datasets)
+        str | None, typer.Option(help="The data set.", show_default=OWN, autocompletion=complete.datasets)
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Network.", show_default=OWN, autocompletion=complete.models)
+        str | None, typer.Option(help="The network.", show_default=OWN, autocompletion=complete.models)
     ] = None,
     concurrency: ConcurrencyOption = None,
     score_cache: ScoreCacheOption = None,

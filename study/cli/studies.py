@@ -70,10 +70,6 @@ def launch(
         typer.Option(help="The study's name.", show_default="the space's", rich_help_panel=QUESTION),
     ] = None,
     trials: TrialsOption = None,
-    concurrency: ConcurrencyOption = None,
-    gpus_per_trial: GpusOption = None,
-    device: DeviceOption = "auto",
-    cpus_per_trial: CpusOption = 1,
     seed: Annotated[
         int, typer.Option(help="Every random draw of the study derives from it.", rich_help_panel=SEARCH)
     ] = 0,
@@ -147,6 +143,10 @@ def launch(
         ),
     ] = None,
     fresh: FreshOption = False,
+    concurrency: ConcurrencyOption = None,
+    gpus_per_trial: GpusOption = None,
+    device: DeviceOption = "auto",
+    cpus_per_trial: CpusOption = 1,
     checkpoint_every: CheckpointOption = 30.0,
     failure_share: FailureOption = 0.25,
     home: HomeOption = HOME,

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -48,7 +48,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was most probably meant; None if none is near.
 
-    Capitals, `-` and `_` make no difference. A beginning is near enough, unless a letter or two begin
+    Capitals, dashes and `_` make no difference. A beginning is near enough, unless a letter or two begin
     several names.
     """
     folded: dict[str, str] = {}
@@ -64,7 +64,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _fold(name: str) -> str:
-    return name.casefold().replace("-", "_")
+    return name.casefold().replace("-", "_").strip("_")
 
 
 def near_path(path: Path) -> str:
@@ -73,8 +73,8 @@ def near_path(path: Path) -> str:
         names = [entry.name for entry in path.expanduser().parent.iterdir()]
     except OSError:
         return ""
-    same_kind = [name for name in names if Path(name).suffix == path.suffix]
-    return did_you_mean(str(path), [str(path.parent / name) for name in same_kind])
+    near = nearest(path.name, [name for name in names if Path(name).suffix == path.suffix])
+    return f": did you mean {str(path.parent / near)!r}?" if near is not None else ""
 
 
 def as_share(number: Decimal | float) -> str:
@@ -116,4 +116,7 @@ def _percent(given: object, limits: Mapping[str, Any]) -> str:
     """What was meant by a number above 1, where 1 is the most."""
     if 1 not in (limits.get("lt"), limits.get("le")):
         return ""
-    return as_share(given) if isinstance(given, int | float | Decimal) else ""
+    try:
+        return as_share(Decimal(str(given)))
+    except InvalidOperation:
+        return ""

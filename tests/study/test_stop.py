@@ -130,7 +130,7 @@ def test_a_storage_that_is_away_asks_for_nothing(store, monkeypatch):
 
 
 def test_a_study_that_nobody_runs_cannot_be_stopped(store, console):
-    with pytest.raises(InputError, match=r"nobody runs study 'mine'.* there is no such study"):
+    with pytest.raises(InputError, match=r"no studies in .*: launch one"):
         request_stop(store, console, timeout_s=1)
     store.create({})
     with pytest.raises(InputError, match=r"nobody runs study 'mine'.* see `cops status mine`"):

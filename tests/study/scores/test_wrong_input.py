@@ -26,12 +26,12 @@ WRONG = [
     (["--samples-per-class", "1000"], "samples_per_class 1000 is more than the"),
     (["--validation-fraction", "1"], "validation_fraction: Input should be less than 1"),
     (["--validation-fraction", "some"], "--validation-fraction 'some' is not a number"),
-    (["--device", "gpu"], "unknown device 'gpu': write cpu, cuda"),
+    (["--device", "gpu"], "unknown device 'gpu': did you mean 'cuda'?"),
     (["--device", "meta"], "device 'meta' is not supported: write cpu or cuda"),
     (["--device", "cuda:64"], "device 'cuda:64' is not there"),
     (["--home", "/proc/nosuch"], "cannot be written"),
     (["--model", "lenet_5_caffe"], "use lenet_300_100"),
-    (["--nosuch"], "No such option: --nosuch"),
+    (["--nosuch"], "unknown option '--nosuch'"),
 ]
 
 

@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "cops status quickstart --json",
     ),
     "stop": ("cops stop quickstart",),
+    "report": ("cops report quickstart", "cops report quickstart --out quickstart-report"),
     "close": ("cops close quickstart --top 1",),
     "experiment": (
         "cops experiment iterated_snip",

@@ -5,13 +5,21 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, HomeOption, PluginOption, StorageOption, TrackingOption, use_plugins
+from study.cli.options import (
+    HOME,
+    HomeOption,
+    NameArgument,
+    PluginOption,
+    StorageOption,
+    TrackingOption,
+    use_plugins,
+)
 
 
 def report(
-    name: Annotated[str, typer.Argument(help="The study's name.")],
+    name: NameArgument,
     out: Annotated[
-        Path | None, typer.Option(help="The report's folder. [default: HOME/reports/NAME]")
+        Path | None, typer.Option(help="The report's folder.", show_default="HOME/reports/NAME")
     ] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
@@ -20,7 +28,8 @@ def report(
 ) -> None:
     """Write a study's report: one HTML page, its figures as PNG and SVG, its tables as Parquet and LaTeX.
 
-    The page is also logged with the study's run in MLflow. It may be written while the study runs.
+    The page is also logged with the study's run in MLflow. It may be written
+    while the study runs.
     """
     from rich.console import Console
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from cops_core.errors import InputError
+from study.ledger.store import find_study
 from study.places import storage_uri
 from study.report.content import gather
 from study.report.files import PAGE, key_figure, report_files
-from study.resume import find_study
 from study.settings import parse_settings
 from study.tracking.reported import log_report
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 from uuid import uuid4
 
 from rich.console import Console
@@ -16,12 +16,14 @@ from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.close import is_closed
 from study.identify import Identifier
+from study.interrupt import Interrupts
 from study.ledger.lease import Lease
 from study.ledger.library import Library
 from study.ledger.store import StudyStore
 from study.ledger.trial import FAILURES, StudyTrial
 from study.ledger.writer import LedgerWriter
-from study.live import LiveView
+from study.live.choose import choose_view
+from study.live.tally import Tally
 from study.observer import Observer
 from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
@@ -37,12 +39,13 @@ from study.search.plan import Plan
 from study.search.proposals import Proposer
 from study.settings import Settings
 from study.stop import StopWatch, stop_requested
-from study.summary import print_plan, print_summary
+from study.summary import go_on_command, print_plan, print_summary, write_summary
 from study.terminal import outliving_terminal
 from study.tracking import MlflowView, connect
 
-# Exit codes: everything accounted for; something failed or was cut short.
-COMPLETE, INCOMPLETE = 0, 1
+# Exit codes: everything accounted for; something failed or was cut short; Ctrl-C twice.
+COMPLETE, INCOMPLETE, BROKEN_OFF = 0, 1, 130
+AT_ONCE_S = 1.0  # for the records, when Ctrl-C was pressed twice
 MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back, or to take one run
 
 
@@ -52,10 +55,21 @@ MakePlan = Callable[[Sequence[StudyTrial]], Plan]
 
 @dataclass(frozen=True)
 class Conducted:
-    """A study that has been run as far as it went. problems: what could not be written, a line each."""
+    """A study that has been run as far as it went. problems: what could not be written, a line each.
+
+    broken_off: whether Ctrl-C was pressed twice.
+    """
 
     run: StudyRun
     problems: list[str]
+    broken_off: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """What the command returns."""
+        if self.broken_off:
+            return BROKEN_OFF
+        return COMPLETE if self.complete else INCOMPLETE
 
     @property
     def complete(self) -> bool:
@@ -68,9 +82,17 @@ class Conducted:
             console.print(f"[yellow]{escape(problem)}", highlight=False, soft_wrap=True)
 
 
-def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run: bool = False) -> int:
+def launch(
+    space: SearchSpace,
+    settings: Settings,
+    console: Console,
+    *,
+    dry_run: bool = False,
+    events: TextIO | None = None,
+) -> int:
     """Run a study to its end, from where it was; returns the exit code.
 
+    events: where JSON lines go, in place of what a person would read; `console` then has only warnings.
     Raises InputError before any trial starts: wrong input, a study of this name with other settings or
     another space, one that is closed or that another process runs. dry_run: say what would run, start
     and write nothing.
@@ -95,11 +117,15 @@ def launch(space: SearchSpace, settings: Settings, console: Console, *, dry_run:
     # At home the terminal's end is the study's; on a cluster a lost connection is not.
     guard = outliving_terminal(settings.home / f"{settings.name}.log") if settings.address else nullcontext()
     with guard:
-        done = conduct(make_plan, settings, store, console)
+        done = conduct(make_plan, settings, store, console, events)
     size = {"trials": done.run.plan.configurations}  # more than asked for, if more had begun
-    print_summary(console, settings.model_copy(update=size), done.run, time.monotonic() - started)
-    done.print_problems(console)
-    return COMPLETE if done.complete else INCOMPLETE
+    settings, seconds = settings.model_copy(update=size), time.monotonic() - started
+    if events is not None:
+        write_summary(events, store, settings, done.run, seconds, done.problems, done.exit_code)
+    else:
+        print_summary(console, settings, done.run, seconds)
+        done.print_problems(console)
+    return done.exit_code
 
 
 def check_goes_on(store: StudyStore, settings: Settings) -> None:
@@ -113,8 +139,16 @@ def check_goes_on(store: StudyStore, settings: Settings) -> None:
         )
 
 
-def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console: Console) -> Conducted:
+def conduct(
+    make_plan: MakePlan,
+    settings: Settings,
+    store: StudyStore,
+    console: Console,
+    events: TextIO | None = None,
+) -> Conducted:
     """Run a plan to its end: Ray, records, tables, MLflow, live view; what is recorded is not run again.
+
+    Ctrl-C once ends it cleanly, twice at once. events: see `launch`.
 
     Raises InputError if another process runs the study, or if the plan is not the recorded one's.
     """
@@ -123,6 +157,7 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
         ThreadPoolExecutor(max_workers=1) as beside,
         ExitStack() as stack,
     ):
+        interrupts = stack.enter_context(Interrupts())
         stack.callback(store.discard)  # wrong input leaves no study behind
         recorded = again(store.trials()) if settings.retry else store.trials()
         identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
@@ -152,17 +187,35 @@ def conduct(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
             store.read,
         )
         mlflow.resume(run.trials)
-        _announce(console, settings, run, placed)
+        if events is None:
+            _announce(console, settings, run, placed)
         ledger = LedgerWriter(store, mlflow.mark, lambda: lease.lost)
-        with LiveView(console, settings.name, run.plan.size) as live:
-            watching: list[Observer] = [ledger, library, live, StopWatch(store, lease, run.stop)]
-            run.watch(watching)
+        tally = Tally(lambda: run.plan.ahead, placed.concurrency)
+        with choose_view(console, events, settings, tally) as view:
+            watching: list[Observer] = [ledger, library, tally, view, StopWatch(store, lease, run.stop)]
+            interrupts.obey(lambda: _stop(run), view.say)
             try:
-                if not run.over:
-                    run_trials(run, settings, placed, data)
-            finally:
-                problems = _close(ledger, mlflow, run, lease, record)
-    return Conducted(run, problems)
+                try:
+                    run.watch(watching)
+                    if not run.over:
+                        run_trials(run, settings, placed, data)
+                finally:
+                    problems = [] if interrupts.at_once else _close(ledger, mlflow, run, lease, record)
+            except KeyboardInterrupt:
+                if not interrupts.at_once:
+                    raise
+                interrupts.ignore()
+                problems = _close_now(ledger, run, settings)
+            interrupts.ignore()
+    return Conducted(run, problems, interrupts.at_once)
+
+
+def _stop(run: StudyRun) -> str:
+    """End a study, because of Ctrl-C; what is said of it."""
+    if run.over:
+        return "writing what is left to be written; Ctrl-C again stops now"
+    run.stop("Ctrl-C was pressed")
+    return "stopping: running trials write a checkpoint; Ctrl-C again stops now"
 
 
 def again(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
@@ -218,6 +271,15 @@ def _close(
             f" cops resume {store.name} fills it in"
         )
     return problems
+
+
+def _close_now(ledger: LedgerWriter, run: StudyRun, settings: Settings) -> list[str]:
+    """Write the records as they are. What MLflow and the tables lack is in them; it is said, a line each."""
+    run.interrupt()
+    go_on = go_on_command(settings)
+    if ledger.close_now(AT_ONCE_S):
+        return [f"stopped at once: every record is written; MLflow and the tables may lack the last: {go_on}"]
+    return [f"stopped at once: not every record could be written to {ledger.store.path}: {go_on}"]
 
 
 def _more(lines: Sequence[str]) -> str:

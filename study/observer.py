@@ -14,6 +14,12 @@ class Observer:
     def started(self, trial: StudyTrial) -> None:
         """A trial has been handed out."""
 
+    def lost(self, trial: StudyTrial, reason: str) -> None:
+        """A trial has lost its place, for a reason that is not its own end; it will go on elsewhere."""
+
+    def went_on(self, trial: StudyTrial) -> None:
+        """A trial that was there from before, or had lost its place, has been handed out again."""
+
     def reported(self, trial: StudyTrial, row: dict[str, float]) -> None:
         """A trial has finished an epoch."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 
@@ -27,11 +27,12 @@ def resume(
     changes: Mapping[str, Any],
     plugins: Sequence[Plugin],
     console: Console,
+    events: TextIO | None = None,
 ) -> int:
     """Go on with a study; returns the exit code.
 
     changes: of the settings that may differ from launch to launch. address: None is this machine,
-    wherever the study ran before. Raises InputError as `launch` does.
+    wherever the study ran before. events: see `launch`. Raises InputError as `launch` does.
     """
     store = find_study(storage_uri(home, storage), name)
     record = store.settings()["settings"]
@@ -56,4 +57,4 @@ def resume(
             **changes,
         }
     )
-    return launch(find_space(settings.space), settings, console)
+    return launch(find_space(settings.space), settings, console, events=events)

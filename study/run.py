@@ -95,7 +95,10 @@ class StudyRun:
         """The next trial to run; None if it has to wait, or if the study is over."""
         while not self.over:
             if self._unfinished:
-                return self._unfinished.popleft()
+                trial = self._unfinished.popleft()
+                for observer in self._observers:
+                    observer.went_on(trial)
+                return trial
             if self.plan.waiting or self.plan.exhausted or self.plan.hopeless or self.space_error:
                 return None
             try:
@@ -142,9 +145,11 @@ class StudyRun:
                     return True
         return False
 
-    def again(self, trial: StudyTrial) -> None:
-        """The trial's worker has died: it goes on elsewhere, before any new trial."""
+    def again(self, trial: StudyTrial, reason: str) -> None:
+        """The trial has lost its worker: it goes on elsewhere, before any new trial."""
         self._unfinished.append(trial)
+        for observer in self._observers:
+            observer.lost(trial, reason)
 
     def end(self, trial: StudyTrial, status: Status, reason: str = "", log: str = "") -> None:
         """A trial has ended."""

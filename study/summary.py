@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Sequence
 from shlex import quote
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 
 from study.answer import print_best
+from study.ledger.store import StudyStore
 from study.ledger.trial import FAILURES, OPEN, StudyTrial
+from study.live.json_lines import write_event
 from study.places import DEFAULT_HOME
 from study.run import StudyRun
 from study.search.proposals import Proposer
 from study.settings import Settings
+from study.status import summary
 
 MOST_FAILURES = 10
 MOST_SEEDS = 5
@@ -41,8 +45,7 @@ def print_plan(console: Console, settings: Settings, proposer: Proposer) -> None
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
     """What came out of a study, and what to type next."""
     trials = run.trials
-    home = "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
-    storage = "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+    home, storage = _home(settings), _storage(settings)
     status = f"cops status {settings.name}{storage or home}"
     console.print(
         f"{settings.name}: {_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}",
@@ -50,18 +53,55 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     )
     print_failures(console, trials, status)
     print_artifacts(console, trials)
-    for reason in dict.fromkeys([str(run.space_error or ""), run.plan.hopeless, run.stopped_because]):
-        if reason:
-            console.print(f"the study ended early: {reason}", markup=False, soft_wrap=True)
+    for reason in _ended_early(run):
+        console.print(f"the study ended early: {reason}", markup=False, soft_wrap=True)
     print_best(console, trials, settings.record()["question"])
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials):
-        address = "" if settings.address is None else f" --address {settings.address}"
-        go_on = escape(f"cops resume {settings.name}{home}{storage}{address}")
-        console.print(f"go on with: [bold]{go_on}[/]", soft_wrap=True)
+        console.print(f"go on with: [bold]{escape(go_on_command(settings))}[/]", soft_wrap=True)
     served = settings.tracking_uri is not None and settings.tracking_uri.startswith("http")
     browse = escape(settings.tracking if served else f"cops ui{home}")
     console.print(f"next: [bold]{browse}[/] to browse every trial, [bold]{escape(status)}[/]", soft_wrap=True)
+
+
+def write_summary(
+    events: TextIO,
+    store: StudyStore,
+    settings: Settings,
+    run: StudyRun,
+    seconds: float,
+    problems: Sequence[str],
+    exit_code: int,
+) -> None:
+    """The last JSON line: what `cops status NAME --json` says of the study, and how this launch ended."""
+    ended: dict[str, Any] = {
+        "seconds": seconds,
+        "exit_code": exit_code,
+        "ended_early": _ended_early(run),
+        "problems": list(problems),
+        "go_on": go_on_command(settings) if exit_code else None,
+    }
+    write_event(events, "summary", **summary(store, run.trials), **ended)
+
+
+def go_on_command(settings: Settings) -> str:
+    """What to type to go on with the study."""
+    address = "" if settings.address is None else f" --address {settings.address}"
+    return f"cops resume {settings.name}{_home(settings)}{_storage(settings)}{address}"
+
+
+def _home(settings: Settings) -> str:
+    return "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
+
+
+def _storage(settings: Settings) -> str:
+    return "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+
+
+def _ended_early(run: StudyRun) -> list[str]:
+    """Why the study ended before its plan did; each reason once."""
+    reasons = (str(run.space_error or ""), run.plan.hopeless, run.stopped_because)
+    return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
 def _progress(trials: Sequence[StudyTrial], asked: int) -> str:

@@ -55,6 +55,9 @@ FreshOption = Annotated[
         rich_help_panel=SEARCH,
     ),
 ]
+EventsOption = Annotated[
+    bool, typer.Option("--json", help="On stdout each event as one line of JSON, and nothing else.")
+]
 
 
 def launch(
@@ -159,6 +162,7 @@ def launch(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
     ] = False,
+    json: EventsOption = False,
 ) -> None:
     """Run a study: anchors first, then proposals. The same again goes on where it was cut off.
 
@@ -167,9 +171,12 @@ def launch(
     cops status and cops ui. Ctrl-C ends the study cleanly, and nothing that has
     ended is run twice.
     """
+    import sys
+
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
+    from cops_core.errors import InputError
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces import find_space
     from study.conduct import launch as run_study
@@ -182,6 +189,8 @@ def launch(
         parse_share,
     )
 
+    if dry_run and json:
+        raise InputError("--json is of a study that runs, --dry-run runs none: write one of them")
     plugins = use_plugins(plugin)
     found = find_space(space)
     question = choose_question(
@@ -218,7 +227,8 @@ def launch(
         score_cache=score_cache or DEFAULT_CACHE,
         plugins=plugins,
     )
-    raise typer.Exit(run_study(found, settings, Console(), dry_run=dry_run))
+    events = sys.stdout if json else None
+    raise typer.Exit(run_study(found, settings, Console(stderr=json), dry_run=dry_run, events=events))
 
 
 def resume(
@@ -239,6 +249,7 @@ def resume(
     data_root: Annotated[Path | None, otherwise(DataRootOption, BEFORE)] = None,
     score_cache: Annotated[Path | None, otherwise(ScoreCacheOption, BEFORE)] = None,
     plugin: PluginOption = None,
+    json: EventsOption = False,
 ) -> None:
     """Go on with a study where it was cut off, or with more trials; nothing is run twice.
 
@@ -246,6 +257,8 @@ def resume(
     may change. Trials that have ended stay, those that ran go on from their last
     checkpoint.
     """
+    import sys
+
     from rich.console import Console
 
     from study.resume import resume as resume_study
@@ -274,6 +287,7 @@ def resume(
             retry=retry,
             changes={key: value for key, value in changes.items() if value is not None},
             plugins=plugins,
-            console=Console(),
+            console=Console(stderr=json),
+            events=sys.stdout if json else None,
         )
     )

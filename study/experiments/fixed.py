@@ -25,6 +25,8 @@ def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Conso
         again = settings.model_copy(update={"retry": True})
         conducted = conduct(lambda _: FixedPlan(configs), again, store, console)
         conducted.print_problems(console)
+        if conducted.broken_off:
+            raise KeyboardInterrupt
         done = _finished(conducted.run.trials)
     left = [config for config in configs if config_hash(config) not in done]
     if left:

@@ -95,6 +95,17 @@ class LedgerWriter(Observer):
         self._write_tables()
         return self._table_problem
 
+    def close_now(self, timeout_s: float) -> bool:
+        """Write the records as they are, and nothing else; whether that was done in about `timeout_s` s.
+
+        Whoever was interrupted may not have come to mark what had just happened.
+        """
+        for number, trial in self._trials.items():
+            recorded = self._recorded.get(number)
+            if recorded is None or recorded.status != trial.status:
+                self._records.mark(number)
+        return self._records.close(timeout_s) and not self._lost()
+
     def _sweep(self) -> None:
         """Remove what is left of the checkpoints of trials that have ended: their workers are gone now."""
         over = {

@@ -22,7 +22,7 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShare) -> None:
-    """Run the study's trials to their end, or until Ctrl-C."""
+    """Run the study's trials to their end, or until it is stopped."""
     searcher = StudySearcher(run, settings, Shares(placed.gpus), data, placed.concurrency)
     deaths = Deaths(lambda: {node.id for node in alive_nodes()}, own=ray.get_runtime_context().get_node_id())
     reporter = Reporter(run, searcher, deaths)

@@ -3,10 +3,28 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
 from study.ledger.trial import StudyTrial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """What a plan has yet to hand out, as far as that is known now.
+
+    certain: trials that are sure to come. unknown: first trials of configurations that nobody has
+    proposed yet. further: for each configuration whose trials run, how many further seeds it may still
+    win; most: how many an unknown one may. rungs: the epochs after which the first trial of a proposal
+    may be stopped by its race.
+    """
+
+    certain: Sequence[TrialConfig] = ()
+    unknown: int = 0
+    further: Sequence[int] = ()
+    most: int = 0
+    rungs: Sequence[int] = ()
 
 
 class Plan(ABC):
@@ -29,6 +47,11 @@ class Plan(ABC):
     @abstractmethod
     def exhausted(self) -> bool:
         """Whether no trial will ever come any more."""
+
+    @property
+    @abstractmethod
+    def ahead(self) -> Ahead:
+        """What is to come, for whoever estimates the time that it takes."""
 
     @property
     def waiting(self) -> bool:
@@ -105,6 +128,11 @@ class FixedPlan(Plan):
     def exhausted(self) -> bool:
         """Whether every trial has been asked for."""
         return not self._waiting
+
+    @property
+    def ahead(self) -> Ahead:
+        """The configurations that are left."""
+        return Ahead(certain=tuple(self._waiting))
 
     def ask(self) -> StudyTrial:
         """The next configuration as a trial."""

@@ -23,11 +23,11 @@ from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_dens
 from study.ledger.trial import COMPARABLE, StudyTrial
 from study.search.errors import difference, recordable, space_errors
 from study.search.outcome import tell_sampler
-from study.search.plan import Plan
+from study.search.plan import Ahead, Plan
 from study.search.samplers import SAMPLERS, standin
 from study.search.seeds import can_still_win
 from study.search.slots import Slot, anchor_count, slots
-from study.search.stopping import Race
+from study.search.stopping import Race, rungs
 from study.settings import Settings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -125,6 +125,21 @@ class Proposer(Plan):
             return ""
         ends = ", ".join(trial.status for trial in dense.trials)
         return f"the dense trial {ends}: there is no accuracy to keep a share of"
+
+    @property
+    def ahead(self) -> Ahead:
+        """Seeds that have been granted and anchors are certain; proposals are not known yet."""
+        seeds, anchors = self.settings.seeds, [slot for slot in self._slots if slot.anchor is not None]
+        granted = [c for c in self.proposed if not c.told for _ in range(c.granted - len(c.trials))]
+        certain = [self._plain(slot) for slot in anchors for _ in range(seeds)]
+        unknown = len(self._slots) - len(anchors)
+        return Ahead(
+            certain=[self._seeded(config, 0) for config in (*(c.config for c in granted), *certain)],
+            unknown=unknown if self.racing else unknown * seeds,
+            further=[seeds - c.granted for c in self.proposed if not c.told and c.granted < seeds],
+            most=seeds - 1 if self.racing else 0,
+            rungs=rungs(self.settings.stopping, self._epochs) if self.question.axis else (),
+        )
 
     def ask(self) -> StudyTrial:
         """The next trial: of a configuration that may have another seed, else of a new one.

@@ -43,6 +43,15 @@ def _none(epochs: int) -> BasePruner:
 STOPPINGS: Mapping[str, Callable[[int], BasePruner]] = {"asha": _asha, "hyperband": _hyperband, "none": _none}
 
 
+def rungs(stopping: str, epochs: int) -> tuple[int, ...]:
+    """The epochs after which trials are compared, before the last. Of several races, those of the first."""
+    found, rung = [], _first_rung(epochs)
+    while stopping != "none" and rung < epochs:
+        found.append(rung)
+        rung *= REDUCTION_FACTOR
+    return tuple(found)
+
+
 class Race:
     """Trials that are held against each other at the same epochs, by their validation accuracy.
 

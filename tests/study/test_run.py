@@ -164,7 +164,7 @@ def test_a_result_that_is_there_is_taken_and_the_next_trial_handed_out(started):
 def test_a_trial_whose_worker_died_is_handed_out_again_before_any_new_one(started):
     run, recorder = started()
     first, second = run.next_trial(), run.next_trial()
-    run.again(first)
+    run.again(first, "its worker died")
     assert run.next_trial() is first
     assert run.next_trial().number == 2
     assert [event for event in recorder.events if event[0] == "started"] == [("started", n) for n in range(3)]

@@ -1,5 +1,6 @@
 """All commands under one name, and what becomes of errors."""
 
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
@@ -40,6 +41,8 @@ class Commands(TyperGroup):
             raise InputError(unknown("command", word, self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
+
+BROKEN_OFF = 130  # study.conduct.BROKEN_OFF, without its imports
 
 app = typer.Typer(
     cls=Commands,
@@ -97,6 +100,10 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         sys.exit(130)
+    if code == BROKEN_OFF:  # Ctrl-C twice: all is written, and to take down what was imported takes seconds
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code if isinstance(code, int) else 0)
 
 

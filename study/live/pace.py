@@ -15,7 +15,7 @@ KEPT = 1 / 3  # of the trials at a rung of a race
 SHARE_WEIGHT = 8.0
 # Configurations whose first trial ran to its end, and that are then given a second seed by racing; and a
 # third. The bar rises: what is seen early promises too many.
-SECOND, THIRD, FURTHER_WEIGHT = 0.35, 0.85, 5.0
+SECOND, THIRD, FURTHER_WEIGHT = 0.55, 0.85, 4.0
 REUSED_WEIGHT = 2.0  # proposals whose result was not there already
 # Machines get busier and idler: of the weight of an observation, so much is left with each that follows.
 MEMORY_EPOCHS, MEMORY_TRIALS = 0.995, 0.97

@@ -76,7 +76,7 @@ class TerminalView(View):
     def _print(self, line: str, style: str) -> None:
         if self._console.is_terminal:
             # One line of the terminal; `cops status` has the reason in full.
-            self._console.print(Text(line, style, no_wrap=True, overflow="ellipsis"))
+            self._console.print(Text(line, style), no_wrap=True, overflow="ellipsis")
         else:
             self._plain.say(line)
 

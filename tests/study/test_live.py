@@ -1,4 +1,4 @@
-"""What a person sees: a live view in a terminal, nothing of it in a pipe; tables that fit 80 columns."""
+"""What a person sees in a terminal while a study runs; tables that fit 80 columns."""
 
 import io
 import re
@@ -13,11 +13,14 @@ from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
 from study.configurations import Comparison, best_per_method, by_configuration, comparisons
 from study.ledger.trial import StudyTrial
-from study.live import LiveView
+from study.live.tally import Tally
+from study.live.view import TerminalView
+from study.search.plan import Ahead
 from study.tables import best_table, failure_table, show_p
 
 RATE = Decimal("0.99")
 LONG = Selection(target="snip", controls=(Control(score="synflow", level=0.3),), rounds=50, scope="layer")
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
@@ -43,115 +46,174 @@ def seeded(ended):
     return make
 
 
+class Screen:
+    """A live view in a terminal, told of events as a study tells them."""
+
+    def __init__(self, size, width=100, study="mine"):
+        self.output, self.clock, self.to_come = io.StringIO(), [0.0], size
+        console = Console(
+            file=self.output, force_terminal=True, color_system=None, width=width, height=60, _environ={}
+        )
+        self.tally = Tally(lambda: Ahead(unknown=self.to_come), at_once=2, now=lambda: self.clock[0])
+        self.view = TerminalView(console, study, self.tally)
+
+    def __enter__(self):
+        self.view.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self.view.__exit__(*exception)
+
+    def tell(self, event, *what):
+        self.to_come -= event == "started"
+        for observer in (self.tally, self.view):
+            getattr(observer, event)(*what)
+
+    def run(self, trial, status="finished"):
+        self.tell("started", trial)
+        trial.status = status
+        self.tell("ended", trial)
+
+    def lines(self):
+        """All that was written, as lines of text."""
+        return ESCAPES.sub("\n", self.output.getvalue()).splitlines()
+
+    def frame(self):
+        """What is drawn now."""
+        self.output.truncate(0)
+        self.output.seek(0)
+        self.view.draw()
+        return "\n".join(line.rstrip() for line in self.lines() if line.strip())
+
+
 @pytest.fixture
-def live():
-    """A live view in a terminal of 100 columns, and what it writes there."""
-    output = io.StringIO()
-    console = Console(file=output, force_terminal=True, color_system=None, width=100, height=40)
-    return LiveView(console, "mine", total=8), output
-
-
-def last_frame(output):
-    """What was drawn last before the view was cleared."""
-    return output.getvalue().rpartition("mine")[2]
-
-
-def view(ended, **terminal):
-    output = io.StringIO()
-    console = Console(file=output, **terminal)
-    running = ended(2, "running", (0.25,), configuration=2, rate=RATE)
-    running.ended = None
-    done = ended(1, accuracies=(0.875,), configuration=1, rate=RATE)
-    with LiveView(console, "mine", total=8) as live:
-        for trial in (done, running):
-            live.started(trial)
-        live.ended(done)
-        live._draw()
-    return output.getvalue()
+def screen():
+    """A view of a study of 8 trials in a terminal of 100 columns."""
+    with Screen(8) as shown:
+        yield shown
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_a_terminal_shows_progress_the_best_and_what_runs(ended, width):
-    text = view(ended, force_terminal=True, color_system=None, width=width, height=40)
-    assert "1/8" in text
-    assert "left" in text
-    assert "freeze snip q=0.99" in text
-    assert "epoch 1/10" in text
-    assert "25.0%" in text
-    assert "best so far" in text
-    assert "87.50%" in text
+    with Screen(8, width) as shown:
+        done, running = (ended(n, "running", (0.25,), configuration=n, rate=RATE) for n in (1, 2))
+        for trial in (done, running):
+            shown.tell("started", trial)
+            for _ in range(3):
+                shown.clock[0] += 2.0
+                trial.add_row({**trial.rows[0], "epoch": len(trial.rows) + 1})
+                shown.tell("reported", trial, trial.rows[-1])
+        done.status, done.rows[-1]["validation_accuracy"] = "finished", 0.875
+        shown.tell("ended", done)
+        lines = shown.frame().splitlines()
+        # 2 s an epoch: 6 epochs of one, and six trials of 9.3 (the other had 4), two at a time.
+        assert re.fullmatch(r"mine +━+╸ +1/8 trials, 0:12, about 70 s left", lines[0])
+        assert lines[1] == "1 finished"
+        assert re.fullmatch(r"running freeze snip q=0.99 +epoch 4/10 25.00%", lines[2])
+        assert lines[3] == "best so far"
+        assert "87.50%" in lines[-1]
 
 
-def test_a_pipe_shows_nothing(ended):
-    assert view(ended, force_terminal=False) == ""
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("count", [1, 64])
+def test_no_line_is_wider_than_the_terminal(ended, width, count):
+    config = TrialConfig(
+        arm="freeze",
+        selection=LONG.model_copy(
+            update={
+                "controls": tuple(Control(score=s, level=0.123456) for s in ("grasp", "synflow", "magnitude"))
+            }
+        ),
+        density="0.0005",
+    )
+    with Screen(5000, width, study="a-name-" * 14) as shown:
+        for number in range(count):
+            trial = ended(number, "running", (0.25,), configuration=number, rate=RATE, config=config)
+            host = f"worker-{number}.a-long-domain.example.org"
+            trial.facts["placed"] = {"host": host, "gpus": 1, "visible_gpus": "3"}
+            shown.tell("started", trial)
+            shown.tell("reported", trial, trial.rows[0])
+        failed = ended(5000, configuration=5000, reason="RuntimeError: " + "many words " * 40)
+        shown.run(failed, "failed")
+        lines = shown.lines()
+        assert max(map(len, lines)) <= width
+        (failure,) = {line for line in lines if line.startswith("trial 5000")}
+        assert failure.startswith("trial 5000 (freeze snip q=0.99) failed: RuntimeError: many words")
+        assert failure.endswith("…")
+        text = shown.frame()
+        assert max(map(len, text.splitlines())) <= width
+        assert "a-name-a-n" in text
+        assert "1/5000 trials" in text
+        assert text.count("epoch 1/10") == min(count, 8)
+        assert ("and 56 more" in text) == (count == 64)
+        assert ("worker-0" in text) == (count == 64)  # of one machine nobody asks which
+        assert "GPU 3" in text or count == 64
 
 
-def test_a_resumed_study_begins_where_it_was(ended, live):
-    shown, output = live
+def test_a_resumed_study_begins_where_it_was(ended, screen):
     over = [ended(number, configuration=number, rate=RATE) for number in range(3)]
-    half = ended(3, "interrupted", (0.25,), configuration=3, rate=RATE)
-    with shown:
-        shown.resumed([*over, half])
-        shown._draw()
-        assert "3/8" in last_frame(output)
-        assert "90.00%" in last_frame(output)
-        assert "running" not in last_frame(output)
-        half.status = "running"  # it goes on
-        shown.started(half)
-        shown._draw()
-        assert "3/8" in last_frame(output)
-        assert last_frame(output).count("running") == 1
-        half.status = "finished"
-        shown.ended(half)
-        shown._draw()
-        assert "4/8" in last_frame(output)
+    half = ended(3, "running", (0.25,), configuration=3, rate=RATE)
+    screen.to_come = 4
+    screen.tell("resumed", [*over, half])
+    assert "3/8" in screen.frame()
+    assert "90.00%" in screen.frame()
+    assert "running" not in screen.frame()  # it waits for a place
+    screen.tell("went_on", half)
+    assert "3/8" in screen.frame()
+    assert screen.frame().count("running") == 1
+    half.status = "finished"
+    screen.tell("ended", half)
+    assert "4/8" in screen.frame()
 
 
-def test_a_trial_that_the_end_of_the_study_interrupts_is_not_over(ended, live):
-    shown, output = live
+def test_a_trial_that_the_end_of_the_study_interrupts_is_not_over(ended, screen):
+    screen.run(ended(0, "running", (0.25,), rate=RATE), "interrupted")
+    assert "0/8" in screen.frame()
+
+
+def test_a_trial_that_lost_its_place_is_said_and_runs_no_more_until_it_goes_on(ended, screen):
     trial = ended(0, "running", (0.25,), rate=RATE)
-    with shown:
-        shown.started(trial)
-        trial.status = "interrupted"
-        shown.ended(trial)
-    assert "0/8" in last_frame(output)
+    screen.tell("started", trial)
+    screen.tell("lost", trial, "its worker or node died")
+    assert "trial 0 (freeze snip q=0.99) goes on elsewhere: its worker or node died" in screen.lines()
+    assert "running" not in screen.frame()
+    screen.tell("went_on", trial)
+    assert "running" in screen.frame()
+    assert "0/8" in screen.frame()
 
 
-def test_a_study_that_needed_fewer_trials_is_done(ended, live):
-    shown, output = live
-    with shown:
-        for number in range(3):
-            trial = ended(number, configuration=number, rate=RATE)
-            shown.started(trial)
-            shown.ended(trial)
-        shown._draw()
-        assert "3/8" in last_frame(output)
-    assert "3/3" in last_frame(output)
+def test_a_study_that_needed_fewer_trials_is_done(ended, screen):
+    for number in range(3):
+        screen.run(ended(number, configuration=number, rate=RATE))
+    assert "3/8" in screen.frame()
+    screen.to_come = 1  # races left the others out
+    screen.run(ended(3, configuration=3, rate=RATE))
+    assert "4/4" in screen.frame()
 
 
-def test_a_better_trial_takes_its_place_at_once(ended, live):
-    shown, output = live
-    with shown:
-        for number, accuracy in enumerate((0.5, 0.75)):
-            shown.ended(ended(number, accuracies=(accuracy,), configuration=number, rate=RATE))
-            shown._draw()
-            assert f"{accuracy:.2%}" in last_frame(output)
-        assert "50.00%" not in last_frame(output)
+def test_counts_say_how_trials_ended(ended, screen):
+    for number, status in enumerate(("finished", "stopped", "stopped", "collapsed")):
+        screen.run(ended(number, configuration=number, reused_from="other/1" * (number == 0)), status)
+    assert "1 finished, 2 stopped, 1 collapsed (1 reused)" in screen.frame().splitlines()
 
 
-def test_a_configuration_counts_with_the_seeds_that_are_over(seeded, live):
-    shown, output = live
+def test_a_better_trial_takes_its_place_at_once(ended, screen):
+    for number, accuracy in enumerate((0.5, 0.75)):
+        screen.run(ended(number, accuracies=(accuracy,), configuration=number, rate=RATE))
+        assert f"{accuracy:.2%}" in screen.frame()
+    assert "50.00%" not in screen.frame()
+
+
+def test_a_configuration_counts_with_the_seeds_that_are_over(seeded, screen):
     trials = seeded(0, (0.5, 0.7, 0.1))
     trials[2].status = "running"
-    with shown:
-        for trial in trials:
-            shown.started(trial)
-        for trial in trials[:2]:
-            shown.ended(trial)
-        shown._draw()
-        # The interval of 0.5 and 0.7: 0.1 * 12.7062, Student's t with one degree of freedom.
-        assert "60.00% ± 127.06% (2)" in last_frame(output)
-        assert "seed 2" in last_frame(output)
+    for trial in trials:
+        screen.tell("started", trial)
+    for trial in trials[:2]:
+        screen.tell("ended", trial)
+    # The interval of 0.5 and 0.7: 0.1 * 12.7062, Student's t with one degree of freedom.
+    assert "60.00% ± 127.06% (2)" in screen.frame()
+    assert "seed 2" in screen.frame()
 
 
 def printed(table, width):

@@ -11,11 +11,11 @@ from study.ledger.trial import FAILURES, OPEN, StudyTrial
 from study.search.plan import Ahead
 
 # What is assumed before anything is known, and how many observations that counts as.
-KEPT = 1 / 3  # of the trials at a rung of a race
-SHARE_WEIGHT = 8.0
+KEPT = 1 / 3  # of the trials at a rung of a race; those that come early, before there is a bar, do better
+SHARE_WEIGHT, RACE_WEIGHT = 8.0, 16.0
 # Configurations whose first trial ran to its end, and that are then given a second seed by racing; and a
 # third. The bar rises: what is seen early promises too many.
-SECOND, THIRD, FURTHER_WEIGHT = 0.55, 0.85, 4.0
+SECOND, THIRD, FURTHER_WEIGHT = 0.45, 0.85, 4.0
 REUSED_WEIGHT = 2.0  # proposals whose result was not there already
 # Machines get busier and idler: of the weight of an observation, so much is left with each that follows.
 MEMORY_EPOCHS, MEMORY_TRIALS = 0.995, 0.97
@@ -248,7 +248,8 @@ class Pace:
         setup, epoch = (sum(weights[kind] * costs[kind][i] for kind in pruned) / every for i in (0, 1))
         epochs = _value(self._epochs) or 0.0
         usual = expected_epochs(epochs, ahead.rungs, 0) / max(epochs, 1)
-        share = (self._share.total + SHARE_WEIGHT * usual) / (self._share.weight + SHARE_WEIGHT)
+        weight = RACE_WEIGHT if ahead.rungs else SHARE_WEIGHT
+        share = (self._share.total + weight * usual) / (self._share.weight + weight)
         new = 1 - self._reused / (sum(self._proposals.values()) + REUSED_WEIGHT)
         return (setup + epoch * epochs * share) * new, setup + epoch * epochs
 
@@ -258,9 +259,10 @@ class Pace:
     def _chance(self, second: bool, ahead: Ahead) -> float:
         """That a configuration is given its second seed, for which its first must survive; or a later one."""
         # Whoever comes through the rungs has won already.
-        usual = (KEPT ** len(ahead.rungs) if ahead.rungs else SECOND) if second else THIRD
-        known, weight = self._decided[second], FURTHER_WEIGHT
-        return min((self._granted[second] + weight * usual) / (known + weight), 1.0)
+        usual, weight = SECOND if second else THIRD, FURTHER_WEIGHT
+        if second and ahead.rungs:
+            usual, weight = KEPT ** len(ahead.rungs), RACE_WEIGHT
+        return min((self._granted[second] + weight * usual) / (self._decided[second] + weight), 1.0)
 
 
 def _further_seeds(most: int, first: float, later: float) -> float:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from filelock import FileLock
+from rich.console import Console
 
 from cops_core.errors import InputError, near_path
 from study.server.command import check_free, server_command
+from study.tracking import browse
 
 
-def serve_ui(home: Path, port: int) -> NoReturn:
-    """Become MLflow's server, until Ctrl-C: nothing is left behind when it is told to end."""
+def serve_ui(home: Path, port: int, console: Console) -> NoReturn:
+    """Say where to look and become MLflow's server, until Ctrl-C: nothing is left behind then."""
     database = home / "mlflow.db"
     if not database.is_file():
         advice = (
@@ -22,5 +24,10 @@ def serve_ui(home: Path, port: int) -> NoReturn:
     check_free(port)
     with FileLock(home / "mlflow.db.lock"):  # a launch may be creating the database right now
         pass
+    page = f"http://127.0.0.1:{port}{browse(home)}"
+    console.print(f"browse: {page}", highlight=False, markup=False, soft_wrap=True)
+    console.print("it answers within seconds, until Ctrl-C", highlight=False)
+    console.file.flush()  # it would be lost with this program
     command, environment = server_command(home, port)
+    command += ["--uvicorn-opts", "--log-level warning"]  # a line for each request would bury the address
     os.execve(sys.executable, command, environment)  # noqa: S606

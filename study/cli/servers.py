@@ -15,9 +15,11 @@ def ui(home: HomeOption = HOME, port: PortOption = 5000) -> None:
     It shows the home's database, also while studies write into it, to this
     machine alone.
     """
+    from rich.console import Console
+
     from study.ui import serve_ui
 
-    serve_ui(home, port)
+    serve_ui(home, port, Console())
 
 
 def serve(

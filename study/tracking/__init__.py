@@ -10,8 +10,9 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
-from study.tracking.connect import EXPERIMENT, connect, experiment_id
-from study.tracking.content import CONFIG_FILE, NETWORK_FILE
+from study.tracking.connect import EXPERIMENT, browse, connect, experiment_id
+from study.tracking.content import CONFIG_FILE
+from study.tracking.describe import NETWORK_FILE
 from study.tracking.fetch import fetch, histories
 from study.tracking.view import MlflowView
 
@@ -20,6 +21,7 @@ __all__ = [
     "EXPERIMENT",
     "NETWORK_FILE",
     "MlflowView",
+    "browse",
     "connect",
     "experiment_id",
     "fetch",

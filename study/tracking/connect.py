@@ -1,6 +1,7 @@
 """The way to MLflow: a client of a store that answers, and the experiment that holds all studies."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from mlflow.environment_variables import (
 from mlflow.exceptions import MlflowException
 
 from cops_core.errors import InputError
+from study.places import tracking
+from study.tracking.saved_views import address, experiment_tags, missing_tags
 
 EXPERIMENT = "cops-study"
 CHECK_TIMEOUT_S = 5
@@ -63,8 +66,26 @@ def _checked(tracking_uri: str) -> MlflowClient:
     return client
 
 
+def browse(home: Path) -> str:
+    """The page of MLflow's UI that shows a home's studies, below the server's root.
+
+    Older homes are given the saved views now. Raises InputError if the database does not answer.
+    """
+    uri = tracking(home, None)
+    try:
+        return address(experiment_id(connect(uri, home), uri, home))
+    except DeletedExperimentError:
+        return "/"
+
+
+class DeletedExperimentError(InputError):
+    """The experiment of all studies was deleted."""
+
+
 def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
     """The experiment that holds all studies, created if it is not there.
+
+    It has the saved views and the description of `study.tracking.saved_views`.
 
     Raises InputError if it was deleted: MLflow keeps its name, and takes no run.
     """
@@ -73,14 +94,17 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
         # Without it, artifacts beside a SQLite database would go to the current folder.
         location = (home / "artifacts").resolve().as_uri() if tracking_uri.startswith("sqlite:") else None
         try:
-            return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+            return str(client.create_experiment(EXPERIMENT, location, experiment_tags()))
         except MlflowException:  # another launch created it in between
             existing = client.get_experiment_by_name(EXPERIMENT)
             if existing is None:
                 raise
     if existing.lifecycle_stage != "active":
-        raise InputError(
+        raise DeletedExperimentError(
             f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
             f" `mlflow experiments restore -x {existing.experiment_id}`"
         )
+    with suppress(MlflowException):  # a server may let a user log and not decorate
+        for key, value in missing_tags(existing.tags).items():
+            client.set_experiment_tag(existing.experiment_id, key, value)
     return str(existing.experiment_id)

@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+)
 
 from study.ledger.trial import OPEN, Status, StudyTrial
 from study.provenance import git_commit, versions
+from study.tracking.describe import opening_note, run_name
 
-NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
 CONFIG_FILE = "config.json"  # all that a replay needs
 LOG_FILE = "log.txt"
 
@@ -43,17 +48,20 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
     selection, density = trial.config.selection, trial.config.density
     controls = () if selection is None else selection.controls
     tags = {
-        MLFLOW_RUN_NAME: trial.title,
+        MLFLOW_RUN_NAME: run_name(trial),
+        MLFLOW_RUN_NOTE: opening_note(trial),
         MLFLOW_PARENT_RUN_ID: parent,
         **study,
         "trial": trial.name,
         "configuration": str(trial.configuration),
         "seed_index": str(trial.seed_index),
         "identity": trial.identity,
+        "title": trial.title,
         "method": trial.config.method,
         "arm": trial.config.arm,
         "target": "" if selection is None else selection.target,
         "control": ", ".join(control.score for control in controls),
+        "level": ", ".join(f"{control.level:.3g}" for control in controls),
         "seed": str(trial.config.seed),
         "rate": "" if density is None else str(1 - density),
         "anchor": str(trial.anchor).lower(),
@@ -63,9 +71,10 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
     return tags | ({"reused_from": trial.reused_from} if trial.reused_from else {})
 
 
-def closing_tags(trial: StudyTrial, rows: str) -> list[RunTag]:
+def closing_tags(trial: StudyTrial, rows: str, note: str) -> list[RunTag]:
     """What is known of a trial when it has ended. rows: how many are there, empty if not all is."""
     tags = {"status": trial.status, "node": trial.node, "reason": trial.reason, "rows": rows}
+    tags[MLFLOW_RUN_NOTE] = note
     if trial.reused_from:
         tags["reused_from"] = trial.reused_from
     tags |= {f"plugin.{name}": sha for name, sha in trial.facts.get("plugins", {}).items()}

@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from cops_core.plugins import Plugin
 from study.tracking.content import TAG_LENGTH, as_json, params, provenance
+from study.tracking.describe import placed, study_note
 
 PAGE = 1000
 STUDY = "study"  # the tag `kind` of a parent: MLflow cannot be asked for runs without a parent
@@ -31,13 +32,15 @@ class ParentRun:
         name: str,
         settings: Mapping[str, Any],
         plugins: Iterable[Plugin],
+        home: Path,
     ) -> None:
-        """plugins: those that are files are kept with the run."""
+        """plugins: those that are files are kept with the run. home: for the commands of its description."""
         self._client = client
         self._find_experiment = find_experiment
         self._name = name
         self._settings = settings
         self._plugins = tuple(plugins)
+        self._home = home
         study_id = settings.get("study_id")
         self.tags = {"study": name} | ({"study_id": str(study_id)} if study_id else {})
         self.experiment = ""
@@ -93,10 +96,12 @@ class ParentRun:
                 own[f"plugins/{plugin.name}.py"] = plugin.source.encode()
         upload(self._client, self.open(), {**own, **files})
 
-    def end(self, complete: bool) -> None:
-        """End the run: FINISHED if the study is complete, else KILLED."""
+    def end(self, complete: bool, headline: str) -> None:
+        """End the run: FINISHED if the study is complete, else KILLED. headline: see `study_note`."""
         run_id = self.open()
-        self._client.set_tag(run_id, "status", "finished" if complete else "interrupted")
+        status = RunTag("status", "finished" if complete else "interrupted")
+        note = placed(self._note(headline), self.experiment, run_id)
+        self._client.log_batch(run_id, tags=[status, RunTag(MLFLOW_RUN_NOTE, note[:TAG_LENGTH])])
         self._client.set_terminated(run_id, "FINISHED" if complete else "KILLED")
 
     def _find(self) -> Run | None:
@@ -106,16 +111,18 @@ class ParentRun:
         return next((run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags), None)
 
     def _create(self) -> str:
-        note = f"Study `{self._name}` of the space `{self._settings['space']}`. Its trials are nested runs."
         tags = {
             MLFLOW_RUN_NAME: self._name,
-            MLFLOW_RUN_NOTE: note,
+            MLFLOW_RUN_NOTE: self._note(""),
             **self.tags,
             "kind": STUDY,
             "status": "running",
             **provenance(),
         }
         return str(self._client.create_run(self.experiment, tags=tags).info.run_id)
+
+    def _note(self, headline: str) -> str:
+        return study_note(self._name, self._settings, self._home, headline)
 
     def _log_settings(self, run_id: str, found: Run | None) -> None:
         """Parameters that are not there yet. MLflow never changes one: what is other now is a tag."""

@@ -13,7 +13,6 @@ from study.ledger.store import ARTIFACTS
 from study.ledger.trial import StudyTrial
 from study.tracking.content import (
     END_STATES,
-    NETWORK_FILE,
     closing_metrics,
     closing_tags,
     opening_tags,
@@ -21,6 +20,7 @@ from study.tracking.content import (
     row_batches,
     text_files,
 )
+from study.tracking.describe import LOAD_FILE, NETWORK_FILE, load_code, trial_note
 from study.tracking.inputs import Inputs
 from study.tracking.parent import ParentRun, upload
 from study.tracking.refusal import is_refusal, reason
@@ -43,13 +43,17 @@ class TrialRuns:
     """Pushes trials into runs below a parent. Whatever failed half-way is simply pushed again.
 
     problems: what MLflow refused for good, one line for each trial by its number; empty again once
-    the trial has been pushed without. read: a file of the study's storage.
+    the trial has been pushed without. read: a file of the study's storage. options: by which commands
+    find this MLflow.
     """
 
-    def __init__(self, client: MlflowClient, parent: ParentRun, read: Callable[[str], bytes]) -> None:
+    def __init__(
+        self, client: MlflowClient, parent: ParentRun, read: Callable[[str], bytes], options: str
+    ) -> None:
         self._client = client
         self._parent = parent
         self._read = read
+        self._options = options
         self._runs: dict[int, TrialRun] = {}
         self._unsure: set[int] = set()  # a run may have been created although the request failed
         self._late: dict[int, StudyTrial] = {}  # their workers write after the driver has heard of the end
@@ -103,7 +107,7 @@ class TrialRuns:
             content = self._network(trial)
             if content is not None and number in self._runs:
                 run_id = self._runs[number].run_id
-                upload(self._client, run_id, {NETWORK_FILE: content})
+                upload(self._client, run_id, {NETWORK_FILE: content, LOAD_FILE: load_code(trial)})
                 self._client.set_tag(run_id, NETWORK_TAG, hashlib.sha256(content).hexdigest())
             del self._late[number]
 
@@ -152,7 +156,8 @@ class TrialRuns:
             self._note(trial, error)
         self._attempt(trial, self._log_inputs, run, trial)
         rows = "" if trial.number in self.problems else str(run.rows)
-        closing = closing_metrics(trial), (), [*tags, *closing_tags(trial, rows)]
+        note = trial_note(trial, run.run_id, self._options)
+        closing = closing_metrics(trial), (), [*tags, *closing_tags(trial, rows, note)]
         self._attempt(trial, self._client.log_batch, run.run_id, *closing)
         assert trial.ended is not None
         self._terminate(run, END_STATES[trial.status], trial.ended)
@@ -165,7 +170,7 @@ class TrialRuns:
         """
         files, network = text_files(trial), self._network(trial)
         if network is not None:
-            files[NETWORK_FILE] = network
+            files |= {NETWORK_FILE: network, LOAD_FILE: load_code(trial)}
         upload(self._client, run.run_id, files)
         self._late.pop(trial.number, None)
         if network is not None and "artifact" in trial.facts:

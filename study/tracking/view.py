@@ -14,6 +14,7 @@ from study.ledger.trial import StudyTrial
 from study.ledger.writer import snapshot
 from study.reconciler import Reconciler
 from study.tracking.connect import connect, experiment_id
+from study.tracking.describe import where
 from study.tracking.parent import ParentRun
 from study.tracking.refusal import is_lost, reason
 from study.tracking.trial_runs import TrialRuns, has_ended
@@ -49,11 +50,11 @@ class MlflowView:
         self._name = name
         find_experiment = partial(experiment_id, client, tracking_uri, home)
         find_experiment()  # what is wrong with it is said now
-        self._parent = ParentRun(client, find_experiment, name, settings, plugins)
-        self._runs = TrialRuns(client, self._parent, read)
+        self._parent = ParentRun(client, find_experiment, name, settings, plugins, home)
+        self._runs = TrialRuns(client, self._parent, read, where(tracking_uri, home))
         self._trials: dict[int, StudyTrial] = {}
         self._waiting: set[int] = set()  # keys that were marked, and are not in MLflow yet
-        self._ending: tuple[bool, Mapping[str, bytes]] | None = None
+        self._ending: tuple[bool, Mapping[str, bytes], str] | None = None
         self._problem = ""  # with the parent's files
         self._reconciler = Reconciler[int]("mlflow", self._push)
         self._mark(OPEN_PARENT)
@@ -72,14 +73,19 @@ class MlflowView:
         self._trials[trial.number] = trial
         self._mark(trial.number)
 
-    def close(self, complete: bool, files: Mapping[str, bytes], timeout_s: float) -> list[str]:
+    def close(
+        self, complete: bool, files: Mapping[str, bytes], timeout_s: float, description: str = ""
+    ) -> list[str]:
         """Push all that is left, attach `files` (by path) to the parent run, and end it.
 
         complete: whether the study is; else its run is KILLED, and so are those of trials that have
-        not ended. Returns one line per problem, each with a trial's name and a reason; none if all is
+        not ended. description: of the study's run, its headline and key figure as Markdown, in front of
+        how to read on; `![...](artifact:PATH)` shows a file of the run, `[...](artifact:PATH)` opens it.
+
+        Returns one line per problem, each with a trial's name and a reason; none if all is
         there.
         """
-        self._ending = complete, files
+        self._ending = complete, files, description
         unended = {number for number, trial in self._trials.items() if not has_ended(trial)}
         for number in sorted(unended | set(self._runs.problems)):
             self._mark(number)
@@ -129,9 +135,9 @@ class MlflowView:
 
     def _close_parent(self) -> None:
         assert self._ending is not None
-        complete, files = self._ending
+        complete, files, description = self._ending
         self._attach(files)
-        self._parent.end(complete)
+        self._parent.end(complete, description)
 
     def _attach(self, files: Mapping[str, bytes]) -> None:
         """Files of the parent run, and networks that came late; what has no place holds back no metric."""

@@ -1,0 +1,154 @@
+"""What a run's page says in words: Markdown for MLflow's description, and the code that loads a network."""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import Any
+from urllib.parse import quote as url_quote
+
+from cops_core.config import TrialConfig
+from study.ledger.trial import OPEN, StudyTrial
+from study.places import DEFAULT_HOME, tracking
+
+NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
+LOAD_FILE = "load.py"  # lies beside it, and opens in place
+LOAD_LINE = f'model = load_artifact(Path("{NETWORK_FILE}")).model'
+# `![words](artifact:PATH)` is a picture of the run's own artifacts, `[words](artifact:PATH)` opens one.
+OWN_FILE = re.compile(r"(!?)\[([^\]]*)\]\(artifact:([^)\s]+)\)")
+
+OTHERS: Mapping[str, str] = {
+    "prune": "all others are zero",
+    "freeze": "all others stay at their initial values",
+    "scale": "all others stay at {scale:g} times their initial values",
+    "freeze_wd": "all others decay from their initial values",
+}
+
+
+def run_name(trial: StudyTrial) -> str:
+    """`freeze cops(snip; synflow 0.3) q=0.99 s=0`: the trial's title, and which of the study's seeds."""
+    return f"{trial.title} s={trial.seed_index}"
+
+
+def where(tracking_uri: str, home: Path) -> str:
+    """The options by which a command finds MLflow: empty for the database of the default home."""
+    if tracking_uri != tracking(home, None):
+        return f" --tracking-uri {quote(tracking_uri)}"
+    return "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
+
+
+def opening_note(trial: StudyTrial) -> str:
+    """The description of a run whose trial was handed out just now."""
+    return f"{_method(trial.config)} Seed {trial.seed_index} of its study."
+
+
+def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
+    """The description of a trial's run: what it is, how it went, what can be done with it.
+
+    options: those of `where`.
+    """
+    commands = [f"cops replay {run_id}{options}"]
+    parts = [f"**{_result(trial)}**", opening_note(trial)]
+    if trial.rows:
+        commands.append(f"cops unpack {run_id}{options}")
+        parts.append(
+            f"Its network is `{NETWORK_FILE}` under *Artifacts*. Downloaded from there, one line loads it:"
+            f"\n\n```python\n{LOAD_LINE}\n```\n\n`cops replay` runs the trial again and compares,"
+            " `cops unpack` writes its weights as a plain state_dict:"
+        )
+        parts.append("```sh\n" + "\n".join(commands) + "\n```")
+    return "\n\n".join(parts)
+
+
+def load_code(trial: StudyTrial) -> bytes:
+    """The text of `load.py`: a whole program in which one line loads the network beside it."""
+    plugins = trial.facts.get("plugins", {})
+    needs = f"# It needs {', '.join(plugins)}: docs/extending.md says how to load a plugin first.\n"
+    return (
+        f"# {run_name(trial)}: the trained network, on the CPU, in eval mode, all its weights dense.\n"
+        f"{needs if plugins else ''}"
+        "from pathlib import Path\n\n"
+        "from cops_core.artifact import load_artifact\n\n"
+        f"{LOAD_LINE}\n"
+    ).encode()
+
+
+def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str) -> str:
+    """The description of a study's run: its answer, or else its question, and how to read on.
+
+    headline: Markdown, with files of the run as `artifact:PATH` (see `placed`); empty while it runs.
+    """
+    storage = settings.get("storage")
+    options = "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
+    options += "" if storage is None else f" --storage {quote(storage)}"
+    seeds = int(settings.get("seeds", 1))
+    over = f" over up to {seeds} seeds" if seeds > 1 else ""
+    question = _question(settings.get("question", {}))
+    return "\n\n".join(
+        [
+            headline or "The study is running.",
+            f"**{question}** Asked of the search space `{settings['space']}` with {settings['trials']}"
+            f" configurations{over}; each trial is a run nested below this one.",
+            "A trial's page says what it trained and how it ended, *Model metrics* draws its epochs, and"
+            " *Artifacts* holds its network with the line that loads it. Here *Artifacts* holds the study's"
+            " tables and figures.",
+            f"```sh\ncops status {name}{options}\ncops resume {name}{options}\n```",
+        ]
+    )
+
+
+def placed(text: str, experiment: str, run_id: str) -> str:
+    """`artifact:PATH` in pictures and links replaced by where MLflow's UI has that file of the run."""
+
+    def place(found: re.Match[str]) -> str:
+        picture, words, path = found[1], found[2], url_quote(found[3])
+        if picture:
+            return f"![{words}](get-artifact?path={path}&run_uuid={run_id})"
+        return f"[{words}](#/experiments/{experiment}/runs/{run_id}/artifacts/{path})"
+
+    return OWN_FILE.sub(place, text)
+
+
+def _method(config: TrialConfig) -> str:
+    """The trial's method in a sentence."""
+    selection, density = config.selection, config.density
+    if selection is None or density is None:
+        return f"The dense network: all weights of `{config.model}` are trained on `{config.dataset}`."
+    levels = " and ".join(
+        f"{control.score} above level {control.level:.3g}" for control in selection.controls
+    )
+    chosen = f"as much {selection.target} as keeps {levels}" if levels else f"the highest {selection.target}"
+    others = OTHERS[config.arm].format(scale=config.scale or 0)
+    return (
+        f"{float(density):.4%}".rstrip("0").rstrip(".%")
+        + f" % of the weights of `{config.model}` are trained on `{config.dataset}`: those of {chosen}"
+        f"{selection.manner}; {others}."
+    )
+
+
+def _result(trial: StudyTrial) -> str:
+    """How the trial ended, with the numbers that are known."""
+    if trial.status in OPEN:
+        return f"{trial.status} after {len(trial.rows)} epochs"
+    parts = [f"{trial.status} after {len(trial.rows)} epochs" if trial.rows else trial.status]
+    if trial.rows:
+        parts.append(f"validation accuracy {trial.accuracy:.2%}")
+    if "trained_parameters" in trial.facts and "parameters" in trial.facts:
+        parts.append(
+            f"{trial.facts['trained_parameters']:,} of {trial.facts['parameters']:,} parameters trained"
+        )
+    if math.isfinite(trial.stored_bytes):
+        parts.append(f"{trial.stored_bytes:,.0f} bytes stored")
+    return ", ".join(parts) + (f" ({trial.reason})" if trial.reason else "")
+
+
+def _question(question: Mapping[str, Any]) -> str:
+    """What the study asks, in a sentence."""
+    kind = question.get("kind")
+    if kind == "pareto":
+        return f"What validation accuracy is to be had at which {question.get('cost', 'density')}?"
+    if kind == "smallest":
+        return f"How few weights keep {question['keep']} of the dense network's validation accuracy?"
+    rates = ", ".join(question.get("rates", ()))
+    return f"Which method has the best validation accuracy at the freezing rates {rates}?"

@@ -1,0 +1,107 @@
+"""How MLflow's UI opens on the studies: saved views of its table of runs, and what the experiment says.
+
+A saved view is a tag of the experiment, as the UI's own "Save as new view" writes it. The UI lists them
+under "Views", and opens one by its key in the address.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
+VIEW_TAG = "mlflow.sharedViewState."
+KIND_TAG = "mlflow.experimentKind"  # else the UI asks what it is
+STUDIES = "cops-studies"  # the view that opens first
+
+# After the run's name, the time of its beginning and its duration, which are always there.
+COLUMNS = (
+    "metrics.`validation_accuracy`",
+    "metrics.`density`",
+    "metrics.`trained_parameters`",
+    "metrics.`artifact_bytes`",
+    "tags.`study`",
+    "tags.`status`",
+    "tags.`rate`",
+    "tags.`method`",
+)
+WIDTHS = {"runName": 330}
+FILTERS = (
+    "tags.study = 'quickstart' and tags.rate = '0.99'",
+    "tags.arm = 'freeze' and metrics.validation_accuracy > 0.8",
+    "tags.target = 'snip' and tags.control LIKE '%synflow%'",
+)
+
+NOTE = (
+    "Studies of pruning and freezing before training: one run for each study, opened with the + before"
+    " its name, and one nested run for each trial. *Views* (top right) has tables with the columns that"
+    " matter. Filters that help:\n\n" + "\n".join(f"- `{words}`" for words in FILTERS)
+)
+
+
+def experiment_tags() -> dict[str, str]:
+    """The tags that the experiment should have; those of users are theirs."""
+    return {KIND_TAG: "custom_model_development", MLFLOW_RUN_NOTE: NOTE} | {
+        f"{VIEW_TAG}{key}": _saved(name, {**_state(), **changes}) for key, (name, changes) in _views().items()
+    }
+
+
+def missing_tags(there: Mapping[str, str]) -> dict[str, str]:
+    """What is to be written to an experiment with these tags: a text that a user changed stays."""
+    return {
+        key: value
+        for key, value in experiment_tags().items()
+        if key not in there or (key.startswith(VIEW_TAG) and there[key] != value)
+    }
+
+
+def address(experiment: str) -> str:
+    """The UI's page of the experiment with its view of studies, below the server's root."""
+    return f"/#/experiments/{experiment}/runs?viewStateShareKey={STUDIES}&workflowType=machine_learning"
+
+
+def _views() -> dict[str, tuple[str, dict[str, Any]]]:
+    """By key: the name under "Views", and what of the table's state is its own."""
+    keys = [{"mode": "tag", "groupByData": tag} for tag in ("study", "configuration", "title")]
+    finished = "tags.status = 'finished'"
+    return {
+        STUDIES: ("Studies, with their trials", {}),
+        "cops-best": (
+            "Finished trials, best first",
+            {"searchFilter": finished, "orderByKey": "metrics.`validation_accuracy`"},
+        ),
+        "cops-configurations": (
+            "Configurations, mean over seeds",
+            {"searchFilter": finished, "groupBy": {"aggregateFunction": "average", "groupByKeys": keys}},
+        ),
+    }
+
+
+def _state() -> dict[str, Any]:
+    """The whole state of a table as the UI saves it: latest studies first, trials nested."""
+    return {
+        "searchFilter": "",
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(COLUMNS),
+        "columnOrder": [],
+        "columnWidths": dict(WIDTHS),
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+    }
+
+
+def _saved(name: str, state: Mapping[str, Any]) -> str:
+    """A view as the tag's value. Its times are the oldest there are: users' own views come first."""
+    return json.dumps({"name": name, "createdAt": 1, "updatedAt": 1, "state": json.dumps(state)})

@@ -77,7 +77,7 @@ def load_code(trial: StudyTrial) -> bytes:
 def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str) -> str:
     """The description of a study's run: its answer, or else its question, and how to read on.
 
-    headline: Markdown, with files of the run as `artifact:PATH` (see `placed`); empty while it runs.
+    headline: Markdown, with files of the run as `artifact:PATH` (see `placed`).
     """
     storage = settings.get("storage")
     options = "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
@@ -87,7 +87,7 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     question = _question(settings.get("question", {}))
     return "\n\n".join(
         [
-            headline or "The study is running.",
+            headline,
             f"**{question}** Asked of the search space `{settings['space']}` with {settings['trials']}"
             f" configurations{over}; each trial is a run nested below this one.",
             "A trial's page says what it trained and how it ended, *Model metrics* draws its epochs, and"
@@ -105,7 +105,8 @@ def placed(text: str, experiment: str, run_id: str) -> str:
         picture, words, path = found[1], found[2], url_quote(found[3])
         if picture:
             return f"![{words}](get-artifact?path={path}&run_uuid={run_id})"
-        return f"[{words}](#/experiments/{experiment}/runs/{run_id}/artifacts/{path})"
+        page = f"#/experiments/{experiment}/runs/{run_id}/artifacts/{path}"
+        return f"[{words}]({page}?workflowType=machine_learning)"
 
     return OWN_FILE.sub(place, text)
 
@@ -120,9 +121,9 @@ def _method(config: TrialConfig) -> str:
     )
     chosen = f"as much {selection.target} as keeps {levels}" if levels else f"the highest {selection.target}"
     others = OTHERS[config.arm].format(scale=config.scale or 0)
+    share = f"{(density * 100).normalize():f} %"
     return (
-        f"{float(density):.4%}".rstrip("0").rstrip(".%")
-        + f" % of the weights of `{config.model}` are trained on `{config.dataset}`: those of {chosen}"
+        f"{share} of the weights of `{config.model}` are trained on `{config.dataset}`: those of {chosen}"
         f"{selection.manner}; {others}."
     )
 

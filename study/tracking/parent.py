@@ -99,9 +99,10 @@ class ParentRun:
     def end(self, complete: bool, headline: str) -> None:
         """End the run: FINISHED if the study is complete, else KILLED. headline: see `study_note`."""
         run_id = self.open()
-        status = RunTag("status", "finished" if complete else "interrupted")
-        note = placed(self._note(headline), self.experiment, run_id)
-        self._client.log_batch(run_id, tags=[status, RunTag(MLFLOW_RUN_NOTE, note[:TAG_LENGTH])])
+        status = "finished" if complete else "interrupted"
+        note = placed(self._note(headline or f"The study is {status}."), self.experiment, run_id)
+        tags = {"status": status, MLFLOW_RUN_NOTE: note[:TAG_LENGTH]}
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self._client.set_terminated(run_id, "FINISHED" if complete else "KILLED")
 
     def _find(self) -> Run | None:
@@ -113,7 +114,7 @@ class ParentRun:
     def _create(self) -> str:
         tags = {
             MLFLOW_RUN_NAME: self._name,
-            MLFLOW_RUN_NOTE: self._note(""),
+            MLFLOW_RUN_NOTE: self._note("The study is running."),
             **self.tags,
             "kind": STUDY,
             "status": "running",

@@ -1,0 +1,145 @@
+"""What a newcomer sees of a study in MLflow's UI, in a real browser, from a server that `cops ui` started."""
+
+import re
+
+import pytest
+from mlflow import MlflowClient
+
+from study.figures.rates import accuracy_by_rate
+from study.ledger.store import StudyStore
+from study.tracking import MlflowView
+
+pytestmark = pytest.mark.browser
+
+# The UI asks who is logged in, of a server that knows no users. It is the only request that fails.
+ITS_OWN = ("/ajax-api/2.0/mlflow/users/current",)
+HEADLINE = "Freezing keeps more accuracy than pruning."
+REPORT = """<!doctype html><title>report</title><h1>The report</h1>
+<p id=words></p><script>words.innerText = 'drawn'</script>"""
+
+
+@pytest.fixture(scope="module")
+def parent(quickstart):
+    """The study's run, to which a headline, its key figure and a report are given."""
+    store = StudyStore(str(quickstart.home / "studies"), quickstart.name)
+    record, trials = store.settings(), store.trials()
+    uri = f"sqlite:///{quickstart.home / 'mlflow.db'}"
+    settings = {**record["settings"], "study_id": record["study_id"]}
+    view = MlflowView(uri, quickstart.home, quickstart.name, settings, (), store.read)
+    view.resume(trials)
+    words = f"**{HEADLINE}**\n\n![key figure](artifact:key.png)\n\n[The report](artifact:report.html)"
+    files = {"key.png": accuracy_by_rate(trials), "report.html": REPORT.encode()}
+    assert view.close(True, files, 60, words) == []
+    return next(run for run in runs_of(quickstart) if "trial" not in run.data.tags)
+
+
+@pytest.fixture
+def ui(open_page, mlflow_ui, parent, tmp_path):
+    """A page of the UI as a newcomer opens it."""
+    watched = open_page()
+    watched.page.set_default_timeout(60_000)
+    watched.page.goto(mlflow_ui.browse)
+    watched.page.get_by_label("Close").first.click()  # its assistant opens for whoever comes first
+    watched.page.locator(".ag-row").first.wait_for()
+    yield watched
+    watched.page.screenshot(path=tmp_path / "last.png")
+    watched.assert_clean(but=ITS_OWN)
+
+
+def runs_of(study):
+    client = MlflowClient(f"sqlite:///{study.home / 'mlflow.db'}")
+    return client.search_runs([client.get_experiment_by_name("cops-study").experiment_id])
+
+
+def names_of(rows):
+    """The texts of table cells; before a run's name its colour is one, for screen readers."""
+    return [name for name in (row.inner_text().strip().split("\n")[-1] for row in rows.all()) if name]
+
+
+def drawn(image):
+    """The width of a picture that has arrived, in its own pixels."""
+    image.wait_for()
+    return image.evaluate("async image => { await image.decode(); return image.naturalWidth }")
+
+
+def test_the_table_opens_on_studies_with_their_trials(ui, quickstart, tmp_path):
+    page = ui.page
+    cells = page.locator(".ag-row [col-id*='Run Name']")
+    assert names_of(cells) == [quickstart.name]
+    headings = page.locator(".ag-header-cell-text")
+    assert names_of(headings)[:6] == [
+        *("Run Name", "Created", "Duration", "validation_accuracy", "density", "trained_parameters")
+    ]
+    page.locator(".ag-row button").first.click()
+    page.get_by_role("link", name="dense s=0").wait_for()
+    shown = set(names_of(cells))
+    page.screenshot(path=tmp_path / "table.png")
+    trials = {run.info.run_name for run in runs_of(quickstart) if "trial" in run.data.tags}
+    assert shown <= trials | {quickstart.name}
+    assert {"dense s=0", "dense s=1", "freeze snip q=0.99 s=0", "prune snip q=0.995 s=1"} <= trials
+    page.get_by_text("Studies, with their trials").click()
+    for view in ("Finished trials, best first", "Configurations, mean over seeds"):
+        assert page.get_by_text(view).is_visible()
+
+
+def test_a_saved_view_has_the_best_trial_first(ui, mlflow_ui, quickstart, tmp_path):
+    page = ui.page
+    page.goto(mlflow_ui.browse.replace("cops-studies", "cops-best"))
+    page.reload()
+    first = page.locator(".ag-row[row-index='0'] [col-id*='Run Name']")
+    first.get_by_role("link").wait_for()
+    page.screenshot(path=tmp_path / "best.png")
+    finished = [run for run in runs_of(quickstart) if run.data.tags.get("trial")]
+    finished = [run for run in finished if run.data.tags["status"] == "finished"]
+    best = max(finished, key=lambda run: run.data.metrics["validation_accuracy"])
+    assert names_of(first) == [best.info.run_name]
+    page.goto(mlflow_ui.browse.replace("cops-studies", "cops-configurations"))
+    page.reload()
+    page.get_by_text(re.compile("Group: title: ")).first.wait_for()
+    page.screenshot(path=tmp_path / "configurations.png")
+
+
+def test_a_studys_page_says_its_answer_and_shows_its_figure(ui, mlflow_ui, parent, tmp_path):
+    page = ui.page
+    page.goto(f"{mlflow_ui.root}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}")
+    page.get_by_text(HEADLINE).wait_for()
+    page.get_by_text("Show more").first.click()
+    assert drawn(page.locator("img[src*='key.png']")) > 300
+    page.screenshot(path=tmp_path / "study.png")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="The report", exact=True).click()
+    report = opened.value
+    frame = report.frame_locator("iframe")
+    frame.get_by_role("heading", name="The report").wait_for(timeout=60_000)
+    frame.get_by_text("drawn").wait_for()
+    report.get_by_text("accuracy_by_rate.png").click()
+    assert drawn(report.locator("img[src^='blob:']")) > 300
+    report.screenshot(path=tmp_path / "figure.png")
+    report.close()
+
+
+def test_a_trials_page_says_what_it_is_and_draws_its_epochs(ui, mlflow_ui, quickstart, parent, tmp_path):
+    page = ui.page
+    trial = next(run for run in runs_of(quickstart) if run.info.run_name == "freeze snip q=0.99 s=0")
+    place = f"{mlflow_ui.root}/#/experiments/{trial.info.experiment_id}/runs/{trial.info.run_id}"
+    page.goto(place)
+    page.get_by_text("finished after 3 epochs, validation accuracy").wait_for()
+    assert page.get_by_text("all others stay at their initial values").is_visible()
+    page.get_by_role("link", name="validation_accuracy", exact=True).wait_for()
+    page.screenshot(path=tmp_path / "trial.png")
+
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("load.py").click()
+    page.get_by_text("load_artifact(Path(").wait_for()
+    page.screenshot(path=tmp_path / "load.png")
+
+    page.get_by_role("tab", name="Model metrics").click()
+    page.get_by_placeholder("Search metric charts").fill("^validation_accuracy")
+    plot = page.locator(".js-plotly-plot")
+    plot.locator(".point").nth(2).wait_for(state="attached")
+    page.screenshot(path=tmp_path / "metric.png")
+    assert plot.count() == 1
+    assert plot.locator(".point").count() == 3  # an epoch each
+    line = plot.locator("path.js-line").first.bounding_box()
+    assert line["width"] > 50
+    assert line["height"] > 20

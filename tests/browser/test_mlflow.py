@@ -1,18 +1,29 @@
 """What a newcomer sees of a study in MLflow's UI, in a real browser, from a server that `cops ui` started."""
 
 import re
+from io import BytesIO
 
 import pytest
 from mlflow import MlflowClient
+from PIL import Image
+from playwright.sync_api import expect
 
 from study.figures.rates import accuracy_by_rate
 from study.ledger.store import StudyStore
 from study.tracking import MlflowView
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=60_000)
 
 # The UI asks who is logged in, of a server that knows no users. It is the only request that fails.
 ITS_OWN = ("/ajax-api/2.0/mlflow/users/current",)
+# The first columns of the saved views, from left to right; the page has them in another order.
+COLUMNS = ["Run Name", "Created", "Duration", "validation_accuracy", "density", "trained_parameters"]
+HEADINGS = """columns => {
+    const cells = [...document.querySelectorAll('.ag-header-cell')].filter(cell => cell.innerText.trim());
+    cells.sort((one, other) => one.getBoundingClientRect().x - other.getBoundingClientRect().x);
+    return cells.map(cell => cell.innerText.trim()).slice(0, columns.length).join() == columns.join();
+}"""
 HEADLINE = "Freezing keeps more accuracy than pruning."
 REPORT = """<!doctype html><title>report</title><h1>The report</h1>
 <p id=words></p><script>words.innerText = 'drawn'</script>"""
@@ -28,22 +39,37 @@ def parent(quickstart):
     view = MlflowView(uri, quickstart.home, quickstart.name, settings, (), store.read)
     view.resume(trials)
     words = f"**{HEADLINE}**\n\n![key figure](artifact:key.png)\n\n[The report](artifact:report.html)"
-    files = {"key.png": accuracy_by_rate(trials), "report.html": REPORT.encode()}
+    figure = accuracy_by_rate(trials)
+    files = {"key.png": narrow(figure), "accuracy_by_rate.png": figure, "report.html": REPORT.encode()}
     assert view.close(True, files, 60, words) == []
     return next(run for run in runs_of(quickstart) if "trial" not in run.data.tags)
 
 
 @pytest.fixture
-def ui(open_page, mlflow_ui, parent, tmp_path):
-    """A page of the UI as a newcomer opens it."""
-    watched = open_page()
-    watched.page.set_default_timeout(60_000)
-    watched.page.goto(mlflow_ui.browse)
-    watched.page.get_by_label("Close").first.click()  # its assistant opens for whoever comes first
-    watched.page.locator(".ag-row").first.wait_for()
-    yield watched
-    watched.page.screenshot(path=tmp_path / "last.png")
-    watched.assert_clean(but=ITS_OWN)
+def open_ui(open_page, mlflow_ui, parent, tmp_path):
+    """Opens the UI as a newcomer does, with one of the saved views."""
+    pages = []
+
+    def go(view="cops-studies"):
+        watched = open_page()
+        pages.append(watched)
+        watched.page.set_default_timeout(60_000)
+        watched.page.goto(mlflow_ui.browse.replace("cops-studies", view))
+        watched.page.get_by_label("Close").first.click()  # its assistant opens for whoever comes first
+        watched.page.locator(".ag-row").first.wait_for()
+        return watched.page
+
+    yield go
+    for watched in pages:
+        watched.page.screenshot(path=tmp_path / "last.png")
+        watched.assert_clean(but=ITS_OWN)
+
+
+def narrow(figure):
+    """A figure of 660 pixels: what is wider pushes half of a run's page out of sight."""
+    image, file = Image.open(BytesIO(figure)), BytesIO()
+    image.resize((660, image.height * 660 // image.width)).save(file, "PNG")
+    return file.getvalue()
 
 
 def runs_of(study):
@@ -62,14 +88,11 @@ def drawn(image):
     return image.evaluate("async image => { await image.decode(); return image.naturalWidth }")
 
 
-def test_the_table_opens_on_studies_with_their_trials(ui, quickstart, tmp_path):
-    page = ui.page
+def test_the_table_opens_on_studies_with_their_trials(open_ui, quickstart, tmp_path):
+    page = open_ui()
     cells = page.locator(".ag-row [col-id*='Run Name']")
     assert names_of(cells) == [quickstart.name]
-    headings = page.locator(".ag-header-cell-text")
-    assert names_of(headings)[:6] == [
-        *("Run Name", "Created", "Duration", "validation_accuracy", "density", "trained_parameters")
-    ]
+    page.wait_for_function(HEADINGS, arg=COLUMNS)
     page.locator(".ag-row button").first.click()
     page.get_by_role("link", name="dense s=0").wait_for()
     shown = set(names_of(cells))
@@ -82,10 +105,8 @@ def test_the_table_opens_on_studies_with_their_trials(ui, quickstart, tmp_path):
         assert page.get_by_text(view).is_visible()
 
 
-def test_a_saved_view_has_the_best_trial_first(ui, mlflow_ui, quickstart, tmp_path):
-    page = ui.page
-    page.goto(mlflow_ui.browse.replace("cops-studies", "cops-best"))
-    page.reload()
+def test_a_saved_view_has_the_best_trial_first(open_ui, quickstart, tmp_path):
+    page = open_ui("cops-best")
     first = page.locator(".ag-row[row-index='0'] [col-id*='Run Name']")
     first.get_by_role("link").wait_for()
     page.screenshot(path=tmp_path / "best.png")
@@ -93,18 +114,23 @@ def test_a_saved_view_has_the_best_trial_first(ui, mlflow_ui, quickstart, tmp_pa
     finished = [run for run in finished if run.data.tags["status"] == "finished"]
     best = max(finished, key=lambda run: run.data.metrics["validation_accuracy"])
     assert names_of(first) == [best.info.run_name]
-    page.goto(mlflow_ui.browse.replace("cops-studies", "cops-configurations"))
-    page.reload()
+
+
+def test_a_saved_view_has_means_over_seeds(open_ui, tmp_path):
+    page = open_ui("cops-configurations")
     page.get_by_text(re.compile("Group: title: ")).first.wait_for()
+    page.get_by_text(re.compile("661.*average")).first.wait_for()
     page.screenshot(path=tmp_path / "configurations.png")
 
 
-def test_a_studys_page_says_its_answer_and_shows_its_figure(ui, mlflow_ui, parent, tmp_path):
-    page = ui.page
+def test_a_studys_page_says_its_answer_and_shows_its_figure(open_ui, mlflow_ui, parent, tmp_path):
+    page = open_ui()
     page.goto(f"{mlflow_ui.root}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}")
     page.get_by_text(HEADLINE).wait_for()
     page.get_by_text("Show more").first.click()
-    assert drawn(page.locator("img[src*='key.png']")) > 300
+    assert drawn(page.locator("img[src*='key.png']")) == 660
+    beside = page.get_by_text(parent.info.run_id).bounding_box()
+    assert beside["x"] + beside["width"] < page.viewport_size["width"]
     page.screenshot(path=tmp_path / "study.png")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="The report", exact=True).click()
@@ -113,13 +139,13 @@ def test_a_studys_page_says_its_answer_and_shows_its_figure(ui, mlflow_ui, paren
     frame.get_by_role("heading", name="The report").wait_for(timeout=60_000)
     frame.get_by_text("drawn").wait_for()
     report.get_by_text("accuracy_by_rate.png").click()
-    assert drawn(report.locator("img[src^='blob:']")) > 300
+    assert drawn(report.locator("img[src^='blob:']").first) > 300
     report.screenshot(path=tmp_path / "figure.png")
     report.close()
 
 
-def test_a_trials_page_says_what_it_is_and_draws_its_epochs(ui, mlflow_ui, quickstart, parent, tmp_path):
-    page = ui.page
+def test_a_trials_page_says_what_it_is_and_draws_its_epochs(open_ui, mlflow_ui, quickstart, tmp_path):
+    page = open_ui()
     trial = next(run for run in runs_of(quickstart) if run.info.run_name == "freeze snip q=0.99 s=0")
     place = f"{mlflow_ui.root}/#/experiments/{trial.info.experiment_id}/runs/{trial.info.run_id}"
     page.goto(place)
@@ -136,10 +162,9 @@ def test_a_trials_page_says_what_it_is_and_draws_its_epochs(ui, mlflow_ui, quick
     page.get_by_role("tab", name="Model metrics").click()
     page.get_by_placeholder("Search metric charts").fill("^validation_accuracy")
     plot = page.locator(".js-plotly-plot")
-    plot.locator(".point").nth(2).wait_for(state="attached")
+    expect(plot).to_have_count(1)
+    expect(plot.locator(".point")).to_have_count(3)  # an epoch each
     page.screenshot(path=tmp_path / "metric.png")
-    assert plot.count() == 1
-    assert plot.locator(".point").count() == 3  # an epoch each
     line = plot.locator("path.js-line").first.bounding_box()
     assert line["width"] > 50
     assert line["height"] > 20

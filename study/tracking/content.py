@@ -45,10 +45,7 @@ CUT = f" ... (cut, the whole is in {CONFIG_FILE})"
 
 def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> dict[str, str]:
     """What is known of a trial when it is handed out. study: the tags by which a study is known."""
-    selection, density = trial.config.selection, trial.config.density
-    controls = () if selection is None else selection.controls
     tags = {
-        MLFLOW_RUN_NAME: run_name(trial),
         MLFLOW_RUN_NOTE: opening_note(trial),
         MLFLOW_PARENT_RUN_ID: parent,
         **study,
@@ -56,14 +53,8 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
         "configuration": str(trial.configuration),
         "seed_index": str(trial.seed_index),
         "identity": trial.identity,
-        "title": trial.title,
-        "method": trial.config.method,
-        "arm": trial.config.arm,
-        "target": "" if selection is None else selection.target,
-        "control": ", ".join(control.score for control in controls),
-        "level": ", ".join(f"{control.level:.3g}" for control in controls),
+        **method_tags(trial),
         "seed": str(trial.config.seed),
-        "rate": "" if density is None else str(1 - density),
         "anchor": str(trial.anchor).lower(),
         "status": "running",
         **provenance(),
@@ -71,10 +62,26 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
     return tags | ({"reused_from": trial.reused_from} if trial.reused_from else {})
 
 
+def method_tags(trial: StudyTrial) -> dict[str, str]:
+    """The run's name, and what one filters and groups by. Told twice: runs from before may lack some."""
+    selection, density = trial.config.selection, trial.config.density
+    controls = () if selection is None else selection.controls
+    return {
+        MLFLOW_RUN_NAME: run_name(trial),
+        "title": trial.title,
+        "method": trial.config.method,
+        "arm": trial.config.arm,
+        "target": "" if selection is None else selection.target,
+        "control": ", ".join(control.score for control in controls),
+        "level": ", ".join(f"{control.level:.3g}" for control in controls),
+        "rate": "" if density is None else str(1 - density),
+    }
+
+
 def closing_tags(trial: StudyTrial, rows: str, note: str) -> list[RunTag]:
     """What is known of a trial when it has ended. rows: how many are there, empty if not all is."""
     tags = {"status": trial.status, "node": trial.node, "reason": trial.reason, "rows": rows}
-    tags[MLFLOW_RUN_NOTE] = note
+    tags |= {MLFLOW_RUN_NOTE: note, **method_tags(trial)}
     if trial.reused_from:
         tags["reused_from"] = trial.reused_from
     tags |= {f"plugin.{name}": sha for name, sha in trial.facts.get("plugins", {}).items()}

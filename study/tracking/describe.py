@@ -90,9 +90,9 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
             headline,
             f"**{question}** Asked of the search space `{settings['space']}` with {settings['trials']}"
             f" configurations{over}; each trial is a run nested below this one.",
-            "A trial's page says what it trained and how it ended, *Model metrics* draws its epochs, and"
-            " *Artifacts* holds its network with the line that loads it. Here *Artifacts* holds the study's"
-            " tables and figures.",
+            "A trial's page says what it trained and how it ended; *Model metrics* draws its epochs (search"
+            " there for `accuracy|loss`), and *Artifacts* holds its network with the line that loads it. Here"
+            " *Artifacts* holds the study's tables and figures.",
             f"```sh\ncops status {name}{options}\ncops resume {name}{options}\n```",
         ]
     )

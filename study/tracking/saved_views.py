@@ -34,7 +34,11 @@ FILTERS = (
 
 NOTE = (
     "One run for each study: the + before its name opens its trials. *Views* (top right) has tables with"
-    " the columns that matter. Filters that help:\n\n" + "\n".join(f"- `{words}`" for words in FILTERS)
+    " the columns that matter. Filters that help:\n\n"
+    + "\n".join(f"- `{words}`" for words in FILTERS)
+    + "\n\n"
+    "Accuracies and densities are shares in [0, 1], losses nats, `..._seconds` and `..._bytes` what they say,"
+    " all else counts and ratios."
 )
 
 

@@ -1,11 +1,13 @@
 """What runs and the experiment say of themselves: names, descriptions, the line that loads a network."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import requests
 from mlflow import MlflowClient
 
 from cops_core.config import Control, Selection, TrialConfig
@@ -141,6 +143,9 @@ def test_a_study_is_described_while_it_runs_and_when_it_has_ended(make_view, tra
         f"**Freezing wins.** ![key](get-artifact?path=a.png&run_uuid={parent.info.run_id})"
     )
     assert "**Which method has the best validation accuracy at the freezing rates 0.99?**" in note
+    if tracking_uri.startswith("http"):  # the picture's address, relative to the server's root
+        picture = re.search(r"\((get-artifact\S+)\)", note)[1]
+        assert requests.get(f"{tracking_uri}/{picture}", timeout=10).content == b"PNG"
     view = make_view(tracking_uri)
     view.resume([ended(0)])
     assert view.close(False, {}, 60) == []
@@ -209,3 +214,28 @@ def test_a_new_experiment_says_what_is_in_it(home, sqlite):
     experiment = client.get_experiment(experiment_id(client, sqlite, home))
     assert experiment.tags["mlflow.note.content"] == NOTE
     assert sum(key.startswith(VIEW_TAG) for key in experiment.tags) == 3
+
+
+def test_a_study_from_before_is_described_when_it_goes_on_and_nothing_doubles(
+    make_view, tracking_uri, shown, ended
+):
+    view = make_view(tracking_uri)
+    trials = [ended(0), ended(1, accuracies=(0.5, 0.7, 0.8))]
+    for trial in trials:
+        view.mark(trial)
+    assert view.close(True, {}, 60) == []
+    there = shown(tracking_uri)
+    before = [(run.info.run_id, there.history(run)) for run in there.runs]
+    for run in there.runs:  # as a run was before
+        for tag in ("mlflow.note.content", "title", "level"):
+            there.client.delete_tag(run.info.run_id, tag)
+        there.client.set_tag(run.info.run_id, "mlflow.runName", "freeze snip q=0.99")
+    view = make_view(tracking_uri)
+    view.resume(trials)
+    assert view.close(True, {}, 60) == []
+    assert [(run.info.run_id, there.history(run)) for run in there.runs] == before
+    for run in there.runs:
+        assert run.info.run_name == "freeze snip q=0.99 s=0"
+        assert run.data.tags["title"] == "freeze snip q=0.99"
+        assert run.data.tags["mlflow.note.content"].startswith("**finished after")
+    assert len(there.parents) == 1

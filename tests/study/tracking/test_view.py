@@ -53,7 +53,7 @@ def test_each_trial_is_a_run_below_one_parent(make_view, tracking_uri, shown, en
     assert runs[3].data.tags["reused_from"] == "other/00001-abc"
     run = runs[1]
     assert (run.info.start_time, run.info.end_time) == (100_000, 101_500)
-    assert run.info.run_name == trials[1].title
+    assert run.info.run_name == f"{trials[1].title} s=2"
     assert run.data.params["selection.target"] == "snip"
     assert run.data.params["training.learning_rate"] == "0.05"
     expected = {
@@ -62,7 +62,9 @@ def test_each_trial_is_a_run_below_one_parent(make_view, tracking_uri, shown, en
         "seed_index": "2",
         "identity": "ab" * 32,
         "node": "n1",
+        "title": "freeze snip q=0.99",
         "method": "freeze snip",
+        "level": "",
         "arm": "freeze",
         "target": "snip",
         "rate": "0.99",

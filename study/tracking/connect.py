@@ -1,6 +1,7 @@
 """The way to MLflow: a client of a store that answers, and the experiment that holds all studies."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from cops_core.errors import InputError
 from study.places import tracking
-from study.tracking.saved_views import address, experiment_tags, missing_tags
+from study.tracking.saved_views import address, missing_tags
 
 EXPERIMENT = "cops-study"
 CHECK_TIMEOUT_S = 5
@@ -94,7 +95,9 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
         # Without it, artifacts beside a SQLite database would go to the current folder.
         location = (home / "artifacts").resolve().as_uri() if tracking_uri.startswith("sqlite:") else None
         try:
-            return str(client.create_experiment(EXPERIMENT, location, experiment_tags()))
+            created = str(client.create_experiment(EXPERIMENT, artifact_location=location))
+            _dress(client, created, {})
+            return created
         except MlflowException:  # another launch created it in between
             existing = client.get_experiment_by_name(EXPERIMENT)
             if existing is None:
@@ -104,7 +107,12 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
             f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
             f" `mlflow experiments restore -x {existing.experiment_id}`"
         )
-    with suppress(MlflowException):  # a server may let a user log and not decorate
-        for key, value in missing_tags(existing.tags).items():
-            client.set_experiment_tag(existing.experiment_id, key, value)
+    _dress(client, str(existing.experiment_id), existing.tags)
     return str(existing.experiment_id)
+
+
+def _dress(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> None:
+    """Give an experiment that has these tags its description and saved views, where they are missing."""
+    with suppress(MlflowException):  # a server may let a user log and not decorate
+        for key, value in missing_tags(tags).items():
+            client.set_experiment_tag(experiment, key, value)

@@ -2,13 +2,13 @@
 
 import re
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
 from playwright.sync_api import expect
 
-from study.figures.rates import accuracy_by_rate
 from study.ledger.store import StudyStore
 from study.tracking import MlflowView
 
@@ -38,11 +38,10 @@ def parent(quickstart):
     settings = {**record["settings"], "study_id": record["study_id"]}
     view = MlflowView(uri, quickstart.home, quickstart.name, settings, (), store.read)
     view.resume(trials)
-    words = f"**{HEADLINE}**\n\n![key figure](artifact:key.png)\n\n[The report](artifact:report.html)"
-    figure = accuracy_by_rate(trials)
-    files = {"key.png": narrow(figure), "accuracy_by_rate.png": figure, "report.html": REPORT.encode()}
+    words = f"**{HEADLINE}**\n\n![key figure](artifact:key.png)\n\n[The report](artifact:page.html)"
+    files = {"key.png": narrow(downloaded(quickstart, "accuracy_by_rate.png")), "page.html": REPORT.encode()}
     assert view.close(True, files, 60, words) == []
-    return next(run for run in runs_of(quickstart) if "trial" not in run.data.tags)
+    return parent_of(quickstart)
 
 
 @pytest.fixture
@@ -63,6 +62,16 @@ def open_ui(open_page, mlflow_ui, parent, tmp_path):
     for watched in pages:
         watched.page.screenshot(path=tmp_path / "last.png")
         watched.assert_clean(but=ITS_OWN)
+
+
+def parent_of(study):
+    return next(run for run in runs_of(study) if "trial" not in run.data.tags)
+
+
+def downloaded(study, path):
+    """A file of the study's run."""
+    client = MlflowClient(f"sqlite:///{study.home / 'mlflow.db'}")
+    return Path(client.download_artifacts(parent_of(study).info.run_id, path)).read_bytes()
 
 
 def narrow(figure):

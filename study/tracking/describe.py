@@ -84,12 +84,12 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     options += "" if storage is None else f" --storage {quote(storage)}"
     seeds = int(settings.get("seeds", 1))
     over = f" over up to {seeds} seeds" if seeds > 1 else ""
+    size = f" with {settings['trials']} configurations" if "trials" in settings else ""
     question = _question(settings.get("question", {}))
     return "\n\n".join(
         [
             headline,
-            f"**{question}** Asked of the search space `{settings['space']}` with {settings['trials']}"
-            f" configurations{over}; each trial is a run nested below this one.",
+            f"**{question}** Asked of the search space `{settings['space']}`{size}{over}; each trial is a run nested below this one.",
             "A trial's page says what it trained and how it ended; *Model metrics* draws its epochs (search"
             " there for `accuracy|loss`), and *Artifacts* holds its network with the line that loads it. Here"
             " *Artifacts* holds the study's tables and figures.",
@@ -150,6 +150,6 @@ def _question(question: Mapping[str, Any]) -> str:
     if kind == "pareto":
         return f"What validation accuracy is to be had at which {question.get('cost', 'density')}?"
     if kind == "smallest":
-        return f"How few weights keep {question['keep']} of the dense network's validation accuracy?"
+        return f"How few weights keep {question.get('keep', 'enough')} of the dense network's validation accuracy?"
     rates = ", ".join(question.get("rates", ()))
     return f"Which method has the best validation accuracy at the freezing rates {rates}?"

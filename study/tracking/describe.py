@@ -89,11 +89,12 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     return "\n\n".join(
         [
             headline,
-            f"**{question}** Asked of the search space `{settings['space']}`{size}{over}; each trial is a run nested below this one.",
+            f"**{question}** Asked of the search space `{settings['space']}`{size}{over}; each trial is a"
+            " run nested below this one.",
             "A trial's page says what it trained and how it ended; *Model metrics* draws its epochs (search"
             " there for `accuracy|loss`), and *Artifacts* holds its network with the line that loads it. Here"
             " *Artifacts* holds the study's tables and figures.",
-            f"```sh\ncops status {name}{options}\ncops resume {name}{options}\n```",
+            f"```sh\ncops status {name}{options}\ncops report {name}{options}\ncops resume {name}{options}\n```",
         ]
     )
 
@@ -150,6 +151,7 @@ def _question(question: Mapping[str, Any]) -> str:
     if kind == "pareto":
         return f"What validation accuracy is to be had at which {question.get('cost', 'density')}?"
     if kind == "smallest":
-        return f"How few weights keep {question.get('keep', 'enough')} of the dense network's validation accuracy?"
+        keep = question.get("keep", "enough")
+        return f"How few weights keep {keep} of the dense network's validation accuracy?"
     rates = ", ".join(question.get("rates", ()))
     return f"Which method has the best validation accuracy at the freezing rates {rates}?"

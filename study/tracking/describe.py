@@ -86,6 +86,7 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     over = f" over up to {seeds} seeds" if seeds > 1 else ""
     size = f" with {settings['trials']} configurations" if "trials" in settings else ""
     question = _question(settings.get("question", {}))
+    commands = "\n".join(f"cops {verb} {name}{options}" for verb in ("status", "report", "resume"))
     return "\n\n".join(
         [
             headline,
@@ -94,7 +95,7 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
             "A trial's page says what it trained and how it ended; *Model metrics* draws its epochs (search"
             " there for `accuracy|loss`), and *Artifacts* holds its network with the line that loads it. Here"
             " *Artifacts* holds the study's tables and figures.",
-            f"```sh\ncops status {name}{options}\ncops report {name}{options}\ncops resume {name}{options}\n```",
+            f"```sh\n{commands}\n```",
         ]
     )
 

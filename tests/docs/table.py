@@ -56,6 +56,7 @@ ACCOUNT = Parse("needs an account")
 INSTALL = Shell("tests/environments installs from nothing")
 OWN_STUDY = Parse("SPACE stands for the reader's own")
 SHORT = "--trials 8 --epochs 1"
+FEW = "--epochs 3"
 
 COMMANDS: dict[str, dict[str, Check]] = {
     "README.md": {
@@ -157,21 +158,21 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "pip install -c constraints.txt -e .": INSTALL,
         "mkdir ~/first-studies": INSTALL,
         "cd ~/first-studies": INSTALL,
-        "cops launch quickstart": Run("slow"),
+        "cops launch quickstart": Run("slow", FEW),
         "cops status quickstart": Run("slow"),
         "cops show quickstart/4": Run("slow"),
         "cops report quickstart": Run("slow"),
         "cops ui": Serve(),
-        "cops launch quickstart --rates 0.9,0.99 --trials 16 --name two_rates": Run("slow", "--epochs 3"),
-        "cops launch quickstart --objective pareto --trials 16 --name pareto": Run("slow", "--epochs 3"),
+        "cops launch quickstart --rates 0.9,0.99 --trials 16 --name two_rates": Run("slow", FEW),
+        "cops launch quickstart --objective pareto --trials 16 --name pareto": Run("slow", FEW),
         "cops launch quickstart --objective smallest --keep 0.95 --trials 16 --name smallest": Run(
-            "slow", "--epochs 3"
+            "slow", FEW
         ),
-        "cops launch quickstart --rates 0.99 --trials 10 --seeds 3 --name seeds": Run("slow", "--epochs 3"),
+        "cops launch quickstart --rates 0.99 --trials 10 --seeds 3 --name seeds": Run("slow", FEW),
         "cops launch my_space.py --dry-run": Run(),
-        "cops launch my_space.py": Run("slow"),
+        "cops launch my_space.py": Run("slow", FEW),
         "cops check --plugin my_score.py": Run(),
-        "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow"),
+        "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow", FEW),
         "cops close both --plugin my_score.py": Run("slow"),
         "cops compare quickstart two_rates": Run("slow"),
         "cops export quickstart --format parquet": Run("slow"),

@@ -113,7 +113,7 @@ class Walk:
                 number += 1
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
     until = time.monotonic() + seconds
     while True:
         assert process.poll() is None, process.stderr.read() if process.stderr else b""

@@ -16,7 +16,7 @@ from study.experiments import EXPERIMENTS
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
 
-from .pages import PAGES, tables
+from .pages import PAGES, spans, tables
 from .parsing import cops_commands
 from .table import COMING
 
@@ -97,3 +97,27 @@ def test_names_that_are_used_exist(pattern):
     found = {name for text in PAGES.values() for name in re.findall(pattern, text)}
     assert found
     assert found - OWN <= set(USED[pattern])
+
+
+def test_flags_that_are_named_exist():
+    """`--flag` in running words: of some command of ours, or of the program that is named here."""
+    known = {
+        option
+        for command in cops_commands().values()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    others = {
+        "--help": "every command",
+        "--allowed-hosts": "mlflow server",
+        "--no-restart": "ray up",
+        "--prune-bias": "Synaptic-Flow's own",
+    }
+    found = {
+        flag
+        for text in PAGES.values()
+        for span in spans(text)
+        if not re.match(r"\"?(ray|aws|kubectl|mlflow|pip|uv) ", span)
+        for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)
+    }
+    assert found - known == set(others)

@@ -174,7 +174,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops check --plugin my_score.py": Run(),
         "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow", FEW),
         "cops close both --plugin my_score.py": Run("slow"),
-        "cops compare quickstart two_rates": Run("slow"),
+        'cops compare "both:freeze snip" "both:freeze right_logit" --plugin my_score.py': Run("slow"),
         "cops export quickstart --format parquet": Run("slow"),
     },
 }

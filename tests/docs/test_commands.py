@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .pages import PAGES, ROOT, commands, python_blocks, spans, steps
+from .pages import PAGES, ROOT, commands, python_blocks, spans, steps, tables
 from .parsing import PARSERS, NotAcceptedError, cops_commands, parse_line
 from .table import COMING, COMMANDS, PYTHON, Ci, Parse, Run, Serve, Tier
 from .walk import Walk
@@ -134,3 +134,11 @@ def test_following_the_whole_page(page, tmp_path):
 @pytest.mark.parametrize("page", [page for page in PAGES if has(page, "fashion")])
 def test_following_the_page_on_fashion_mnist(page, tmp_path):
     follow(page, "fashion", tmp_path)
+
+
+def test_the_tutorials_table_of_times_has_every_step():
+    page = "docs/tutorial.md"
+    (times,) = [table for table in tables(PAGES[page]) if table[0] == ["step", "command", "seconds"]]
+    timed = [found[0] for row in times if (found := re.findall(r"`(.+)`", row[1]))]
+    assert timed == [line for line, check in COMMANDS[page].items() if isinstance(check, Run | Serve)]
+    assert all(re.fullmatch(r"\d*", row[2]) for row in times[1:])

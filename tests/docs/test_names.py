@@ -117,7 +117,7 @@ def test_flags_that_are_named_exist():
         flag
         for text in PAGES.values()
         for span in spans(text)
-        if not re.match(r"\"?(ray|aws|kubectl|mlflow|pip|uv) ", span)
+        if not re.match(r"\"?(cops|ray|aws|kubectl|mlflow|pip|uv) ", span)
         for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)
     }
     assert found - known == set(others)

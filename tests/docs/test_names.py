@@ -108,7 +108,6 @@ def test_flags_that_are_named_exist():
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
     others = {
-        "--help": "every command",
         "--allowed-hosts": "mlflow server",
         "--no-restart": "ray up",
         "--prune-bias": "Synaptic-Flow's own",

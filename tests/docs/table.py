@@ -1,7 +1,7 @@
 """How each command and each Python block of the documentation is checked. What is in no list fails.
 
 A page's commands run in the order of the page, in a folder and a home of the page's own. Python blocks
-that name a file in their first line are written to it; the others run in one namespace.
+that name a file in their first line are written to it beforehand; the others run in one namespace.
 """
 
 from dataclasses import dataclass

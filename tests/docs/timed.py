@@ -36,6 +36,7 @@ def take(walk: Walk, number: int, step: Step) -> bool:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         walk, number = Walk(PAGE, Path(folder)), 0
+        walk.write_files(steps(PAGES[PAGE]))
         sys.stdout.write("| step | seconds |\n|---|---|\n")
         for step in steps(PAGES[PAGE]):
             began = time.monotonic()

@@ -89,11 +89,7 @@ class Walk:
 
     def python(self, number: int, text: str, tier: Tier) -> None:
         listed = PYTHON[self.page][number]
-        if file := FILE.match(text):
-            with (self.folder / file[1]).open("a") as piece:
-                piece.write(text)
-            return
-        if listed.tier not in TIERS[tier]:
+        if FILE.match(text) or listed.tier not in TIERS[tier]:
             return
         back = Path.cwd()
         os.chdir(self.folder)
@@ -103,7 +99,15 @@ class Walk:
         finally:
             os.chdir(back)
 
+    def write_files(self, steps: list[Step]) -> None:
+        """The files that a page's Python blocks name, each of all its pieces."""
+        for step in steps:
+            if step.kind == "python" and (file := FILE.match(step.text)):
+                with (self.folder / file[1]).open("a") as piece:
+                    piece.write(step.text)
+
     def follow(self, steps: list[Step], tier: Tier) -> None:
+        self.write_files(steps)
         number = 0
         for step in steps:
             if step.kind == "command":

@@ -135,6 +135,10 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "export MLFLOW_TRACKING_SERVER_CERT_PATH=/etc/ssl/our-ca.pem": Shell("sets variables"),
         "cops launch SPACE --tracking-uri https://mlflow.example.org": OWN_STUDY,
     },
+    "docs/report.md": {
+        "cops report quickstart": Run("slow"),
+        "cops report quickstart --out for_print": Run("slow"),
+    },
     "docs/results.md": {
         "uv run cops experiment cops_pairs": LONG,
         "uv run cops experiment iterated_snip": LONG,
@@ -178,6 +182,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops export quickstart --format parquet": Run("slow"),
     },
 }
+
+# What a page's reader has done before. Only where the page has something that runs.
+BEFORE = {"docs/report.md": f"cops launch quickstart {SHORT}"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from .pages import Step
 from .parsing import cops_commands
-from .table import COMING, COMMANDS, PYTHON, Run, Serve, Tier
+from .table import BEFORE, COMING, COMMANDS, PYTHON, Run, Serve, Tier
 
 # Which tiers' steps a walk takes: the slow one needs what the quick steps leave behind.
 TIERS: dict[Tier, tuple[Tier, ...]] = {
@@ -108,6 +108,9 @@ class Walk:
 
     def follow(self, steps: list[Step], tier: Tier) -> None:
         self.write_files(steps)
+        if before := BEFORE.get(self.page):
+            done = self.cops(before)
+            assert done.returncode == 0, f"{before}\n{done.stdout}\n{done.stderr}"
         number = 0
         for step in steps:
             if step.kind == "command":

@@ -12,12 +12,16 @@ class NotAcceptedError(AssertionError):
     """A command that its program would refuse."""
 
 
-def cops_commands():
+def cops_group():
     from typer.main import get_command
 
     from study.cli.app import app
 
-    return get_command(app).commands
+    return get_command(app)
+
+
+def cops_commands():
+    return cops_group().commands
 
 
 def _context(command, words, line):
@@ -31,9 +35,12 @@ def _context(command, words, line):
 
 
 def parse_cops(line: str) -> None:
-    """`cops COMMAND ...`: the command is there, and knows every option."""
+    """`cops COMMAND ...` or `cops --FLAG`: it is there, and knows every option."""
     words = shlex.split(line)
     known = cops_commands()
+    own = {option for parameter in cops_group().params for option in parameter.opts} | {"--help"}
+    if words[1] in own and not words[2:]:
+        return
     if words[0] != "cops" or words[1] not in known:
         raise NotAcceptedError(f"{line}: no such command")
     _context(known[words[1]], words[2:], line)

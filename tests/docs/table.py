@@ -155,6 +155,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops resume quickstart": Run("slow"),
         "cops resume quickstart --trials 40": Run("slow"),
         "cops resume quickstart --retry": Run("slow"),
+        "cops --help": Run("slow"),
+        "cops launch --help": Run("slow"),
+        "cops --install-completion": Parse("writes into the start file of the shell above it"),
     },
     "docs/tutorial.md": {
         "python3 -m venv ~/cops-venv": INSTALL,

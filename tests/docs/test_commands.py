@@ -74,6 +74,7 @@ def test_commands_within_sentences_are_accepted(span):
     "line",
     [
         "cops statu x",
+        "cops --instal-completion",
         "cops launch quickstart --adress auto",
         "cops launch quickstart --trials many",
         "ray exec cluster.yaml 'cops statu x'",

@@ -149,5 +149,5 @@ PARSERS = {
 
 def parse_line(line: str) -> None:
     """Raise NotAcceptedError unless the line's program would take its words."""
-    bare = line.removeprefix("uv run ")
+    bare = line.removeprefix("uv run ").partition(" | ")[0]
     PARSERS[bare.split()[0]](bare)

@@ -155,6 +155,8 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops resume quickstart": Run("slow"),
         "cops resume quickstart --trials 40": Run("slow"),
         "cops resume quickstart --retry": Run("slow"),
+        'cops launch quickstart --json | jq -r \'select(.event == "ended") | [.title, .status,'
+        " .validation_accuracy] | @tsv'": Run("slow", SHORT),
         "cops --help": Run("slow"),
         "cops launch --help": Run("slow"),
         "cops --install-completion": Parse("writes into the start file of the shell above it"),

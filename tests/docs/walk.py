@@ -39,7 +39,7 @@ class Walk:
         check = COMMANDS[self.page][text]
         if not isinstance(check, Run | Serve) or check.tier not in TIERS[tier]:
             return
-        line = text.removeprefix("uv run ")
+        line = text.removeprefix("uv run ").partition(" | ")[0]  # without what reads its output
         name = line.split()[1]
         if name in COMING and name not in cops_commands():
             self.missing.append(text)

@@ -34,13 +34,13 @@ def show_status(
         trials = store.trials()
         content = summary(store, trials)
         if as_json:
-            _print_json(console, {**content, **details(trials)})
+            print_json(console, {**content, **details(trials)})
         else:
             _show_one(console, content, trials, logs=logs)
         return
     summaries = [summary(store, store.trials()) for store in studies(storage_uri)]
     if as_json:
-        _print_json(console, {"studies": summaries})
+        print_json(console, {"studies": summaries})
     else:
         console.print(_overview(summaries) if summaries else f"no studies in {storage_uri}")
 
@@ -151,7 +151,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _print_json(console: Console, content: dict[str, Any]) -> None:
+def print_json(console: Console, content: dict[str, Any]) -> None:
+    """Print JSON values."""
     # Past rich, which takes seconds to lay out the trials of a large study: 12 s for 5,000.
     console.file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 

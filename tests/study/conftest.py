@@ -12,8 +12,10 @@ import pytest
 import requests
 
 from cops_core.config import Selection, TrialConfig
+from cops_core.identity import trial_identity
 from search_spaces import find_space
 from study import cli
+from study.ledger.store import StudyStore
 from study.ledger.trial import StudyTrial
 from study.search.proposals import Proposer
 from study.settings import make_settings
@@ -301,3 +303,37 @@ def studies(made, ended):
             1, (0.5, 0.6), model="resnet34", layers={f"layer{number}.weight": 0.01 for number in range(36)}
         ),
     }
+
+
+@pytest.fixture
+def recorded(settings):
+    """Writes a study of the quickstart with made-up accuracies, as a driver would have; returns its store.
+
+    accuracy: of a trial's last epoch. end: how a trial ends; "running" leaves it open.
+    """
+
+    def write(accuracy=lambda trial: 0.5, end=lambda trial: "finished", *, space="quickstart", **changes):
+        found = find_space(space)
+        asked = settings(space=found.word, question=changes.pop("question", found.question), **changes)
+        store = StudyStore(asked.storage_uri, asked.name)
+        begun = {"study_id": f"{asked.name:0>32}", "started": "2026-01-02T03:04:05+00:00", "launches": []}
+        versions = {"python": "3.11", "torch": "2.13.0"}
+        store.create({**begun, "settings": asked.record(), "git_commit": "c0ffee", "versions": versions})
+        plan, event = Proposer(found, asked), 0
+        while not (plan.exhausted or plan.waiting):
+            trial = plan.ask()
+            trial.identity = trial_identity(trial.config, "d" * 64)
+            trial.began, event = event, event + 1
+            trial.started, trial.node = 1000.0 + event, "10.0.0.1"
+            trial.facts = {"data_sha256": "d" * 64, "accounting": {"artifact_bytes": 1000 + trial.number}}
+            status = end(trial)
+            for epoch in range(1, 3 if status in ("finished", "running") else 2):
+                trial.add_row(row(epoch, accuracy(trial) - 0.01 * (2 - epoch)), 1_000_000 + epoch)
+            if status != "running":
+                trial.status, trial.told, event = status, event, event + 1
+                trial.ended = trial.started + 2.5
+                plan.tell(trial)
+            store.save(trial)
+        return store
+
+    return write

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, HomeOption, PluginOption, StorageOption, use_plugins
+from study.cli.options import HOME, HomeOption, PluginOption, StorageOption, TrackingOption, use_plugins
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
@@ -36,3 +36,29 @@ def compare(
         print_json(Console(), comparison_content(found))
     else:
         print_comparison(Console(), found)
+
+
+def show(
+    run: Annotated[
+        str,
+        typer.Argument(help="STUDY/NUMBER, e.g. quickstart/12, or the id of its MLflow run.", metavar="RUN"),
+    ],
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    tracking_uri: TrackingOption = None,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one trial in full: what it was, how it went, what it costs, how to run it again."""
+    from rich.console import Console
+
+    from study.show import find_trial, show_content
+    from study.show_view import print_trial
+    from study.status import print_json
+
+    use_plugins(plugin)
+    found = find_trial(run, home=home, storage=storage, tracking_uri=tracking_uri)
+    if json:
+        print_json(Console(), show_content(found, home))
+    else:
+        print_trial(Console(), found, home)

@@ -36,7 +36,7 @@ def recordable(name: str, parameters: Mapping[str, Any]) -> None:
 
 def difference(recorded: TrialConfig, now: TrialConfig) -> str:
     """Where two configurations differ: `training.epochs 5, now 10; ...`."""
-    one, other = (_flat(config.model_dump(mode="json")) for config in (recorded, now))
+    one, other = (flat(config.model_dump(mode="json")) for config in (recorded, now))
     return "; ".join(
         f"{name} {one.get(name)!r}, now {other.get(name)!r}"
         for name in sorted({*one, *other})
@@ -44,12 +44,12 @@ def difference(recorded: TrialConfig, now: TrialConfig) -> str:
     )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted names."""
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted names: `{"training.epochs": 5, ...}`."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+            found[f"{prefix}{name}"] = value
+    return found

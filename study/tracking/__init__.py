@@ -13,7 +13,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 from study.tracking.connect import EXPERIMENT, browse, connect, experiment_id
 from study.tracking.content import CONFIG_FILE
 from study.tracking.describe import NETWORK_FILE
-from study.tracking.fetch import fetch, histories
+from study.tracking.fetch import fetch, fetch_tags, histories, run_id_of
 from study.tracking.view import MlflowView
 
 __all__ = [
@@ -25,5 +25,7 @@ __all__ = [
     "connect",
     "experiment_id",
     "fetch",
+    "fetch_tags",
     "histories",
+    "run_id_of",
 ]

@@ -1,6 +1,6 @@
 """What is read back from MLflow: a run's files, and its metrics as they were logged."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -19,18 +19,37 @@ def fetch(run_id: str, artifact: str, folder: Path, tracking_uri: str | None, ho
     tracking_uri: None is the database of the home. Raises InputError if there is no such run, or if
     it has no such artifact.
     """
-    client, uri = _client(tracking_uri, home)
-    try:
-        client.get_run(run_id)
-    except MlflowException as error:
-        advice = did_you_mean(run_id, _run_ids(client)) or ": name the right --home, or --tracking-uri"
-        raise InputError(f"no run {run_id} in MLflow at {uri}{advice}") from error
+    client, _ = _client(tracking_uri, home)
+    fetch_tags(run_id, tracking_uri, home)
     try:
         return Path(client.download_artifacts(run_id, artifact, str(folder)))
     except (MlflowException, OSError) as error:
         raise InputError(
             f"run {run_id} has no {artifact}: name a trial's run, and one that has ended"
         ) from error
+
+
+def fetch_tags(run_id: str, tracking_uri: str | None, home: Path) -> dict[str, str]:
+    """A run's tags; arguments and errors as for `fetch`."""
+    client, uri = _client(tracking_uri, home)
+    try:
+        found: dict[str, str] = client.get_run(run_id).data.tags
+    except MlflowException as error:
+        advice = did_you_mean(run_id, _run_ids(client)) or ": name the right --home, or --tracking-uri"
+        raise InputError(f"no run {run_id} in MLflow at {uri}{advice}") from error
+    return found
+
+
+def run_id_of(study: Mapping[str, str], trial: str, tracking_uri: str | None, home: Path) -> str | None:
+    """The id of a trial's run; None if MLflow has none.
+
+    study: the tags by which a study is known. trial: its name. InputError if MLflow does not answer.
+    """
+    client, _ = _client(tracking_uri, home)
+    wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in {**study, "trial": trial}.items())
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, wanted, max_results=1)
+    return str(found[0].info.run_id) if found else None
 
 
 def histories(

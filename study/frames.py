@@ -27,6 +27,12 @@ def epochs(store: StudyStore) -> pd.DataFrame:
     return _frame(rows, _columns(EPOCH_SCHEMA))
 
 
+def csv_tables(store: StudyStore) -> dict[str, bytes]:
+    """Both tables as CSV files by name. Floats are written so that they read back as the same ones."""
+    tables = {"trials.csv": frame(store), "epochs.csv": epochs(store)}
+    return {name: table.to_csv(index=False).encode() for name, table in tables.items()}
+
+
 def _columns(schema: Any) -> Columns:
     return {field.name: str(field.type) for field in schema}
 

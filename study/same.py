@@ -58,6 +58,8 @@ def _shown(value: Any) -> str:
     """A value as it is written on the command line, more or less."""
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items()) + ")"
+    if isinstance(value, list | tuple) and (not value or isinstance(value[0], Mapping)):
+        return f"{len(value)} configurations"
     if isinstance(value, list | tuple):
         return ",".join(_shown(entry) for entry in value)
     return str(value)

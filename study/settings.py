@@ -63,11 +63,12 @@ class Settings(BaseModel):
     sampler: see `study.search.samplers`; stopping: of trials that lose their race, see
     `study.search.stopping`, "none" unless the rates are an axis. concurrency: trials at once, None for as
     many as the machine carries. gpus_per_trial: None takes one GPU where there is one. epochs: None
-    leaves them to the space. fresh: run trials even if another study has their results. checkpoint_every:
-    seconds between a trial's checkpoints. failure_share: more failures than this share of all trials
-    end the study. storage: a folder or a pyarrow filesystem URI. address: a running Ray
-    cluster's, None starts one on this machine. score_cache: the folder, on
-    each machine, of scores that were computed once. plugins: loaded here, and in each worker.
+    leaves them to the space. first: parameters of configurations that are tried before any that the sampler
+    proposes, with rates each at every rate. fresh: run trials even if another study has their results.
+    checkpoint_every: seconds between a trial's checkpoints. failure_share: more failures than this share of
+    all trials end the study. storage: a folder or a pyarrow filesystem URI. address: a running Ray cluster's,
+    None starts one on this machine. score_cache: the folder, on each machine, of scores that were computed
+    once. plugins: loaded here, and in each worker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -82,6 +83,7 @@ class Settings(BaseModel):
     sampler: Annotated[str, AfterValidator(_known("sampler", SAMPLERS))] = "tpe"
     stopping: Annotated[str, AfterValidator(_known("stopping", STOPPINGS))] = "asha"
     epochs: Annotated[int | None, Field(ge=1)] = None
+    first: tuple[dict[str, Any], ...] = ()
     concurrency: Annotated[int | None, Field(ge=1)] = None
     cpus_per_trial: Annotated[int, Field(ge=1)] = 1
     gpus_per_trial: Annotated[GpuShare | None, AfterValidator(_can_be_given)] = None

@@ -38,7 +38,12 @@ class Folder:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one JSON file, whole or not at all."""
-        self.write(name, json.dumps(content, indent=1, allow_nan=False).encode())
+        self.write(name, self.as_json(content))
+
+    @staticmethod
+    def as_json(content: Any) -> bytes:
+        """JSON as it lies in a study's folder."""
+        return json.dumps(content, indent=1, allow_nan=False).encode()
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file, whole or not at all, whatever dies meanwhile.

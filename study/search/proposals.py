@@ -22,6 +22,7 @@ from search_spaces.base import SearchSpace
 from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
 from study.ledger.trial import COMPARABLE, StudyTrial
 from study.search.errors import difference, recordable, space_errors
+from study.search.given import check_given
 from study.search.outcome import tell_sampler
 from study.search.plan import Ahead, Plan
 from study.search.samplers import SAMPLERS, standin
@@ -69,6 +70,8 @@ class Proposer(Plan):
         with space_errors(space.name):
             first = first_config(space, settings.seed)
         self._check_choices(first)
+        for place, parameters in enumerate(settings.first, start=1):
+            check_given(space, self.question, parameters, f"configuration {place} of those given")
         self.base = base_config(first)
         self.proposed: list[Configuration] = []
         self._slots = deque(slots(self.question, settings.trials))
@@ -220,6 +223,8 @@ class Proposer(Plan):
         elif slot.anchor is not None:
             density = {} if slot.density is None else {"density": float(slot.density)}
             study.enqueue_trial({**slot.anchor, **density})
+        elif (given := self._given(number)) is not None:
+            study.enqueue_trial(given)
         if recorded is not None and not self._sampler.replays:
             study.sampler = standin()
         else:
@@ -233,6 +238,13 @@ class Proposer(Plan):
             config = config.changed(density=slot.density if self.question.axis else suggest_density(asked))
         recordable(self.space.name, asked.params)
         return config, asked
+
+    def _given(self, number: int) -> dict[str, Any] | None:
+        """What the settings give for this proposal: each of `first` at each rate, after the anchors."""
+        place = number - anchor_count(self.question)
+        if self.question.axis:
+            place //= len(self.question.rates)
+        return self.settings.first[place] if 0 <= place < len(self.settings.first) else None
 
     def _plain(self, slot: Slot) -> TrialConfig:
         """The configuration of an anchor that is outside the sampler's history."""

@@ -16,6 +16,7 @@ from study.tracking.describe import placed, study_note
 PAGE = 1000
 STUDY = "study"  # the tag `kind` of a parent: MLflow cannot be asked for runs without a parent
 CHANGED = "changed."
+UNLOGGED = ("first",)  # whole configurations, more parameters than a run may have; study.json has them
 
 
 class ParentRun:
@@ -129,7 +130,7 @@ class ParentRun:
         """Parameters that are not there yet. MLflow never changes one: what is other now is a tag."""
         logged = {} if found is None else found.data.params
         tags = {} if found is None else found.data.tags
-        now = params(self._settings)
+        now = params({name: value for name, value in self._settings.items() if name not in UNLOGGED})
         changed = [
             param
             for param in now

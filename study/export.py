@@ -1,0 +1,86 @@
+"""`cops export`: a study's tables, or its Optuna studies, as files to take elsewhere."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from rich.console import Console
+
+from cops_core.errors import InputError, lookup
+from study.close import LOOKS, looks
+from study.experiments import EXPERIMENTS
+from study.frames import csv_tables
+from study.ledger.store import StudyStore
+from study.results import trial_tables
+from study.search.exchange import as_optuna
+from study.search.histories import recorded_space
+from study.search.optuna_file import write_optuna
+from study.settings import parse_settings
+
+
+def export_study(store: StudyStore, kind: str, out: Path | None, console: Console) -> None:
+    """Write a study as one of FORMATS to `out`, whole or not at all.
+
+    out: a new folder for tables, a new file for Optuna; None is one in the working directory, named after
+    the study. Raises InputError in one line for an unknown format and where `out` is there already.
+    """
+    write = lookup("format", kind, FORMATS)
+    path = out or Path(f"{store.name}.optuna.db" if kind == "optuna" else f"{store.name}-{kind}")
+    if path.exists():
+        raise InputError(f"{path} is there already: choose another with --out, or remove it")
+    temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        write(store, temporary)
+        temporary.rename(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): choose another with --out"
+        ) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+    console.print(f"{store.name}: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _parquet(store: StudyStore, folder: Path) -> None:
+    _write_files(folder, trial_tables(store.name, store.trials()))
+
+
+def _csv(store: StudyStore, folder: Path) -> None:
+    _write_files(folder, csv_tables(store))
+
+
+def _optuna(store: StudyStore, file: Path) -> None:
+    """One Optuna study per history; they hold every record and what else an import needs."""
+    record = store.settings()
+    if record["settings"]["space"] in EXPERIMENTS:
+        raise InputError(
+            f"{store.name!r} is part of an experiment, which no sampler proposed: write --format parquet"
+            " or csv"
+        )
+    settings = parse_settings(record["settings"])
+    about = {"settings": record, "files": _files(store)}
+    write_optuna(file, as_optuna(recorded_space(settings), settings, store.trials(), about))
+
+
+def _files(store: StudyStore) -> dict[str, Any]:
+    """What the study's folder holds beside settings, records, networks and views: judgements, plugins."""
+    plugins = {f"plugins/{name}": store.read(f"plugins/{name}").decode() for name in store.files("plugins")}
+    judged = looks(store)
+    return plugins | ({LOOKS: judged} if judged else {})
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+FORMATS: Mapping[str, Callable[[StudyStore, Path], None]] = {
+    "parquet": _parquet,
+    "csv": _csv,
+    "optuna": _optuna,
+}

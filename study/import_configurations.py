@@ -1,0 +1,82 @@
+"""`cops import FILE --space SPACE`: the configurations of any Optuna study begin a study of ours."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from rich.console import Console
+
+from cops_core.errors import InputError, lookup
+from search_spaces.base import SearchSpace
+from study.imports import new_study, origin, say, say_next
+from study.ledger.store import StudyStore
+from study.provenance import git_commit, versions
+from study.search.given import check_given
+from study.search.optuna_file import OptunaStudy, read_optuna
+from study.search.slots import anchor_count
+from study.settings import make_settings
+
+
+def import_configurations(
+    source: str,
+    *,
+    study: str | None,
+    best: int | None,
+    space: SearchSpace,
+    values: Mapping[str, Any],
+    console: Console,
+) -> None:
+    """Make a new study that tries, after its anchors, the complete configurations of an Optuna study.
+
+    study: which one of the file; None where it holds only one. best: how many; None for all. values: the new
+    study's settings; its `trials`, if None, are as many as the space says, or as these configurations need.
+    What the Optuna study measured is no measurement of ours, and stays behind.
+
+    Raises InputError in one line, and leaves nothing, if a parameter is not the space's, or if there is a
+    study of that name already.
+    """
+    chosen = _study(read_optuna(source), study, source)
+    trials, question = chosen.best(best), values["question"]
+    for trial in trials:
+        check_given(space, question, trial.params, f"trial {trial.number} of {chosen.name!r}")
+    needed = anchor_count(question) + len(trials) * (len(question.rates) if question.axis else 1)
+    size = max(space.trials, needed) if values["trials"] is None else values["trials"]
+    if size < needed:
+        raise InputError(
+            f"--trials {size} is fewer than the anchors and the {len(trials)} configurations: write {needed}"
+            " or more, or fewer with --best"
+        )
+    first = tuple(trial.params for trial in trials)
+    settings = make_settings(**{**values, "trials": size, "space": space.word, "first": first})
+    store = StudyStore(settings.storage_uri, settings.name)
+    with new_study(store):
+        store.write_plugins(settings.plugins)
+        record = {
+            "study_id": uuid4().hex,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "launches": [],
+            "settings": settings.record(),
+            "git_commit": git_commit(),
+            "versions": versions(),
+            "imported": origin(source, study=chosen.name, trials=[trial.number for trial in trials]),
+        }
+        store.write_json("study.json", record)
+    rates = f", each at {len(question.rates)} rates" if question.axis else ""
+    say(
+        console,
+        f"{store.name}: {len(trials)} configurations of {chosen.name!r} come after the anchors{rates};"
+        " their values stay behind",
+    )
+    say_next(console, settings)
+
+
+def _study(studies: Sequence[OptunaStudy], name: str | None, source: str) -> OptunaStudy:
+    known = {study.name: study for study in studies}
+    if name is not None:
+        return lookup("Optuna study", name, known)
+    if len(known) != 1:
+        raise InputError(
+            f"{source} holds {len(known)} Optuna studies ({', '.join(known) or 'none'}): write --study NAME"
+        )
+    return studies[0]

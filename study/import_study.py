@@ -1,0 +1,131 @@
+"""`cops import FILE`: a study that was exported comes back, record by record."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cops_core.cache import DEFAULT_CACHE
+from cops_core.errors import InputError
+from cops_core.trainable import DEFAULT_DATA_ROOT
+from study.close import LOOKS
+from study.imports import new_study, origin, say, say_next
+from study.ledger.store import ARTIFACTS, TRIALS, StudyStore
+from study.ledger.trial import StudyTrial
+from study.results import trial_tables
+from study.search.exchange import Exported, exported
+from study.search.optuna_file import read_optuna
+from study.settings import Settings, make_settings, parse_settings
+
+# What a file may make its way into a study's folder as: nothing that leads out of it.
+IDENTITY = re.compile("[0-9a-f]{64}")
+NETWORK = re.compile(rf"{ARTIFACTS}/[0-9A-Za-z._-]+")
+PLUGIN = re.compile(r"plugins/[0-9A-Za-z_][0-9A-Za-z._-]*\.py")
+
+
+def import_study(
+    source: str,
+    *,
+    name: str | None,
+    home: Path,
+    storage: str | None,
+    tracking_uri: str | None,
+    console: Console,
+) -> None:
+    """Bring back what `cops export --format optuna` wrote, under its own name or `name`.
+
+    Every record is what it was. Networks are not exported. Places are those of this machine: home and
+    storage as given, MLflow at `tracking_uri`, else in the home; data and score cache where they were, if
+    there is such a folder here. Raises InputError in one line, and leaves nothing, if `source` is no such
+    file or not whole, and if there is a study of that name already.
+    """
+    studies = read_optuna(source)
+    found = exported(studies, source)
+    if found is None:
+        known = ", ".join(study.name for study in studies) or "none"
+        raise InputError(
+            f"{source} holds no study that cops export wrote (its studies: {known}): write --space SPACE and"
+            " --name NEW to try its configurations in a study of your own"
+        )
+    trials = _trials(found, source)
+    files = {file: _content(file, content, source) for file, content in found.files.items()}
+    settings = _moved(found, source, name=name, home=home, storage=storage, tracking_uri=tracking_uri)
+    store = StudyStore(settings.storage_uri, settings.name)
+    plugins = found.settings["settings"].get("plugins", {})
+    about = {**found.settings, "settings": {**settings.record(), "plugins": plugins}}
+    with new_study(store):
+        for trial, record in zip(trials, found.records, strict=True):
+            store.write_json(f"{TRIALS}/{trial.name}.json", record)
+        if plugins:
+            store.make("plugins")
+        for file, content in (files | trial_tables(store.name, trials)).items():
+            store.write(file, content)
+        store.write_json("study.json", {**about, "imported": origin(source)})  # last: now it is a study
+    say(console, f"{store.name}: {len(trials)} trials restored in {store.path}")
+    if missing := sum("artifact" in trial.facts for trial in trials):
+        say(
+            console,
+            f"{missing} networks are not there, which an export leaves where they are: copy the {ARTIFACTS}/"
+            f" of the study that was exported to {store.path}/{ARTIFACTS}/ to have them",
+        )
+    say_next(console, settings)
+
+
+def _trials(found: Exported, source: str) -> list[StudyTrial]:
+    """The records as trials. InputError if one is none, or would be written elsewhere than it should."""
+    try:
+        trials = [StudyTrial.from_record(dict(record)) for record in found.records]
+    except InputError as error:
+        plugins = found.settings["settings"].get("plugins") or ()
+        flags = " ".join(f"--plugin {plugin}" for plugin in plugins)
+        hint = f"add {flags}" if plugins else "read it with the version of cops that wrote it"
+        raise InputError(f"{source} holds a trial that is unknown here ({error}): {hint}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise _damaged(source, f"a record says {type(error).__name__}: {error}") from None
+    for trial in trials:
+        network = (trial.facts.get("artifact") or {"file": f"{ARTIFACTS}/none"}).get("file", "")
+        if not IDENTITY.fullmatch(trial.identity) or not NETWORK.fullmatch(network):
+            raise _damaged(source, f"the record of trial {trial.number} names no trial")
+    if len({trial.number for trial in trials}) < len(trials):
+        raise _damaged(source, "two trials have one number")
+    return trials
+
+
+def _content(file: str, content: Any, source: str) -> bytes:
+    """Another file of the study's folder as it was written."""
+    if file == LOOKS and isinstance(content, list):
+        return StudyStore.as_json(content)
+    if PLUGIN.fullmatch(file) and isinstance(content, str):
+        return content.encode()
+    raise _damaged(source, f"it names a file {file!r} that no study has")
+
+
+def _moved(
+    found: Exported,
+    source: str,
+    *,
+    name: str | None,
+    home: Path,
+    storage: str | None,
+    tracking_uri: str | None,
+) -> Settings:
+    """The study's settings, with the places of this machine."""
+    try:
+        before = parse_settings(found.settings["settings"])
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise _damaged(source, f"its settings say {type(error).__name__}: {error}") from None
+    places: Mapping[str, Any] = {
+        "home": home,
+        "storage": storage,
+        "tracking_uri": tracking_uri,
+        "address": None,
+        "data_root": before.data_root if before.data_root.is_dir() else DEFAULT_DATA_ROOT,
+        "score_cache": before.score_cache if before.score_cache.is_dir() else DEFAULT_CACHE,
+    }
+    return make_settings(**{**dict(before), **places, "name": name or before.name})
+
+
+def _damaged(source: str, why: str) -> InputError:
+    return InputError(f"{source} is damaged ({why}): export the study again")

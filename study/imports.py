@@ -1,0 +1,54 @@
+"""What both ways to import have in common: a study's folder that is new, and what it says of its origin."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Any
+
+from rich.console import Console
+
+from cops_core.errors import InputError
+from study.ledger.lease import Lease
+from study.ledger.store import TRIALS, StudyStore
+from study.places import DEFAULT_HOME
+from study.settings import Settings
+
+
+@contextmanager
+def new_study(store: StudyStore) -> Iterator[None]:
+    """A study's folder to be filled; if that fails, nothing of it is left.
+
+    Raises InputError if there is a study of this name already, and where it cannot be written.
+    """
+    with Lease(store):
+        if store.exists or store.files(TRIALS):
+            raise InputError(f"study {store.name!r} is there already: choose another --name")
+        try:
+            yield
+        except BaseException as error:
+            store.remove()
+            if isinstance(error, OSError):
+                reason = error.strerror or error
+                raise InputError(
+                    f"{store.path} cannot be written ({reason}): name another --storage"
+                ) from error
+            raise
+
+
+def origin(source: str, **more: Any) -> dict[str, Any]:
+    """What `study.json` says about where a study was imported from, and when."""
+    return {"from": source, "at": datetime.now(UTC).isoformat(timespec="seconds"), **more}
+
+
+def say_next(console: Console, settings: Settings) -> None:
+    """The command that goes on with it."""
+    home = "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
+    storage = "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+    plugins = "".join(f" --plugin {quote(plugin.name)}" for plugin in settings.plugins)
+    say(console, f"go on with: cops resume {settings.name}{home}{storage}{plugins}")
+
+
+def say(console: Console, line: str) -> None:
+    """One line, as it is."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -33,7 +33,7 @@ def test_paths_mean_the_same_from_another_folder(settings, monkeypatch, tmp_path
 
 def test_every_setting_is_compared_or_said_to_be_free():
     compared = {"space", "question", "seed", "seeds", "racing", "sampler", "stopping", "epochs", "plugins"}
-    assert set(Settings.model_fields) == compared | FREE
+    assert set(Settings.model_fields) == compared | {"first"} | FREE
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_every_setting_is_compared_or_said_to_be_free():
         ({"racing": False}, "racing True, now False"),
         ({"question": Pareto()}, "kind rates, rates 0.95,0.99,0.995), now (kind pareto"),
         ({"space": "other"}, "space quickstart, now other"),
+        ({"first": ({"arm": "prune"},)}, "first 0 configurations, now 1 configurations"),
     ],
     ids=str,
 )

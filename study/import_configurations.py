@@ -62,7 +62,7 @@ def import_configurations(
             "imported": origin(source, study=chosen.name, trials=[trial.number for trial in trials]),
         }
         store.write_json("study.json", record)
-    rates = f", each at {len(question.rates)} rates" if question.axis else ""
+    rates = f", each at rate {', '.join(map(str, question.rates))}" if question.axis else ""
     say(
         console,
         f"{store.name}: {len(trials)} configurations of {chosen.name!r} come after the anchors{rates};"

@@ -12,15 +12,17 @@ from typer.core import TyperGroup
 from study.cli.components import check, scores, spaces
 from study.cli.examples import epilog
 from study.cli.experiments import experiment
+from study.cli.imports import import_
 from study.cli.networks import replay, unpack
 from study.cli.reports import report
+from study.cli.results import compare, export, show
 from study.cli.running import close, status, stop
 from study.cli.servers import serve, ui
 from study.cli.studies import launch, resume
 
 COMMANDS = {
     "Studies": (launch, resume, status, stop),
-    "Results": (report, close, experiment),
+    "Results": (report, compare, show, export, import_, close, experiment),
     "Networks": (replay, unpack),
     "Components": (spaces, scores, check),
     "Servers": (ui, serve),

@@ -26,6 +26,16 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "stop": ("cops stop quickstart",),
     "report": ("cops report quickstart", "cops report quickstart --out quickstart-report"),
+    "compare": (
+        "cops compare quickstart other",
+        "cops compare 'quickstart:freeze snip' 'quickstart:prune snip'",
+    ),
+    "show": ("cops show quickstart/12", "cops show 0123456789abcdef0123456789abcdef"),
+    "export": ("cops export quickstart --format csv", "cops export quickstart --format optuna"),
+    "import": (
+        "cops import quickstart.optuna.db --home other-home",
+        "cops import other.db --space quickstart --name again --best 5",
+    ),
     "close": ("cops close quickstart --top 1",),
     "experiment": (
         "cops experiment iterated_snip",

@@ -1,13 +1,22 @@
-"""Commands about results: compare them, show one in full, take them elsewhere and back."""
+"""Commands about results: compare them, show one in full, take them elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from study.cli.options import HOME, HomeOption, PluginOption, StorageOption, TrackingOption, use_plugins
+from study.cli import complete
+from study.cli.options import (
+    HOME,
+    HomeOption,
+    NameArgument,
+    PluginOption,
+    StorageOption,
+    TrackingOption,
+    otherwise,
+    use_plugins,
+)
 
-NameArgument = Annotated[str, typer.Argument(help="The study's name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
 
@@ -16,7 +25,8 @@ def compare(
         list[str],
         typer.Argument(
             help="Two or more studies, or methods as tables print them: 'STUDY:freeze snip'.",
-            metavar="STUDY[:METHOD] ...",
+            metavar="STUDY[:METHOD]...",
+            autocompletion=complete.studies,
         ),
     ],
     home: HomeOption = HOME,
@@ -24,7 +34,12 @@ def compare(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold studies or methods side by side at each rate: the best of each, and how far they are apart."""
+    """Hold studies or methods side by side at each rate: the best of each, and how far they are apart.
+
+    Trials are paired by their seeds, which studies of the same --seed share; p is
+    adjusted by Holm. What else differs between the studies is listed, and studies
+    of other images are refused.
+    """
     from rich.console import Console
 
     from study.compare import compare as compare_studies
@@ -47,11 +62,17 @@ def show(
     ],
     home: HomeOption = HOME,
     storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
+    tracking_uri: Annotated[
+        str | None, otherwise(TrackingOption, "the study's; for a run's id SQLite in the home")
+    ] = None,
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one trial in full: what it was, how it went, what it costs, how to run it again."""
+    """Show one trial in full: what it was, how it went, what it costs, how to run it again.
+
+    With its epochs, layers, COPS solutions, hashes and files; at the end stand the
+    commands for it, and the line of Python that loads its network.
+    """
     from rich.console import Console
 
     from study.show import find_trial, show_content
@@ -74,17 +95,22 @@ def export(
             "--format",
             help="parquet or csv: a row per trial, and per epoch. optuna: an Optuna study.",
             metavar="FORMAT",
+            autocompletion=complete.formats,
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="A new folder, or file. [default: NAME-FORMAT or NAME.optuna.db, here]"),
+        typer.Option(help="A new folder, or file.", show_default="NAME-FORMAT or NAME.optuna.db, here"),
     ] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Write a study as tables, or as an Optuna study that cops import restores, record by record."""
+    """Write a study as tables, or as an Optuna study that cops import restores, record by record.
+
+    The Optuna study is a SQLite file, which optuna-dashboard reads: one study for
+    each rate, with what the sampler was told. Nothing is written over.
+    """
     from rich.console import Console
 
     from study.export import export_study
@@ -93,84 +119,3 @@ def export(
 
     use_plugins(plugin)
     export_study(find_study(storage_uri(home, storage), name), kind, out, Console())
-
-
-def import_(
-    source: Annotated[
-        str, typer.Argument(help="The SQLite file of an Optuna study, or sqlite:///FILE.", metavar="SOURCE")
-    ],
-    name: Annotated[
-        str | None, typer.Option(help="The new study's name. [default: that of the study that was exported]")
-    ] = None,
-    space: Annotated[
-        str | None,
-        typer.Option(help="Try the configurations of any Optuna study in a new study of this space."),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="With --space: which Optuna study, where the file holds several.")
-    ] = None,
-    best: Annotated[
-        int | None, typer.Option(min=1, help="With --space: only so many of its best. [default: all]")
-    ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(help="With --space: configurations in all. [default: the space's, or as needed]"),
-    ] = None,
-    rates: Annotated[
-        str | None, typer.Option(help="With --space: freezing rates, as with cops launch.")
-    ] = None,
-    objective: Annotated[
-        str | None, typer.Option(help="With --space: pareto or smallest, as with cops launch.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="With --space: epochs of each trial. [default: the space's]")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="With --space: every random draw derives from it. [default: 0]")
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="With --space: trials of each configuration. [default: 1]")
-    ] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="With --space: who proposes what comes after. [default: tpe]")
-    ] = None,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
-    plugin: PluginOption = None,
-) -> None:
-    """Restore a study that was exported; or, with --space, try another Optuna study's configurations."""
-    from rich.console import Console
-
-    from cops_core.errors import InputError
-
-    plugins = use_plugins(plugin)
-    chosen = {"epochs": epochs, "seed": seed, "seeds": seeds, "sampler": sampler}
-    new = {"study": study, "best": best, "trials": trials, "rates": rates, "objective": objective, **chosen}
-    if space is None:
-        from study.import_study import import_study
-
-        if given := [option for option, value in new.items() if value is not None]:
-            raise InputError(f"--{given[0]} belongs to --space: write both, or neither")
-        import_study(
-            source, name=name, home=home, storage=storage, tracking_uri=tracking_uri, console=Console()
-        )
-        return
-    from search_spaces import find_space
-    from study.import_configurations import import_configurations
-    from study.settings import choose_question, parse_rates
-
-    if name is None:
-        raise InputError("--space makes a new study: write its --name, too")
-    found = find_space(space)
-    question = choose_question(found.question, None if rates is None else parse_rates(rates), objective, None)
-    places = {"home": home, "storage": storage, "tracking_uri": tracking_uri}
-    values = {
-        **{option: value for option, value in chosen.items() if value is not None},
-        **places,
-        "name": name,
-        "trials": trials,
-        "question": question,
-        "plugins": plugins,
-    }
-    import_configurations(source, study=study, best=best, space=found, values=values, console=Console())

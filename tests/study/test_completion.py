@@ -24,6 +24,7 @@ from search_spaces.question import Cost
 from study import cli
 from study.cli import complete
 from study.experiments import EXPERIMENTS
+from study.export import FORMATS
 from study.ledger.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
@@ -42,6 +43,7 @@ REGISTRIES = {
     "costs": get_args(Cost),
     "trial_devices": get_args(Device),
     "experiments": EXPERIMENTS,
+    "formats": FORMATS,
 }
 CPU_S = 0.5  # measured 0.12
 HEAVY = {"torch", "ray", "mlflow", "optuna", "pandas", "pyarrow", "matplotlib", "scipy"}

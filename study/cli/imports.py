@@ -123,8 +123,13 @@ def import_(
     question = choose_question(found.question, None if rates is None else parse_rates(rates), objective, None)
     values = {
         **{option: value for option, value in chosen.items() if value is not None},
-        **{"home": home, "storage": storage, "tracking_uri": tracking_uri},
-        **{"name": name, "trials": trials, "question": question, "plugins": plugins},
+        "home": home,
+        "storage": storage,
+        "tracking_uri": tracking_uri,
+        "name": name,
+        "trials": trials,
+        "question": question,
+        "plugins": plugins,
     }
     import_configurations(source, study=study, best=best, space=found, values=values, console=Console())
 

@@ -70,8 +70,8 @@ def show(
 ) -> None:
     """Show one trial in full: what it was, how it went, what it costs, how to run it again.
 
-    With its epochs, layers, COPS solutions, hashes and files; at the end stand the
-    commands for it, and the line of Python that loads its network.
+    With its epochs, layers, COPS solutions, hashes and files; at the end stand
+    the commands for it, and the line of Python that loads its network.
     """
     from rich.console import Console
 

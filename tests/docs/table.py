@@ -157,6 +157,15 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops resume quickstart --retry": Run("slow"),
         'cops launch quickstart --json | jq -r \'select(.event == "ended") | [.title, .status,'
         " .validation_accuracy] | @tsv'": Run("slow", SHORT),
+        "cops launch quickstart --name other --sampler random": Run("slow", SHORT),
+        "cops compare quickstart other": Run("slow"),
+        'cops compare "quickstart:freeze snip" quickstart': Run("slow"),
+        "cops show quickstart/12": Run("slow"),
+        "cops export quickstart --format csv": Run("slow"),
+        "cops export quickstart --format optuna": Run("slow"),
+        "cops import quickstart.optuna.db --home elsewhere": Run("slow"),
+        'cops import quickstart.optuna.db --study "quickstart 0.99" --space quickstart --name again'
+        " --best 5": Run("slow"),
         "cops --help": Run("slow"),
         "cops launch --help": Run("slow"),
         "cops --install-completion": Parse("writes into the start file of the shell above it"),

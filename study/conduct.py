@@ -27,8 +27,7 @@ from study.live.tally import Tally
 from study.observer import Observer
 from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
-from study.report.content import make_report
-from study.report.files import closing_files
+from study.report.closing import show
 from study.run import StudyRun
 from study.runner.cluster import Cluster
 from study.runner.execute import run_trials
@@ -262,9 +261,10 @@ def _close(
         )
     if lease.lost:
         return problems
-    files, undrawn = drawn(store.name, record, run.trials)
-    problems += undrawn
-    refused = mlflow.close(run.complete, {**ledger.tables(), **files}, MLFLOW_TIMEOUT_S)
+    shown = show(store.name, record, run.trials)
+    problems += shown.problems
+    files = {**ledger.tables(), **shown.files}
+    refused = mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, shown.description)
     if refused:
         problems.append(
             f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"
@@ -284,19 +284,6 @@ def _close_now(ledger: LedgerWriter, run: StudyRun, settings: Settings) -> list[
 
 def _more(lines: Sequence[str]) -> str:
     return f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
-
-
-def drawn(
-    name: str, record: dict[str, Any], trials: Sequence[StudyTrial]
-) -> tuple[dict[str, bytes], list[str]]:
-    """The study's report as its run in MLflow shows it, and why there is none."""
-    if not any(trial.rows for trial in trials):
-        return {}, []
-    try:
-        return closing_files(make_report(name, record, trials)), []
-    except Exception as error:  # whatever it is: no picture is worth a study's end
-        why = f"{type(error).__name__}: {error}"
-        return {}, [f"the report could not be drawn ({why}): all else is there; see cops report {name}"]
 
 
 def _study_record(settings: Settings, store: StudyStore) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What all figures share: colours, titles, axes, file formats."""
 
 import io
+import re
 from typing import Any
 
 from matplotlib import rc_context
@@ -61,6 +62,13 @@ def svg(figure: Figure) -> bytes:
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "cops"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def fluid(drawing: bytes) -> bytes:
+    """An SVG file without a size of its own: it is as wide as the page that shows it."""
+    for size in (b"width", b"height"):
+        drawing = re.sub(rb"(<svg\b[^>]*?) " + size + rb'="[^"]*"', rb"\1", drawing, count=1)
+    return drawing
 
 
 def _settle(figure: Figure) -> None:

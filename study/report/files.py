@@ -1,6 +1,7 @@
 """All files of a report by their paths: the page, the figures, the tables."""
 
-from study.figures.style import png
+from study.figures import FIGURES
+from study.figures.style import fluid, png
 from study.report.content import Report
 from study.report.page import page
 from study.report.tables import best_frame, best_latex, ends_frame, ends_latex, layers_frame, parquet
@@ -8,6 +9,7 @@ from study.results import trial_tables
 
 PAGE = "report.html"
 KEY_FIGURE = "accuracy_by_rate"
+FOLDER = "report"  # of the study's run in MLflow
 
 
 def report_files(report: Report) -> dict[str, bytes]:
@@ -20,14 +22,27 @@ def report_files(report: Report) -> dict[str, bytes]:
 
 
 def key_figure(report: Report) -> dict[str, bytes]:
-    """The figure that says most, as a PNG file by its name; empty while there is nothing to draw."""
+    """The figure that says most by its file names: as PNG, and as SVG of no size, which fits any page.
+
+    Empty while there is nothing to draw.
+    """
     figure = report.drawings.get(KEY_FIGURE)
-    return {} if figure is None else {f"{KEY_FIGURE}.png": png(figure)}
+    if figure is None:
+        return {}
+    return {f"{KEY_FIGURE}.png": png(figure), f"{KEY_FIGURE}.svg": fluid(report.vectors[KEY_FIGURE])}
 
 
 def closing_files(report: Report) -> dict[str, bytes]:
     """What a study's run in MLflow shows at its end: the page, and the key figure in place."""
-    return {f"report/{PAGE}": page(report)} | key_figure(report)
+    return {f"{FOLDER}/{PAGE}": page(report)} | key_figure(report)
+
+
+def description(report: Report) -> str:
+    """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's run."""
+    parts = [f"**{report.headline}**", f"[The whole report](artifact:{FOLDER}/{PAGE})"]
+    if KEY_FIGURE in report.drawings:
+        parts.insert(1, f"![{FIGURES[KEY_FIGURE].question}](artifact:{KEY_FIGURE}.svg)")
+    return "\n\n".join(parts)
 
 
 def _tables(report: Report) -> dict[str, bytes]:

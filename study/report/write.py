@@ -9,8 +9,9 @@ from cops_core.errors import InputError
 from study.ledger.store import find_study
 from study.places import storage_uri
 from study.report.content import gather
-from study.report.files import PAGE, key_figure, report_files
+from study.report.files import FOLDER, PAGE, description, key_figure, report_files
 from study.settings import parse_settings
+from study.tracking.describe import study_note
 from study.tracking.reported import log_report
 
 PARTS = ("figures", "tables")  # the folders of a report beside its page
@@ -47,8 +48,8 @@ def write_report(
         settings.tracking,
         home,
         {"study": name, "study_id": record["study_id"]},
-        {f"report/{path}": content for path, content in files.items()} | key_figure(report),
-        report.headline,
+        {f"{FOLDER}/{path}": content for path, content in files.items()} | key_figure(report),
+        study_note(name, record["settings"], home, description(report)),
     )
     if problem:
         console.print(f"[yellow]MLflow was not told ({problem})", soft_wrap=True)

@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from study.places import SQLITE
 from study.tracking.connect import connect, experiment_id
+from study.tracking.content import TAG_LENGTH
+from study.tracking.describe import placed
 from study.tracking.parent import upload
 from study.tracking.refusal import reason
 
 
 def log_report(
-    tracking_uri: str, home: Path, tags: Mapping[str, str], files: Mapping[str, bytes], headline: str
+    tracking_uri: str, home: Path, tags: Mapping[str, str], files: Mapping[str, bytes], note: str
 ) -> str:
     """Attach the files of a report, by their paths, to the run of the study that is known by `tags`.
+
+    note: the run's description, as Markdown with its own files as `artifact:PATH`.
 
     Returns why MLflow could not be told, in one line; empty if it was. No database is created for it.
     """
@@ -29,7 +33,9 @@ def log_report(
         parents = [run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags]
         if not parents:
             return "it has no run of this study"
-        upload(client, parents[0].info.run_id, files)
+        run_id = parents[0].info.run_id
+        upload(client, run_id, files)
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, placed(note, experiment, run_id)[:TAG_LENGTH])
     except Exception as error:  # the report is written already
         return reason(error)
     return ""

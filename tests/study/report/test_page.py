@@ -1,6 +1,7 @@
 """The page: complete, self-contained, and right for every kind of study; written where it may be."""
 
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -142,7 +143,10 @@ def test_a_report_is_files_that_open(studies, tmp_path):
 
 def test_at_the_end_of_a_study_the_page_and_its_key_figure_are_shown(studies):
     files = closing_files(make_report("made", record(), studies["one seed"]))
-    assert set(files) == {"report/report.html", "accuracy_by_rate.png"}
+    assert set(files) == {"report/report.html", "accuracy_by_rate.png", "accuracy_by_rate.svg"}
+    root = ElementTree.fromstring(files["accuracy_by_rate.svg"])
+    assert "viewBox" in root.attrib
+    assert not {"width", "height"} & set(root.attrib)
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ FIGURES: Mapping[str, Plate] = {
     "pairs": Plate(
         "Which scores go together?",
         "The best configuration of each target and control, in per cent of validation accuracy, and of how"
-        " many configurations it is the best. Colours are comparable within one freezing rate.",
+        " many configurations it is the best. Colours are comparable within one freezing rate; the darkest"
+        " means ten points below its best, or less.",
         "No configuration with a control has run to its end.",
         pairs,
     ),

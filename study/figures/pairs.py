@@ -14,6 +14,7 @@ from study.figures.style import FAINT
 
 ALONE = "alone"
 COLOURS = "cividis"  # from dark to light, the same to the colour-blind
+DARKEST = 0.1  # accuracies below the best of a rate, from which on all is equally dark
 BRIGHT = 0.55  # of the colour scale: text is white below, black above
 
 # The best configuration of each pair, and how many there are.
@@ -23,9 +24,9 @@ Cells = dict[tuple[str, str], tuple[ConfigurationResult, int]]
 def pairs(found: Sequence[ConfigurationResult]) -> Figure | None:
     """The mean accuracy of the best configuration of each target and control: a row of panels per arm.
 
-    A column per freezing rate, within which colours mean the same. Cells say the accuracy in per cent, half
-    the width of its 95 % interval over several seeds, and of how many configurations it is the best. None
-    where no configuration has a control.
+    A column per freezing rate, within which colours mean the same: they end ten points below its best.
+    Cells say the accuracy in per cent, half the width of its 95 % interval over several seeds, and of how
+    many configurations it is the best. None where no configuration has a control.
     """
     groups = at_each_rate(found)
     members = [each for group in groups for each in group.members]
@@ -38,8 +39,8 @@ def pairs(found: Sequence[ConfigurationResult]) -> Figure | None:
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(groups), squeeze=False, sharex=True, sharey=True)
     for place, group in enumerate(groups):
-        means = [each.mean for each in group.members]
-        scale = Normalize(min(means), max(max(means), min(means) + 1e-6))
+        best = max(each.mean for each in group.members)
+        scale = Normalize(best - DARKEST, best, clip=True)
         for line, arm in enumerate(rows):
             axes = grid[line][place]
             _draw(axes, _cells(of_arm(group.members, arm)), targets, columns, scale)

@@ -20,6 +20,7 @@ MOST_LINES = 12  # of a panel; more cannot be told apart
 MOST_TICKS = 8
 ASIDE = 0.012  # decades by which the points of neighbouring lines stand beside each other
 MARGIN = 1.25  # by which the axis of densities goes on beyond its first and last point
+EDGE = 0.02  # of accuracies, beyond 0 and 1
 ZOOM = 0.15  # accuracies below the dense network's that a second row of panels shows
 
 
@@ -72,6 +73,9 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
         column[-1].set_xlabel("freezing rate", fontsize=9)
     for axes in grid[1:].flat:
         axes.set_title("the same, near the dense network", fontsize=9)
+    for axes in grid[0]:  # the interval of few seeds goes on beyond what an accuracy can be
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -EDGE), min(high, 1 + EDGE))
     if rows > 1:
         tops = [max(each.mean for each in comparable(members)) for _, _, members in panels]
         grid[1][0].set_ylim(min(tops) - ZOOM, max(tops) + 0.1 * ZOOM)

@@ -10,6 +10,8 @@ from study.settings import Settings
 # What decides the results and is not the question; where things lie belongs to the machine.
 VALUES = ("trials", "seed", "seeds", "sampler", "stopping", "epochs", "concurrency", "cpus_per_trial")
 
+IMPORTED = "  # but for its first proposals, which cops import took from an Optuna study"
+
 
 def launch_command(name: str, settings: Mapping[str, Any]) -> str:
     """`cops launch SPACE --name NAME ...` with every setting that is not its default.
@@ -28,7 +30,7 @@ def launch_command(name: str, settings: Mapping[str, Any]) -> str:
     words += _question(settings["question"])
     for plugin in settings.get("plugins", {}):
         words += ["--plugin", plugin]
-    return join(words)
+    return join(words) + (IMPORTED if settings.get("first") else "")
 
 
 def _question(question: Mapping[str, Any]) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Report:
     """A study as a reader wants it. facts: what it is, in a few words each, by heading.
 
     answered: all of the answer. judged: what the test part said of each configuration: rate, name,
-    validation and test accuracy. drawings: figures by name, those that there are. histories: of which
+    number, validation and test accuracy. drawings: figures by name, those that there are. histories: of which
     Optuna has drawn `importances_HISTORY` or `slices_HISTORY`; no_parameters: why of none.
     """
 
@@ -42,7 +42,7 @@ class Report:
     trials: tuple[StudyTrial, ...]
     found: tuple[ConfigurationResult, ...]
     answered: Answer | None
-    judged: tuple[tuple[str, str, str, str], ...]
+    judged: tuple[tuple[str, str, int, str, str], ...]
     drawings: dict[str, Figure]
     histories: tuple[str, ...]
     no_parameters: str
@@ -72,7 +72,7 @@ def make_report(
         name=name,
         headline=headline(found, settings["question"]),
         facts=_facts(record, trials, found),
-        caveat=_caveat(found),
+        caveat=_caveat(found, judged=bool(looked)),
         trials=tuple(trials),
         found=tuple(found),
         answered=answer(found, settings["question"]),
@@ -120,12 +120,13 @@ def _question(question: dict[str, Any]) -> str:
     return f"Which method is best at the freezing rates {rates}?"
 
 
-def _caveat(found: Sequence[ConfigurationResult]) -> str:
-    """What may be believed of the page's numbers."""
+def _caveat(found: Sequence[ConfigurationResult], *, judged: bool) -> str:
+    """What may be believed of the page's numbers. judged: whether the test part has been looked at."""
     most = max((len(each.accuracies) for each in found), default=0)
     chosen = (
         "The best are chosen by the same validation accuracies that are shown, which makes them look better"
-        " than they are; cops close judges them on the test images."
+        f" than they are; {'below they are' if judged else 'after cops close they are'} judged on the test"
+        " images."
     )
     if most < 2:
         return f"One seed each: no interval can be given, and differences may be chance. {chosen}"
@@ -136,7 +137,7 @@ def _caveat(found: Sequence[ConfigurationResult]) -> str:
 
 def _judged(
     looked: Sequence[dict[str, Any]], found: Sequence[ConfigurationResult]
-) -> list[tuple[str, str, str, str]]:
+) -> list[tuple[str, str, int, str, str]]:
     """What the latest look at the test part said, by rate, the best on validation first."""
     by_number: dict[int, list[float]] = {}
     for one in looked[-1]["results"] if looked else ():
@@ -147,6 +148,7 @@ def _judged(
         (
             "" if each.rate is None else str(each.rate),
             configuration(each),
+            each.number,
             shares(list(each.accuracies.values())),
             shares(by_number[each.number]),
         )

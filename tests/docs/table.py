@@ -47,13 +47,11 @@ class Shell:
 
 Check = Run | Serve | Parse | Ci | Shell
 
-# Commands that are being built at the same time as these pages: checked as soon as they are there.
-COMING = ("report", "compare", "show", "export", "import")
-
 LONG = Parse("takes a quarter of an hour or more")
 CLUSTER = Parse("needs a cluster; tests/cluster runs these programs")
 ACCOUNT = Parse("needs an account")
 INSTALL = Shell("tests/environments installs from nothing")
+OF_LONG = Parse("needs the study of a command that takes long")
 OWN_STUDY = Parse("SPACE stands for the reader's own")
 SHORT = "--trials 8 --epochs 1"
 FEW = "--epochs 3"
@@ -143,6 +141,10 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "uv run cops experiment cops_pairs": LONG,
         "uv run cops experiment iterated_snip": LONG,
         "uv run cops experiment freezenet": LONG,
+        "uv run cops launch fashion_mnist --rates 0.9,0.97,0.99,0.995,0.999 --trials 150 --seeds 3"
+        " --no-racing --stopping none": LONG,
+        "uv run cops close fashion_mnist": OF_LONG,
+        "uv run cops report fashion_mnist": OF_LONG,
     },
     "docs/scores.md": {
         "uv run cops scores": Run("slow"),

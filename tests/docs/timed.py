@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from .pages import PAGES, Step, steps
-from .parsing import cops_commands
 from .table import COMMANDS, Run, Serve
 from .walk import Walk
 
@@ -25,7 +24,7 @@ def take(walk: Walk, number: int, step: Step) -> bool:
     if isinstance(check, Serve):
         walk.serve(step.text)
         return True
-    if not isinstance(check, Run) or step.text.split()[1] not in cops_commands():
+    if not isinstance(check, Run):
         return False
     done = walk.cops(step.text)
     sys.stderr.write(f"$ {step.text}\n{done.stdout}{done.stderr}\n")

@@ -104,3 +104,10 @@ def test_more_lines_than_can_be_told_apart_leave_out_the_worst(made):
     assert len(drawn_lines(axes)) == MOST_LINES
     assert axes.get_title() == f"freeze, the best {MOST_LINES} of {MOST_LINES + 3} lines"
     assert min(line.get_ydata().min() for line in drawn_lines(axes)) > 0.9 - 0.02 * MOST_LINES
+
+
+def test_an_interval_does_not_stretch_the_axis_beyond_what_an_accuracy_can_be(made):
+    axes = accuracy_by_rate(by_configuration(made(1, (0.1, 0.9)))).axes[0]
+    low, high = axes.get_ylim()
+    assert low >= -0.02
+    assert high <= 1.02

@@ -122,7 +122,8 @@ def test_the_test_part_is_shown_once_it_was_looked_at(studies):
     ]
     report = make_report("made", record(), trials, [{"look": 1, "results": judged}])
     assert [row[1] for row in report.judged] == ["freeze cops(snip; synflow 0.5)"]
-    assert report.judged[0][3].startswith("72.00")
+    assert report.judged[0][2] == 4
+    assert report.judged[0][4].startswith("72.00")
     assert "judged on test" in Page(page(report).decode()).text
 
 

@@ -130,7 +130,7 @@ def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
     asked = make_settings(space="quickstart", name="again", trials=9, score_cache=score_cache, **changes)
     heard = []
 
-    def launch(space, settings, console, dry_run):
+    def launch(space, settings, console, **more):
         heard.append(settings)
         return 0
 
@@ -141,6 +141,14 @@ def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
     assert left.value.code == 0
     assert heard[0].record() == asked.record()
     assert parse_settings(asked.record()) == asked
+
+
+def test_what_no_flag_can_say_is_said_behind_the_command():
+    record = {"space": "quickstart", "trials": 3, "question": RATES, "first": [{"arm": "prune"}]}
+    assert launch_command("mine", record) == (
+        "cops launch quickstart --name mine --trials 3 --rates 0.9,0.99"
+        "  # but for its first proposals, which cops import took from an Optuna study"
+    )
 
 
 def test_an_experiment_is_run_again_as_such():

@@ -15,6 +15,7 @@ from rich.markup import escape
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.close import is_closed
+from study.ending import break_off, end
 from study.identify import Identifier
 from study.interrupt import Interrupts
 from study.ledger.lease import Lease
@@ -27,7 +28,6 @@ from study.live.tally import Tally
 from study.observer import Observer
 from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
-from study.report.closing import show
 from study.run import StudyRun
 from study.runner.cluster import Cluster
 from study.runner.execute import run_trials
@@ -38,14 +38,12 @@ from study.search.plan import Plan
 from study.search.proposals import Proposer
 from study.settings import Settings
 from study.stop import StopWatch, stop_requested
-from study.summary import go_on_command, print_plan, print_summary, write_summary
+from study.summary import print_plan, print_summary, write_summary
 from study.terminal import outliving_terminal
 from study.tracking import MlflowView, connect
 
 # Exit codes: everything accounted for; something failed or was cut short; Ctrl-C twice.
 COMPLETE, INCOMPLETE, BROKEN_OFF = 0, 1, 130
-AT_ONCE_S = 1.0  # for the records, when Ctrl-C was pressed twice
-MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back, or to take one run
 
 
 # Makes a study's plan, given what is recorded of it.
@@ -199,12 +197,12 @@ def conduct(
                     if not run.over:
                         run_trials(run, settings, placed, data)
                 finally:
-                    problems = [] if interrupts.at_once else _close(ledger, mlflow, run, lease, record)
+                    problems = [] if interrupts.at_once else end(ledger, mlflow, run, lease, record)
             except KeyboardInterrupt:
                 if not interrupts.at_once:
                     raise
                 interrupts.ignore()
-                problems = _close_now(ledger, run, settings)
+                problems = break_off(ledger, run, settings)
             interrupts.ignore()
     return Conducted(run, problems, interrupts.at_once)
 
@@ -247,43 +245,6 @@ def _announce(console: Console, settings: Settings, run: StudyRun, placed: Place
     goes_on = f", going on after {there} that have ended" if run.trials else ""
     at_once = "nothing is left to run" if run.over else str(placed)
     console.print(f"{settings.name}: {size} trials{seeds}{goes_on}, {at_once}", highlight=False)
-
-
-def _close(
-    ledger: LedgerWriter, mlflow: MlflowView, run: StudyRun, lease: Lease, record: dict[str, Any]
-) -> list[str]:
-    """Write all that is not written; what could not be, a line each."""
-    store, problems = ledger.store, []
-    if unwritten := ledger.close():
-        problems.append(
-            f"not everything could be written to {store.path} ({unwritten}): when that is mended,"
-            f" cops resume {store.name}"
-        )
-    if lease.lost:
-        return problems
-    shown = show(store.name, record, run.trials)
-    problems += shown.problems
-    files = {**ledger.tables(), **shown.files}
-    refused = mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, shown.description)
-    if refused:
-        problems.append(
-            f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"
-            f" cops resume {store.name} fills it in"
-        )
-    return problems
-
-
-def _close_now(ledger: LedgerWriter, run: StudyRun, settings: Settings) -> list[str]:
-    """Write the records as they are. What MLflow and the tables lack is in them; it is said, a line each."""
-    run.interrupt()
-    go_on = go_on_command(settings)
-    if ledger.close_now(AT_ONCE_S):
-        return [f"stopped at once: every record is written; MLflow and the tables may lack the last: {go_on}"]
-    return [f"stopped at once: not every record could be written to {ledger.store.path}: {go_on}"]
-
-
-def _more(lines: Sequence[str]) -> str:
-    return f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
 
 
 def _study_record(settings: Settings, store: StudyStore) -> dict[str, Any]:

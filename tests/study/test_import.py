@@ -369,6 +369,7 @@ def test_of_several_studies_one_must_be_named(foreign, bring, new_home):
     assert proposals(new_home)[1][7].parameters["learning_rate"] == 0.15
 
 
+@pytest.mark.slow
 def test_an_imported_study_runs_on_as_if_it_had_never_been_moved(run, file, bring, new_home, tmp_path):
     plan = ["--rates", "0.95", "--epochs", "1", "--concurrency", "1"]
     old_home = tmp_path / "home"

@@ -102,6 +102,7 @@ def records(home):
     ]
 
 
+@pytest.mark.slow
 def test_once_ends_cleanly_and_says_at_once_what_happens(terminal, tmp_path):
     shown = terminal(80)
     shown.press()

@@ -82,7 +82,7 @@ def test_the_quickstart_is_in_mlflow_as_one_parent_with_24_runs(quickstart):
         if tags["arm"] != "dense":
             expected |= {"layer_densities.json", "manifest.json", "connectivity.json"}
             assert run.data.metrics["bytes_factor"] > 2
-        assert artifacts == expected | {"network.safetensors"}
+        assert artifacts == expected | {"network.safetensors", "load.py"}
 
 
 def test_the_same_24_are_in_the_table_and_in_the_records(quickstart):

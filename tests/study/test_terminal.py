@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from study.terminal import OutlivingFile
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -58,6 +60,28 @@ def test_the_program_goes_on_and_what_it_says_is_in_the_log(tmp_path, monkeypatc
     assert "tick" in log
     assert log.endswith("ended\n")
     assert "\x1b" not in log
+
+
+def test_what_is_printed_before_the_signal_is_heard_is_in_the_log(tmp_path):
+    master, descriptor = pty.openpty()
+    os.close(master)  # the terminal is gone, and no signal has come yet
+    log = (tmp_path / "study.log").open("ab")
+    with OutlivingFile(descriptor, lambda: os.dup2(log.fileno(), descriptor)) as file:
+        assert file.write(b"said in between\n") == 16
+    log.close()
+    os.close(descriptor)
+    assert (tmp_path / "study.log").read_text() == "said in between\n"
+
+
+def test_a_write_that_fails_otherwise_fails(tmp_path):
+    (tmp_path / "file").touch()
+    descriptor = os.open(tmp_path / "file", os.O_RDONLY)
+    with (
+        OutlivingFile(descriptor, lambda: pytest.fail("nothing hung up")) as file,
+        pytest.raises(OSError, match="Bad file"),
+    ):
+        file.write(b"lost")
+    os.close(descriptor)
 
 
 def test_without_it_the_program_dies_with_its_terminal(tmp_path, monkeypatch):

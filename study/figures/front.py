@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from study.configurations import ConfigurationResult, comparable, pareto_front
-from study.figures.groups import ARMS, half_width, networks
-from study.figures.style import FAINT, GREY, bare, ink, percent_axis
+from study.figures.groups import ARMS, half_width, networks, over_seeds
+from study.figures.style import FAINT, GREY, bare, ink, note, percent_axis
 
 DENSE = "dense"
 
@@ -53,6 +53,7 @@ def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
     ]
     handles.append(Line2D([], [], color=GREY, linewidth=1.2, label="nothing beats these in both"))
     figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
+    note(figure, over_seeds(found))
     return figure
 
 

@@ -81,3 +81,11 @@ def half_width(each: ConfigurationResult) -> float:
     """Half the width of the 95 % interval of its mean; NaN with a single seed."""
     found = each.interval
     return found.half_width if found is not None and found.count > 1 else math.nan
+
+
+def over_seeds(found: Iterable[ConfigurationResult]) -> str:
+    """What every figure of accuracies says of itself: over how many seeds, and what its intervals are."""
+    counts = sorted({len(each.accuracies) for each in comparable(list(found))})
+    if not counts or counts[-1] == 1:
+        return "one seed each: no intervals"
+    return f"means over {counts[-1]} seeds with 95 % intervals (Student's t)"

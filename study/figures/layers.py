@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from study.configurations import ConfigurationResult, best_per_method
 from study.figures.groups import Group, at_each_rate
-from study.figures.style import FAINT
+from study.figures.style import FAINT, note
 
 MOST_METHODS = 6  # of a freezing rate
 MOST_LABELLED = 12  # layers, whose densities are written into their cells
@@ -61,6 +61,8 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
             if not np.isnan(share):
                 says = "none" if share == 0 else f"{100 * share:.3g} %"
                 axes.text(column, row, says, ha="center", va="center", fontsize=7, color=colour)
+    most = max(len(each.trials) for _, best in groups for each in best)
+    note(figure, "one seed each" if most == 1 else f"shares and accuracies are means over {most} seeds")
     bar = figure.colorbar(image, ax=list(grid), aspect=30)
     bar.set_label("kept share of the layer's weights", fontsize=9)
     bar.ax.tick_params(labelsize=8)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from study.configurations import ConfigurationResult
-from study.figures.groups import Group, arms, at_each_rate, half_width, of_arm, scores_of
-from study.figures.style import FAINT, MARKERS, bare, percent_axis, score_ink
+from study.figures.groups import Group, arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
+from study.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink
 from study.ledger.trial import StudyTrial
 from study.statistics import interval
 
@@ -54,6 +54,7 @@ def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
         axes.set_ylabel("validation accuracy", fontsize=9)
     grid[-1][0].set_ylabel("target given up", fontsize=9)
     figure.legend(handles=_legend(members), loc="outside right upper", fontsize=8, frameon=False)
+    note(figure, over_seeds(found))
     return figure
 
 

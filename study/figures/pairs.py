@@ -9,8 +9,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from study.configurations import ConfigurationResult
-from study.figures.groups import arms, at_each_rate, half_width, of_arm, scores_of
-from study.figures.style import FAINT
+from study.figures.groups import arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
+from study.figures.style import FAINT, note
 
 ALONE = "alone"
 COLOURS = "cividis"  # from dark to light, the same to the colour-blind
@@ -49,6 +49,7 @@ def pairs(found: Sequence[ConfigurationResult]) -> Figure | None:
         axes.set_ylabel("target", fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("control", fontsize=9)
+    note(figure, over_seeds(found))
     return figure
 
 

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from study.configurations import ConfigurationResult, best_per_method, comparable, pareto_front
-from study.figures.groups import arms, dense_of, half_width, networks, of_arm, scores_of
-from study.figures.style import FAINT, GREY, bare, percent_axis, score_ink
+from study.figures.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
+from study.figures.style import FAINT, GREY, bare, note, percent_axis, score_ink
 
 STYLES = ("-", "--", ":", "-.")
 MOST_LINES = 12  # of a panel; more cannot be told apart
@@ -81,6 +81,7 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
         grid[1][0].set_ylim(min(tops) - ZOOM, max(tops) + 0.1 * ZOOM)
     for axes in grid[:, 0]:
         axes.set_ylabel("validation accuracy, last epoch", fontsize=9)
+    note(figure, over_seeds(found))
     if labels:
         shown = [labels[name] for name in sorted(labels)]
         figure.legend(handles=shown, loc="outside right upper", fontsize=8, frameon=False, handlelength=3)

@@ -46,6 +46,11 @@ def percent_axis(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
 
 
+def note(figure: Figure, text: str) -> None:
+    """A line at the foot of a figure: it may be seen without its caption."""
+    figure.supxlabel(text, x=0.995, ha="right", fontsize=8, color=GREY)
+
+
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()

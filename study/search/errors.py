@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError, one_line
+from search_spaces.question import Question
 
 
 @contextmanager
@@ -53,3 +54,14 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
+
+
+def check_choices(name: str, question: Question, config: TrialConfig) -> None:
+    """InputError if the space of that name has chosen what is not a space's to choose."""
+    if question.axis and config.density is not None:
+        raise InputError(f"space {name!r} chooses the density: leave it out, or ask --objective pareto")
+    if config.test:
+        raise InputError(
+            f"space {name!r} asks for the test images, on which nothing may be chosen: leave test out,"
+            " and judge with cops close"
+        )

@@ -7,7 +7,6 @@ can still win.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -20,8 +19,9 @@ from cops_core.streams import derive_seed
 from search_spaces.anchors import anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
-from study.ledger.trial import COMPARABLE, StudyTrial
-from study.search.errors import difference, recordable, space_errors
+from study.ledger.trial import StudyTrial
+from study.search.configuration import Configuration
+from study.search.errors import check_choices, difference, recordable, space_errors
 from study.search.given import check_given
 from study.search.outcome import tell_sampler
 from study.search.plan import Ahead, Plan
@@ -32,29 +32,6 @@ from study.search.stopping import Race, rungs
 from study.settings import Settings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-@dataclass
-class Configuration:
-    """One proposal and its trials, by seed index.
-
-    config: without a seed. asked: the sampler's trial, None for one outside its history.
-    granted: how many seeds it may have so far. told: whether all of them have ended.
-    """
-
-    number: int
-    slot: Slot
-    config: TrialConfig
-    parameters: dict[str, Any]
-    asked: Trial | None
-    granted: int
-    trials: list[StudyTrial] = field(default_factory=list)
-    told: bool = False
-
-    @property
-    def accuracies(self) -> dict[int, float]:
-        """Of the trials that ran to their end, by seed index."""
-        return {trial.seed_index: trial.accuracy for trial in self.trials if trial.status in COMPARABLE}
 
 
 class Proposer(Plan):
@@ -69,7 +46,7 @@ class Proposer(Plan):
         self.question = settings.question
         with space_errors(space.name):
             first = first_config(space, settings.seed)
-        self._check_choices(first)
+        check_choices(space.name, self.question, first)
         for place, parameters in enumerate(settings.first, start=1):
             check_given(space, self.question, parameters, f"configuration {place} of those given")
         self.base = base_config(first)
@@ -233,7 +210,7 @@ class Proposer(Plan):
         asked = study.ask()
         with space_errors(self.space.name):
             config = self.space.sample(asked)
-        self._check_choices(config)
+        check_choices(self.space.name, self.question, config)
         if config.arm != "dense" and config.density is None:
             config = config.changed(density=slot.density if self.question.axis else suggest_density(asked))
         recordable(self.space.name, asked.params)
@@ -260,17 +237,6 @@ class Proposer(Plan):
     def trial_seed(self, index: int) -> int:
         """The 32-bit seed that every configuration's trial of that index has."""
         return derive_seed(self.settings.seed, "trial", index)
-
-    def _check_choices(self, config: TrialConfig) -> None:
-        """What is not a space's to choose."""
-        name = self.space.name
-        if self.question.axis and config.density is not None:
-            raise InputError(f"space {name!r} chooses the density: leave it out, or ask --objective pareto")
-        if config.test:
-            raise InputError(
-                f"space {name!r} asks for the test images, on which nothing may be chosen: leave test out,"
-                " and judge with cops close"
-            )
 
     def _in_history(self, slot: Slot) -> bool:
         """Whether the sampler can learn from this anchor: it must lie within the space."""

@@ -86,3 +86,12 @@ def test_a_figure_says_what_it_answers(name):
     assert plate.question.endswith("?")
     assert plate.caption.endswith(".")
     assert plate.absent.endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "outcomes"])
+@pytest.mark.parametrize(
+    ("kind", "says"), [("rates and seeds", "over 3 seeds"), ("one seed", "one seed each")]
+)
+def test_a_figure_says_over_how_many_seeds_it_is(name, kind, says, studies):
+    figure = FIGURES[name].draw(by_configuration(studies[kind]))
+    assert says in figure.get_supxlabel()

@@ -162,8 +162,17 @@ def _draw(axes: Axes, line: Curve, style: str, places: Sequence[float], aside: f
         high = [mean + width for mean, width in zip(means, widths, strict=True)]
         axes.fill_between(shown, low, high, color=look["color"], alpha=0.13, linewidth=0)
         axes.vlines(shown, low, high, color=look["color"], linewidth=0.9)
+    # Points that no line joins have their filling alone to say which they are.
+    filling = "white" if line.controlled else look["color"]
     (drawn,) = axes.plot(
-        shown, means, label=line.label, linewidth=1.5, linestyle=style, markersize=4.5, **look
+        shown,
+        means,
+        label=line.label,
+        linewidth=1.5,
+        linestyle=style,
+        markersize=4.5,
+        markerfacecolor=filling,
+        **look,
     )
     return drawn
 

@@ -50,6 +50,8 @@ def test_each_arm_has_a_panel_and_each_target_a_colour(studies):
     dashes = {line.get_label(): line.get_linestyle() for line in drawn_lines(figure.axes[1])}
     assert dashes["snip"] == "-"
     assert dashes["cops(snip; best control)"] == "--"
+    fillings = {line.get_label(): line.get_markerfacecolor() for line in drawn_lines(figure.axes[1])}
+    assert fillings["cops(snip; best control)"] == "white" != fillings["snip"]
 
 
 def test_points_and_bands_are_means_and_intervals(made):

@@ -39,8 +39,8 @@ FIGURES: Mapping[str, Plate] = {
     "accuracy_by_rate": Plate(
         "How much can be frozen or pruned?",
         "Validation accuracy of the last epoch against the freezing rate; the axis is logarithmic in the"
-        " density. Each point is the line's best configuration at that rate. A solid line with full markers"
-        " is a score alone, a broken one with hollow markers the same score as the target of COPS with its best"
+        " density. Each point is the line's best configuration at that rate. Solid lines with full markers are"
+        " scores alone, broken ones with hollow markers the same scores as the target of COPS with its best"
         " control.",
         NOTHING_FINISHED,
         accuracy_by_rate,

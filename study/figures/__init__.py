@@ -39,9 +39,9 @@ FIGURES: Mapping[str, Plate] = {
     "accuracy_by_rate": Plate(
         "How much can be frozen or pruned?",
         "Validation accuracy of the last epoch against the freezing rate; the axis is logarithmic in the"
-        " density. Each point is the line's best configuration at that rate. Solid lines with full markers are"
-        " scores alone, broken ones with hollow markers the same scores as the target of COPS with its best"
-        " control.",
+        " density. Each point is the line's best configuration at that rate. Solid lines with full markers"
+        " are scores alone, broken ones with hollow markers the same scores as the target of COPS with its"
+        " best control.",
         NOTHING_FINISHED,
         accuracy_by_rate,
     ),

@@ -59,9 +59,9 @@ FEW = "--epochs 3"
 COMMANDS: dict[str, dict[str, Check]] = {
     "README.md": {
         "pip install uv": Ci(),
-        "uv run cops launch quickstart": Run(more=SHORT),
+        "uv run cops launch quickstart": Run("slow", SHORT),
         "uv run pytest": Ci(),
-        "uv run cops show quickstart/4": Run(),
+        "uv run cops show quickstart/4": Run("slow"),
         "uv run cops report quickstart": Run("slow"),
         "uv run cops ui": Serve(),
         "uv run cops launch quickstart --objective smallest --keep 0.98 --name smallest": Run("slow", SHORT),

@@ -220,7 +220,19 @@ def cops(folder, *words):
     )
 
 
-def test_a_study_as_json_lines_and_then_in_a_pipe(tmp_path):
+@pytest.mark.slow
+def test_a_study_in_a_pipe(tmp_path):
+    words = ("launch", "quickstart", "--trials", 7, "--epochs", 2, "--home", tmp_path)
+    done = cops(tmp_path, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert len(re.findall(r"^[1-7]/7 ", done.stdout, re.MULTILINE)) == 7
+    again = cops(tmp_path, *words, "--name", "again")  # all of it is reused
+    assert (again.returncode, again.stderr) == (0, "")
+    assert len(re.findall(r"^[1-7]/7 .* reused  ", again.stdout, re.MULTILINE)) == 7
+
+
+def test_a_study_as_json_lines(tmp_path):
     words = ("launch", "quickstart", "--trials", 7, "--epochs", 2, "--home", tmp_path)
     done = cops(tmp_path, *words, "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -240,11 +252,6 @@ def test_a_study_as_json_lines_and_then_in_a_pipe(tmp_path):
     }
     best = max(line["validation_accuracy"] for line in over)
     assert max(row["validation_accuracy"] for row in last["best"]) == best
-
-    again = cops(tmp_path, *words, "--name", "again")  # all of it is reused, in a pipe
-    assert (again.returncode, again.stderr) == (0, "")
-    assert "\x1b" not in again.stdout
-    assert len(re.findall(r"^[1-7]/7 .* reused  ", again.stdout, re.MULTILINE)) == 7
 
     wrong = cops(tmp_path, "launch", "quikstart", "--home", tmp_path, "--json")
     assert (wrong.returncode, wrong.stdout) == (2, "")

@@ -35,6 +35,7 @@ def run_in_a_terminal_that_closes(folder, guard, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests were started by nohup
         os.chdir(folder)
         os.execv(sys.executable, [sys.executable, str(program)])
     said = b""

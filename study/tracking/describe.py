@@ -48,16 +48,16 @@ def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
 
     options: those of `where`.
     """
-    commands = [f"cops replay {run_id}{options}"]
+    commands = [f"cops show {run_id}{options}"]
     parts = [f"**{_result(trial)}**", opening_note(trial)]
     if trial.rows:
-        commands.append(f"cops unpack {run_id}{options}")
+        commands += [f"cops replay {run_id}{options}", f"cops unpack {run_id}{options}"]
         parts.append(
             f"Its network is `{NETWORK_FILE}` under *Artifacts*. Downloaded from there, one line loads it:"
-            f"\n\n```python\n{LOAD_LINE}\n```\n\n`cops replay` runs the trial again and compares,"
-            " `cops unpack` writes its weights as a plain state_dict:"
+            f"\n\n```python\n{LOAD_LINE}\n```\n\n`cops show` tells all of it, `cops replay` runs"
+            " the trial again and compares, `cops unpack` writes its weights as a plain state_dict:"
         )
-        parts.append("```sh\n" + "\n".join(commands) + "\n```")
+    parts.append("```sh\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
 
 

@@ -62,10 +62,12 @@ def test_a_trials_description_begins_with_its_result(ended):
     note = trial_note(trial, "abc", " --home there")
     first = "finished after 2 epochs, validation accuracy 90.00%, 100 of 1,000 parameters trained"
     assert note.startswith(f"**{first}, 14,124 bytes stored**\n\n{opening_note(trial)}")
-    assert "\ncops replay abc --home there\ncops unpack abc --home there\n" in note
+    assert (
+        "\ncops show abc --home there\ncops replay abc --home there\ncops unpack abc --home there\n" in note
+    )
     failed = trial_note(ended(1, "failed", (), reason="no memory"), "abc", "")
     assert failed.startswith("**failed, 100 of 1,000 parameters trained (no memory)**")
-    assert "cops" not in failed.replace("cops(", "")  # nothing was trained that could be replayed
+    assert failed.endswith("```sh\ncops show abc\n```")  # nothing was trained that could be replayed
 
 
 def test_commands_name_a_place_that_is_not_the_default(home):

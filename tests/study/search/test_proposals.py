@@ -13,27 +13,9 @@ from cops_core.config import Selection, Training, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from search_spaces.question import Pareto, Rates, Smallest
-from study.ledger.trial import StudyTrial
 from study.search.slots import slots
 
-RATES = tuple(Decimal(rate) for rate in ("0.95", "0.99", "0.995"))
-
-
-def finish(proposer, trial, accuracy=0.9, status="finished", epochs=1):
-    trial.facts["accounting"] = {"artifact_bytes": 1000 * trial.density}
-    for epoch in range(1, epochs + 1):
-        trial.add_row({"epoch": epoch, "validation_accuracy": accuracy})
-    trial.status = status
-    proposer.tell(trial)
-    return trial
-
-
-def run_all(proposer, accuracy=lambda trial: 0.5):
-    trials = []
-    while not proposer.exhausted:
-        trial = proposer.ask()
-        trials.append(finish(proposer, trial, accuracy(trial)))
-    return trials
+from .proposed import RATES, finish, run_all
 
 
 def test_a_study_begins_with_the_anchors(proposer):
@@ -213,127 +195,6 @@ def test_pareto_may_weigh_accuracy_against_stored_bytes(proposer):
     trials = run_all(subject)
     (study,) = subject._studies.values()
     assert [t.values for t in study.trials] == [[0.5, 1000 * t.density] for t in trials[1:]]
-
-
-def history(subject, accuracy, count):
-    """The first `count` trials of a study, one at a time, with the events that a run would number."""
-    trials, event = [], 0
-    while len(trials) < count and not subject.exhausted:
-        trial = subject.ask()
-        trial.began, trial.told = event, event + 1
-        event += 2
-        trials.append(finish(subject, trial, accuracy(trial)))
-    return trials
-
-
-def copied(trials):
-    return [StudyTrial.from_record(trial.record()) for trial in trials]
-
-
-def describe(trial):
-    return trial.number, trial.configuration, trial.seed_index, trial.config, trial.rate, trial.anchor
-
-
-def noisy(trial):
-    selection = trial.config.selection
-    base = 0.5 if selection is None else {"snip": 0.8, "grasp": 0.6}.get(selection.target, 0.7)
-    return base - trial.config.training.learning_rate + 0.01 * (trial.config.seed % 7)
-
-
-@pytest.mark.parametrize("changes", [{}, {"seeds": 3}, {"seeds": 3, "racing": False}, {"sampler": "qmc"}])
-@pytest.mark.parametrize("cut", [1, 8, 17])
-def test_a_recalled_study_goes_on_with_the_same_trials(proposer, changes, cut):
-    whole = history(proposer(trials=20, **changes), noisy, 10**6)
-    again = proposer(trials=20, **changes)
-    for trial in copied(whole[:cut]):
-        again.recall(trial)
-        again.tell(trial)
-    rest = history(again, noisy, 10**6)
-    assert [describe(t) for t in rest] == [describe(t) for t in whole[cut:]]
-
-
-def test_more_trials_of_a_study_are_the_next_ones(proposer):
-    few, many = history(proposer(trials=12), noisy, 99), history(proposer(trials=20), noisy, 99)
-    assert [describe(t) for t in few] == [describe(t) for t in many[:12]]
-
-
-def test_a_space_that_changed_is_refused_with_the_difference(proposer):
-    from search_spaces import find_space
-
-    quickstart = find_space("quickstart")
-    trials = history(proposer(), noisy, 9)
-
-    def space(trial):
-        config = quickstart.sample(trial)
-        return config.changed(training=config.training.model_copy(update={"momentum": 0.5}))
-
-    changed = proposer(SearchSpace("quickstart", space, quickstart.question, 24))
-    dense, *_ = copied(trials)
-    with pytest.raises(InputError, match=r"has changed since trial 0 .*training\.momentum 0\.9, now 0\.5"):
-        changed.recall(dense)
-
-
-def test_every_configuration_has_the_same_seeds(proposer):
-    subject = proposer(trials=12, seeds=3, racing=False)
-    trials = run_all(subject)
-    assert len(trials) == 36 == subject.size
-    assert [t.seed_index for t in trials] == [0, 1, 2] * 12
-    seeds = {t.seed_index: t.config.seed for t in trials}
-    assert len(set(seeds.values())) == 3
-    assert all(t.config.seed == seeds[t.seed_index] for t in trials)
-    for index in range(12):
-        configs = {t.config.changed(seed=0) for t in trials if t.configuration == index}
-        assert len(configs) == 1
-
-
-def test_the_sampler_is_told_the_mean_over_the_seeds(proposer):
-    subject = proposer(question=Rates(RATES[:1]), trials=5, seeds=3, racing=False)
-    accuracies = iter([0.9] * 3 + [0.5, 0.6, 0.7] + [0.2, 0.3, 0.1] + [0.8] * 6)
-    run_all(subject, lambda trial: next(accuracies))
-    (study,) = subject._studies.values()
-    assert [t.value for t in study.trials] == pytest.approx([0.6, 0.2, 0.8, 0.8])
-
-
-def test_nothing_is_told_before_the_last_seed_has_ended(proposer):
-    subject = proposer(question=Rates(RATES[:1]), trials=5, seeds=2, racing=False)
-    trials = [subject.ask() for _ in range(4)]
-    (study,) = subject._studies.values()
-    finish(subject, trials[2])
-    assert study.trials[0].state == TrialState.RUNNING
-    finish(subject, trials[3])
-    assert study.trials[0].state == TrialState.COMPLETE
-
-
-def test_a_configuration_that_cannot_win_gets_no_further_seeds(proposer):
-    """The anchors show how little seeds differ; from then on, 0.3 is hopeless against 0.9."""
-    subject = proposer(question=Rates(RATES[:1]), trials=9, seeds=3)
-    good = {1: 0.9, 2: 0.88, 5: 0.91}
-
-    def accuracy(trial):
-        return good.get(trial.configuration, 0.3) + 0.001 * trial.seed_index * (-1) ** trial.configuration
-
-    trials = run_all(subject, accuracy)
-    counts = Counter(trial.configuration for trial in trials)
-    assert [counts[number] for number in range(3)] == [3, 3, 3]  # anchors are not raced
-    assert counts[5] == 3
-    assert {counts[number] for number in (3, 4, 6, 7, 8)} == {1}
-    (study,) = subject._studies.values()
-    raced_out = study.trials[3 - 1]
-    assert raced_out.state == TrialState.PRUNED
-    assert raced_out.intermediate_values == {1: pytest.approx(0.3)}
-
-
-def test_while_a_race_is_open_the_next_trial_waits_if_nothing_else_is_left(proposer):
-    subject = proposer(question=Rates(RATES[:1]), trials=4, seeds=2)
-    for _ in range(6):
-        finish(subject, subject.ask())
-    last = subject.ask()
-    assert not subject.exhausted
-    assert subject.waiting
-    finish(subject, last, 0.95)
-    assert not subject.waiting
-    finish(subject, subject.ask())
-    assert subject.exhausted
 
 
 def test_a_choice_that_json_would_change_is_refused(proposer):

@@ -1,8 +1,6 @@
 """However a network lies on its device, it is the same network: what differs is the order of additions."""
 
 import io
-from collections import OrderedDict
-from decimal import Decimal
 
 import pytest
 import torch
@@ -11,83 +9,19 @@ from torch.nn import functional
 
 from cops_core.arms import SCALES
 from cops_core.artifact import load_artifact
-from cops_core.config import Selection, Training, TrialConfig
+from cops_core.config import Training, TrialConfig
 from cops_core.contracts.networks import NETWORKS, batch, build
-from cops_core.data import Split, split
-from cops_core.freeze import DriftError, FreezeNet
-from cops_core.initialization import initialize
-from cops_core.mask import Mask
-from cops_core.models import MODELS, build_model
+from cops_core.freeze import DriftError
+from cops_core.models import build_model
 from cops_core.placement import Placement, pinned, placement_of, release, set_fused, sgd
-from cops_core.prunable import maskable
 from cops_core.scores import SCORES, compute_scores
-from cops_core.train import DTYPES, EpochMetrics, Trainer
+from cops_core.train import EpochMetrics, Trainer
 from cops_core.trainable import Trial, run_trial
 
-CPU = torch.device("cpu")
-AS_THEY_ARE = Placement(CPU)
+from .trained import AS_THEY_ARE, CPU, METHOD, SEED, assert_alike, config, losses, trainer
+
 CHANNELS_LAST = Placement(CPU, torch.channels_last)
 FUSED = Placement(CPU, fused=True)
-SEED, METHOD = 3, "xavier_normal"
-
-
-def convolutional(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """What can go wrong in another order: batch norm, pooling, a 1x1 convolution, flattened images."""
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(shape[0], 6, 3, padding=1, bias=False),
-            norm=nn.BatchNorm2d(6),
-            relu=nn.ReLU(),
-            pool=nn.MaxPool2d(2),
-            conv2=nn.Conv2d(6, 5, 1),
-            tanh=nn.Tanh(),
-            conv3=nn.Conv2d(5, 4, 3),
-            flatten=nn.Flatten(),
-            fc=nn.Linear(4 * (shape[1] // 2 - 2) * (shape[2] // 2 - 2), classes),
-        )
-    )
-
-
-def built_in_channels_last(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    return convolutional(shape, classes).to(memory_format=torch.channels_last)
-
-
-@pytest.fixture(autouse=True)
-def plugin(monkeypatch) -> None:
-    monkeypatch.setitem(MODELS, "convolutional", convolutional)
-    monkeypatch.setitem(MODELS, "built_in_channels_last", built_in_channels_last)
-
-
-@pytest.fixture(scope="module")
-def parts(make_data) -> Split:
-    return split(make_data(shape=(3, 8, 8)), 0, Decimal("0.1"))  # 54 training images, 6 for validation
-
-
-def trainer(
-    parts: Split, arm: str, placement: Placement, precision: str = "float64", momentum: float = 0.9
-) -> Trainer:
-    model = convolutional((3, 8, 8), 3)
-    initialize(model, SEED, METHOD)
-    draws = torch.Generator().manual_seed(0)
-    mask = Mask({name: torch.rand(w.shape, generator=draws) < 0.3 for name, w in maskable(model).items()})
-    model.to(placement.device, DTYPES[precision])
-    network = FreezeNet(model, None if arm == "dense" else mask, SCALES[arm])
-    training = Training(epochs=3, batch_size=10, precision=precision, momentum=momentum)
-    return Trainer(network, parts.to(placement.device), training, 0, placement)
-
-
-def assert_alike(one: Trainer, other: Trainer, tolerance: float) -> None:
-    """Trained values, running statistics, and every weight of the model."""
-    for trained in (one, other):
-        trained.network.write()
-    tensors = [{**t.network.state(), **dict(t.network.model.named_parameters())} for t in (one, other)]
-    for name, tensor in tensors[0].items():
-        expected = tensors[1][name].to(tensor.device)
-        torch.testing.assert_close(tensor, expected, rtol=tolerance, atol=tolerance, msg=name)
-
-
-def losses(rows: list[EpochMetrics]) -> list[float]:
-    return [loss for row in rows for loss in (row.train_loss, row.validation_loss)]
 
 
 @pytest.mark.parametrize(
@@ -196,13 +130,6 @@ def test_scores_of_images_in_channels_last_are_the_same(score, network):
         torch.testing.assert_close(ours[name], layer, rtol=1e-10, atol=1e-12)
 
 
-def config(model: str = "convolutional", precision: str = "float64", **fields) -> TrialConfig:
-    selection = Selection(target="snip", samples_per_class=2)
-    frozen = {"arm": "freeze", "selection": selection, "density": "0.2"}
-    training = Training(epochs=2, precision=precision)
-    return TrialConfig(**{"model": model, "training": training} | frozen | fields)
-
-
 def test_the_artefact_of_a_network_trained_in_channels_last_comes_back(tmp_path):
     trial, other = Trial(config(precision="float32")), Trial(config(precision="float32"))
     was = trial.trainer
@@ -303,124 +230,3 @@ def test_on_the_cpu_nothing_is_pinned_and_nothing_released():
     was = torch.cuda.is_initialized()
     release()
     assert torch.cuda.is_initialized() == was
-
-
-GPU = torch.device("cuda")
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("arm", ["dense", "prune", "freeze", "freeze_wd"])
-@pytest.mark.parametrize(
-    ("precision", "tolerance"), [("float64", 1e-6), ("float32", 1e-2), ("bfloat16", 1e-1)]
-)
-def test_a_trial_on_the_gpu_gives_the_cpus_numbers(arm, precision, tolerance):
-    """A few weights in float32 and bfloat16 may be others: scores that are almost equal change places."""
-    dense = {"arm": arm, "selection": None, "density": None}
-    settings = config(precision=precision, **(dense if arm == "dense" else {"arm": arm}))
-    ours: list[EpochMetrics] = []
-    expected: list[EpochMetrics] = []
-    result = run_trial(settings, ours.append, device="cuda")
-    other = run_trial(settings, expected.append)
-    assert losses(ours) == pytest.approx(losses(expected), rel=tolerance)
-    if precision == "float64":
-        assert result.facts["mask_sha256"] == other.facts["mask_sha256"]
-
-
-@pytest.mark.gpu
-def test_the_gpu_gives_the_same_numbers_every_time():
-    runs: list[list[EpochMetrics]] = [[], []]
-    for rows in runs:
-        run_trial(config(precision="bfloat16"), rows.append, device="cuda")
-    assert losses(runs[0]) == losses(runs[1])
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("arm", SCALES)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_in_channels_last_on_the_gpu_no_weight_outside_the_mask_moves(parts, arm, precision):
-    ours = trainer(parts, arm, Placement(GPU, torch.channels_last, fused=True), precision)
-    seen: list[bool] = []
-    ours.network.model.register_forward_pre_hook(lambda _, images: seen.append(images[0].stride(1) == 1))
-    rows = [ours.run_epoch() for _ in range(3)]
-    assert all(seen)
-    assert rows[-1].train_loss < rows[0].train_loss
-    ours.network.audit(SEED, METHOD)
-    assert all(weight.is_contiguous() for weight in ours.network.model.parameters())
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("arm", SCALES)
-def test_fused_sgd_on_the_gpu_is_sgd(parts, arm):
-    ours = trainer(parts, arm, Placement(GPU, fused=True))
-    expected = trainer(parts, arm, Placement(GPU))
-    for each in (ours, expected):
-        each.run_epoch()
-    assert_alike(ours, expected, 1e-6)
-    ours.network.audit(SEED, METHOD)
-
-
-@pytest.mark.gpu
-def test_a_checkpoint_of_the_cpu_goes_on_on_the_gpu_and_back():
-    rows: list[EpochMetrics] = []
-    run_trial(config(), rows.append)
-    for first, second in (("cpu", "cuda"), ("cuda", "cpu")):
-        begun = Trial(config(), device=first)
-        begun.step()
-        resumed = Trial(config(), device=second)
-        resumed.load_state(begun.state())
-        resumed.step()
-        assert losses(resumed.history) == pytest.approx(losses(rows), rel=1e-6)
-
-
-def fill(device: torch.device, held: list[Tensor]) -> None:
-    """Take 8 MB at a time, up to 800 MB."""
-    for _ in range(100):
-        held.append(torch.empty(8_000_000, dtype=torch.uint8, device=device))
-
-
-@pytest.mark.gpu
-def test_after_an_out_of_memory_error_the_gpu_has_its_memory_back():
-    device = pinned("cuda")
-    release()
-    before = torch.cuda.memory_reserved(device)
-    _, total = torch.cuda.mem_get_info(device)
-    torch.cuda.set_per_process_memory_fraction((before + 64_000_000) / total, device)
-    held: list[Tensor] = []
-    try:
-        with pytest.raises(torch.OutOfMemoryError):
-            fill(device, held)
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
-    assert torch.cuda.memory_reserved(device) > before
-    held.append(held)  # type: ignore[arg-type]  # a circle, which only the garbage collector undoes
-    del held
-    release()
-    assert torch.cuda.memory_reserved(device) <= before
-    assert torch.cuda.max_memory_reserved(device) <= before
-    run_trial(config(), lambda metrics: None, device="cuda")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
-def test_a_trial_on_the_second_gpu_leaves_the_first_alone():
-    was, before = torch.cuda.current_device(), torch.cuda.memory_allocated(0)
-    try:
-        trial = Trial(config(precision="bfloat16"), device="cuda:1")
-        assert (trial.device, torch.cuda.current_device()) == (torch.device("cuda", 1), 1)
-        assert trial.step().epoch == 1
-        assert {p.device for p in trial.trainer.network.model.parameters()} == {trial.device}
-        assert torch.empty(0, device="cuda").device == trial.device
-        assert torch.cuda.memory_allocated(0) == before
-    finally:
-        torch.cuda.set_device(was)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("score", SCORES)
-def test_scores_on_the_gpu_are_the_same_in_channels_last(score):
-    images, labels = batch()
-    model = build("residual", torch.float64).to(GPU)
-    expected = compute_scores([score], model, (images, labels), seed=0)[score]
-    other = images.to(memory_format=torch.channels_last)
-    for name, layer in compute_scores([score], model, (other, labels), seed=0)[score].items():
-        torch.testing.assert_close(layer, expected[name], rtol=1e-8, atol=1e-12)

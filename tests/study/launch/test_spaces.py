@@ -1,0 +1,172 @@
+"""Whole studies of other spaces and questions, and of spaces in a user's file."""
+
+import json
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+
+from .command import ENDED, children, cops
+
+USER_SPACE = """
+from cops_core.config import Selection, Training, TrialConfig
+from search_spaces.question import Pareto
+
+question = Pareto()
+trials = 9
+
+def space(trial):
+    rate = trial.suggest_float("learning_rate", {low}, {high}, log=True)
+    return TrialConfig(
+        arm="freeze", selection=Selection(target="magnitude"), validation_fraction="0.2",
+        training=Training(epochs=2, learning_rate=rate, precision="float64"),
+    )
+"""
+
+
+@pytest.mark.slow
+def test_a_diverged_trial_is_a_result(tmp_path):
+    (tmp_path / "mine.py").write_text(USER_SPACE.format(low=1e300, high=1e301))
+    done = cops(tmp_path, "launch", "mine.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 finished, 2 diverged" in done.stdout
+    rows = pq.read_table(tmp_path / "cops-home/studies/mine/trials.parquet").to_pylist()
+    assert [row["status"] for row in rows[7:]] == ["diverged"] * 2
+    _, _, nested = children(tmp_path / "cops-home", "mine")
+    assert sorted(run.data.tags["status"] for run in nested).count("diverged") == 2
+
+
+@pytest.mark.slow
+def test_smallest_finds_few_weights_that_keep_the_accuracy(tmp_path):
+    done = cops(
+        *(tmp_path, "launch", "quickstart", "--objective", "smallest", "--keep", "0.9"),
+        *("--trials", 12, "--epochs", 8, "--rates", "0.9", "--storage", "records"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fewest weights that keep 90.0% of the dense accuracy" in done.stdout
+    rows = pq.read_table(tmp_path / "records/quickstart/trials.parquet").to_pylist()
+    assert {row["status"] for row in rows} <= {"finished", "collapsed"}  # no early stopping
+    dense = rows[0]
+    records = [
+        json.loads(path.read_text()) for path in sorted((tmp_path / "records/quickstart/trials").iterdir())
+    ]
+    assert min(record["started"] for record in records[1:]) >= records[0]["ended"]
+    assert any(row["validation_accuracy"] >= 0.9 * dense["validation_accuracy"] for row in rows[1:])
+
+
+def test_several_seeds_are_trials_of_their_own_with_means_in_the_table(tmp_path):
+    words = ("launch", "quickstart", "--trials", 5, "--epochs", 3, "--rates", "0.95", "--seeds", 3)
+    done = cops(tmp_path, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "±" in done.stdout
+    rows = pq.read_table(tmp_path / "cops-home/studies/quickstart/trials.parquet").to_pylist()
+    anchors = [row for row in rows if row["anchor"]]
+    assert [(row["configuration"], row["seed_index"]) for row in anchors] == [
+        (number, index) for number in range(3) for index in range(3)
+    ]
+    assert len({row["seed"] for row in rows}) == 3
+    _, _, nested = children(tmp_path / "cops-home", "quickstart")
+    assert len(nested) == len(rows)
+    status = json.loads(cops(tmp_path, "status", "quickstart", "--json").stdout)
+    assert status["name"] == "quickstart"
+
+
+@pytest.mark.fashion
+def test_fashion_mnist_runs_on_the_real_images(tmp_path):
+    done = cops(tmp_path, "launch", "fashion_mnist", "--trials", 12, "--epochs", 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pq.read_table(tmp_path / "cops-home/studies/fashion_mnist/trials.parquet").to_pylist()
+    assert len(rows) == 12
+    assert {row["status"] for row in rows} <= ENDED
+    assert rows[0]["method"] == "dense"
+    assert rows[0]["parameters"] == 266_610
+    assert rows[0]["validation_accuracy"] > 0.85
+    _, _, nested = children(tmp_path / "cops-home", "fashion_mnist")
+    assert len(nested) == 12
+
+
+@pytest.mark.fashion
+def test_pareto_searches_a_continuous_rate(tmp_path):
+    done = cops(tmp_path, "launch", "freezing_rates", "--trials", 11, "--epochs", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no trial beats these in both accuracy and density" in done.stdout
+    rows = pq.read_table(tmp_path / "cops-home/studies/freezing_rates/trials.parquet").to_pylist()
+    assert {row["status"] for row in rows} == {"finished"}
+    assert len({row["density"] for row in rows}) == 1 + 3 + 4
+
+
+@pytest.mark.fashion
+def test_score_pairs_combines_every_trial(tmp_path):
+    done = cops(tmp_path, "launch", "score_pairs", "--trials", 9, "--epochs", 1, "--rates", "0.98")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pq.read_table(tmp_path / "cops-home/studies/score_pairs/trials.parquet").to_pylist()
+    assert len(rows) == 9
+    assert all(row["control"] is not None for row in rows if not row["anchor"])
+
+
+PAIRS = """
+from cops_core.config import TrialConfig
+from search_spaces.score_pairs import score_pairs
+from search_spaces.question import Rates
+
+question = Rates()
+trials = 67
+
+def space(trial):
+    found = score_pairs(trial)
+    return found.changed(dataset="digits", training=found.training.model_copy(update={"epochs": 1}))
+"""
+
+
+@pytest.mark.slow
+def test_sixty_combinations_on_one_initialisation_compute_each_score_once(tmp_path):
+    """60 one-shot pairs, beside the anchors, by two workers that share a cache."""
+    (tmp_path / "pairs.py").write_text(PAIRS)
+    done = cops(
+        tmp_path, "launch", "pairs.py", "--concurrency", 2, "--score-cache", tmp_path / "scores", "--seed", 5
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = [
+        json.loads(path.read_text())
+        for path in (tmp_path / "cops-home" / "studies" / "pairs" / "trials").glob("*.json")
+    ]
+    facts = [record["facts"] for record in records]
+    pairs = [fact for fact in facts if fact["manifest"] and len(fact["manifest"]["scores"]) == 2]
+    assert len(records) == 67
+    assert len(pairs) == 60
+    used = {name for fact in pairs for name in fact["manifest"]["scores"]}
+    assert used == {"magnitude", "snip", "grasp", "synflow", "random"}
+    computed = Counter(name for fact in facts for name in fact["scores_computed"])
+    assert computed == dict.fromkeys(used, 1)
+    cached = sum(sum(fact["scores_cached"].values()) for fact in facts)
+    assert cached == 2 * 60 + 6 - len(used)
+    assert f"scores: {len(used)} computed, {cached} times one that was there already" in done.stdout
+
+
+COLLAPSE = """
+from cops_core.config import Selection, TrialConfig, Training
+
+def space(trial):
+    trial.suggest_float("nothing", 0, 1)
+    return TrialConfig(arm="prune", selection=Selection(target="synflow"), training=Training(epochs=2))
+"""
+
+
+@pytest.mark.slow
+def test_collapsed_networks_are_results_of_a_study(tmp_path):
+    (tmp_path / "collapse.py").write_text(COLLAPSE)
+    done = cops(tmp_path, "launch", "collapse.py", "--rates", "0.995", "--trials", 4)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 collapsed" in done.stdout
+    assert "prune synflow (collapsed)" in done.stdout
+    assert "10.00%" in done.stdout
+    (row,) = [
+        row
+        for row in pq.read_table(tmp_path / "cops-home/studies/collapse/trials.parquet").to_pylist()
+        if row["status"] == "collapsed"
+    ]
+    assert (row["disconnected"], row["effective_density"], row["epochs"]) == (True, 0.0, 1)
+    _, _, nested = children(tmp_path / "cops-home", "collapse")
+    (run,) = [run for run in nested if run.data.tags["status"] == "collapsed"]
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["validation_accuracy"] == 0.1

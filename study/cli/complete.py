@@ -49,7 +49,7 @@ stoppings = registered("study/search/stopping.py", "STOPPINGS")
 objectives = registered("study/settings.py", "OBJECTIVES")
 costs = registered("search_spaces/question.py", "Cost")
 experiments = registered("study/experiments/__init__.py", "EXPERIMENTS")
-formats = registered("study/export.py", "FORMATS")
+formats = registered("study/exchange/export.py", "FORMATS")
 trial_devices = registered("study/settings.py", "Device")
 
 

@@ -105,7 +105,7 @@ def import_(
     chosen = {"epochs": epochs, "seed": seed, "seeds": seeds, "sampler": sampler}
     new = {"study": study, "best": best, "trials": trials, "rates": rates, "objective": objective, **chosen}
     if space is None:
-        from study.import_study import import_study
+        from study.exchange.import_study import import_study
 
         if given := [option for option, value in new.items() if value is not None]:
             raise InputError(f"--{given[0]} belongs to --space: write both, or neither")
@@ -114,7 +114,7 @@ def import_(
         )
         return
     from search_spaces import find_space
-    from study.import_configurations import import_configurations
+    from study.exchange.import_configurations import import_configurations
     from study.settings import choose_question, parse_rates
 
     if name is None:

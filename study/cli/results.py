@@ -42,8 +42,8 @@ def compare(
     """
     from rich.console import Console
 
-    from study.compare import compare as compare_studies
-    from study.compare_view import comparison_content, print_comparison
+    from study.compare.sides import compare as compare_studies
+    from study.compare.view import comparison_content, print_comparison
     from study.places import storage_uri
     from study.status import print_json
 
@@ -75,8 +75,8 @@ def show(
     """
     from rich.console import Console
 
-    from study.show import find_trial, show_content
-    from study.show_view import print_trial
+    from study.show.trial import find_trial, show_content
+    from study.show.view import print_trial
     from study.status import print_json
 
     use_plugins(plugin)
@@ -113,7 +113,7 @@ def export(
     """
     from rich.console import Console
 
-    from study.export import export_study
+    from study.exchange.export import export_study
     from study.ledger.store import find_study
     from study.places import storage_uri
 

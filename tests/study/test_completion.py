@@ -23,8 +23,8 @@ from search_spaces import SEARCH_SPACES
 from search_spaces.question import Cost
 from study import cli
 from study.cli import complete
+from study.exchange.export import FORMATS
 from study.experiments import EXPERIMENTS
-from study.export import FORMATS
 from study.ledger.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.ledger.trial import StudyTrial
-from study.show import Found, commands, fields, when
+from study.show.trial import Found, commands, fields, when
 
 MOST_EPOCHS = 12  # that are shown: the first, the last, the best, and others spread between them
 HASHES = ("data_sha256", "theta0_sha256", "mask_sha256")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError, lookup
 from search_spaces.base import SearchSpace
-from study.imports import new_study, origin, say, say_next
+from study.exchange.imports import new_study, origin, say, say_next
 from study.ledger.store import StudyStore
 from study.provenance import git_commit, versions
 from study.search.given import check_given

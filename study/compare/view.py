@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from study.compare import Held, Side, SideBySide
+from study.compare.sides import Held, Side, SideBySide
 from study.configurations import ConfigurationResult
 from study.statistics import Interval
 from study.status import configuration_content

@@ -11,7 +11,7 @@ from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError
 from cops_core.trainable import DEFAULT_DATA_ROOT
 from study.close import LOOKS
-from study.imports import new_study, origin, say, say_next
+from study.exchange.imports import new_study, origin, say, say_next
 from study.ledger.store import ARTIFACTS, TRIALS, StudyStore
 from study.ledger.trial import StudyTrial
 from study.results import trial_tables

@@ -19,7 +19,8 @@ from cops_core.trainable import DEFAULT_DATA_ROOT
 from search_spaces import find_space
 from search_spaces.plugins import load_plugins
 from search_spaces.question import Question
-from study import conduct
+from study.conduct.launch import COMPLETE
+from study.conduct.launch import launch as run_study
 from study.frames import frame
 from study.ledger.store import StudyStore, find_study
 from study.places import DEFAULT_HOME, storage_uri
@@ -94,9 +95,9 @@ def launch(
         score_cache=Path(score_cache),
         plugins=found_plugins,
     )
-    code = conduct.launch(found, settings, Console(quiet=quiet))
+    code = run_study(found, settings, Console(quiet=quiet))
     table = frame(StudyStore(settings.storage_uri, settings.name))
-    table.attrs["complete"] = code == conduct.COMPLETE
+    table.attrs["complete"] = code == COMPLETE
     return table
 
 

@@ -179,7 +179,7 @@ def launch(
     from cops_core.errors import InputError
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces import find_space
-    from study.conduct import launch as run_study
+    from study.conduct.launch import launch as run_study
     from study.settings import (
         check_stopping,
         choose_question,
@@ -261,7 +261,7 @@ def resume(
 
     from rich.console import Console
 
-    from study.resume import resume as resume_study
+    from study.conduct.resume import resume as resume_study
     from study.settings import parse_share
 
     plugins = use_plugins(plugin)

@@ -7,7 +7,7 @@ from rich.console import Console
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from cops_core.trainable import config_hash
-from study.conduct import conduct
+from study.conduct.launch import conduct
 from study.ledger.store import StudyStore
 from study.ledger.trial import RESULTS, StudyTrial
 from study.search.plan import FixedPlan

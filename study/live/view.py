@@ -25,8 +25,8 @@ MOST_METHODS = 12
 class TerminalView(View):
     """Progress, time left, what runs where, the best of each method; failures above it, where they stay.
 
-    A terminal may hang up, and what is printed go on in a file (see `study.terminal`): there it is plain
-    lines. tally: what is known, told of each event before this is.
+    A terminal may hang up, and what is printed go on in a file (see `study.conduct.terminal`): there it
+    is plain lines. tally: what is known, told of each event before this is.
     """
 
     def __init__(self, console: Console, study: str, tally: Tally) -> None:

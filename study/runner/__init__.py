@@ -10,7 +10,7 @@ import os
 #  uv: a driver under `uv run` would make every worker build an environment of its own.
 #  Pending trials: the searcher knows how many there may be, and a cluster grows by them.
 #  Preemption: a trial whose node was taken away is handed out again by the study, and not by Tune.
-#  Ctrl-C: the study decides what comes of it, see `study.interrupt`.
+#  Ctrl-C: the study decides what comes of it, see `study.conduct.interrupt`.
 #  Loggers and reporters: Tune's own write a file per trial and print boxes; ours replace them.
 for _name, _value in {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

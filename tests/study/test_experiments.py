@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cops_core.config import Training
 from cops_core.errors import InputError
-from study.conduct import Conducted
+from study.conduct.launch import Conducted
 from study.experiments import EXPERIMENTS
 from study.experiments.base import Asked
 from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts

@@ -6,10 +6,10 @@ import pytest
 
 from cops_core.errors import InputError
 from search_spaces.question import Pareto, Rates, Smallest
+from study.conduct.resume import resume
+from study.conduct.same import FREE, check_same
 from study.ledger.store import StudyStore
 from study.places import storage_uri
-from study.resume import resume
-from study.same import FREE, check_same
 from study.settings import Settings, parse_settings
 
 

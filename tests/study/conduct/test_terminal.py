@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from study.terminal import OutlivingFile
+from study.conduct.terminal import OutlivingFile
 
 PROGRAM = """
 import sys, time
 from pathlib import Path
 from rich.console import Console
-from study.terminal import outliving_terminal
+from study.conduct.terminal import outliving_terminal
 console = Console()
 with {guard}:
     console.print("begun")
@@ -93,7 +93,7 @@ def test_without_it_the_program_dies_with_its_terminal(tmp_path, monkeypatch):
 
 def test_nohup_is_left_alone(tmp_path):
     code = (
-        "import signal; from pathlib import Path; from study.terminal import outliving_terminal\n"
+        "import signal; from pathlib import Path; from study.conduct.terminal import outliving_terminal\n"
         "with outliving_terminal(Path('x')): print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
     )
     done = subprocess.run(["nohup", sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ import time
 import psutil
 import pytest
 
-from study.interrupt import Interrupts
+from study.conduct.interrupt import Interrupts
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STOPPING = "stopping: running trials write a checkpoint; Ctrl-C again stops now"

@@ -15,9 +15,12 @@ from rich.markup import escape
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.close import is_closed
-from study.ending import break_off, end
-from study.identify import Identifier
-from study.interrupt import Interrupts
+from study.conduct.ending import break_off, end
+from study.conduct.identify import Identifier
+from study.conduct.interrupt import Interrupts
+from study.conduct.same import check_same
+from study.conduct.stop import StopWatch, stop_requested
+from study.conduct.terminal import outliving_terminal
 from study.ledger.lease import Lease
 from study.ledger.library import Library
 from study.ledger.store import StudyStore
@@ -33,13 +36,10 @@ from study.runner.cluster import Cluster
 from study.runner.execute import run_trials
 from study.runner.place import Placed, place
 from study.runner.shared_data import DataShare
-from study.same import check_same
 from study.search.plan import Plan
 from study.search.proposals import Proposer
 from study.settings import Settings
-from study.stop import StopWatch, stop_requested
 from study.summary import print_plan, print_summary, write_summary
-from study.terminal import outliving_terminal
 from study.tracking import MlflowView, connect
 
 # Exit codes: everything accounted for; something failed or was cut short; Ctrl-C twice.

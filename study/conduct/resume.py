@@ -9,7 +9,7 @@ from rich.console import Console
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from search_spaces import find_space
-from study.conduct import launch
+from study.conduct.launch import launch
 from study.experiments import EXPERIMENTS
 from study.ledger.store import find_study
 from study.places import storage_uri

@@ -1,0 +1,1 @@
+"""How a study is conducted: launched, gone on with, interrupted, stopped and ended."""

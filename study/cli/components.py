@@ -8,8 +8,10 @@ from study.cli import complete
 from study.cli.options import (
     HOME,
     DataRootOption,
+    DatasetOption,
     DeviceOption,
     HomeOption,
+    ModelOption,
     PluginOption,
     ScoreCacheOption,
     StorageOption,
@@ -19,10 +21,8 @@ from study.cli.options import (
 
 
 def scores(
-    model: Annotated[
-        str, typer.Option(help="The network.", autocompletion=complete.models)
-    ] = "lenet_300_100",
-    dataset: Annotated[str, typer.Option(help="The data set.", autocompletion=complete.datasets)] = "digits",
+    model: ModelOption = "lenet_300_100",
+    dataset: DatasetOption = "digits",
     seed: Annotated[
         int, typer.Option(help="Decides the initial weights, the split and the scoring batch.")
     ] = 0,

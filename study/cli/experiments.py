@@ -9,10 +9,13 @@ from study.cli.options import (
     HOME,
     AddressOption,
     ConcurrencyOption,
+    DatasetOption,
     HomeOption,
+    ModelOption,
     ScoreCacheOption,
     StorageOption,
     TrackingOption,
+    otherwise,
 )
 
 OWN = "the experiment's"
@@ -31,12 +34,8 @@ def experiment(
     rates: Annotated[
         str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995.", show_default=OWN)
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="The data set.", show_default=OWN, autocompletion=complete.datasets)
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="The network.", show_default=OWN, autocompletion=complete.models)
-    ] = None,
+    dataset: Annotated[str | None, otherwise(DatasetOption, OWN)] = None,
+    model: Annotated[str | None, otherwise(ModelOption, OWN)] = None,
     concurrency: ConcurrencyOption = None,
     score_cache: ScoreCacheOption = None,
     home: HomeOption = HOME,

@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from study.cli import complete
-from study.cli.options import HOME, HomeOption, PluginOption, StorageOption, TrackingOption, use_plugins
+from study.cli.options import (
+    HOME,
+    EpochsOption,
+    HomeOption,
+    PluginOption,
+    StorageOption,
+    TrackingOption,
+    TrialsOption,
+    otherwise,
+    use_plugins,
+)
 
 SPACE = "With --space"
 
@@ -42,14 +52,7 @@ def import_(
             rich_help_panel=SPACE,
         ),
     ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            help="Configurations in all, the anchors included.",
-            show_default="the space's, or as needed",
-            rich_help_panel=SPACE,
-        ),
-    ] = None,
+    trials: Annotated[int | None, otherwise(TrialsOption, "the space's, or as needed", SPACE)] = None,
     rates: Annotated[
         str | None,
         typer.Option(
@@ -65,10 +68,7 @@ def import_(
             autocompletion=complete.objectives,
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Epochs of each trial.", show_default="the space's", rich_help_panel=SPACE),
-    ] = None,
+    epochs: Annotated[int | None, otherwise(EpochsOption, "the space's", SPACE)] = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Every random draw derives from it.", show_default="0", rich_help_panel=SPACE),

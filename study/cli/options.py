@@ -20,6 +20,21 @@ MACHINE = "What it runs on"
 PLACES = "Where things lie"
 
 NameArgument = Annotated[str, typer.Argument(help="The study's name.", autocompletion=complete.studies)]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+ModelOption = Annotated[str, typer.Option(help="The network.", autocompletion=complete.models)]
+DatasetOption = Annotated[str, typer.Option(help="The data set.", autocompletion=complete.datasets)]
+TrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Configurations in all, the anchors included.",
+        show_default="the space's",
+        rich_help_panel=QUESTION,
+    ),
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(help="Epochs of each trial.", show_default="the space's", rich_help_panel=QUESTION),
+]
 HomeOption = Annotated[
     Path,
     typer.Option(help="Folder of everything that studies write.", envvar="COPS_HOME", rich_help_panel=PLACES),
@@ -102,10 +117,14 @@ DataRootOption = Annotated[
 ]
 
 
-def otherwise(option: Any, default: str) -> Any:
-    """The same option in a command that takes something else where it is left out."""
+def otherwise(option: Any, default: str, panel: str | None = None) -> Any:
+    """The same option in a command that takes something else where it is left out.
+
+    panel: the group of that command's help, where it is another.
+    """
     info = copy(get_args(option)[1])
     info.show_default = default
+    info.rich_help_panel = panel or info.rich_help_panel
     return info
 
 

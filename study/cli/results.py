@@ -9,6 +9,7 @@ from study.cli import complete
 from study.cli.options import (
     HOME,
     HomeOption,
+    JsonOption,
     NameArgument,
     PluginOption,
     StorageOption,
@@ -16,8 +17,6 @@ from study.cli.options import (
     otherwise,
     use_plugins,
 )
-
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
 
 def compare(

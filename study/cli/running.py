@@ -10,6 +10,7 @@ from study.cli.options import (
     HOME,
     DataRootOption,
     HomeOption,
+    JsonOption,
     NameArgument,
     PluginOption,
     StorageOption,
@@ -92,7 +93,7 @@ def status(
     logs: Annotated[
         bool, typer.Option("--logs", help="The log of each failure, tracebacks included.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Show the studies of a home, or one study's trials and best results.
 

@@ -15,6 +15,7 @@ from study.cli.options import (
     ConcurrencyOption,
     DataRootOption,
     DeviceOption,
+    EpochsOption,
     GpusOption,
     HomeOption,
     NameArgument,
@@ -22,6 +23,7 @@ from study.cli.options import (
     ScoreCacheOption,
     StorageOption,
     TrackingOption,
+    TrialsOption,
     otherwise,
     use_plugins,
 )
@@ -33,14 +35,6 @@ CheckpointOption = Annotated[
 FailureOption = Annotated[
     float,
     typer.Option(help="More failures than this share of all trials end the study.", rich_help_panel=MACHINE),
-]
-TrialsOption = Annotated[
-    int | None,
-    typer.Option(
-        help="Configurations in all, the anchors included.",
-        show_default="the space's",
-        rich_help_panel=QUESTION,
-    ),
 ]
 CpusOption = Annotated[
     int, typer.Option(help="CPU cores, and torch threads, for each trial.", rich_help_panel=MACHINE)
@@ -107,10 +101,7 @@ def launch(
             autocompletion=complete.stoppings,
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Epochs of each trial.", show_default="the space's", rich_help_panel=QUESTION),
-    ] = None,
+    epochs: EpochsOption = None,
     rates: Annotated[
         str | None,
         typer.Option(

@@ -7,7 +7,6 @@ can still win.
 
 from collections import deque
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import optuna
@@ -28,7 +27,7 @@ from study.search.plan import Ahead, Plan
 from study.search.samplers import SAMPLERS, standin
 from study.search.seeds import can_still_win
 from study.search.slots import Slot, anchor_count, slots
-from study.search.stopping import Race, rungs
+from study.search.stopping import Races, rungs
 from study.settings import Settings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -58,8 +57,11 @@ class Proposer(Plan):
         self._studies = {
             history: optuna.create_study(directions=self.question.directions) for history in histories
         }
-        self._races: dict[tuple[Decimal, int], Race] = {}
         self._epochs = settings.epochs or self.base.training.epochs
+        # Later seeds of configurations that race over seeds have won their place already.
+        self._races = Races(
+            settings.stopping, self._epochs, f"{space.name} {settings.seed}", later_seeds=not self.racing
+        )
         self.configurations = settings.trials
         self.size = settings.trials * settings.seeds
 
@@ -172,8 +174,7 @@ class Proposer(Plan):
     def _enter(self, configuration: Configuration, trial: StudyTrial) -> None:
         configuration.trials.append(trial)
         self._trials = max(self._trials, trial.number + 1)
-        if (race := self._race(trial)) is not None:
-            race.enter(trial)
+        self._races.enter(trial)
 
     def _propose(self, slot: Slot, recorded: dict[str, Any] | None) -> Configuration:
         """The next configuration: an anchor, or the sampler's. recorded: its parameters, when recalled."""
@@ -251,30 +252,13 @@ class Proposer(Plan):
         """Whether later seeds are only for configurations that can still win."""
         return self.settings.racing and self.settings.seeds > 1 and self.question.axis
 
-    def _race(self, trial: StudyTrial) -> Race | None:
-        """The race within the trial's rate and seed; None where nothing is stopped early.
-
-        Later seeds of configurations that race over seeds have won their place already.
-        """
-        if trial.rate is None or self.settings.stopping == "none":
-            return None
-        if self.racing and trial.seed_index > 0:
-            return None
-        key = (trial.rate, trial.seed_index)
-        if key not in self._races:
-            name = f"{self.space.name} {self.settings.seed} {trial.rate} {trial.seed_index}"
-            self._races[key] = Race(self.settings.stopping, self._epochs, name)
-        return self._races[key]
-
     def report(self, trial: StudyTrial, row: dict[str, float]) -> bool:
         """Whether the trial has lost its race with this epoch."""
-        race = self._race(trial)
-        return race is not None and race.report(trial, row)
+        return self._races.report(trial, row)
 
     def tell(self, trial: StudyTrial) -> None:
         """Grant the configuration another seed, or tell the sampler how it did."""
-        if (race := self._race(trial)) is not None:
-            race.leave(trial)
+        self._races.leave(trial)
         configuration = self.proposed[trial.configuration]
         if any(not other.over for other in configuration.trials):
             return

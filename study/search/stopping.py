@@ -1,6 +1,7 @@
 """Early stopping: which trials of a race go on. Its whole state is what the trials have reported."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
@@ -90,3 +91,45 @@ class Race:
     def leave(self, trial: StudyTrial) -> None:
         """A trial has ended, for whatever reason; its accuracies remain what others are held against."""
         del self._running[trial.number]
+
+
+class Races:
+    """The races of a study: one within each rate and seed index, begun by the first trial that enters it."""
+
+    def __init__(self, stopping: str, epochs: int, name: str, *, later_seeds: bool) -> None:
+        """stopping, epochs: as of `Race`. name: the study's part of the races' names.
+
+        later_seeds: whether trials of the second seed and later ones race, too.
+        """
+        self._stopping = stopping
+        self._epochs = epochs
+        self._name = name
+        self._later_seeds = later_seeds
+        self._races: dict[tuple[Decimal, int], Race] = {}
+
+    def enter(self, trial: StudyTrial) -> None:
+        """A trial begins, in the order in which trials are handed out."""
+        if (race := self._of(trial)) is not None:
+            race.enter(trial)
+
+    def report(self, trial: StudyTrial, row: Mapping[str, float]) -> bool:
+        """Whether the trial has lost its race with this epoch; never, where it is in none."""
+        race = self._of(trial)
+        return race is not None and race.report(trial, row)
+
+    def leave(self, trial: StudyTrial) -> None:
+        """A trial has ended, for whatever reason."""
+        if (race := self._of(trial)) is not None:
+            race.leave(trial)
+
+    def _of(self, trial: StudyTrial) -> Race | None:
+        """The trial's race; None where nothing is stopped early."""
+        if trial.rate is None or self._stopping == "none":
+            return None
+        if trial.seed_index > 0 and not self._later_seeds:
+            return None
+        key = (trial.rate, trial.seed_index)
+        if key not in self._races:
+            name = f"{self._name} {trial.rate} {trial.seed_index}"
+            self._races[key] = Race(self._stopping, self._epochs, name)
+        return self._races[key]

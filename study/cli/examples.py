@@ -38,7 +38,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "close": ("cops close quickstart --top 1",),
     "experiment": (
-        "cops experiment iterated_snip",
+        "cops experiment headline",
         "cops experiment freezenet --dataset fashion_mnist --seeds 5",
     ),
     "replay": ("cops replay 0123456789abcdef0123456789abcdef",),

@@ -25,7 +25,7 @@ def experiment(
     name: Annotated[
         str,
         typer.Argument(
-            help="The experiment: cops_pairs, freezenet or iterated_snip.",
+            help="The experiment: cops_pairs, freezenet, headline or iterated_snip.",
             autocompletion=complete.experiments,
         ),
     ],

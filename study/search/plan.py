@@ -1,7 +1,6 @@
 """What a study is going to run."""
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,13 +110,13 @@ def last_event(trials: Sequence[StudyTrial]) -> int:
 
 
 class FixedPlan(Plan):
-    """Configurations that are known from the start, each run to its end, in order."""
+    """Configurations that are known from the start, each run once, to its end, in order."""
 
     def __init__(self, configs: Sequence[TrialConfig]) -> None:
-        self._waiting = deque(configs)
+        self._waiting = {config_hash(config): config for config in configs}
         self._example = next(iter(configs), None)
         self._number = 0
-        self.size = self.configurations = len(configs)
+        self.size = self.configurations = len(self._waiting)
 
     @property
     def example(self) -> TrialConfig | None:
@@ -132,21 +131,18 @@ class FixedPlan(Plan):
     @property
     def ahead(self) -> Ahead:
         """The configurations that are left."""
-        return Ahead(certain=tuple(self._waiting))
+        return Ahead(certain=tuple(self._waiting.values()))
 
     def ask(self) -> StudyTrial:
         """The next configuration as a trial."""
         number, self._number = self._number, self._number + 1
-        return StudyTrial(number=number, configuration=number, config=self._waiting.popleft())
+        config = self._waiting.pop(next(iter(self._waiting)))
+        return StudyTrial(number=number, configuration=number, config=config)
 
     def recall(self, trial: StudyTrial) -> None:
         """One of the configurations, or one of an earlier list."""
         self._number = max(self._number, trial.number + 1)
-        wanted = config_hash(trial.config)
-        for config in self._waiting:
-            if config_hash(config) == wanted:
-                self._waiting.remove(config)
-                return
+        self._waiting.pop(config_hash(trial.config), None)
 
     def tell(self, trial: StudyTrial) -> None:
         """Nothing depends on how a trial ended."""

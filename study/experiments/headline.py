@@ -1,0 +1,224 @@
+"""Freezing against pruning, and pairs of scores against single ones, each with the same budget.
+
+FreezeNet and SNIP pruned differ in what becomes of the other weights; COPS and the best single score in
+how many scores choose. Each tries as many configurations as the contender it is held against, on the same
+seeds, for as many epochs. What of them is best on validation is judged on the test part, with other seeds,
+which chose nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import permutations
+from typing import Self
+
+import numpy as np
+
+from cops_core.config import Arm, Control, Selection, TrialConfig
+from cops_core.errors import InputError
+from cops_core.streams import derive_seed, stream
+from cops_core.trainable import config_hash
+from study.experiments.base import Answer, Asked, Experiment, RunTrials
+from study.experiments.figures import Curves, accuracy_by_rate
+from study.experiments.headline_words import Contender, Judged, Outcome, tables
+from study.ledger.trial import StudyTrial
+
+SCORES = ("magnitude", "snip", "grasp", "synflow")
+LEVELS = (0.3, 0.6)
+ROUNDS = (1, 30)
+LEARNING_RATES = (0.05, 0.1, 0.025, 0.2)
+
+SNIP_PRUNED, FREEZENET = "SNIP, pruned", "FreezeNet"
+SINGLE, PAIR = "best single score, pruned", "best COPS pair, pruned"
+# Who is held against whom: the second is subtracted from the first.
+COMPARISONS = ((FREEZENET, SNIP_PRUNED), (PAIR, SINGLE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A network, how long it is trained, and what each contender may try at each rate.
+
+    arm_budget: configurations of FreezeNet and of SNIP pruned. score_budget: of the single scores and of
+    the pairs. selection_seeds: on which each of them is run before one is chosen.
+    """
+
+    model: str
+    epochs: int
+    rates: tuple[Decimal, ...]
+    arm_budget: int
+    score_budget: int
+    selection_seeds: int
+
+
+SETTINGS = (
+    Setting(
+        model="lenet_300_100",
+        epochs=5,
+        rates=tuple(map(Decimal, ("0.9", "0.95", "0.98", "0.99", "0.995", "0.998", "0.999"))),
+        arm_budget=4,
+        score_budget=16,
+        selection_seeds=2,
+    ),
+    Setting(
+        model="lenet_5_caffe",
+        epochs=2,
+        rates=tuple(map(Decimal, ("0.9", "0.98", "0.99", "0.995", "0.999"))),
+        arm_budget=2,
+        score_budget=8,
+        selection_seeds=1,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Headline(Experiment):
+    """The four contenders at every rate, beside the dense network; settings: one after the other."""
+
+    settings: tuple[Setting, ...] = SETTINGS
+
+    def changed(self, asked: Asked) -> Self:
+        """With a model it is that one's setting; epochs and rates become those of every setting."""
+        settings = self.settings
+        if asked.model is not None:
+            known = {one.model: one for one in settings}
+            settings = (known.get(asked.model, replace(settings[0], model=asked.model)),)
+        return replace(
+            self,
+            dataset=asked.dataset or self.dataset,
+            judge_seeds=asked.seeds or self.judge_seeds,
+            settings=tuple(
+                replace(one, epochs=asked.epochs or one.epochs, rates=asked.rates or one.rates)
+                for one in settings
+            ),
+        )
+
+    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
+        """Tables for each setting, and one figure of them all."""
+        lines: list[str] = []
+        panels: dict[str, Curves] = {}
+        dense: dict[str, float] = {}
+        for setting in self.settings:
+            outcome = self._outcome(setting, run)
+            title = f"{setting.model} on {self.dataset}, {setting.epochs} epochs, {self.judge_seeds} seeds"
+            lines += [f"### {title}", "", *tables(outcome, COMPARISONS)]
+            panels[title] = outcome.curves()
+            dense[title] = outcome.dense.mean
+        return Answer("\n".join(lines), {"headline.png": accuracy_by_rate(panels, dense)})
+
+    def _outcome(self, setting: Setting, run: RunTrials) -> Outcome:
+        part = f"{setting.model}-{setting.epochs}-epochs"
+        contenders = [found for rate in setting.rates for found in self.contenders(setting, rate)]
+        check_fair(contenders)
+        seeds = self._seeds("selection", setting.selection_seeds)
+        trials = [config.changed(seed=s) for each in contenders for config in each.tried for s in seeds]
+        validation = choose(contenders, seeds, run(f"selection-{part}", trials))
+
+        judges = self._seeds("judge", self.judge_seeds)
+        dense = self._config(setting, 0.05, arm="dense")
+        chosen = [dense, *(config for config, _ in validation)]
+        judging = [config.changed(seed=s, test=True) for config in chosen for s in judges]
+        found = _by_hash(run(f"judging-{part}", judging))
+
+        def tested(config: TrialConfig) -> tuple[StudyTrial, ...]:
+            return tuple(found[config_hash(config.changed(seed=seed, test=True))] for seed in judges)
+
+        judged = [
+            Judged(contender, config, accuracy, tested(config))
+            for contender, (config, accuracy) in zip(contenders, validation, strict=True)
+        ]
+        return Outcome(tuple(judged), tested(dense), setting.selection_seeds)
+
+    def contenders(self, setting: Setting, rate: Decimal) -> list[Contender]:
+        """Who competes at `rate`, and with what. InputError if a budget is larger than what there is."""
+        arms, scores = setting.arm_budget, setting.score_budget
+
+        def snip(arm: Arm) -> list[TrialConfig]:
+            selection = Selection(target="snip")
+            rates = LEARNING_RATES[:arms]  # the first ones, so that both try the same
+            return [self._config(setting, lr, arm, selection, rate) for lr in rates]
+
+        def pruned(name: str, selections: Sequence[Selection]) -> list[TrialConfig]:
+            grid = [
+                self._config(setting, lr, "prune", selection, rate)
+                for selection in selections
+                for lr in LEARNING_RATES[:2]
+            ]
+            order = stream(self.seed, "headline", name, setting.model, str(rate)).permutation(len(grid))
+            return [grid[place] for place in order[:scores]]
+
+        found = [
+            Contender(SNIP_PRUNED, rate, tuple(snip("prune"))),
+            Contender(FREEZENET, rate, tuple(snip("freeze"))),
+            Contender(SINGLE, rate, tuple(pruned(SINGLE, singles()))),
+            Contender(PAIR, rate, tuple(pruned(PAIR, pairs()))),
+        ]
+        for contender, budget in zip(found, (arms, arms, scores, scores), strict=True):
+            if len(contender.tried) < budget:
+                raise InputError(
+                    f"a budget of {budget} is more than {contender.name} has configurations:"
+                    f" write {len(contender.tried)} or less"
+                )
+        return found
+
+    def _config(
+        self,
+        setting: Setting,
+        learning_rate: float,
+        arm: Arm,
+        selection: Selection | None = None,
+        rate: Decimal | None = None,
+    ) -> TrialConfig:
+        changes = {"epochs": setting.epochs, "learning_rate": learning_rate}
+        return TrialConfig(
+            dataset=self.dataset,
+            model=setting.model,
+            arm=arm,
+            selection=selection,
+            density=None if rate is None else 1 - rate,
+            training=self.training.model_copy(update=changes),
+        )
+
+    def _seeds(self, purpose: str, count: int) -> list[int]:
+        return [derive_seed(self.seed, "headline", purpose, index) for index in range(count)]
+
+
+def singles() -> list[Selection]:
+    """Every single score, one-shot and iterated."""
+    return [Selection(target=score, rounds=rounds) for score in SCORES for rounds in ROUNDS]
+
+
+def pairs() -> list[Selection]:
+    """Every ordered pair of scores at every level, one-shot and iterated."""
+    return [
+        Selection(target=target, controls=(Control(score=control, level=level),), rounds=rounds)
+        for target, control in permutations(SCORES, 2)
+        for level in LEVELS
+        for rounds in ROUNDS
+    ]
+
+
+def check_fair(contenders: Sequence[Contender]) -> None:
+    """ValueError unless contenders that are compared may try as many configurations for as many epochs."""
+    budgets = {(contender.name, contender.rate): contender.budget for contender in contenders}
+    for first, second in COMPARISONS:
+        for rate in {contender.rate for contender in contenders}:
+            if budgets[first, rate] != budgets[second, rate]:
+                raise ValueError(f"{first} and {second} have different budgets at a rate of {rate}")
+
+
+def choose(
+    contenders: Sequence[Contender], seeds: Sequence[int], trials: Sequence[StudyTrial]
+) -> list[tuple[TrialConfig, float]]:
+    """Of each contender the configuration with the best mean validation accuracy, and that accuracy."""
+    found = _by_hash(trials)
+
+    def mean(config: TrialConfig) -> float:
+        runs = [found[config_hash(config.changed(seed=seed))].accuracy for seed in seeds]
+        return float(np.nan_to_num(np.mean(runs), nan=0.0))  # one that diverged has none
+
+    best = [max(contender.tried, key=mean) for contender in contenders]
+    return [(config, mean(config)) for config in best]
+
+
+def _by_hash(trials: Sequence[StudyTrial]) -> Mapping[str, StudyTrial]:
+    return {config_hash(trial.config): trial for trial in trials}

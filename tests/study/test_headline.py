@@ -1,0 +1,125 @@
+"""The headline experiment: budgets that are equal, choices by validation alone, tables of what came out."""
+
+import io
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from cops_core.config import Training
+from cops_core.errors import InputError
+from cops_core.trainable import config_hash
+from study.experiments.base import Asked
+from study.experiments.headline import (
+    COMPARISONS,
+    FREEZENET,
+    PAIR,
+    SETTINGS,
+    SINGLE,
+    SNIP_PRUNED,
+    Headline,
+    Setting,
+    check_fair,
+    choose,
+    pairs,
+    singles,
+)
+from study.experiments.run import run_experiment
+from study.ledger.store import StudyStore
+
+SMALL = Setting(
+    model="lenet_300_100",
+    epochs=1,
+    rates=(Decimal("0.9"), Decimal("0.99")),
+    arm_budget=1,
+    score_budget=2,
+    selection_seeds=1,
+)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.model)
+def test_those_that_are_compared_have_the_same_budget(setting):
+    experiment = Headline()
+    for rate in setting.rates:
+        by_name = {each.name: each for each in experiment.contenders(setting, rate)}
+        assert set(by_name) == {name for pair in COMPARISONS for name in pair}
+        for first, second in COMPARISONS:
+            assert by_name[first].budget == by_name[second].budget
+        assert all(config.density == 1 - rate for each in by_name.values() for config in each.tried)
+        assert all(len(config.selection.controls) == 0 for config in by_name[SINGLE].tried)
+        assert all(len(config.selection.controls) == 1 for config in by_name[PAIR].tried)
+        arms = [[config.changed(arm="freeze") for config in by_name[name].tried] for name in COMPARISONS[0]]
+        assert arms[0] == arms[1]  # but for the arm they are the same
+
+
+def test_the_published_settings_are_those_of_the_issue():
+    assert {setting.model for setting in SETTINGS} == {"lenet_300_100", "lenet_5_caffe"}
+    assert Headline().judge_seeds >= 5
+    for setting in SETTINGS:
+        assert (min(setting.rates), max(setting.rates)) == (Decimal("0.9"), Decimal("0.999"))
+    assert len(singles()) == 4 * 2
+    assert len(pairs()) == 4 * 3 * 2 * 2
+
+
+def test_an_unfair_comparison_is_refused():
+    contenders = Headline().contenders(SMALL, Decimal("0.9"))
+    check_fair(contenders)
+    less = [replace(each, tried=each.tried[:1]) if each.name == PAIR else each for each in contenders]
+    with pytest.raises(ValueError, match="different budgets"):
+        check_fair(less)
+    twice = [replace(each, tried=each.tried[:1] * 2) if each.name == PAIR else each for each in contenders]
+    with pytest.raises(ValueError, match="different budgets"):
+        check_fair(twice)
+
+
+def test_a_budget_that_cannot_be_spent_is_refused():
+    message = "a budget of 17 is more than best single score, pruned has configurations: write 16"
+    with pytest.raises(InputError, match=message):
+        Headline().contenders(replace(SMALL, score_budget=17), Decimal("0.9"))
+
+
+def test_the_best_on_validation_is_chosen_and_one_that_diverged_is_not(ended):
+    experiment = Headline()
+    contenders = experiment.contenders(replace(SMALL, score_budget=8), Decimal("0.9"))
+    seeds = [1, 2]
+    configs = [config.changed(seed=seed) for each in contenders for config in each.tried for seed in seeds]
+    wanted = {config_hash(each.tried[-1]) for each in contenders}
+    trials = []
+    for number, config in enumerate(configs):
+        best = config_hash(config.changed(seed=0)) in wanted
+        accuracy = 0.8 if best else float("nan") if number % 3 else 0.5 + 1e-3 * (number % 5)
+        trials.append(ended(number, accuracies=(accuracy,), config=config))
+    chosen = choose(contenders, seeds, trials)
+    assert [config_hash(config) for config, _ in chosen] == [config_hash(c.tried[-1]) for c in contenders]
+    assert [accuracy for _, accuracy in chosen] == pytest.approx([0.8] * 4)
+
+
+def test_what_a_user_asks_for_reaches_every_setting():
+    asked = Asked(dataset="digits", model="lenet_5_caffe", seeds=3, epochs=7, rates=(Decimal("0.5"),))
+    changed = Headline().changed(asked)
+    assert (changed.dataset, changed.judge_seeds) == ("digits", 3)
+    assert [(one.model, one.epochs, one.rates) for one in changed.settings] == [
+        ("lenet_5_caffe", 7, (Decimal("0.5"),))
+    ]
+    assert Headline().changed(Asked()) == Headline()
+
+
+@pytest.mark.slow
+def test_it_runs_on_real_trials_and_a_second_call_runs_nothing(settings, monkeypatch):
+    experiment = Headline(dataset="digits", training=Training(), settings=(SMALL,), judge_seeds=2)
+    chosen, console = settings(trials=1), Console(file=io.StringIO(), width=200)
+    text = run_experiment("headline", experiment, chosen, console)
+    selection = StudyStore(chosen.storage_uri, "headline-selection-lenet_300_100-1-epochs").trials()
+    judging = StudyStore(chosen.storage_uri, "headline-judging-lenet_300_100-1-epochs")
+    assert not any(trial.config.test for trial in selection)
+    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in judging.trials())
+    seeds = [{trial.config.seed for trial in trials} for trials in (selection, judging.trials())]
+    assert not seeds[0] & seeds[1]
+    assert f"{FREEZENET} minus {SNIP_PRUNED}" in text
+    assert f"| {SINGLE} | 2 | 1 | 2 | 2 |" in text
+    assert f"| {PAIR} | 2 | 1 | 2 | 2 |" in text
+    assert judging.has("headline.png")
+
+    monkeypatch.setattr("study.experiments.fixed.conduct", lambda *a: pytest.fail("ran a trial twice"))
+    assert run_experiment("headline", experiment, chosen, console) == text

@@ -12,7 +12,7 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
 
 from cops_core.config import TrialConfig
-from cops_core.data import ImageData, Part, Split
+from cops_core.data import ImageData, Split
 from cops_core.errors import InputError
 from cops_core.placement import pinned, release
 from cops_core.train import Trainer
@@ -119,11 +119,7 @@ def shortened(split: Split, batch_size: int) -> Split:
     """The first images of `split` for a few training steps, and as large a part of those for validation."""
     images = min(len(split.train), PROFILED_STEPS * batch_size)
     judged = math.ceil(len(split.validation) * images / len(split.train))
-    return replace(split, train=_first(split.train, images), validation=_first(split.validation, judged))
-
-
-def _first(part: Part, images: int) -> Part:
-    return Part(part.images[:images], part.labels[:images])
+    return replace(split, train=split.train.first(images), validation=split.validation.first(judged))
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:

@@ -5,10 +5,11 @@ from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
-from cops_core.data.base import ImageData, Part, Split, split
+from cops_core.data.base import ImageData, Split, split
 from cops_core.data.cifar import CIFAR10, CIFAR100, cifar10, cifar100
 from cops_core.data.digits import digits
 from cops_core.data.idx import DEBIAN_FASHION_MNIST, at_hand, fashion_mnist, mnist
+from cops_core.data.part import Part
 from cops_core.errors import lookup
 
 __all__ = [

@@ -6,7 +6,6 @@ training part into training and validation.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
@@ -15,8 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cops_core.data.channels import channel_counts, mean_and_deviation
+from cops_core.data.part import Normalisation, Part
 from cops_core.errors import InputError
 from cops_core.streams import stream
+
+# Training images that would take more as floats are held as bytes, and normalised batch by batch.
+MOST_FLOAT_BYTES = 2**30
+LEAST_DEVIATION = 1e-6  # of a channel that is the same everywhere
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,37 +49,8 @@ class ImageData:
         """SHA-256 over all images and labels."""
         digest = hashlib.sha256()
         for part in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(part.contiguous().numpy().tobytes())
+            digest.update(part.contiguous().numpy().data)  # as it lies, not a copy
         return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Part:
-    """Normalised float32 images of shape (N, channels, height, width), and labels of shape (N,)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device) -> "Part":
-        """This part, held on `device`."""
-        return Part(self.images.to(device), self.labels.to(device))
-
-    def batches(
-        self, size: int | Sequence[int], order: np.ndarray | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of `size` (the last may be smaller), in `order` (indices) or as they lie.
-
-        size: a sequence gives each batch's own size; together they are all images.
-        """
-        sizes = size if isinstance(size, int) else list(size)
-        if order is None:
-            yield from zip(torch.split(self.images, sizes), torch.split(self.labels, sizes), strict=True)
-            return
-        for index in torch.split(torch.from_numpy(order).to(self.labels.device), sizes):
-            yield self.images[index], self.labels[index]
 
 
 @dataclass(frozen=True)
@@ -103,7 +79,7 @@ class Split:
         draws = stream(seed, "scoring batch", *([round_] if round_ > 1 else []))
         index = self._balanced(draws, per_class) if class_balanced else self._any(draws, per_class)
         places = torch.from_numpy(index).to(self.train.labels.device)
-        return (self.train.images[places], self.train.labels[places]), self.train_index[index].tolist()
+        return (self.train.at(places), self.train.labels[places]), self.train_index[index].tolist()
 
     def _any(self, draws: np.random.RandomState, per_class: int) -> np.ndarray:
         size = per_class * self.data.classes
@@ -131,7 +107,7 @@ class Split:
     @property
     def black(self) -> Tensor:
         """A black pixel, normalised as the images are, on their device; shape (1, channels, 1, 1)."""
-        return ((0 - self.mean) / self.deviation).to(self.train.images.device)
+        return ((0 - self.mean) / self.deviation).to(self.train.labels.device)
 
     def to(self, device: torch.device) -> "Split":
         """This split, held on `device`."""
@@ -139,15 +115,27 @@ class Split:
 
     def test(self) -> Part:
         """The test part, for the one look after everything has been chosen."""
-        images = (self.data.test_images.to(torch.float32) - self.mean) / self.deviation
-        return Part(images, self.data.test_labels).to(self.train.labels.device)
+        images, normalised = self.data.test_images, Normalisation(self.mean, self.deviation)
+        if self.train.normalisation is None:
+            part = Part(normalised(images), self.data.test_labels)
+        else:
+            part = Part(images, self.data.test_labels, normalised)
+        return part.to(self.train.labels.device)
 
 
-def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
+def split(
+    data: ImageData,
+    seed: int,
+    validation_fraction: Decimal,
+    *,
+    most_float_bytes: int = MOST_FLOAT_BYTES,
+) -> Split:
     """Training and validation part of `data`, by the seed; the test part stays untouched.
 
     Channels are normalised by the mean and deviation of the training part alone.
     validation_fraction: in (0, 1).
+    most_float_bytes: if all training images take more as float32, no part is a copy: each refers to
+    the bytes of `data`, whose batches are normalised when they are asked for.
     """
     total = len(data.train_labels)
     held_out = int((validation_fraction * total).to_integral_value(ROUND_HALF_UP))
@@ -158,9 +146,16 @@ def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
         )
     order = stream(seed, "split").permutation(total)
     validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    if 4 * data.train_images.numel() > most_float_bytes:
+        return _as_bytes(data, train, validation)
+    return _as_floats(data, train, validation)
+
+
+def _as_floats(data: ImageData, train: np.ndarray, validation: np.ndarray) -> Split:
+    """The split at these places, all images normalised."""
     pixels = data.train_images[torch.from_numpy(train)].to(torch.float32)
     mean = pixels.mean(dim=(0, 2, 3), keepdim=True)
-    deviation = pixels.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6)
+    deviation = pixels.std(dim=(0, 2, 3), keepdim=True).clamp_min(LEAST_DEVIATION)
     unseen = data.train_images[torch.from_numpy(validation)].to(torch.float32)
     return Split(
         data,
@@ -170,3 +165,15 @@ def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
         mean,
         deviation,
     )
+
+
+def _as_bytes(data: ImageData, train: np.ndarray, validation: np.ndarray) -> Split:
+    """The split at these places, its parts bytes of `data` with what normalises them."""
+    mean, deviation = mean_and_deviation(channel_counts(data.train_images, torch.from_numpy(train)))
+    deviation = deviation.clamp_min(LEAST_DEVIATION)
+
+    def part(index: np.ndarray) -> Part:
+        places = torch.from_numpy(index)
+        return Part(data.train_images, data.train_labels[places], Normalisation(mean, deviation), places)
+
+    return Split(data, part(train), part(validation), train, mean, deviation)

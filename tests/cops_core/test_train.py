@@ -191,7 +191,7 @@ def test_evaluation_trains_nothing_and_uses_running_statistics(parts):
     assert first == evaluate(network, parts.validation)
     one_by_one = [
         evaluate(network, Part(i[None], label[None]))
-        for i, label in zip(*vars(parts.validation).values(), strict=True)
+        for i, label in zip(parts.validation.images, parts.validation.labels, strict=True)
     ]
     assert first == pytest.approx([sum(column) / 6 for column in zip(*one_by_one, strict=True)], rel=1e-5)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

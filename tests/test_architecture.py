@@ -31,11 +31,13 @@ DOORS = {
     "matplotlib": ["study/figures/", "study/scores/figures/", "study/experiments/figures.py"],
     "optuna": ["study/search/", "study/figures/parameters.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
+    "PIL": ["cops_core/data/images.py"],
     "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/unpack.py"],
 }
 
 # Import name -> the distribution that brings it.
 CORE_NEEDS = {
+    "PIL": "pillow",
     "filelock": "filelock",
     "numpy": "numpy",
     "pydantic": "pydantic",

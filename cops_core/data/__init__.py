@@ -8,8 +8,12 @@ from pathlib import Path
 from cops_core.data.base import ImageData, Split, split
 from cops_core.data.cifar import CIFAR10, CIFAR100, cifar10, cifar100
 from cops_core.data.digits import digits
+from cops_core.data.folder import at_hand as folder_at_hand
+from cops_core.data.folder import image_folder, imagenet64
 from cops_core.data.idx import DEBIAN_FASHION_MNIST, at_hand, fashion_mnist, mnist
 from cops_core.data.part import Part
+from cops_core.data.tiny_imagenet import complete as tiny_imagenet_complete
+from cops_core.data.tiny_imagenet import tiny_imagenet
 from cops_core.errors import lookup
 
 __all__ = [
@@ -17,6 +21,7 @@ __all__ = [
     "ImageData",
     "Part",
     "Split",
+    "image_folder",
     "is_at_hand",
     "load_data",
     "load_split",
@@ -29,7 +34,9 @@ DATASETS: dict[str, Callable[[Path], ImageData]] = {
     "cifar100": cifar100,
     "digits": digits,
     "fashion_mnist": fashion_mnist,
+    "imagenet64": imagenet64,
     "mnist": mnist,
+    "tiny_imagenet": tiny_imagenet,
 }
 
 
@@ -38,7 +45,9 @@ AT_HAND: Mapping[str, Callable[[Path], bool]] = {
     "cifar10": CIFAR10.complete,
     "cifar100": CIFAR100.complete,
     "fashion_mnist": lambda root: DEBIAN_FASHION_MNIST.is_dir() or at_hand("FashionMNIST", root),
+    "imagenet64": lambda root: folder_at_hand("imagenet", root),
     "mnist": lambda root: at_hand("MNIST", root),
+    "tiny_imagenet": tiny_imagenet_complete,
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cops_core.data import ImageData
 from cops_core.errors import InputError
@@ -95,12 +96,74 @@ def write_cifar() -> Callable[[Path], None]:
     return write
 
 
+def plain(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """An image of one colour: a JPEG keeps it but for rounding."""
+    return Image.new("RGB", size, colour)
+
+
+WNIDS = ("n03", "n01", "n02")  # not in alphabetical order
+
+
 @pytest.fixture(scope="session")
-def prepared_root(tmp_path_factory, write_mnist, write_cifar) -> Path:
-    """A root for downloads in which small files of MNIST and CIFAR already lie."""
+def write_tiny_imagenet() -> Callable[[Path], Path]:
+    """`write_tiny_imagenet(root)`: the archive's folder, with 3 classes of 10 + 4 images.
+
+    The class in place c of wnids.txt has red 40 (c + 1), image i green 20 i (in `val` 100) and blue 10 i.
+    """
+
+    def write(root: Path) -> Path:
+        folder = root / "tiny-imagenet-200"
+        for part in ("train", "val/images", "test/images"):
+            (folder / part).mkdir(parents=True)
+        (folder / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in WNIDS))
+        (folder / "words.txt").write_text("".join(f"{wnid}\tthing, object\n" for wnid in sorted(WNIDS)))
+        for place, wnid in enumerate(WNIDS):
+            (folder / "train" / wnid / "images").mkdir(parents=True)
+            names = [f"{wnid}_{number}.JPEG" for number in range(10)]
+            boxes = "".join(f"{name}\t0\t0\t63\t63\n" for name in names)
+            (folder / "train" / wnid / f"{wnid}_boxes.txt").write_text(boxes)
+            for number, name in enumerate(names):
+                plain((40 * (place + 1), 20 * number, 10 * number)).save(
+                    folder / "train" / wnid / "images" / name
+                )
+        lines = []
+        for number in range(12):
+            place, image = number % 3, plain((40 * (number % 3 + 1), 100, 10 * number))
+            image.save(folder / "val" / "images" / f"val_{number}.JPEG")
+            lines.append(f"val_{number}.JPEG\t{WNIDS[place]}\t0\t32\t44\t62\n")
+        (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+        (folder / "test" / "images" / "test_0.JPEG").write_bytes(b"without a label, and not read")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_image_folder() -> Callable[..., None]:
+    """`write_image_folder(folder)`: 3 classes of 10 + 4 images of several sizes, red as above, green 0."""
+
+    def write(folder: Path) -> None:
+        for part, count in (("train", 10), ("val", 4)):
+            for place, name in enumerate(("ant", "bee", "cat")):
+                (folder / part / name).mkdir(parents=True)
+                for number in range(count):
+                    kind = ("jpg", "PNG", "JPEG")[number % 3]
+                    image = plain((40 * (place + 1), 0, 10 * number), (70 + number, 90 - number))
+                    image.save(folder / part / name / f"{number}.{kind}")
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def prepared_root(
+    tmp_path_factory, write_mnist, write_cifar, write_tiny_imagenet, write_image_folder
+) -> Path:
+    """A root for downloads in which small files of all that is not built in already lie."""
     root = tmp_path_factory.mktemp("prepared")
     write_mnist(root / "MNIST" / "raw")
     write_cifar(root)
+    write_tiny_imagenet(root)
+    write_image_folder(root / "imagenet")
     return root
 
 

@@ -2,13 +2,9 @@
 
 import hashlib
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from http.client import IncompleteRead
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.error import URLError
 
 import numpy as np
@@ -174,24 +170,12 @@ def test_a_download_that_another_process_finished_is_not_repeated(tmp_path, writ
     assert len(LOADERS[name](tmp_path).test_labels) in (50, 100)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *words) -> None:
-        pass
-
-
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Iterator[Path]:
+def home(served, monkeypatch) -> Path:
     """A folder that a server of this machine shows in place of the data sets' home page."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setattr(cifar, "HOME", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        yield folder
-        server.shutdown()
-        thread.join()
+    folder, url = served
+    monkeypatch.setattr(cifar, "HOME", url)
+    return folder
 
 
 def test_an_archive_is_fetched_and_unpacked_by_torchvision(tmp_path, home, write_cifar, monkeypatch, name):

@@ -179,7 +179,7 @@ def test_unknown_data_set(refused, tmp_path):
         load_data("mnits", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "imagenet64", "tiny_imagenet"])
 def test_data_sets_are_at_hand_where_their_files_are(name, tmp_path, prepared_root):
     assert not is_at_hand(name, tmp_path)
     assert is_at_hand(name, prepared_root)

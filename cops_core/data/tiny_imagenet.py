@@ -1,0 +1,108 @@
+"""Tiny ImageNet (Stanford's course CS231n, 2015), in the folders of its archive."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from cops_core.data.base import ImageData
+from cops_core.data.files import download_once, reason
+from cops_core.data.images import exactly, read_images
+from cops_core.errors import InputError
+from cops_core.vision import torchvision_datasets
+
+HOME = "https://cs231n.stanford.edu"
+FOLDER = "tiny-imagenet-200"
+MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
+SIZE = 64
+
+
+def tiny_imagenet(root: Path) -> ImageData:
+    """Tiny ImageNet: 100,000 + 10,000 colour images of 64 x 64, 200 classes, from `root` or downloaded.
+
+    Classes are numbered as in wnids.txt. The archive's `val` images are the test part; its `test` images
+    have no labels and are not read. Training images lie class by class in the order of WNID_boxes.txt, the
+    others in that of val_annotations.txt.
+
+    Raises InputError, naming the file, for one that is missing or broken.
+    """
+    return read_folder(_downloaded(root))
+
+
+def read_folder(folder: Path) -> ImageData:
+    """The images and labels in a folder of the archive's layout, whatever the number of its classes."""
+    labels = {row[0]: label for label, row in enumerate(_rows(folder / "wnids.txt"))}
+    train_images, train_labels = _train(folder / "train", labels)
+    test_images, test_labels = _val(folder / "val", labels)
+    return ImageData(
+        name="tiny_imagenet",
+        classes=len(labels),
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+    )
+
+
+def complete(root: Path) -> bool:
+    """Whether the lists of the archive's folder lie under `root`, and so its images, as it is moved whole."""
+    folder = root / FOLDER
+    return all((folder / path).exists() for path in ("wnids.txt", "train", "val/val_annotations.txt"))
+
+
+def _train(folder: Path, labels: dict[str, int]) -> tuple[Tensor, Tensor]:
+    """What train/WNID/WNID_boxes.txt lists: a class of which files are missing is no smaller class."""
+    files, found = [], []
+    for wnid, label in labels.items():
+        names = [row[0] for row in _rows(folder / wnid / f"{wnid}_boxes.txt")]
+        files += [folder / wnid / "images" / name for name in names]
+        found += [label] * len(names)
+    return read_images(files, SIZE, exactly(SIZE)), torch.tensor(found)
+
+
+def _val(folder: Path, labels: dict[str, int]) -> tuple[Tensor, Tensor]:
+    path = folder / "val_annotations.txt"
+    files, found = [], []
+    for row in _rows(path):
+        if len(row) < 2 or row[1] not in labels:
+            raise InputError(f"{path} gives {row[0]} no class of wnids.txt: unpack the archive again")
+        files.append(folder / "images" / row[0])
+        found.append(labels[row[1]])
+    if absent := [wnid for wnid, label in labels.items() if label not in set(found)]:
+        raise InputError(f"{path} has no image of class {absent[0]}: unpack the archive again")
+    return read_images(files, SIZE, exactly(SIZE)), torch.tensor(found)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """A list's lines, each split at tabs; their first words differ."""
+    try:
+        rows = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: unpack the archive again") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}): unpack the archive again") from None
+    names = [row[0] for row in rows]
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"{path} is empty or names something twice: unpack the archive again")
+    return rows
+
+
+def _downloaded(root: Path) -> Path:
+    """The archive's folder under `root`, fetched from its home page if it is not there."""
+    folder = root / FOLDER
+    if complete(root):
+        return folder
+    hint = f"unpack {HOME}/{FOLDER}.zip in {root}"
+    if folder.exists():
+        raise InputError(f"{folder} is not the whole folder of the archive: remove it, or {hint}")
+    utils = torchvision_datasets().utils
+
+    def fetch() -> None:
+        # Unpacked beside and then moved, so that a folder that is there is a whole one.
+        with TemporaryDirectory(dir=root) as beside:
+            utils.download_and_extract_archive(f"{HOME}/{FOLDER}.zip", beside, md5=MD5)
+            (Path(beside) / FOLDER).replace(folder)
+
+    download_once("TinyImageNet", folder, root, lambda: complete(root), fetch, hint)
+    return folder

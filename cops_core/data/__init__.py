@@ -50,6 +50,9 @@ AT_HAND: Mapping[str, Callable[[Path], bool]] = {
     "tiny_imagenet": tiny_imagenet_complete,
 }
 
+# Those that are never downloaded: a person puts their files there.
+NOT_FETCHED = frozenset({"imagenet64"})
+
 
 def is_at_hand(name: str, root: Path) -> bool:
     """Whether the data set `name` is there without a download. root: the folder for downloads."""

@@ -242,7 +242,7 @@ header = ArtifactHeader(
 PYTHON: dict[str, list[Python]] = {
     "README.md": [Python()],
     "docs/artifact.md": [Python(before=AT_HAND + NETWORK)],
-    "docs/extending.md": [FILE] * 5,
+    "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [Python(before="from cops_core.config import Control, Selection")],

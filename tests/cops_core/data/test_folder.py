@@ -1,7 +1,10 @@
 """Folders of images in real formats, written by the test: sizes, colours, order, and what is refused."""
 
 import io
+import re
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from cops_core.contracts.base import failures
+from cops_core.contracts.data import DATA_CHECKS, DataSet
+from cops_core.data import DATASETS, load_data
 from cops_core.data.folder import image_folder
 from cops_core.data.images import centre, read_images
 from cops_core.errors import InputError
+from cops_core.plugins import CORE_REGISTRIES, find_plugins, load_plugin
 
 birds = image_folder("birds", 8)
 
@@ -45,6 +52,20 @@ def test_the_folders_name_may_be_another(folder):
     other = image_folder("eagles", 8, folder="birds")(folder.parent)
     assert other.name == "eagles"
     assert other.sha256 == birds(folder.parent).sha256
+
+
+def test_the_docs_plugin_of_three_lines_keeps_the_contract(folder, tmp_path, monkeypatch):
+    page = Path(__file__).resolve().parents[3] / "docs" / "extending.md"
+    (text,) = re.findall(r"```python\n(# birds.py\n.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "birds.py").write_text(text)
+    (plugin,) = find_plugins([str(tmp_path / "plugins" / "birds.py")], announced=False)
+    registered: dict = {}
+    registries = {"DATASETS": replace(CORE_REGISTRIES["DATASETS"], components=registered)}
+    assert load_plugin(plugin, registries) == {"DATASETS": ("birds",)}
+    monkeypatch.setitem(DATASETS, "birds", registered["birds"])
+    assert list(failures(DATA_CHECKS, DataSet("birds", tmp_path))) == []
+    assert load_data("birds", tmp_path).shape == (3, 96, 96)
 
 
 def test_hidden_files_and_what_lies_beside_the_classes_is_passed_over(folder):

@@ -1,0 +1,34 @@
+"""`cops check --data`: data sets that are never downloaded are checked where their files are."""
+
+import io
+
+from rich.console import Console
+
+from cops_core.data import DATASETS
+from cops_core.plugins import CORE_REGISTRIES
+from study import check
+
+
+def checked(root, monkeypatch) -> tuple[int, str]:
+    """Exit code and output for a registry of two data sets."""
+    for name in set(DATASETS) - {"digits", "imagenet64"}:
+        monkeypatch.delitem(DATASETS, name)
+    monkeypatch.setattr(check, "REGISTRIES", {"DATASETS": CORE_REGISTRIES["DATASETS"]})
+    output = io.StringIO()
+    code = check.check_all(root, Console(file=output, width=200), with_data=True)
+    return code, output.getvalue()
+
+
+def test_one_that_is_not_there_is_left_out_and_said(tmp_path, monkeypatch):
+    code, said = checked(tmp_path, monkeypatch)
+    assert code == check.KEPT
+    assert f"imagenet64 was left out, since its files are not in {tmp_path}" in said
+    assert said.count("data set ") == 1
+
+
+def test_one_that_is_there_is_checked(tmp_path, monkeypatch):
+    for part in ("train", "val"):
+        (tmp_path / "imagenet" / part).mkdir(parents=True)
+    code, said = checked(tmp_path, monkeypatch)
+    assert code == check.BROKEN
+    assert "train holds no folders" in said

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from cops_core.data.base import ImageData
+from cops_core.data.decoded import decoded_images
 from cops_core.data.files import reason
-from cops_core.data.images import SUFFIXES, centre, read_images
+from cops_core.data.images import SUFFIXES, centre
 from cops_core.errors import InputError
 
 LARGEST = 1024
@@ -42,14 +43,14 @@ def image_folder(name: str, size: int, *, folder: str | None = None) -> Callable
                 f"{home / 'val' / unknown[0]} is a class without training images: add {home / 'train'}"
                 f"/{unknown[0]}, or remove it"
             )
-        train_images, train_labels = _read(home / "train", classes, size)
-        test_images, test_labels = _read(home / "val", classes, size)
+        train, train_labels = _part(home / "train", classes)
+        test, test_labels = _part(home / "val", classes)
         return ImageData(
             name=name,
             classes=len(classes),
-            train_images=train_images,
+            train_images=decoded_images(root, f"{name}-train", train, centre(size)),
             train_labels=train_labels,
-            test_images=test_images,
+            test_images=decoded_images(root, f"{name}-val", test, centre(size)),
             test_labels=test_labels,
         )
 
@@ -73,11 +74,11 @@ def _folders(part: Path) -> list[str]:
     return found
 
 
-def _read(part: Path, classes: Sequence[str], size: int) -> tuple[Tensor, Tensor]:
-    """All images of a part and their labels, class by class."""
+def _part(part: Path, classes: Sequence[str]) -> tuple[list[Path], Tensor]:
+    """All image files of a part and their labels, class by class."""
     files = [_files(part / name) for name in classes]
     labels = [torch.full((len(some),), label) for label, some in enumerate(files)]
-    return read_images([path for some in files for path in some], size, centre(size)), torch.cat(labels)
+    return [path for some in files for path in some], torch.cat(labels)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,11 +8,12 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, __version__, features
 from torch import Tensor
 
 from cops_core.data.files import reason
@@ -35,18 +36,30 @@ BROKEN = (
     Image.DecompressionBombError,
 )
 
-Shape = Callable[[Image.Image], Image.Image]
+# Another version may decode the same JPEG to other pixels, by a rounding.
+DECODER = f"Pillow {__version__}, JPEG {features.version('jpg')}"
 
 
-def read_images(paths: Sequence[Path], size: int, shape: Shape) -> Tensor:
-    """The images in these files, uint8 of shape (N, 3, size, size).
+@dataclass(frozen=True)
+class Shape:
+    """Makes an RGB image of `size` x `size` of one of any size. name: of the way.
+
+    apply: a ValueError says why it cannot.
+    """
+
+    name: str
+    size: int
+    apply: Callable[[Image.Image], Image.Image]
+
+
+def read_images(paths: Sequence[Path], shape: Shape) -> Tensor:
+    """The images in these files, uint8 of shape (N, 3, height, width), as `shape` makes them.
 
     Grey ones get three equal channels; palettes and CMYK become RGB; what is transparent lies on black. Of
     an animation it is the first image. A camera's note that the image should be turned is not followed.
-    shape: makes an RGB image of `size` x `size` of one of any size; a ValueError says why it cannot.
     Raises InputError, naming the file, for what is no whole image.
     """
-    images = torch.empty((len(paths), 3, size, size), dtype=torch.uint8)
+    images = torch.empty((len(paths), 3, shape.size, shape.size), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # of cameras' notes; ImageNet has broken ones
         for place, path in enumerate(paths):
@@ -58,7 +71,7 @@ def _read(path: Path, shape: Shape) -> np.ndarray:
     """An image's pixels, uint8 of shape (height, width, 3)."""
     try:
         with Image.open(path) as image:
-            return np.asarray(shape(_rgb(image)))
+            return np.asarray(shape.apply(_rgb(image)))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: put the data set's files there again") from None
     except BROKEN as error:
@@ -79,13 +92,13 @@ def _rgb(image: Image.Image) -> Image.Image:
 def exactly(size: int) -> Shape:
     """For `read_images`: images have this size already."""
 
-    def shape(image: Image.Image) -> Image.Image:
+    def apply(image: Image.Image) -> Image.Image:
         if image.size != (size, size):
             width, height = image.size
             raise ValueError(f"it is {width} x {height}, not {size} x {size}")
         return image
 
-    return shape
+    return Shape("exactly", size, apply)
 
 
 def centre(size: int) -> Shape:
@@ -95,7 +108,7 @@ def centre(size: int) -> Shape:
     size already stays as it is.
     """
 
-    def shape(image: Image.Image) -> Image.Image:
+    def apply(image: Image.Image) -> Image.Image:
         width, height = image.size
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
@@ -103,4 +116,4 @@ def centre(size: int) -> Shape:
         box = (left, top, left + side, top + side)
         return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
-    return shape
+    return Shape("centre", size, apply)

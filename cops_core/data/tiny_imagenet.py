@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from cops_core.data.base import ImageData
+from cops_core.data.decoded import decoded_images
 from cops_core.data.files import download_once, reason
-from cops_core.data.images import exactly, read_images
+from cops_core.data.images import exactly
 from cops_core.errors import InputError
 from cops_core.vision import torchvision_datasets
 
@@ -27,20 +28,16 @@ def tiny_imagenet(root: Path) -> ImageData:
 
     Raises InputError, naming the file, for one that is missing or broken.
     """
-    return read_folder(_downloaded(root))
-
-
-def read_folder(folder: Path) -> ImageData:
-    """The images and labels in a folder of the archive's layout, whatever the number of its classes."""
+    folder = _downloaded(root)
     labels = {row[0]: label for label, row in enumerate(_rows(folder / "wnids.txt"))}
-    train_images, train_labels = _train(folder / "train", labels)
-    test_images, test_labels = _val(folder / "val", labels)
+    train, train_labels = _train(folder / "train", labels)
+    test, test_labels = _val(folder / "val", labels)
     return ImageData(
         name="tiny_imagenet",
         classes=len(labels),
-        train_images=train_images,
+        train_images=decoded_images(root, "tiny_imagenet-train", train, exactly(SIZE)),
         train_labels=train_labels,
-        test_images=test_images,
+        test_images=decoded_images(root, "tiny_imagenet-val", test, exactly(SIZE)),
         test_labels=test_labels,
     )
 
@@ -51,17 +48,21 @@ def complete(root: Path) -> bool:
     return all((folder / path).exists() for path in ("wnids.txt", "train", "val/val_annotations.txt"))
 
 
-def _train(folder: Path, labels: dict[str, int]) -> tuple[Tensor, Tensor]:
-    """What train/WNID/WNID_boxes.txt lists: a class of which files are missing is no smaller class."""
+def _train(folder: Path, labels: dict[str, int]) -> tuple[list[Path], Tensor]:
+    """The files that train/WNID/WNID_boxes.txt lists, and their classes.
+
+    Not those that are there: half an archive is no smaller data set.
+    """
     files, found = [], []
     for wnid, label in labels.items():
         names = [row[0] for row in _rows(folder / wnid / f"{wnid}_boxes.txt")]
         files += [folder / wnid / "images" / name for name in names]
         found += [label] * len(names)
-    return read_images(files, SIZE, exactly(SIZE)), torch.tensor(found)
+    return files, torch.tensor(found)
 
 
-def _val(folder: Path, labels: dict[str, int]) -> tuple[Tensor, Tensor]:
+def _val(folder: Path, labels: dict[str, int]) -> tuple[list[Path], Tensor]:
+    """The images of `val` and their classes, in the order of val_annotations.txt."""
     path = folder / "val_annotations.txt"
     files, found = [], []
     for row in _rows(path):
@@ -69,9 +70,10 @@ def _val(folder: Path, labels: dict[str, int]) -> tuple[Tensor, Tensor]:
             raise InputError(f"{path} gives {row[0]} no class of wnids.txt: unpack the archive again")
         files.append(folder / "images" / row[0])
         found.append(labels[row[1]])
-    if absent := [wnid for wnid, label in labels.items() if label not in set(found)]:
+    there = set(found)
+    if absent := [wnid for wnid, label in labels.items() if label not in there]:
         raise InputError(f"{path} has no image of class {absent[0]}: unpack the archive again")
-    return read_images(files, SIZE, exactly(SIZE)), torch.tensor(found)
+    return files, torch.tensor(found)
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -33,7 +33,7 @@ def folder(tmp_path, write_image_folder):
 def one(tmp_path, image, name="image.png", size=8, **options):
     """What is read of a file of this image, shape (3, size, size)."""
     image.save(tmp_path / name, **options)
-    return read_images([tmp_path / name], size, centre(size))[0]
+    return read_images([tmp_path / name], centre(size))[0]
 
 
 def test_classes_and_images_are_in_the_order_of_names(folder):
@@ -259,7 +259,7 @@ def test_a_damaged_file_is_an_image_or_one_line(tmp_path_factory, data, kind):
     path.write_bytes(content)
     said = ""
     try:
-        images = read_images([path], 8, centre(8))
+        images = read_images([path], centre(8))
     except InputError as error:
         said = str(error)
     assert images.shape == (1, 3, 8, 8) if not said else path.name in said

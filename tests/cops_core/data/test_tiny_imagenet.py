@@ -134,7 +134,10 @@ def test_an_archive_is_fetched_once_and_unpacked(tmp_path, served, write_tiny_im
     assert data.sha256 == tiny_imagenet(tmp_path / "prepared").sha256
     archive.unlink()
     assert tiny_imagenet(tmp_path / "root").sha256 == data.sha256
-    assert {path.name for path in (tmp_path / "root").iterdir()} - {"TinyImageNet.lock"} == {folder.name}
+    assert {path.name for path in (tmp_path / "root").iterdir()} - {"TinyImageNet.lock"} == {
+        folder.name,
+        "decoded",
+    }
 
 
 @pytest.mark.parametrize("content", [None, b"<html>moved</html>"], ids=["none", "a web page"])

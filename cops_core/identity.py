@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cops_core.config import TrialConfig
 
 # Raised when the same configuration, seed and data would give other numbers than before.
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 
 
 def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[str, str] | None = None) -> str:

@@ -17,6 +17,7 @@ from cops_core.artifact import ArtifactError, load_artifact
 from cops_core.data import Part, load_split
 from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet
+from cops_core.placement import placement_of
 from cops_core.train import evaluate
 from study.configurations import ConfigurationResult, by_configuration, comparable
 from study.ledger.lease import Lease
@@ -186,7 +187,9 @@ def _accuracy(
             name = f"{store.path}/{trial.facts['artifact']['file']}"
             raise InputError(str(error).replace(str(path), name)) from error
     # All weights are in the model: a network without a mask is the model itself.
-    return evaluate(FreezeNet(model, None), part, trial.config.training.precision)[1]
+    precision = trial.config.training.precision
+    memory_format = placement_of(part.labels.device, model, precision).memory_format
+    return evaluate(FreezeNet(model, None), part, precision, memory_format)[1]
 
 
 def _judged(trial: StudyTrial, accuracy: float) -> Judged:

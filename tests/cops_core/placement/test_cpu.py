@@ -25,28 +25,36 @@ FUSED = Placement(CPU, fused=True)
 
 
 @pytest.mark.parametrize(
-    ("device", "model", "precision", "channels_last", "fused"),
+    ("device", "model", "precision", "channels_last"),
     [
-        ("cuda:1", "convolutional", "bfloat16", True, True),
-        ("cuda:1", "convolutional", "float32", False, True),
-        ("cuda:1", "convolutional", "float64", False, True),
-        ("cuda:1", "lenet_300_100", "bfloat16", False, True),
-        ("cpu", "convolutional", "bfloat16", False, False),
-        ("cpu", "lenet_300_100", "float32", False, False),
+        ("cuda:1", "convolutional", "bfloat16", True),
+        ("cuda:1", "convolutional", "float32", False),
+        ("cuda:1", "convolutional", "float64", False),
+        ("cuda:1", "lenet_300_100", "bfloat16", False),
+        ("cpu", "convolutional", "bfloat16", True),
+        ("cpu", "convolutional", "float32", True),
+        ("cpu", "convolutional", "float64", False),
+        ("cpu", "lenet_300_100", "float32", False),
     ],
 )
-def test_channels_last_is_for_tensor_cores_and_the_cpu_stays_as_it_is(
-    device, model, precision, channels_last, fused
+def test_channels_last_is_for_convolutions_where_there_are_kernels_for_it(
+    device, model, precision, channels_last
 ):
     found = placement_of(torch.device(device), build_model(model, (3, 8, 8), 3), precision)
     memory_format = torch.channels_last if channels_last else torch.preserve_format
-    assert found == Placement(torch.device(device), memory_format, fused)
+    assert found == Placement(torch.device(device), memory_format, fused=True)
 
 
-def test_a_trial_on_the_cpu_is_placed_as_it_ever_was():
-    trial = Trial(TrialConfig(model="convolutional", training=Training(precision="bfloat16")))
-    assert trial.trainer.placement == AS_THEY_ARE
-    assert trial.trainer.optimizer.defaults["fused"] is None
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_trial_is_placed_so_and_images_of_one_channel_too(precision):
+    trial = Trial(TrialConfig(model="convolutional", training=Training(precision=precision)))
+    assert trial.trainer.placement == placement_of(CPU, trial.trainer.network.model, precision)
+    assert trial.trainer.optimizer.defaults["fused"]
+    seen: set[bool] = set()  # torch takes a single channel for either order: the strides decide
+    convolution = trial.trainer.network.model.get_submodule("conv1")
+    convolution.register_forward_hook(lambda _, images, output: seen.add(output.stride(1) == 1))
+    trial.step()
+    assert seen == {precision == "float32"}
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip"])

@@ -1,4 +1,4 @@
-"""Mean and deviation of a large data set's channels, without a copy of it as floats."""
+"""Mean and deviation of a data set's channels, without a copy of it as floats."""
 
 import torch
 from torch import Tensor

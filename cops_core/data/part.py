@@ -1,4 +1,4 @@
-"""A part of a data set: normalised images and their labels, held as floats or, where large, as bytes."""
+"""A part of a data set: normalised images and their labels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Normalisation:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """The images `pixels`, uint8 of shape (N, channels, height, width), normalised, on their device."""
-        return (pixels.to(torch.float32) - self.mean) / self.deviation
+        return (pixels - self.mean).div_(self.deviation)
 
     def to(self, device: torch.device) -> "Normalisation":
         """This normalisation for images on `device`."""
@@ -30,7 +30,7 @@ class Part:
 
     stored: the images. With `normalisation` they are bytes, of which each batch is normalised when it is
     asked for, with the same bits as if all had been beforehand. With `places`, shape (N,), they are those
-    of `stored` there: a part of a large data set that is in memory once, for all parts and processes.
+    of `stored` there: a part of a data set that is in memory once, for all parts and processes.
     """
 
     stored: Tensor
@@ -44,13 +44,12 @@ class Part:
     @property
     def images(self) -> Tensor:
         """All images, normalised; of a part that is held as bytes a new tensor, four times as large."""
-        if self.normalisation is None and self.places is None:
-            return self.stored
         return self.at(slice(None))
 
     def at(self, index: Tensor | slice) -> Tensor:
         """The images at `index` of this part, normalised, on its device."""
-        found = self.stored[index if self.places is None else self.places[index]]
+        places = index if self.places is None else _taken(self.places, index)
+        found = _taken(self.stored, places)
         return found if self.normalisation is None else self.normalisation(found)
 
     def first(self, count: int) -> "Part":
@@ -82,4 +81,9 @@ class Part:
                 start += len(labels)
             return
         for index in torch.split(torch.from_numpy(order).to(self.labels.device), sizes):
-            yield self.at(index), self.labels[index]
+            yield self.at(index), self.labels.index_select(0, index)
+
+
+def _taken(tensor: Tensor, index: Tensor | slice) -> Tensor:
+    """`tensor[index]`; of 100 images in a third of the time that brackets take on the CPU."""
+    return tensor[index] if isinstance(index, slice) else tensor.index_select(0, index)

@@ -40,10 +40,11 @@ def test_crops_and_flips_are_those_of_the_raw_images(parts):
 
 
 def test_the_images_stay_as_they_are(parts):
-    before = parts.train.images.clone()
-    assert none(parts.train.images, parts.black, stream(0, "augmentation", 1)) is parts.train.images
-    crop_flip(parts.train.images, parts.black, stream(0, "augmentation", 1))
-    assert torch.equal(parts.train.images, before)
+    images = parts.train.images
+    before = images.clone()
+    assert none(images, parts.black, stream(0, "augmentation", 1)) is images
+    crop_flip(images, parts.black, stream(0, "augmentation", 1))
+    assert torch.equal(images, before)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

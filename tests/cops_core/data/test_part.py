@@ -1,4 +1,4 @@
-"""A part that is held as bytes gives the batches of one that is held as floats, bit for bit."""
+"""Parts hold bytes, and give the batches of parts that are normalised beforehand, bit for bit."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -22,10 +22,6 @@ TENTH = Decimal("0.1")
 seeds = st.integers(0, 2**32 - 1)
 
 
-def as_bytes(data, seed=0) -> Split:
-    return split(data, seed, TENTH, most_float_bytes=0)
-
-
 def as_floats(parts: Split) -> Split:
     """The same split with all images normalised beforehand, by the same mean and deviation."""
     data, total = parts.data, len(parts.data.train_labels)
@@ -36,6 +32,12 @@ def as_floats(parts: Split) -> Split:
         return Part((pixels - parts.mean) / parts.deviation, data.train_labels[torch.from_numpy(places)])
 
     return replace(parts, train=part(parts.train_index), validation=part(unseen))
+
+
+def judging_as_floats(parts: Split) -> Part:
+    """The test part, normalised beforehand."""
+    pixels = parts.data.test_images.to(torch.float32)
+    return Part((pixels - parts.mean) / parts.deviation, parts.data.test_labels)
 
 
 def equal(ours, theirs) -> None:
@@ -49,12 +51,12 @@ def equal(ours, theirs) -> None:
 
 @given(seed=seeds, size=st.integers(1, 60), order=st.randoms(use_true_random=False))
 def test_batches_are_the_same_bit_for_bit(make_data, seed, size, order):
-    ours = as_bytes(make_data(), seed)
+    ours = split(make_data(), seed, TENTH)
     theirs = as_floats(ours)
     for mine, other in (
         (ours.train, theirs.train),
         (ours.validation, theirs.validation),
-        (ours.test(), theirs.test()),
+        (ours.test(), judging_as_floats(ours)),
     ):
         assert mine.normalisation is not None
         assert other.normalisation is None
@@ -76,17 +78,9 @@ def test_batches_are_the_same_bit_for_bit(make_data, seed, size, order):
     assert torch.equal(ours.black, theirs.black)
 
 
-def test_the_size_as_floats_decides(make_data):
+def test_parts_are_no_copies(make_data):
     data = make_data()
-    size = 4 * data.train_images.numel()
-    assert split(data, 0, TENTH).train.normalisation is None
-    assert split(data, 0, TENTH, most_float_bytes=size).train.normalisation is None
-    assert split(data, 0, TENTH, most_float_bytes=size - 1).train.normalisation is not None
-
-
-def test_parts_of_bytes_are_no_copies(make_data):
-    data = make_data()
-    parts = as_bytes(data)
+    parts = split(data, 0, TENTH)
     for part in (parts.train, parts.validation):
         assert part.stored.data_ptr() == data.train_images.data_ptr()
         assert part.to(torch.device("cpu")) is part
@@ -94,7 +88,7 @@ def test_parts_of_bytes_are_no_copies(make_data):
 
 
 def test_elsewhere_a_part_has_its_own_images_only(make_data):
-    part = as_bytes(make_data()).validation
+    part = split(make_data(), 0, TENTH).validation
     moved = part.to(torch.device("meta"))  # a device without memory
     assert (moved.stored.shape, moved.stored.dtype) == ((6, 2, 4, 5), torch.uint8)
     assert [batch.shape for batch, _ in moved.batches(4)] == [(4, 2, 4, 5), (2, 2, 4, 5)]
@@ -102,9 +96,8 @@ def test_elsewhere_a_part_has_its_own_images_only(make_data):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("make", [as_bytes, lambda data: as_floats(as_bytes(data))])
-def test_on_a_gpu_batches_are_those_of_the_cpu(make_data, make):
-    parts = make(make_data())
+def test_on_a_gpu_batches_are_those_of_the_cpu(make_data):
+    parts = split(make_data(), 0, TENTH)
     moved = parts.to(torch.device("cuda"))
     order = np.random.default_rng(0).permutation(len(parts.train))
     for mine, theirs in ((parts.train, moved.train), (parts.test(), moved.test())):
@@ -115,7 +108,7 @@ def test_on_a_gpu_batches_are_those_of_the_cpu(make_data, make):
 
 @given(seed=seeds, shape=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)))
 def test_statistics_are_those_of_the_training_part_in_float64(make_data, seed, shape):
-    parts = as_bytes(make_data(shape=shape), seed)
+    parts = split(make_data(shape=shape), seed, TENTH)
     pixels = parts.data.train_images.double().numpy()[parts.train_index]
     mean, deviation = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3), ddof=1)
     assert parts.mean.shape == parts.deviation.shape == (1, shape[0], 1, 1)
@@ -143,20 +136,20 @@ def test_sums_are_exact_where_float32_is_not():
 def test_a_constant_channel_stays_finite(make_data):
     pixels = make_data().train_images.clone()
     pixels[:, 0] = 9
-    parts = as_bytes(replace(make_data(), train_images=pixels))
+    parts = split(replace(make_data(), train_images=pixels), 0, TENTH)
     assert not parts.train.images[:, 0].any()
     assert parts.train.images.isfinite().all()
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
 def test_training_is_the_same_bit_for_bit(augmentation):
-    ours = as_bytes(load_data("digits", Path()))
+    ours = split(load_data("digits", Path()), 0, TENTH)
     rows = []
     for parts in (ours, as_floats(ours)):
         torch.manual_seed(0)
         network = FreezeNet(build_model("lenet_300_100", (1, 8, 8), 10), None)
         trainer = Trainer(network, parts, Training(epochs=1, augmentation=augmentation, probes=True), 0)
-        row = trainer.run_epoch().row() | {"test": trainer.judge(parts.test())[1]}
+        row = trainer.run_epoch().row()
         rows.append({name: value for name, value in row.items() if name != "train_seconds"})
     assert rows[0] == rows[1]
 

@@ -8,6 +8,7 @@ from search_spaces.base import SearchSpace, load_space_file
 from search_spaces.cifar10 import cifar10
 from search_spaces.fashion_mnist import fashion_mnist
 from search_spaces.freezing_rates import freezing_rates
+from search_spaces.presets import PRESETS
 from search_spaces.question import Pareto, Rates
 from search_spaces.quickstart import quickstart
 from search_spaces.score_pairs import score_pairs
@@ -28,6 +29,8 @@ def find_space(name: str) -> SearchSpace:
     """The space of that name, or in the Python file of that path."""
     if name.endswith(".py") or "/" in name:
         return load_space_file(Path(name))
+    if name in PRESETS:
+        raise InputError(f"{name} is a preset, which searches nothing: write cops table {name}")
     file = Path(f"{name}.py")
     if name not in SEARCH_SPACES and file.is_file():
         raise InputError(f"unknown space {name!r}: did you mean {str(file)!r}?")

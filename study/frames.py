@@ -18,13 +18,13 @@ DTYPES = {"string": "string", "int64": "Int64", "bool": "boolean", "double": "fl
 
 def frame(store: StudyStore) -> pd.DataFrame:
     """A row per trial, by number, with the columns of `study.results.SCHEMA`."""
-    return _frame([trial_row(store.name, trial) for trial in store.trials()], _columns(SCHEMA))
+    return make_frame([trial_row(store.name, trial) for trial in store.trials()], _columns(SCHEMA))
 
 
 def epochs(store: StudyStore) -> pd.DataFrame:
     """A row per trial and epoch, in order, with the columns of `study.results.EPOCH_SCHEMA`."""
     rows = [row for trial in store.trials() for row in epoch_rows(store.name, trial)]
-    return _frame(rows, _columns(EPOCH_SCHEMA))
+    return make_frame(rows, _columns(EPOCH_SCHEMA))
 
 
 def csv_tables(store: StudyStore) -> dict[str, bytes]:
@@ -37,7 +37,8 @@ def _columns(schema: Any) -> Columns:
     return {field.name: str(field.type) for field in schema}
 
 
-def _frame(rows: Sequence[dict[str, Any]], columns: Columns) -> pd.DataFrame:
+def make_frame(rows: Sequence[dict[str, Any]], columns: Columns) -> pd.DataFrame:
+    """Rows as a table with these columns, each of the type of Parquet that is named; None is missing."""
     # As objects first: pandas would otherwise guess floats for integers of which one is missing.
     table = pd.DataFrame(rows, columns=list(columns), dtype=object)
     return table.astype({name: DTYPES[kind] for name, kind in columns.items()})

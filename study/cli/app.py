@@ -19,10 +19,11 @@ from study.cli.results import compare, export, show
 from study.cli.running import close, status, stop
 from study.cli.servers import serve, ui
 from study.cli.studies import launch, resume
+from study.cli.table import table
 
 COMMANDS = {
     "Studies": (launch, resume, status, stop),
-    "Results": (report, compare, show, export, import_, close, experiment),
+    "Results": (report, compare, show, export, import_, close, experiment, table),
     "Networks": (replay, unpack),
     "Components": (spaces, scores, check),
     "Servers": (ui, serve),

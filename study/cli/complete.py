@@ -50,6 +50,7 @@ objectives = registered("study/settings.py", "OBJECTIVES")
 costs = registered("search_spaces/question.py", "Cost")
 experiments = registered("study/experiments/__init__.py", "EXPERIMENTS")
 formats = registered("study/exchange/export.py", "FORMATS")
+presets = registered("search_spaces/presets/__init__.py", "PRESETS")
 trial_devices = registered("study/settings.py", "Device")
 
 

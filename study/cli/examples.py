@@ -41,6 +41,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "cops experiment headline",
         "cops experiment freezenet --dataset fashion_mnist --seeds 5",
     ),
+    "table": (
+        "cops table",
+        "cops table freezenet_lenet_5_caffe_mnist --dry-run",
+        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3",
+        "cops table cops_vgg16_cifar10 --recorded",
+    ),
     "replay": ("cops replay 0123456789abcdef0123456789abcdef",),
     "unpack": (
         "cops unpack 00000-ef6024641a67edb1.safetensors",

@@ -1,23 +1,20 @@
 """Does freezing beat pruning? FreezeNet against SNIP pruned, FreezeNet-WD and a random mask, by rate."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Self
 
-from cops_core.config import Arm, Selection, Training, TrialConfig
+from cops_core.config import Training, TrialConfig
 from cops_core.streams import derive_seed
+from search_spaces.presets.methods import freezenet_methods
+from search_spaces.presets.recipes import CIFAR_RECIPE, MNIST_RECIPE
 from study.experiments.base import Answer, Asked, Experiment, RunTrials, rate_of
 from study.experiments.figures import accuracy_by_rate
 from study.ledger.trial import StudyTrial
 from study.statistics import Interval, interval
 
-METHODS: Mapping[str, tuple[Arm, Selection]] = {
-    "SNIP, pruned": ("prune", Selection(target="snip")),
-    "FreezeNet": ("freeze", Selection(target="snip")),
-    "FreezeNet-WD": ("freeze_wd", Selection(target="snip")),
-    "random mask, frozen": ("freeze", Selection(target="random")),
-}
+METHODS = freezenet_methods(samples_per_class=10)
 
 
 @dataclass(frozen=True)
@@ -35,20 +32,11 @@ class Setting:
         return f"{self.model} on {self.dataset}, {self.training.epochs} epochs, {self.seeds} seeds"
 
 
-# The recipe of the SNIP line of papers, which FreezeNet's follows: 250 epochs, for a GPU.
-MNIST_RECIPE = Training(epochs=250, learning_rate=0.1, schedule="step", step_every=25_000)
-CIFAR_RECIPE = Training(
-    epochs=250,
-    batch_size=128,
-    learning_rate=0.1,
-    schedule="step",
-    step_every=30_000,
-    augmentation="crop_flip",
-)
 SHORT = (
     Setting("fashion_mnist", "lenet_300_100", Training(epochs=8), seeds=5),
     Setting("fashion_mnist", "lenet_5_caffe", Training(epochs=2), seeds=3),
 )
+# The papers' recipe (see `search_spaces.presets.recipes`): 250 epochs, for a GPU.
 PAPER = (
     Setting("mnist", "lenet_300_100", MNIST_RECIPE, seeds=5),
     Setting("mnist", "lenet_5_caffe", MNIST_RECIPE, seeds=5),

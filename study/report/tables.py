@@ -109,8 +109,8 @@ def best_latex(frame: pd.DataFrame, caption: str) -> bytes:
     """The answer as a LaTeX table; accuracies in per cent, with interval and number of seeds."""
     shown = pd.DataFrame(
         {
-            "rate": frame["rate"].fillna("").map(_escape),
-            "method": frame["method"].map(_escape),
+            "rate": frame["rate"].fillna("").map(escape),
+            "method": frame["method"].map(escape),
             "accuracy [\\%]": [
                 _interval(*row) for row in frame[["accuracy", "half_width", "seeds"]].to_numpy()
             ],
@@ -118,18 +118,19 @@ def best_latex(frame: pd.DataFrame, caption: str) -> bytes:
             "factor": [f"{factor:.1f}" if math.isfinite(factor) else "" for factor in frame["compression"]],
         }
     )
-    return _latex(shown, caption, "best", "llrrr")
+    return latex(shown, caption, "best", "llrrr")
 
 
 def ends_latex(frame: pd.DataFrame, caption: str) -> bytes:
     """What did not finish, as a LaTeX table."""
-    shown = frame.astype(str).map(_escape)
-    return _latex(shown, caption, "ends", "lllrp{6cm}")
+    shown = frame.astype(str).map(escape)
+    return latex(shown, caption, "ends", "lllrp{6cm}")
 
 
-def _latex(shown: pd.DataFrame, caption: str, label: str, columns: str) -> bytes:
+def latex(shown: pd.DataFrame, caption: str, label: str, columns: str) -> bytes:
+    """Cells that are LaTeX already as a floating table, with booktabs' rules. columns: their alignment."""
     text: str = shown.style.hide(axis="index").to_latex(
-        hrules=True, caption=_escape(caption), label=f"tab:{label}", column_format=columns
+        hrules=True, caption=escape(caption), label=f"tab:{label}", column_format=columns
     )
     return (NEEDS + text).encode()
 
@@ -143,7 +144,7 @@ def _number(count: Any) -> str:
     return "" if pd.isna(count) else f"{count:,}"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text as LaTeX prints it."""
     special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
     return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

@@ -12,6 +12,7 @@ from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, SCORES
 from search_spaces import SEARCH_SPACES
+from search_spaces.presets import PRESETS
 from study.experiments import EXPERIMENTS
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
@@ -61,6 +62,7 @@ COLUMNS = [
     ("docs/selection.md", "`paper`", set(CONVENTIONS)),
     ("docs/studies.md", "`tpe` (default)", set(SAMPLERS)),
     ("docs/studies.md", "`asha` (default)", set(STOPPINGS)),
+    ("docs/presets.md", "`freezenet_vgg16_cifar10`", set(PRESETS)),
     ("docs/freezing.md", "`freeze_wd`", set(get_args(Arm)) - {"dense"}),
 ]
 
@@ -79,6 +81,7 @@ USED = {
     r"--dataset (\w+)": DATASETS,
     r"--score (\w+)": SCORES,
     r"cops experiment (\w+)": EXPERIMENTS,
+    r"cops table (\w+)": PRESETS,
     r"score=\"(\w+)\"": SCORES,
     r"target=\"(\w+)\"": SCORES,
     r"convention=\"(\w+)\"": CONVENTIONS,

@@ -18,7 +18,7 @@ from search_spaces.question import Pareto, Rates
 
 SPACES = sorted(SEARCH_SPACES)
 # Modules of the package that hold no space of their own.
-PARTS = {"anchors", "base", "contract", "plugins", "question", "suggest"}
+PARTS = {"anchors", "base", "contract", "plugins", "presets", "question", "suggest"}
 
 
 @pytest.mark.parametrize("check", SPACE_CHECKS, ids=lambda check: check.name)

@@ -20,6 +20,7 @@ from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, SCORES
 from search_spaces import SEARCH_SPACES
+from search_spaces.presets import PRESETS
 from search_spaces.question import Cost
 from study import cli
 from study.cli import complete
@@ -43,6 +44,7 @@ REGISTRIES = {
     "costs": get_args(Cost),
     "trial_devices": get_args(Device),
     "experiments": EXPERIMENTS,
+    "presets": PRESETS,
     "formats": FORMATS,
 }
 CPU_S = 0.5  # measured 0.12
@@ -124,6 +126,7 @@ LINES = [
     ("cops launch --checkpoint-e", ["--checkpoint-every"]),
     ("cops experiment ", list(EXPERIMENTS)),
     ("cops experiment freezenet --model v", ["vgg16"]),
+    ("cops table cops_r", ["cops_resnet18_cifar10"]),
     ("cops scores --score s", ["snip", "synflow"]),
     ("cops scores --dataset fa", ["fashion_mnist"]),
     ("cops scores --convention s", [name for name in CONVENTIONS if name.startswith("s")]),

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from search_spaces import SEARCH_SPACES
+from search_spaces.presets import PRESETS
 from study import cli
 from study.cli.app import COMMANDS, VERSIONS
 from study.cli.examples import EXAMPLES
@@ -120,6 +121,8 @@ def test_examples_are_words_that_the_command_takes(example):
         assert space in SEARCH_SPACES
     if name == "experiment":
         assert experiment in EXPERIMENTS
+    if name == "table":
+        assert experiment is None or experiment in PRESETS
 
 
 def test_the_version_names_what_results_depend_on(run):

@@ -14,6 +14,7 @@ from cops_core.plugins import CORE_REGISTRIES
 from cops_core.scores import CONVENTIONS, SCORES
 from search_spaces import SEARCH_SPACES
 from search_spaces.plugins import REGISTRIES
+from search_spaces.presets import PRESETS
 from search_spaces.question import Cost
 from study import cli
 from study.experiments import EXPERIMENTS
@@ -234,6 +235,7 @@ NAMES = {
     "initializations": INITIALIZATIONS,
     "spaces": SEARCH_SPACES,
     "experiments": EXPERIMENTS,
+    "presets": PRESETS,
     "samplers": SAMPLERS,
     "stoppings": STOPPINGS,
     "objectives": OBJECTIVES,
@@ -272,6 +274,7 @@ def test_any_name_without_one_of_its_letters_is_told_the_name(kind):
 BORDERS = {
     "launch {}": SEARCH_SPACES,
     "experiment {}": EXPERIMENTS,
+    "table {}": PRESETS,
     "launch quickstart --sampler {}": SAMPLERS,
     "launch quickstart --stopping {}": STOPPINGS,
     "launch quickstart --objective {}": OBJECTIVES,

@@ -1,0 +1,101 @@
+"""The command that makes a paper's table, and lists those that there are."""
+
+from typing import Annotated
+
+import typer
+
+from study.cli import complete
+from study.cli.options import (
+    HOME,
+    AddressOption,
+    ConcurrencyOption,
+    DataRootOption,
+    DeviceOption,
+    GpusOption,
+    HomeOption,
+    ScoreCacheOption,
+    StorageOption,
+    TrackingOption,
+)
+
+OWN = "the preset's"
+
+
+def table(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="The preset: a paper, a network and a data set.",
+            show_default="all are listed",
+            autocompletion=complete.presets,
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each cell.", show_default=OWN)] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Epochs of each trial; with fewer nothing is held against the paper.",
+            show_default=OWN,
+        ),
+    ] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Some of the preset's rates, e.g. 0.99,0.995.", show_default=OWN)
+    ] = None,
+    recorded: Annotated[bool, typer.Option("--recorded", help="Show what is recorded, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
+    ] = False,
+    concurrency: ConcurrencyOption = None,
+    gpus_per_trial: GpusOption = None,
+    device: DeviceOption = "auto",
+    score_cache: ScoreCacheOption = None,
+    data_root: DataRootOption = None,
+    home: HomeOption = HOME,
+    storage: StorageOption = None,
+    tracking_uri: TrackingOption = None,
+    address: AddressOption = None,
+) -> None:
+    """Print a paper's table beside ours, from what is recorded; what is missing is run first.
+
+    Each cell has mean, 95 % interval and seeds, what was published of it, and
+    whether the two agree. It is written as Markdown, LaTeX and Parquet into the
+    study's folder. Goes on where it was cut off; without a name the presets are
+    listed.
+    """
+    from rich.console import Console
+
+    from cops_core.cache import DEFAULT_CACHE
+    from cops_core.errors import InputError, lookup
+    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from search_spaces.presets import PRESETS
+    from search_spaces.question import Rates
+    from study.settings import make_settings, parse_rates, parse_share
+    from study.table.listing import preset_table
+    from study.table.run import plan_table, recorded_table, run_table, study_name
+
+    root = data_root or DEFAULT_DATA_ROOT
+    if name is None:
+        Console().print(preset_table(PRESETS, root.expanduser()))
+        return
+    if recorded and dry_run:
+        raise InputError("--recorded runs nothing, --dry-run says what would run: write one of them")
+    preset = lookup("preset", name, PRESETS)
+    asked = preset.changed(epochs=epochs, seeds=seeds, rates=None if rates is None else parse_rates(rates))
+    settings = make_settings(
+        space=name,
+        name=study_name(preset, asked),
+        trials=1,
+        question=Rates(asked.rates),
+        concurrency=concurrency,
+        gpus_per_trial=None if gpus_per_trial is None else parse_share(gpus_per_trial),
+        device=device,
+        score_cache=score_cache or DEFAULT_CACHE,
+        data_root=root,
+        home=home,
+        storage=storage,
+        tracking_uri=tracking_uri,
+        address=address,
+    )
+    act = plan_table if dry_run else recorded_table if recorded else run_table
+    act(preset, asked, settings, Console())

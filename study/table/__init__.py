@@ -1,0 +1,1 @@
+"""`cops table`: a paper's table beside ours, each cell with interval, seeds and a verdict."""

@@ -1,0 +1,158 @@
+"""The table as files: Markdown, LaTeX, and Parquet with a row per cell and published figure."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from study.frames import make_frame
+from study.report.tables import escape, latex, parquet
+from study.statistics import Interval
+from study.table.cell import NOT_RUN, Cell, Held
+from study.table.show import blocks
+from study.table.table import PaperTable
+from study.table.verdict import written
+from study.table.words import NO_FIGURE, cell_lines, dense_line, factor, foot, heading, number
+
+# Methods beside each other on a page.
+PAGE = 4
+COLUMNS: Mapping[str, str] = {
+    "preset": "string",
+    "paper": "string",
+    "model": "string",
+    "dataset": "string",
+    "method": "string",
+    "rate": "string",
+    "accuracy": "double",
+    "half_width": "double",
+    "seeds": "int64",
+    "seeds_asked": "int64",
+    "collapsed": "int64",
+    "diverged": "int64",
+    "compression": "double",
+    "epochs": "int64",
+    "preset_epochs": "int64",
+    "published": "double",
+    "unit": "string",
+    "ours": "double",
+    "ours_half_width": "double",
+    "tolerance_points": "double",
+    "verdict": "string",
+    "source": "string",
+}
+
+
+def table_files(table: PaperTable) -> dict[str, bytes]:
+    """Every file by name."""
+    return {
+        "table.md": markdown(table).encode(),
+        "table.tex": tex(table),
+        "table.parquet": parquet(make_frame(list(rows(table)), dict(COLUMNS))),
+    }
+
+
+def markdown(table: PaperTable) -> str:
+    """Rows are rates, columns methods."""
+    lines = [
+        f"### {table.preset.name}",
+        "",
+        *(line for text in [*heading(table), dense_line(table)] for line in (text, "")),
+        f"| rate | trained | {' | '.join(table.asked.methods)} |",
+        f"|---|---|{'---|' * len(table.asked.methods)}",
+    ]
+    for rate in table.asked.rates:
+        cells = ["; ".join(cell_lines(table, cell)) for cell in table.row(rate)]
+        lines.append(f"| {rate} | {factor(table.row(rate))} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *(line for text in foot(table) for line in (text, ""))])
+
+
+def rows(table: PaperTable) -> Iterator[dict[str, Any]]:
+    """The columns of Parquet. accuracy, ours: in the unit's own measure; a missing value is null.
+
+    A cell without a published figure has one row, which says so; a single seed has no half_width.
+    """
+    for cell in table.everything:
+        plain = _plain(table, cell)
+        held = table.held(cell)
+        if not held:
+            yield plain | {"verdict": NO_FIGURE if cell.trials else f"{NOT_RUN}, {NO_FIGURE}"}
+        for one in held:
+            yield plain | _published(one, table.preset.tolerance)
+
+
+def _plain(table: PaperTable, cell: Cell) -> dict[str, Any]:
+    preset = table.preset
+    return {
+        "preset": preset.name,
+        "paper": preset.paper,
+        "model": preset.model,
+        "dataset": preset.dataset,
+        "method": cell.method,
+        "rate": None if cell.rate is None else str(cell.rate),
+        **_interval("accuracy", "half_width", cell.interval),
+        "seeds": len(cell.trials),
+        "seeds_asked": cell.wanted,
+        "collapsed": cell.collapsed,
+        "diverged": cell.lost,
+        "compression": cell.compression,
+        "epochs": table.asked.training.epochs,
+        "preset_epochs": preset.training.epochs,
+    }
+
+
+def _published(held: Held, points: float) -> dict[str, Any]:
+    return {
+        "published": held.published.value,
+        "unit": held.published.unit,
+        **_interval("ours", "ours_half_width", held.ours),
+        "tolerance_points": points,
+        "verdict": held.verdict,
+        "source": held.published.source,
+    }
+
+
+def _interval(mean: str, half_width: str, found: Interval | None) -> dict[str, float | None]:
+    if found is None:
+        return {mean: None, half_width: None}
+    return {mean: found.mean, half_width: found.half_width if math.isfinite(found.half_width) else None}
+
+
+def tex(table: PaperTable) -> bytes:
+    """Tables with booktabs' rules, each with a few of the methods.
+
+    Below a row in which something is published stands what it is, and the verdict.
+    """
+    parts = blocks(list(table.asked.methods), PAGE)
+    caption = " ".join([*heading(table), dense_line(table), *foot(table), f"--: {NO_FIGURE}."])
+    found = []
+    for index, part in enumerate(parts, start=1):
+        rest = f"{table.preset.title}, continued." if index > 1 else caption
+        lines = [
+            line
+            for rate in table.asked.rates
+            for line in _tex_rows(table, [table.cells[rate, m] for m in part])
+        ]
+        columns = {"rate": "string", **{escape(method): "string" for method in part}}
+        cells = [dict(zip(columns, line, strict=True)) for line in lines]
+        shown = make_frame(cells, columns)
+        found.append(latex(shown, rest, f"{table.preset.name}-{index}", "l" + "l" * len(part)))
+    return b"\n".join(found)
+
+
+def _tex_rows(table: PaperTable, cells: list[Cell]) -> Iterator[list[str]]:
+    yield [str(cells[0].rate), *map(_tex_mean, cells)]
+    held = [table.held(cell) for cell in cells]
+    for line in range(max(map(len, held))):
+        yield ["published", *(_tex_held(one[line]) if line < len(one) else "--" for one in held)]
+    if not any(held):
+        yield ["published", *("--" for _ in cells)]
+
+
+def _tex_mean(cell: Cell) -> str:
+    notes = "".join(f", {note}" for note in cell.notes)
+    if cell.interval is None:
+        return escape(("no accuracy" if cell.trials else NOT_RUN) + notes)
+    return f"${number(cell.interval, sign=chr(92) + 'pm')}$ ({cell.interval.count}){escape(notes)}"
+
+
+def _tex_held(held: Held) -> str:
+    return escape(f"{written(held.published)}: {held.verdict}")

@@ -1,0 +1,109 @@
+"""The words of a table that the terminal, Markdown and LaTeX have in common."""
+
+import math
+from collections.abc import Sequence
+
+from search_spaces.presets.base import Preset
+from study.statistics import Interval
+from study.table.cell import NOT_RUN, Cell, Held
+from study.table.table import PaperTable
+from study.table.verdict import FACTOR_TOLERANCE, written
+
+NO_FIGURE = "no published figure"
+
+
+def recipe(preset: Preset) -> str:
+    """How its networks are trained, in full, in one line."""
+    training = preset.training
+    rate = f"learning rate {training.learning_rate:g}"
+    if training.schedule == "step":
+        rate += f" times {training.step_factor:g} every {training.step_every:,} iterations"
+    elif training.schedule == "cosine":
+        rate += " on a cosine"
+    parts = (
+        f"{training.epochs} epochs",
+        f"batches of {training.batch_size}",
+        rate,
+        f"momentum {training.momentum:g}",
+        f"weight decay {training.weight_decay:g}",
+        preset.initialization,
+        f"augmentation {training.augmentation}",
+        f"{preset.validation_fraction:%} held out",
+        f"{preset.seeds} seed{'s' if preset.seeds > 1 else ''}",
+    )
+    return ", ".join(parts)
+
+
+def heading(table: PaperTable) -> list[str]:
+    """What stands above the table: what it is, how it was trained, what differs from the preset."""
+    lines = [f"{table.preset.title}: {recipe(table.asked)}."]
+    if table.differences:
+        schedule = (
+            " The schedule's steps come at the same shares of the training."
+            if table.shortened and table.asked.training.schedule == "step"
+            else ""
+        )
+        lines.append(f"Not as in the preset: {', '.join(table.differences)}.{schedule}")
+    if table.missing:
+        lines.append(f"Not run: {table.missing} of {table.asked.trials} trials.")
+    return lines
+
+
+def dense_line(table: PaperTable) -> str:
+    """The dense network's cell."""
+    sizes = [trial.facts["parameters"] for trial in table.dense.trials.values()]
+    size = f", {sizes[0]:,} parameters" if sizes else ""
+    return f"Dense: {'; '.join(cell_lines(table, table.dense))}{size}."
+
+
+def foot(table: PaperTable) -> list[str]:
+    """What stands below the table: units, what a verdict means, sources."""
+    lines = ["Test accuracy in %, mean ± 95 % interval (seeds)."]
+    found = [one for cell in table.everything for one in table.figures(cell)]
+    if not found:
+        return [*lines, "We hold no published figure of any cell."]
+    lines.append(
+        f"A verdict looks at the whole interval. agrees: within {table.preset.tolerance:g} points of the"
+        " published figure; above, below: outside of that; undecided: partly. A factor agrees within"
+        f" {FACTOR_TOLERANCE:g}."
+    )
+    return [*lines, *(f"Published: {source}." for source in dict.fromkeys(one.source for one in found))]
+
+
+def cell_lines(table: PaperTable, cell: Cell) -> list[str]:
+    """A cell as lines: our mean, what must be known of it, what was published and the verdict."""
+    held = table.held(cell)
+    return [
+        NOT_RUN if cell.interval is None and not cell.trials else mean(cell.interval),
+        *cell.notes,
+        *(held_words(one) for one in held),
+        *([] if held else [NO_FIGURE]),
+    ]
+
+
+def held_words(held: Held) -> str:
+    """`published 99.2 % of dense, ours 98.93 ± 0.20: agrees`; without ours where the mean says it."""
+    unit, ours = held.published.unit, held.ours
+    text = f"published {written(held.published)}"
+    if ours is not None and unit == "factor":
+        text += f", ours {ours.mean:.1f}"
+    elif ours is not None and unit == "share of dense":
+        text += f", ours {number(ours)}"
+    return text if held.verdict == NOT_RUN else f"{text}: {held.verdict}"
+
+
+def mean(found: Interval | None) -> str:
+    """`97.20 ± 0.10 (5)` in per cent; a single seed has no interval."""
+    return "no accuracy" if found is None else f"{number(found)} ({found.count})"
+
+
+def number(found: Interval, sign: str = "±") -> str:
+    """`97.20 ± 0.10` in per cent."""
+    width = f" {sign} {100 * found.half_width:.2f}" if math.isfinite(found.half_width) else ""
+    return f"{100 * found.mean:.2f}{width}"
+
+
+def factor(cells: Sequence[Cell]) -> str:
+    """`1/157`: which part of all parameters is trained in a row; empty before any has run."""
+    found = next((cell.compression for cell in cells if cell.compression is not None), None)
+    return "" if found is None else f"1/{found:.0f}"

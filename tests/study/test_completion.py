@@ -126,7 +126,7 @@ LINES = [
     ("cops launch --checkpoint-e", ["--checkpoint-every"]),
     ("cops experiment ", list(EXPERIMENTS)),
     ("cops experiment freezenet --model v", ["vgg16"]),
-    ("cops table cops_r", ["cops_resnet18_cifar10"]),
+    ("cops table freezenet_vgg", ["freezenet_vgg16_cifar10", "freezenet_vgg16_cifar100"]),
     ("cops scores --score s", ["snip", "synflow"]),
     ("cops scores --dataset fa", ["fashion_mnist"]),
     ("cops scores --convention s", [name for name in CONVENTIONS if name.startswith("s")]),

@@ -21,7 +21,7 @@ def recipe(preset: Preset) -> str:
     elif training.schedule == "cosine":
         rate += " on a cosine"
     parts = (
-        f"{training.epochs} epochs",
+        f"{training.epochs} epoch{'s' if training.epochs > 1 else ''}",
         f"batches of {training.batch_size}",
         rate,
         f"momentum {training.momentum:g}",

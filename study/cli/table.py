@@ -65,21 +65,23 @@ def table(
     """
     from rich.console import Console
 
-    from cops_core.cache import DEFAULT_CACHE
     from cops_core.errors import InputError, lookup
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces.presets import PRESETS
-    from search_spaces.question import Rates
-    from study.settings import make_settings, parse_rates, parse_share
-    from study.table.listing import preset_table
-    from study.table.run import plan_table, recorded_table, run_table, study_name
 
     root = data_root or DEFAULT_DATA_ROOT
     if name is None:
+        from study.table.listing import preset_table
+
         Console().print(preset_table(PRESETS, root.expanduser()))
         return
     if recorded and dry_run:
         raise InputError("--recorded runs nothing, --dry-run says what would run: write one of them")
+    from cops_core.cache import DEFAULT_CACHE
+    from search_spaces.question import Rates
+    from study.settings import make_settings, parse_rates, parse_share
+    from study.table.recorded import plan_table, recorded_table, study_name
+
     preset = lookup("preset", name, PRESETS)
     asked = preset.changed(epochs=epochs, seeds=seeds, rates=None if rates is None else parse_rates(rates))
     settings = make_settings(
@@ -97,5 +99,11 @@ def table(
         tracking_uri=tracking_uri,
         address=address,
     )
-    act = plan_table if dry_run else recorded_table if recorded else run_table
-    act(preset, asked, settings, Console())
+    if dry_run:
+        plan_table(preset, asked, settings, Console())
+    elif recorded:
+        recorded_table(preset, asked, settings, Console())
+    else:
+        from study.table.run import run_table
+
+        run_table(preset, asked, settings, Console())

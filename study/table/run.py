@@ -1,24 +1,14 @@
-"""`cops table`: run what is not recorded yet, print the table, write it into the study's folder."""
+"""`cops table`: run what is not recorded yet, then show and write the table."""
 
 from rich.console import Console
 
-from cops_core.data import is_at_hand
-from cops_core.errors import InputError
 from search_spaces.presets import Preset
 from study.experiments.fixed import run_fixed
 from study.ledger.store import StudyStore
 from study.preflight import check_data, check_home, check_score_cache
 from study.settings import Settings
-from study.table.files import table_files
-from study.table.show import print_table
-from study.table.table import PaperTable, make_table
-
-
-def study_name(preset: Preset, asked: Preset) -> str:
-    """The study that holds a table's trials; those of another number of epochs have one of their own."""
-    epochs = asked.training.epochs
-    own = "" if epochs == preset.training.epochs else f"-{epochs}-epochs"
-    return f"table-{preset.name}{own}"
+from study.table.recorded import find_recorded, recorded_table
+from study.table.table import PaperTable
 
 
 def run_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> PaperTable:
@@ -28,48 +18,10 @@ def run_table(preset: Preset, asked: Preset, settings: Settings, console: Consol
     the study (see `study_name`). Raises InputError before any trial starts, or if some could not be finished.
     """
     store = StudyStore(settings.storage_uri, settings.name)
-    if _recorded(preset, asked, store).missing:
+    if find_recorded(preset, asked, store).missing:
         check_home(settings.home)
         check_score_cache(settings.score_cache)
         configs = asked.configs()
         check_data(configs[0], settings.data_root)
         run_fixed(configs, settings, console)
     return recorded_table(preset, asked, settings, console)
-
-
-def recorded_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> PaperTable:
-    """Print and write the table of what is recorded; nothing is run, no data are read."""
-    store = StudyStore(settings.storage_uri, settings.name)
-    table = _recorded(preset, asked, store)
-    print_table(console, table)
-    if store.exists:
-        files = table_files(table)
-        try:
-            for file, content in files.items():
-                store.write(file, content)
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(
-                f"{store.path} cannot be written ({reason}): make room, or change --storage"
-            ) from error
-        console.print(f"{', '.join(files)} in {store.path}", markup=False, highlight=False, soft_wrap=True)
-    return table
-
-
-def plan_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> None:
-    """Say how many trials would run, and on which data; nothing is started, fetched or written."""
-    table = _recorded(preset, asked, StudyStore(settings.storage_uri, settings.name))
-    root = settings.data_root.expanduser()
-    there = "at hand" if is_at_hand(asked.dataset, root) else f"not at hand: a run downloads it into {root}"
-    rates, epochs = len(asked.rates), asked.training.epochs
-    lines = [
-        f"{settings.name}: {table.missing} of {asked.trials} trials to run, {epochs} epochs each",
-        f"{asked.seeds} seeds of dense and of {len(asked.methods)} methods at {rates} rates",
-        f"{asked.model} on {asked.dataset}, {there}",
-    ]
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _recorded(preset: Preset, asked: Preset, store: StudyStore) -> PaperTable:
-    return make_table(preset, asked, store.trials() if store.exists else [])

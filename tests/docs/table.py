@@ -133,6 +133,13 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "export MLFLOW_TRACKING_SERVER_CERT_PATH=/etc/ssl/our-ca.pem": Shell("sets variables"),
         "cops launch SPACE --tracking-uri https://mlflow.example.org": OWN_STUDY,
     },
+    "docs/presets.md": {
+        "cops table": Run(),
+        "cops table freezenet_lenet_300_100_fashion_mnist": LONG,
+        "cops table freezenet_lenet_300_100_fashion_mnist --dry-run": Run(),
+        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
+        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3 --recorded": Run(),
+    },
     "docs/report.md": {
         "cops report quickstart": Run("slow"),
         "cops report quickstart --out for_print": Run("slow"),

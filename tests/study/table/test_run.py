@@ -11,7 +11,8 @@ from search_spaces.presets import PRESETS
 from search_spaces.question import Rates
 from study.ledger.store import StudyStore
 from study.table.files import markdown
-from study.table.run import plan_table, recorded_table, run_table, study_name
+from study.table.recorded import plan_table, recorded_table, study_name
+from study.table.run import run_table
 
 from .conftest import HIGH, LOW
 

@@ -62,9 +62,11 @@ def foot(table: PaperTable) -> list[str]:
     found = [one for cell in table.everything for one in table.figures(cell)]
     if not found:
         return [*lines, "We hold no published figure of any cell."]
+    tolerance = table.preset.tolerance
+    points = f"{tolerance:g} point{'' if tolerance == 1 else 's'}"
     lines.append(
-        f"A verdict looks at the whole interval. agrees: within {table.preset.tolerance:g} points of the"
-        " published figure; above, below: outside of that; undecided: partly. A factor agrees within"
+        f"A verdict looks at the whole interval. agrees: within {points} of the published"
+        " figure; above, below: outside of that; undecided: partly. A factor agrees within"
         f" {FACTOR_TOLERANCE:g}."
     )
     return [*lines, *(f"Published: {source}." for source in dict.fromkeys(one.source for one in found))]

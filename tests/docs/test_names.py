@@ -73,6 +73,15 @@ def test_tables_name_everything_once(page, row, expected):
     assert sorted(found) == sorted(expected)
 
 
+def test_the_presets_are_as_large_as_the_docs_say():
+    found = {
+        names(name)[0]: cells for name, cells in table_with("docs/presets.md", "`cops_vgg16_cifar10`").items()
+    }
+    for name, preset in PRESETS.items():
+        sizes = (len(preset.methods), preset.seeds, preset.trials, preset.training.epochs)
+        assert found[name] == [*map(str, sizes), str(len(preset.published) or "none")], name
+
+
 # Names in running words and commands: `--sampler gp`, `score="snip"`.
 USED = {
     r"--sampler (\w+)": SAMPLERS,

@@ -81,7 +81,7 @@ def test_a_cell_says_everything_in_words(table):
         " weight decay 0.0005, xavier_normal, augmentation none, 10% held out, 3 seeds"
     )
     assert foot(table)[-1] == f"Published: {SOURCE}."
-    assert "within 1 points of the published figure" in foot(table)[1]
+    assert "within 1 point of the published figure" in foot(table)[1]
 
 
 def test_another_number_of_epochs_is_never_held_against_the_paper(preset, trials):

@@ -83,9 +83,7 @@ class Headline(Experiment):
             known = {one.model: one for one in settings}
             settings = (known.get(asked.model, replace(settings[0], model=asked.model)),)
         return replace(
-            self,
-            dataset=asked.dataset or self.dataset,
-            judge_seeds=asked.seeds or self.judge_seeds,
+            super().changed(asked),
             settings=tuple(
                 replace(one, epochs=asked.epochs or one.epochs, rates=asked.rates or one.rates)
                 for one in settings

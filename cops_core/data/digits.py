@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from sklearn.datasets import load_digits
 
 from cops_core.data.base import ImageData
 from cops_core.streams import stream
@@ -16,6 +15,9 @@ def digits(root: Path) -> ImageData:
 
     The data set has no test part of its own: a fixed fifth serves as one, the same for every seed.
     """
+    # scikit-learn takes 0.8 s to import, which no worker pays that trains on other data.
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     images = torch.from_numpy(bunch.images).to(torch.uint8).unsqueeze(1)
     labels = torch.from_numpy(bunch.target).to(torch.int64)

@@ -7,9 +7,10 @@ never out of date; it is at worst not needed any more.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
 from safetensors import SafetensorError
@@ -17,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 Layers = dict[str, Tensor]
+# What the caller calls its scores.
+Name = TypeVar("Name", bound=Hashable)
 
 DEFAULT_CACHE = Path.home() / ".cache" / "cops-study" / "scores"
 DEFAULT_MAX_BYTES = 8 * 2**30
@@ -70,8 +73,10 @@ class ScoreCache:
             self._shrink()
 
     def fetch(
-        self, keys: Mapping[str, str], compute: Callable[[Sequence[str]], Mapping[str, Mapping[str, Tensor]]]
-    ) -> tuple[dict[str, Layers], list[str]]:
+        self,
+        keys: Mapping[Name, str],
+        compute: Callable[[Sequence[Name]], Mapping[Name, Mapping[str, Tensor]]],
+    ) -> tuple[dict[Name, Layers], list[Name]]:
         """Scores by name, and the names of those that had to be computed.
 
         keys: of each name wanted. compute: called at most once, with the names that are not there,
@@ -79,7 +84,7 @@ class ScoreCache:
         """
         found = {name: self.get(key) for name, key in keys.items()}
         missing = [name for name, layers in found.items() if layers is None]
-        computed: list[str] = []
+        computed: list[Name] = []
         if missing:
             with self._claim([keys[name] for name in missing]):
                 found |= {name: self.get(keys[name]) for name in missing}

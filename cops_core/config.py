@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator, model_validator
 
 from cops_core.data import DATASETS
-from cops_core.errors import InputError, one_line, refuse_unknown, unknown
+from cops_core.errors import InputError, one_line, unknown
+from cops_core.frozen import Frozen, named
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
-from cops_core.scores import CONVENTIONS, SCORES
+from cops_core.scores import CONVENTIONS, SCORES, AnyScore, Member, find_score, kind_of, member_of
 from cops_core.streams import SEED_RANGE
 
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
@@ -31,46 +32,45 @@ ABLATION_NAMES: Mapping[Ablation, str] = {
 }
 
 
-def _named(kind: str, registry: Any) -> AfterValidator:
-    """A validator that accepts the names of `registry` alone, and suggests the nearest."""
+def _score(given: Any) -> AnyScore:
+    """The name of a score, or a member of the family, also as JSON has it."""
+    if isinstance(given, Member):
+        return given
+    if isinstance(given, Mapping):
+        try:
+            return Member.model_validate(given)
+        except ValidationError as error:
+            raise ValueError(one_line(error)) from None
+    if not isinstance(given, str):
+        raise ValueError("Input should be a valid string, or a member of the family: write e.g. 'snip'")
+    if given not in SCORES:
+        raise ValueError(unknown("score", given, SCORES))
+    return given
 
-    def check(name: str) -> str:
-        if name not in registry:
-            raise ValueError(unknown(kind, name, registry))
-        return name
 
-    return AfterValidator(check)
-
-
-ScoreName = Annotated[str, _named("score", SCORES)]
-ConventionName = Annotated[str, _named("convention", CONVENTIONS)]
+ScoreName = Annotated[str, named("score", SCORES)]
+# In place of pydantic's own: that would tell of a wrong score what each alternative thinks of it.
+ScoreOrMember = Annotated[AnyScore, WrapValidator(lambda given, _: _score(given))]
+ConventionName = Annotated[str, named("convention", CONVENTIONS)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # Normalised, so that 0.10 and 0.1 are one density with one hash.
 Density = Annotated[Decimal, Field(gt=0, le=1), AfterValidator(Decimal.normalize)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_names(cls, data: Any) -> Any:
-        """Names that are not known are told the nearest."""
-        return refuse_unknown(cls, data)
-
-
-class Control(_Frozen):
+class Control(Frozen):
     """A control score and the level in [0, 1] above which the mask must keep it."""
 
-    score: ScoreName
+    score: ScoreOrMember
     level: Annotated[float, Field(ge=0, le=1)]
 
 
-class Selection(_Frozen):
+class Selection(Frozen):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
-    Without controls this is the plain top-kappa mask of the target score.
+    Without controls this is the plain top-kappa mask of the target score. Target and controls are names
+    in `SCORES` or members of the family (`cops_core.scores.Member`), no score twice: a member that is a
+    named score counts as that.
 
     rounds: 1 is one-shot, more score anew and remove a part of the weights each time, by the
     schedule (see `cops_core.iterate`). revive: removed weights may come back in a later round.
@@ -84,7 +84,7 @@ class Selection(_Frozen):
     weights that start from other initial values.
     """
 
-    target: ScoreName
+    target: ScoreOrMember
     controls: tuple[Control, ...] = ()
     level_kind: LevelKind = "relative"
     scope: Scope = "global"
@@ -99,10 +99,10 @@ class Selection(_Frozen):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        names = [self.target, *(control.score for control in self.controls)]
-        if len(set(names)) < len(names):
+        names = [str(score) for score in self.scores]
+        if len({member_of(score) or score for score in self.scores}) < len(names):
             raise ValueError(f"scores {names} repeat one: the target and the controls must all differ")
-        signed = [control.score for control in self.controls if SCORES[control.score].traits.signed]
+        signed = [str(c.score) for c in self.controls if find_score(c.score).traits.signed]
         if self.level_kind == "absolute" and signed:
             raise ValueError(f"level_kind 'absolute' with {signed}, which can be negative: write 'relative'")
         if self.rounds == 1:
@@ -113,15 +113,18 @@ class Selection(_Frozen):
         return self
 
     @property
-    def scores(self) -> tuple[str, ...]:
+    def scores(self) -> tuple[AnyScore, ...]:
         """The target and the controls, in order."""
         return (self.target, *(control.score for control in self.controls))
 
     @property
     def method(self) -> str:
-        """The name under which trials are compared: `snip`, `cops(snip; synflow)`."""
-        controls = ", ".join(control.score for control in self.controls)
-        scores = f"cops({self.target}; {controls})" if controls else self.target
+        """The name under which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
+
+        Of members of the family it has the functional, not the powers: like levels these are settings.
+        """
+        target, *controls = map(kind_of, self.scores)
+        scores = f"cops({target}; {', '.join(controls)})" if controls else target
         return scores + self.manner
 
     @property
@@ -139,7 +142,7 @@ class Selection(_Frozen):
         return "".join(parts)
 
 
-class Training(_Frozen):
+class Training(Frozen):
     """Stochastic gradient descent with momentum; `weight_decay` never reaches a frozen weight.
 
     The step schedule multiplies the learning rate by `step_factor` every `step_every` iterations.
@@ -160,7 +163,7 @@ class Training(_Frozen):
     probes: bool = False
 
 
-class TrialConfig(_Frozen):
+class TrialConfig(Frozen):
     """One trial: data, network, seed, arm, selection, density, training.
 
     arm: what becomes of the weights outside the mask (see `cops_core.freeze`). scale: with arm
@@ -171,12 +174,12 @@ class TrialConfig(_Frozen):
     after which nothing is chosen any more; a search leaves it False and never reads a test label.
     """
 
-    dataset: Annotated[str, _named("data set", DATASETS)] = "digits"
+    dataset: Annotated[str, named("data set", DATASETS)] = "digits"
     validation_fraction: Annotated[Decimal, Field(gt=0, lt=1), AfterValidator(Decimal.normalize)] = Decimal(
         "0.1"
     )
-    model: Annotated[str, _named("model", MODELS)] = "lenet_300_100"
-    initialization: Annotated[str, _named("initialization", INITIALIZATIONS)] = "xavier_normal"
+    model: Annotated[str, named("model", MODELS)] = "lenet_300_100"
+    initialization: Annotated[str, named("initialization", INITIALIZATIONS)] = "xavier_normal"
     seed: Annotated[int, Field(ge=0, lt=SEED_RANGE)] = 0
     arm: Arm = "dense"
     scale: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -19,7 +19,7 @@ from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
 from cops_core.errors import InfeasibleError
 from cops_core.mask import Mask, flatten, unflatten
-from cops_core.scores import SCORES
+from cops_core.scores import AnyScore, find_score
 from cops_core.scoring import Batch, ScoreLayers, Scorer
 
 PATH_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -88,7 +88,7 @@ def run_rounds(
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
     keep = np.ones(sum(shape.numel() for shape in shapes.values()), dtype=bool)
     flat = _flattened(scorer.whole(selection.scores, batches[0]))
-    moving = [name for name in selection.scores if SCORES[name].traits.normalisation != "unused"]
+    moving = [score for score in selection.scores if find_score(score).traits.normalisation != "unused"]
     solutions: dict[str, CopsSolution] = {}
     paths: dict[str, CopsPath] = {}
     kappas = []
@@ -114,9 +114,9 @@ def run_rounds(
     return Rounds(unflatten(keep, shapes), solutions, paths, kappas)
 
 
-def _flattened(scores: ScoreLayers) -> dict[str, np.ndarray]:
+def _flattened(scores: ScoreLayers) -> dict[AnyScore, np.ndarray]:
     """Each score as one vector of shape (D,)."""
-    return {name: flatten(layers) for name, layers in scores.items()}
+    return {score: flatten(layers) for score, layers in scores.items()}
 
 
 def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from cops_core.cache import ScoreCache
 from cops_core.mask import Mask
 from cops_core.prunable import PRUNABLE
-from cops_core.scores import CONVENTIONS, SCORES, compute_scores
+from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
 
 # Raise it when a change of the code changes a score's values: entries of the cache are then new ones.
 NUMERICS_VERSION = 1
 
 Batch = tuple[Tensor, Tensor]
-ScoreLayers = Mapping[str, Mapping[str, Tensor]]
+ScoreLayers = Mapping[AnyScore, Mapping[str, Tensor]]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Scorer:
 
     theta0_sha256: of those weights. convention: a key of CONVENTIONS. extensions: names and hashes
     of code from elsewhere that a score or the model may be made of. cache: None computes always.
-    computed, cached: how often each score of the whole network was computed, or read instead.
+    computed, cached: by its key, how often each score of the whole network was computed, or read instead.
     """
 
     model: nn.Module
@@ -44,26 +44,26 @@ class Scorer:
         """The parameters that are scored."""
         return PRUNABLE[CONVENTIONS[self.convention].prunable](self.model)
 
-    def whole(self, names: Sequence[str], batch: Batch) -> ScoreLayers:
+    def whole(self, wanted: Sequence[AnyScore], batch: Batch) -> ScoreLayers:
         """Scores of the whole network, from the cache where it has them."""
 
-        def compute(missing: Sequence[str]) -> ScoreLayers:
+        def compute(missing: Sequence[AnyScore]) -> ScoreLayers:
             return compute_scores(missing, self.model, batch, seed=self.seed, convention=self.convention)
 
         if self.cache is None:
-            scores, computed = compute(names), list(names)
+            scores, computed = compute(wanted), list(wanted)
         else:
-            keys = {name: self.key(name, batch) for name in names}
+            keys = {score: self.key(score, batch) for score in wanted}
             scores, computed = self.cache.fetch(keys, compute)
-        for name in names:
-            counts = self.computed if name in computed else self.cached
-            counts[name] = counts.get(name, 0) + 1
+        for score in wanted:
+            counts, key = self.computed if score in computed else self.cached, key_of(score)
+            counts[key] = counts.get(key, 0) + 1
         return scores
 
-    def masked(self, names: Sequence[str], batch: Batch, mask: Mask, *, revive: bool) -> ScoreLayers:
+    def masked(self, wanted: Sequence[AnyScore], batch: Batch, mask: Mask, *, revive: bool) -> ScoreLayers:
         """Scores of the network that `mask` leaves; see `compute_scores`."""
         return compute_scores(
-            names,
+            wanted,
             self.model,
             batch,
             seed=self.seed,
@@ -72,18 +72,21 @@ class Scorer:
             convention=self.convention,
         )
 
-    def describe(self, name: str) -> dict[str, Any]:
-        """How the score `name` is computed, as JSON values."""
-        score = CONVENTIONS[self.convention].scores.get(name, SCORES[name])
-        return asdict(score.traits)
+    def traits(self, score: AnyScore) -> dict[str, Any]:
+        """How a score is computed, as JSON values."""
+        return asdict(find_score(score, self.convention).traits)
 
-    def key(self, name: str, batch: Batch) -> str:
-        """SHA-256 of everything that the values of the score `name` depend on."""
-        traits = self.describe(name)
+    def describe(self, score: AnyScore) -> dict[str, Any]:
+        """Its traits, and of a member of the family what it is made of, as JSON values."""
+        return self.traits(score) | (_made_of(score) if isinstance(score, Member) else {})
+
+    def key(self, score: AnyScore, batch: Batch) -> str:
+        """SHA-256 of everything that the values of a score depend on."""
+        traits = self.traits(score)
         images, labels = batch
         first = next(self.model.parameters())
         identity = {
-            "score": name,
+            "score": _made_of(score) if isinstance(score, Member) else score,
             "traits": traits,
             "convention": self.convention,
             "seed": self.seed,
@@ -99,6 +102,11 @@ class Scorer:
             "extensions": dict(self.extensions),
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _made_of(member: Member) -> dict[str, Any]:
+    """Functional, powers and form, exactly, as JSON values."""
+    return member.model_dump(mode="json")
 
 
 def tensor_hash(*tensors: Tensor) -> str:

@@ -13,7 +13,7 @@ from cops_core.cops import CopsPath, CopsSolution
 from cops_core.data import Split
 from cops_core.iterate import Group, run_rounds
 from cops_core.mask import Mask, kept_weights, layer_budgets
-from cops_core.scores import CONVENTIONS
+from cops_core.scores import CONVENTIONS, key_of
 from cops_core.scoring import NUMERICS_VERSION, Scorer, tensor_hash
 
 
@@ -44,7 +44,7 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
     rounds = run_rounds(scorer, batches, selection, _groups(selection, density, sizes))
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
     manifest = {
-        "scores": {name: scorer.describe(name) for name in selection.scores},
+        "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
         "model_dtype": str(next(scorer.model.parameters()).dtype),
         "convention": selection.convention,
         "prunable": CONVENTIONS[selection.convention].prunable,

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cops_core.scores import key_of
 from study.ledger.trial import StudyTrial
 
 TRIALS_TABLE = "trials.parquet"
@@ -104,8 +105,8 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "method": config.method,
         "arm": config.arm,
         "scale": trial.facts.get("final_scale", config.scale),
-        "target": None if selection is None else selection.target,
-        "control": ", ".join(control.score for control in controls) or None,
+        "target": None if selection is None else key_of(selection.target),
+        "control": ", ".join(key_of(control.score) for control in controls) or None,
         "level": controls[0].level if len(controls) == 1 else None,
         "level_kind": selection.level_kind if selection is not None and controls else None,
         "shrunk": shrunk(trial),

@@ -1,6 +1,7 @@
 """What holds for every score (see `cops_core.scores.base`), tried on tiny networks.
 
-Each check takes the name of a score in `SCORES`, and mostly that of a network in `NETWORKS`.
+Each check takes the name of a score in `SCORES` or a member of the family, and mostly the name of a
+network in `NETWORKS`.
 """
 
 import torch
@@ -11,21 +12,21 @@ from cops_core.contracts.networks import NETWORKS, batch, build
 from cops_core.contracts.probes import ProbeError, left_alone, same, with_probe
 from cops_core.mask import Mask, Scores
 from cops_core.prunable import maskable
-from cops_core.scores import SCORES, compute_scores
+from cops_core.scores import SCORES, AnyScore, compute_scores, find_score
 from cops_core.scores.base import Traits
 
 NORMALISED = tuple(name for name in NETWORKS if "norm" in name or name == "residual")
 
 
-def traits_are_complete(score: str) -> None:
+def traits_are_complete(score: AnyScore) -> None:
     """The traits are a `Traits` with the values that its docstring allows."""
-    traits = SCORES[score].traits
+    traits = find_score(score).traits
     require(isinstance(traits, Traits), f"traits are {type(traits).__name__}, not Traits")
     require(traits.normalisation in ("train", "eval", "unused"), f"normalisation is {traits.normalisation!r}")
     require(traits.precision in ("model", "float64"), f"precision is {traits.precision!r}")
 
 
-def keys_and_shapes_are_the_weights(score: str, network: str) -> None:
+def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
     """There is a tensor for each maskable weight, in the network's order, of the weight's shape."""
     model = build(network)
     weights, values = maskable(model), _scored(score, model)
@@ -37,12 +38,12 @@ def keys_and_shapes_are_the_weights(score: str, network: str) -> None:
         )
 
 
-def values_are_numbers_of_their_own(score: str, network: str) -> None:
+def values_are_numbers_of_their_own(score: AnyScore, network: str) -> None:
     """The values are detached, share memory with nothing, and are of the precision in the traits."""
     model = build(network)
     values = _scored(score, model)
     theirs = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
-    expected = torch.float64 if SCORES[score].traits.precision == "float64" else torch.float32
+    expected = torch.float64 if find_score(score).traits.precision == "float64" else torch.float32
     for name, value in values.items():
         require(not value.requires_grad, f"{name} is not detached")
         require(value.untyped_storage().data_ptr() not in theirs, f"{name} is a view of the model")
@@ -51,16 +52,18 @@ def values_are_numbers_of_their_own(score: str, network: str) -> None:
     require(len(memory) == len(values), "two layers share memory")
 
 
-def values_rank_something(score: str, network: str) -> None:
+def values_rank_something(score: AnyScore, network: str) -> None:
     """The values are finite, not negative unless signed, and not all zero."""
     values = _scored(score, build(network))
     for name, value in values.items():
         require(bool(value.isfinite().all()), f"{name} is not finite")
-        require(SCORES[score].traits.signed or bool((value >= 0).all()), f"{name} is negative, not signed")
+        require(
+            find_score(score).traits.signed or bool((value >= 0).all()), f"{name} is negative, not signed"
+        )
     require(any(bool(value.any()) for value in values.values()), "every value is zero")
 
 
-def same_values_at_every_call(score: str, network: str) -> None:
+def same_values_at_every_call(score: AnyScore, network: str) -> None:
     """The values are a function of the problem alone, whatever the global random state."""
     with torch.random.fork_rng():
         first = _scored(score, build(network))
@@ -68,41 +71,41 @@ def same_values_at_every_call(score: str, network: str) -> None:
         require(same(first, _scored(score, build(network))), "a second call gives other values")
 
 
-def company_changes_nothing(score: str, network: str) -> None:
+def company_changes_nothing(score: AnyScore, network: str) -> None:
     """The values, and those of every other score, are the same when computed in one call."""
     model = build(network)
-    order = list(SCORES)[::-1]
+    order = list(dict.fromkeys([*list(SCORES)[::-1], score]))
     together = compute_scores(order, model, batch(), seed=1)
     require(list(together) == order, f"scores come as {list(together)}, asked for as {order}")
     for name in together:
         require(same(together[name], _scored(name, model)), f"the values of {name} differ in company")
 
 
-def model_is_left_alone(score: str, network: str) -> None:
+def model_is_left_alone(score: AnyScore, network: str) -> None:
     """Weights, buffers, gradients, modes and the global random states are afterwards what they were."""
     model = build(network)
     with left_alone(model):
         _scored(score, model)
 
 
-def model_is_left_alone_after_an_error(score: str, network: str, at: str) -> None:
+def model_is_left_alone_after_an_error(score: AnyScore, network: str, at: str) -> None:
     """The same when the network raises; one whose normalisation is "unused" never runs it."""
     model = with_probe(build(network), at)
-    unused = SCORES[score].traits.normalisation == "unused"
+    unused = find_score(score).traits.normalisation == "unused"
     with left_alone(model):
         raised = _raises(score, model)
     require(not (unused and raised), f'runs the network {at}, the traits say normalisation "unused"')
     require(unused or raised, f"does not run the network {at}, or hides its error")
 
 
-def second_derivatives_are_taken_as_said(score: str) -> None:
+def second_derivatives_are_taken_as_said(score: AnyScore) -> None:
     """The network is differentiated twice exactly where the traits say so."""
     raised = _raises(score, with_probe(build("plain"), "second"))
-    said = SCORES[score].traits.needs_second_derivative
+    said = find_score(score).traits.needs_second_derivative
     require(raised is said, f"needs_second_derivative is {said}, and is {raised}")
 
 
-def switches_of_torch_are_left_alone(score: str) -> None:
+def switches_of_torch_are_left_alone(score: AnyScore) -> None:
     """cuDNN's switches are afterwards what they were."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False):
         _scored(score, build("plain"))
@@ -110,7 +113,7 @@ def switches_of_torch_are_left_alone(score: str) -> None:
     require(left == (False, True), f"leaves cuDNN's (deterministic, benchmark) at {left}")
 
 
-def settings_of_the_caller_do_not_matter(score: str) -> None:
+def settings_of_the_caller_do_not_matter(score: AnyScore) -> None:
     """The values are the same in eval mode, without gradients and under autocast."""
     expected = _scored(score, build("batch_norm"))
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -118,7 +121,7 @@ def settings_of_the_caller_do_not_matter(score: str) -> None:
     require(same(expected, ours), "the caller's mode, no_grad or autocast changes the values")
 
 
-def threads_do_not_matter(score: str, network: str) -> None:
+def threads_do_not_matter(score: AnyScore, network: str) -> None:
     """The values are the same with one thread and with two, up to rounding."""
     threads = torch.get_num_threads()
     results = []
@@ -132,7 +135,7 @@ def threads_do_not_matter(score: str, network: str) -> None:
     _require_close(one, two, "with two threads")
 
 
-def order_of_the_batch_does_not_matter(score: str, network: str) -> None:
+def order_of_the_batch_does_not_matter(score: AnyScore, network: str) -> None:
     """The values are the same for every order of the batch, up to rounding."""
     images, labels = batch()
     model = build(network, torch.float64)
@@ -142,16 +145,16 @@ def order_of_the_batch_does_not_matter(score: str, network: str) -> None:
     _require_close(straight, shuffled, "in another order of the batch")
 
 
-def data_matter_as_said(score: str) -> None:
+def data_matter_as_said(score: AnyScore) -> None:
     """Other images and labels give other values exactly where the traits say so."""
     images, labels = batch()
     model = build("plain")
     other = compute_scores([score], model, (images.flip(1) + 1, labels.roll(1)), seed=1)[score]
-    said, needed = SCORES[score].traits.needs_data, not same(_scored(score, model), other)
+    said, needed = find_score(score).traits.needs_data, not same(_scored(score, model), other)
     require(said is needed, f"needs_data is {said}, and other data change the values: {needed}")
 
 
-def running_statistics_matter_as_said(score: str, network: str) -> None:
+def running_statistics_matter_as_said(score: AnyScore, network: str) -> None:
     """The running statistics matter exactly where the traits say that normalisation is "eval"."""
     model = build(network)
     before = _scored(score, model)
@@ -159,11 +162,11 @@ def running_statistics_matter_as_said(score: str, network: str) -> None:
         if name.endswith("running_var"):
             buffer.mul_(2)
     matter = not same(before, _scored(score, model))
-    said = SCORES[score].traits.normalisation
+    said = find_score(score).traits.normalisation
     require(matter is (said == "eval"), f"normalisation is {said!r}, running statistics matter: {matter}")
 
 
-def masked_is_zeroed(score: str, network: str) -> None:
+def masked_is_zeroed(score: AnyScore, network: str) -> None:
     """A masked network is scored as one whose removed weights are zero."""
     masked, zeroed = build(network), build(network)
     mask = _half(masked)
@@ -174,18 +177,18 @@ def masked_is_zeroed(score: str, network: str) -> None:
     require(same(ours, _scored(score, zeroed)), "a mask is not the same as zeros in its place")
 
 
-def empty_mask_is_scored(score: str, network: str) -> None:
+def empty_mask_is_scored(score: AnyScore, network: str) -> None:
     """A network without any weight left has scores."""
     model = build(network)
     mask = Mask({name: torch.zeros(w.shape, dtype=torch.bool) for name, w in maskable(model).items()})
     compute_scores([score], model, batch(), seed=1, mask=mask)
 
 
-def mask_matters_not_where_network_is_unused(score: str, network: str) -> None:
+def mask_matters_not_where_network_is_unused(score: AnyScore, network: str) -> None:
     """Where normalisation is "unused", a survivor's value does not depend on what else survives."""
     model = build(network)
     mask = _half(model)
-    if SCORES[score].traits.normalisation == "unused":
+    if find_score(score).traits.normalisation == "unused":
         whole = _scored(score, model)
         masked = compute_scores([score], model, batch(), seed=1, mask=mask)[score]
         for name, kept in mask.items():
@@ -195,7 +198,7 @@ def mask_matters_not_where_network_is_unused(score: str, network: str) -> None:
             )
 
 
-def gpu_gives_the_same(score: str, network: str) -> None:
+def gpu_gives_the_same(score: AnyScore, network: str) -> None:
     """On a GPU the values lie there, are the CPU's up to rounding, and the model is left alone."""
     model = build(network, torch.float64)
     expected = _scored(score, model)
@@ -233,7 +236,7 @@ SCORE_CHECKS: tuple[Check, ...] = (
 GPU_CHECKS: tuple[Check, ...] = (Check(gpu_gives_the_same, EVERY_NETWORK),)
 
 
-def _scored(score: str, model: nn.Module) -> dict[str, Tensor]:
+def _scored(score: AnyScore, model: nn.Module) -> dict[str, Tensor]:
     """The score's values of `model` on the batch."""
     return compute_scores([score], model, batch(), seed=1)[score]
 
@@ -244,7 +247,7 @@ def _half(model: nn.Module) -> Mask:
     return Mask({n: torch.rand(w.shape, generator=generator) < 0.5 for n, w in maskable(model).items()})
 
 
-def _raises(score: str, model: nn.Module) -> bool:
+def _raises(score: AnyScore, model: nn.Module) -> bool:
     """Whether scoring runs into the model's probe."""
     try:
         _scored(score, model)

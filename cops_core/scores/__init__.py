@@ -1,6 +1,7 @@
 """Scores: how much each maskable weight matters. One file per score, higher = keep."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,16 @@ from cops_core.errors import InputError, lookup
 from cops_core.mask import Mask, Scores
 from cops_core.scores.base import Score
 from cops_core.scores.conventions import CONVENTIONS, Convention
+from cops_core.scores.family import (
+    FUNCTIONALS,
+    KINDS,
+    NAMED,
+    AnyScore,
+    Member,
+    key_of,
+    kind_of,
+    member_of,
+)
 from cops_core.scores.fisher import FISHER
 from cops_core.scores.gradient import GRADIENT
 from cops_core.scores.grasp import GRASP
@@ -17,6 +28,9 @@ from cops_core.scores.problem import pose
 from cops_core.scores.random import RANDOM
 from cops_core.scores.snip import SNIP
 from cops_core.scores.synflow import SYNFLOW
+
+# A caller's own kind of scores: of names alone, names come back.
+ScoreT = TypeVar("ScoreT", bound=AnyScore)
 
 SCORES: dict[str, Score] = {
     "random": RANDOM,
@@ -29,8 +43,16 @@ SCORES: dict[str, Score] = {
 }
 
 
+def find_score(score: AnyScore, convention: str = "paper") -> Score:
+    """What computes a score under a convention. Raises InputError for a name that is not there."""
+    rules = lookup("convention", convention, CONVENTIONS)
+    if isinstance(score, Member):
+        return score.score(rules.functionals)
+    return rules.scores.get(score) or lookup("score", score, SCORES)
+
+
 def compute_scores(
-    names: Iterable[str],
+    scores: Iterable[ScoreT],
     model: nn.Module,
     batch: tuple[Tensor, Tensor],
     *,
@@ -38,11 +60,12 @@ def compute_scores(
     mask: Mask | None = None,
     revive: bool = False,
     convention: str = "paper",
-) -> dict[str, dict[str, Tensor]]:
-    """{score name: {parameter name: scores}} over the prunable parameters, in `named_parameters` order.
+) -> dict[ScoreT, dict[str, Tensor]]:
+    """{score: {parameter name: values}} over the prunable parameters, in `named_parameters` order.
 
-    names: keys of SCORES. batch: images of shape (N, channels, height, width) and labels of shape
-    (N,), on any device; data-free scores use the image shape only. seed: the trial's, in [0, 2**32).
+    scores: keys of SCORES, or members of the family. batch: images of shape (N, channels, height,
+    width) and labels of shape (N,), on any device; data-free scores use the image shape only.
+    seed: the trial's, in [0, 2**32).
     mask: scores are those of the masked network, whose weights are zero outside the mask; the
     values given to removed weights have no meaning, unless they may `revive`: then these too are
     scored with the masked network's gradient, but with their value in `model`.
@@ -56,12 +79,12 @@ def compute_scores(
     Raises InputError for an unknown score, an empty batch, a mask of another model, or a score
     that is not finite.
     """
-    rules = lookup("convention", convention, CONVENTIONS)
-    scores = {name: rules.scores.get(name) or lookup("score", name, SCORES) for name in names}
-    problem = pose(model, batch, seed, mask, prunable=rules.prunable, revive=revive)
-    values = {name: dict(score.compute(problem)) for name, score in scores.items()}
-    for name, layers in values.items():
-        check_finite(name, layers)
+    found = {score: find_score(score, convention) for score in scores}
+    prunable = lookup("convention", convention, CONVENTIONS).prunable
+    problem = pose(model, batch, seed, mask, prunable=prunable, revive=revive)
+    values = {score: dict(computed.compute(problem)) for score, computed in found.items()}
+    for score, layers in values.items():
+        check_finite(str(score), layers)
     return values
 
 
@@ -80,4 +103,19 @@ def check_finite(score: str, layers: Scores) -> None:
         )
 
 
-__all__ = ["CONVENTIONS", "SCORES", "Convention", "Score", "compute_scores"]
+__all__ = [
+    "CONVENTIONS",
+    "FUNCTIONALS",
+    "KINDS",
+    "NAMED",
+    "SCORES",
+    "AnyScore",
+    "Convention",
+    "Member",
+    "Score",
+    "compute_scores",
+    "find_score",
+    "key_of",
+    "kind_of",
+    "member_of",
+]

@@ -12,29 +12,34 @@ from cops_core.scores.fisher import FisherScore
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
+from cops_core.scores.problem import Functional
 
 _EVAL_LOSS = MeanCrossEntropy(normalisation="eval")
+_EVAL_FLOW = GradientFlow(MeanCrossEntropy(TEMPERATURE, normalisation="eval"))
 _EVAL_SCORES: Mapping[str, Score] = {
     "gradient": GeneralizedSynapticScore(_EVAL_LOSS, p=1, r=0),
     "snip": GeneralizedSynapticScore(_EVAL_LOSS, p=1, r=1),
-    "grasp": GeneralizedSynapticScore(
-        GradientFlow(MeanCrossEntropy(TEMPERATURE, normalisation="eval")), signed=True
-    ),
+    "grasp": GeneralizedSynapticScore(_EVAL_FLOW, signed=True),
     "fisher": FisherScore(normalisation="eval"),
 }
+_EVAL_FUNCTIONALS: Mapping[str, Functional] = {"loss": _EVAL_LOSS, "gradient_flow": _EVAL_FLOW}
+_HALVES = GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True)
 
 
 @dataclass(frozen=True)
 class Convention:
     """Where one code base departs from the papers.
 
-    scores: replaced members of `SCORES`. prunable: a key of `cops_core.prunable.PRUNABLE`.
+    scores: replaced entries of `SCORES`. functionals: replaced entries of `FUNCTIONALS`, so that a member
+    of the family departs as the named scores of its functional do.
+    prunable: a key of `cops_core.prunable.PRUNABLE`.
     class_balanced: whether the scoring batch holds the same number of images of each class; a batch
     that is not has the same size, drawn from all training images alike.
     """
 
     description: str
     scores: Mapping[str, Score] = field(default_factory=dict)
+    functionals: Mapping[str, Functional] = field(default_factory=dict)
     prunable: str = "weights"
     class_balanced: bool = True
 
@@ -47,20 +52,19 @@ CONVENTIONS: Mapping[str, Convention] = {
     "grasp": Convention(
         "alecwangcq/GraSP: the batch ordered by class and run in two halves, which so hold different"
         " classes and, with batch norm, different statistics",
-        scores={
-            "grasp": GeneralizedSynapticScore(
-                GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True), signed=True
-            )
-        },
+        scores={"grasp": GeneralizedSynapticScore(_HALVES, signed=True)},
+        functionals={"gradient_flow": _HALVES},
     ),
     "synaptic_flow": Convention(
         "ganguli-lab/Synaptic-Flow: loss-based scores in eval mode (running statistics), any classes",
         scores=_EVAL_SCORES,
+        functionals=_EVAL_FUNCTIONALS,
         class_balanced=False,
     ),
     "synaptic_flow_biases": Convention(
         "the same with --prune-bias: biases are scored and removed like weights",
         scores=_EVAL_SCORES,
+        functionals=_EVAL_FUNCTIONALS,
         prunable="weights and biases",
         class_balanced=False,
     ),

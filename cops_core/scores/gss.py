@@ -2,12 +2,14 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from cops_core.errors import InputError
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
-from cops_core.scores.problem import Functional, Problem
+from cops_core.scores.network import Weights
+from cops_core.scores.problem import Functional, Precision, Problem
 
 
 class GeneralizedSynapticScore(Score):
@@ -18,7 +20,8 @@ class GeneralizedSynapticScore(Score):
     an instance, not a subclass.
 
     functional: F; None if p = 0, since a score of the weights alone has none.
-    p, r: finite and >= 0, not both 0; 0^p = 0 for p > 0. signed: p = r = 1 only.
+    p, r: finite and >= 0, not both 0; 0^p = 0 for p > 0. Powers other than 0 and 1 are taken in float64.
+    signed: p = r = 1 only.
 
     Raises InputError for other arguments.
     """
@@ -43,33 +46,51 @@ class GeneralizedSynapticScore(Score):
     def traits(self) -> Traits:
         """Those of the functional; without one, the weights are all there is."""
         functional = self.functional
+        own: Precision = "model" if functional is None else functional.precision
         return Traits(
             needs_data=functional is not None and functional.needs_data,
             needs_second_derivative=functional is not None and functional.needs_second_derivative,
             normalisation="unused" if functional is None else functional.normalisation,
-            precision="model" if functional is None else functional.precision,
+            precision="float64" if self._wide else own,
             signed=self.signed,
         )
 
     def compute(self, problem: Problem) -> Scores:
-        """omega per maskable weight, of its shape."""
-        if self.functional is None:
-            weights = problem.network.scored
-            return {name: _power(weight, self.r) for name, weight in weights.items()}
-        gradients, weights = problem.gradient(self.functional)
+        """omega per maskable weight, of its shape.
+
+        Raises InputError where a product of powers is too small for float64, and would be taken for 0.
+        """
+        gradients: Weights = {}
+        weights = problem.network.scored
+        if self.functional is not None:
+            gradients, weights = problem.gradient(self.functional)
+        if self._wide:
+            return {name: self._powers(name, gradients.get(name), weight) for name, weight in weights.items()}
+        if self.p == 0:
+            return {name: weight.abs() for name, weight in weights.items()}
         # dF/dtheta * theta = dF/d|theta| * |theta|: where F is one of |theta|, the two signs cancel.
         if self.signed:
             return {name: gradients[name] * weight for name, weight in weights.items()}
         if self.r == 0:
-            return {name: _power(gradients[name], self.p) for name in weights}
-        if self.p == self.r == 1:  # by far the commonest: fewer passes over memory
-            return {name: (gradients[name] * weight).abs_() for name, weight in weights.items()}
-        return {
-            name: _power(gradients[name], self.p) * _power(weight, self.r) for name, weight in weights.items()
-        }
+            return {name: gradients[name].abs() for name in weights}
+        return {name: (gradients[name] * weight).abs_() for name, weight in weights.items()}
 
+    @property
+    def _wide(self) -> bool:
+        """Whether powers are taken: in float64, since squares of small gradients are lost in float32."""
+        return not {self.p, self.r} <= {0, 1}
 
-def _power(tensor: Tensor, exponent: float) -> Tensor:
-    """|x|^exponent for exponent > 0, where 0^exponent = 0."""
-    # Powers of 1 are by far the commonest, and pow is slow.
-    return tensor.abs() if exponent == 1 else tensor.abs().pow(exponent)
+    def _powers(self, name: str, gradient: Tensor | None, weight: Tensor) -> Tensor:
+        """|dF/dtheta|^p |theta|^r of one parameter, where 0^p = 0 for p > 0."""
+        product = torch.ones_like(weight, dtype=torch.float64)
+        zero = torch.zeros_like(weight, dtype=torch.bool)
+        for factor, exponent in ((gradient, self.p), (weight, self.r)):
+            if factor is not None and exponent > 0:
+                product *= factor.to(torch.float64, copy=True).abs_().pow_(exponent)
+                zero |= factor == 0
+        if bool(((product == 0) & ~zero).any()):
+            raise InputError(
+                f"|dF/dtheta|^{self.p:g} |theta|^{self.r:g} is too small for float64 in {name}:"
+                " choose smaller powers"
+            )
+        return product

@@ -90,8 +90,8 @@ class CopsPairs(Experiment):
 
 def family(selection: Selection) -> str:
     """What competes as one: a single score in all its variants, or a pair at all its levels."""
-    controls = [control.score for control in selection.controls]
-    return f"cops({selection.target}; {', '.join(controls)})" if controls else selection.target
+    target, *controls = map(str, selection.scores)
+    return f"cops({target}; {', '.join(controls)})" if controls else target
 
 
 @dataclass(frozen=True)

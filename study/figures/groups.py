@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cops_core.scores import kind_of
 from study.configurations import ConfigurationResult, comparable
 
 ARMS = ("prune", "scale", "freeze_wd", "freeze")  # from zero to frozen
@@ -62,10 +63,11 @@ def dense_of(found: Iterable[ConfigurationResult]) -> ConfigurationResult | None
 
 
 def scores_of(each: ConfigurationResult) -> tuple[str, tuple[str, ...]]:
-    """The target and the controls of a configuration with a mask."""
+    """Target and controls of a configuration with a mask; of members of the family their kinds."""
     selection = each.trials[0].config.selection
     assert selection is not None
-    return selection.target, tuple(control.score for control in selection.controls)
+    target, *controls = map(kind_of, selection.scores)
+    return target, tuple(controls)
 
 
 def _place(each: ConfigurationResult) -> tuple[float, str]:

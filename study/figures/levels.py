@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cops_core.scores import AnyScore, kind_of
 from study.configurations import ConfigurationResult
 from study.figures.groups import Group, arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
 from study.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink
@@ -92,7 +93,7 @@ def _draw_accuracies(axes: Axes, members: Iterable[ConfigurationResult]) -> None
             linestyle="",
             markersize=5,
             elinewidth=0.9,
-            color=score_ink(selection.target)["color"],
+            color=score_ink(scores_of(each)[0])["color"],
             marker=score_ink(_controls(each)[0])["marker"],
             fillstyle="full" if selection.level_kind == "relative" else "none",
         )
@@ -100,14 +101,14 @@ def _draw_accuracies(axes: Axes, members: Iterable[ConfigurationResult]) -> None
 
 def _draw_prices(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
     """A line per pair; trials of a seed and a rate share it, whatever their level."""
-    by_pair: dict[tuple[str, str], dict[int, Prices]] = {}
+    by_pair: dict[tuple[AnyScore, ...], dict[int, Prices]] = {}
     for each in members:
-        target, (control,) = scores_of(each)
         for trial in each.trials:
             selection = trial.config.selection
             if selection is not None and selection.level_kind == "relative" and (paid := prices(trial)):
-                by_pair.setdefault((target, control), {}).setdefault(trial.config.seed, paid)
-    for (target, control), by_seed in by_pair.items():
+                by_pair.setdefault(selection.scores, {}).setdefault(trial.config.seed, paid)
+    for scores, by_seed in by_pair.items():
+        target, control = map(kind_of, scores)
         levels = sorted(set.intersection(*(set(paid) for paid in by_seed.values())))
         means = [fmean(paid[level] for paid in by_seed.values()) for level in levels]
         look = {**score_ink(target), "marker": score_ink(control)["marker"]}

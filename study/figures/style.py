@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib import rc_context
@@ -10,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from cops_core.scores import SCORES
+from cops_core.scores import KINDS, SCORES
+from cops_core.scores.family import WEIGHTS
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, with a marker each besides.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -21,6 +23,17 @@ DPI = 130
 
 # Scores that are compared most stand first: their colours differ most.
 FIRST = ("snip", "grasp", "synflow", "magnitude", "random", "fisher", "gradient")
+# Members of the family have the colour of the named score that is best known of their functional.
+FUNCTIONAL_COLOURS: Mapping[str, str] = {
+    functional: COLOURS[FIRST.index(score)]
+    for functional, score in {
+        "loss": "snip",
+        "gradient_flow": "grasp",
+        "synflow": "synflow",
+        WEIGHTS: "magnitude",
+    }.items()
+}
+KIND_MARKERS = ("d", "p", "h", "<", ">", "*", "8")  # none of MARKERS
 
 
 def ink(number: int) -> dict[str, Any]:
@@ -29,7 +42,9 @@ def ink(number: int) -> dict[str, Any]:
 
 
 def score_ink(score: str) -> dict[str, Any]:
-    """A score's own colour and marker, the same in all figures of all studies."""
+    """A score's own colour and marker, the same in all figures of all studies. score: its kind."""
+    if score in KINDS:
+        return {"color": FUNCTIONAL_COLOURS[KINDS[score]], "marker": KIND_MARKERS[[*KINDS].index(score)]}
     return ink([*FIRST, *(name for name in SCORES if name not in FIRST)].index(score))
 
 

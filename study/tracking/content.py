@@ -13,6 +13,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
 )
 
+from cops_core.scores import kind_of
 from study.ledger.trial import OPEN, Status, StudyTrial
 from study.provenance import git_commit, versions
 from study.tracking.describe import opening_note, run_name
@@ -71,8 +72,8 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
         "title": trial.title,
         "method": trial.config.method,
         "arm": trial.config.arm,
-        "target": "" if selection is None else selection.target,
-        "control": ", ".join(control.score for control in controls),
+        "target": "" if selection is None else kind_of(selection.target),
+        "control": ", ".join(kind_of(control.score) for control in controls),
         "level": ", ".join(f"{control.level:.3g}" for control in controls),
         "rate": "" if density is None else str(1 - density),
     }

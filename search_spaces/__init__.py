@@ -8,6 +8,7 @@ from search_spaces.base import SearchSpace, load_space_file
 from search_spaces.cifar10 import cifar10
 from search_spaces.fashion_mnist import fashion_mnist
 from search_spaces.freezing_rates import freezing_rates
+from search_spaces.gss import gss
 from search_spaces.presets import PRESETS
 from search_spaces.question import Pareto, Rates
 from search_spaces.quickstart import quickstart
@@ -20,6 +21,7 @@ SEARCH_SPACES: dict[str, SearchSpace] = {
     "score_pairs": SearchSpace("score_pairs", score_pairs, Rates(), trials=60),
     "arms": SearchSpace("arms", arms, Rates(), trials=60),
     "freezing_rates": SearchSpace("freezing_rates", freezing_rates, Pareto(), trials=60),
+    "gss": SearchSpace("gss", gss, Pareto(), trials=150),
     "fashion_mnist": SearchSpace("fashion_mnist", fashion_mnist, Rates(), trials=60),
     "cifar10": SearchSpace("cifar10", cifar10, Rates(), trials=60),
 }

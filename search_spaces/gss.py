@@ -1,0 +1,57 @@
+"""COPS as a search over scores: target and controls are any members of the family, not four named ones."""
+
+from typing import cast, get_args
+
+from optuna.trial import BaseTrial
+
+from cops_core.config import Control, Selection, TrialConfig
+from cops_core.scores.family import FUNCTIONALS, HIGHEST_POWER, Form, Member
+from search_spaces.suggest import suggest_any_arm, suggest_training
+
+MOST_CONTROLS = 3
+ROUNDS = (1, 10, 30)
+LEAST_POWER = 0.01  # of the weights, where both powers are drawn as 0, which would rank nothing
+
+
+def gss(trial: BaseTrial) -> TrialConfig:
+    """Any generalized synaptic scores as target and controls, any arm: LeNet-300-100 on Fashion-MNIST."""
+    arm, scale = suggest_any_arm(trial)
+    return TrialConfig(
+        dataset="fashion_mnist",
+        model="lenet_300_100",
+        arm=arm,
+        scale=scale,
+        selection=suggest_family(trial),
+        training=suggest_training(trial, epochs=10),
+    )
+
+
+def suggest_family(trial: BaseTrial) -> Selection:
+    """A target under one to three controls, in one round or several; levels shrink where infeasible.
+
+    A control that is drawn equal to the target or to an earlier control is left out: it would hold
+    anyway, or twice. With a level of 0 a control does nothing, so that single scores are in the space.
+    """
+    target = suggest_member(trial, "target")
+    controls: dict[Member, float] = {}
+    for number in range(1, trial.suggest_int("controls", 1, MOST_CONTROLS) + 1):
+        member = suggest_member(trial, f"control_{number}")
+        level = trial.suggest_float(f"control_{number}_level", 0.0, 1.0)
+        if member != target:
+            controls.setdefault(member, level)
+    return Selection(
+        target=target,
+        controls=tuple(Control(score=member, level=level) for member, level in controls.items()),
+        rounds=trial.suggest_categorical("rounds", ROUNDS),
+    )
+
+
+def suggest_member(trial: BaseTrial, role: str) -> Member:
+    """A member of the family. role: what it is drawn for, with which its parameters' names begin."""
+    functional = trial.suggest_categorical(f"{role}_functional", tuple(FUNCTIONALS))
+    form = cast(Form, trial.suggest_categorical(f"{role}_form", get_args(Form)))
+    if form == "signed":
+        return Member(functional=functional, form=form)
+    p = trial.suggest_float(f"{role}_p", 0.0, HIGHEST_POWER)
+    r = trial.suggest_float(f"{role}_r", 0.0, HIGHEST_POWER)
+    return Member(functional=functional, p=p, r=r if p > 0 else max(r, LEAST_POWER))

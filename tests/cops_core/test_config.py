@@ -11,7 +11,7 @@ from cops_core.config import Control, Selection, Training, TrialConfig, parse_co
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
-from cops_core.scores import SCORES
+from cops_core.scores import NAMED, SCORES, Member
 from cops_core.trainable import config_hash
 
 SNIP = {"target": "snip"}
@@ -121,6 +121,41 @@ WRONG = {
         controlled({"score": "snip", "level": 0.5}),
         r"selection: scores \['snip', 'snip'\] repeat one: .* must all differ",
     ),
+    "a score that is neither a name nor a member": (
+        {"arm": "prune", "selection": {"target": 3}},
+        r"selection\.target: Input should be a valid string, or a member of the family",
+    ),
+    "unknown functional of a target": (
+        {"arm": "prune", "selection": {"target": {"functional": "los"}}},
+        r"selection\.target: functional: unknown functional 'los': did you mean 'loss'",
+    ),
+    "unknown field of a member": (
+        controlled({"score": {"functional": "loss", "q": 1}, "level": 0.5}),
+        r"selection\.controls\.0\.score: unknown field 'q'",
+    ),
+    "power above two": (
+        {"arm": "prune", "selection": {"target": {"functional": "loss", "p": 2.5}}},
+        r"selection\.target: p: Input should be less than or equal to 2",
+    ),
+    "both powers zero": (
+        {"arm": "prune", "selection": {"target": {"p": 0, "r": 0}}},
+        r"selection\.target: p = r = 0 scores all weights alike",
+    ),
+    "a member twice": (
+        controlled(
+            {"score": {"functional": "loss", "p": 2}, "level": 0.5},
+            {"score": {"functional": "loss", "p": 2.0}, "level": 0.2},
+        ),
+        r"\['snip', 'gss\(loss, 2, 1\)', 'gss\(loss, 2, 1\)'\] repeat one: .* must all differ",
+    ),
+    "a member that is the target by another name": (
+        controlled({"score": {"functional": "loss"}, "level": 0.5}),
+        r"\['snip', 'gss\(loss, 1, 1\)'\] repeat one: the target and the controls must all differ",
+    ),
+    "absolute level of a signed member": (
+        controlled({"score": {"functional": "loss", "form": "signed"}, "level": 0.5}, level_kind="absolute"),
+        r"'absolute' with \['gss\(loss, signed\)'\], which can be negative: write 'relative'",
+    ),
     "control twice": (
         controlled({"score": "synflow", "level": 0.5}, {"score": "synflow", "level": 0.2}),
         "repeat one: the target and the controls must all differ",
@@ -219,13 +254,31 @@ def pruned(**changes) -> TrialConfig:
     return TrialConfig(**{"arm": "prune", "selection": Selection(target="snip"), "density": "0.1"} | changes)
 
 
-CONFIGS = {"default": TrialConfig(), "pruned": pruned(), "cops": cops(), "no density": pruned(density=None)}
+FAMILY = Selection(
+    target=Member(functional="gradient_flow", p=1.25, r=0.5),
+    controls=(
+        Control(score=Member(functional="loss", form="signed"), level=0.3),
+        Control(score=Member(p=0, r=0.7), level=0.6),
+        Control(score="synflow", level=0.1),
+    ),
+    rounds=3,
+)
+CONFIGS = {
+    "default": TrialConfig(),
+    "pruned": pruned(),
+    "cops": cops(),
+    "no density": pruned(density=None),
+    "family": pruned(selection=FAMILY),
+    "a member alone": pruned(selection=Selection(target=Member(functional="loss", p=2))),
+}
 
 # Names of past results: a change here orphans every one of them.
 HASHES = {
     "default": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
     "pruned": "b1a102e4db984432b03d7d4203d01f04aa8f58b32d5ec97e8bd99245fa640415",
     "cops": "a709d23fcb0636f51403b6bb04cad07c3f8037863cbd84b89370a340096e9806",
+    "family": "f175ead1ae7501e65ceab7f596877b7225331539b2a4942b8105b78186123b23",
+    "a member alone": "6c8026fe67191e75e7ec39a3b22f55f69f7c118ab841ed33ca7095386e622cdf",
     "no density": "8ae3c144232f0bc1a7d73103d6acd7c7662f3355c1e417a94cb5cdd544a35dea",
 }
 
@@ -352,6 +405,9 @@ def test_methods_have_the_names_that_trials_are_compared_under():
         "scale cops(synflow; snip, magnitude) per layer in 3 linear rounds with revival on fresh batches"
         " as in synaptic_flow, shuffled"
     )
+    assert pruned(selection=FAMILY).method == (
+        "prune cops(gss(gradient_flow); gss(loss, signed), gss(weights), synflow) in 3 rounds"
+    )
     assert cops().selection.scores == ("synflow", "snip", "magnitude")
 
 
@@ -360,6 +416,22 @@ def test_every_registered_name_is_accepted(field):
     registry = {"dataset": DATASETS, "model": MODELS, "initialization": INITIALIZATIONS}[field]
     for name in registry:
         assert getattr(parse_config({field: name}), field) == name
+
+
+def test_a_member_near_another_is_another_score():
+    near = [Member(functional="loss", p=p) for p in (1.25, 1.250001)]
+    selection = Selection(target=near[0], controls=(Control(score=near[1], level=0.5),))
+    assert config_hash(pruned(selection=selection)) != config_hash(
+        pruned(selection=Selection(target=near[1], controls=(Control(score=near[0], level=0.5),)))
+    )
+
+
+def test_a_member_is_another_configuration_than_the_named_score_that_it_is():
+    """What a user wrote is kept; results under the name stay findable under the name alone."""
+    for name, member in NAMED.items():
+        one, other = (pruned(selection=Selection(target=score)) for score in (name, member))
+        assert one.selection.target == name
+        assert config_hash(one) != config_hash(other)
 
 
 def test_every_pair_of_scores_is_accepted():

@@ -1,6 +1,7 @@
-"""Means with their confidence intervals, and tests of whether two methods differ."""
+"""Means with their confidence intervals; whether methods differ; what the best have in common by chance."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -70,3 +71,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
+
+
+def narrow_by_chance(drawn: Sequence[float], best: Sequence[float]) -> float:
+    """How probable it is that as many of the drawn values, taken at random, lie as close together.
+
+    best: some of `drawn`. Exact: of all subsets of that size, the share whose range is at most that of
+    `best`, counted by their least value. 1 for fewer than two.
+    """
+    if len(best) < 2:
+        return 1.0
+    width, values = max(best) - min(best), np.sort(np.asarray(drawn, dtype=np.float64))
+    # By differences, not by low + width: that would miss the best themselves by a rounding.
+    reach = [int(np.count_nonzero(values[place:] - low <= width)) - 1 for place, low in enumerate(values)]
+    return sum(math.comb(above, len(best) - 1) for above in reach) / math.comb(len(values), len(best))
+
+
+def common_by_chance(drawn: Counter[str], best: Counter[str]) -> float:
+    """How probable it is that as many of the drawn, taken at random, have as many of one kind.
+
+    best: some of `drawn`, by kind. By the hypergeometric distribution, for the kind of which that is
+    least probable, times the number of kinds drawn (Bonferroni): at most 1.
+    """
+    total, taken = drawn.total(), best.total()
+    tails = [float(stats.hypergeom.sf(count - 1, total, drawn[kind], taken)) for kind, count in best.items()]
+    return min(1.0, len(drawn) * min(tails, default=1.0))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from study.configurations import ConfigurationResult
+from study.figures.family import family
 from study.figures.front import accuracy_by_bytes
 from study.figures.layers import layers
 from study.figures.levels import accuracy_by_level
@@ -13,6 +14,7 @@ from study.figures.outcomes import outcomes
 from study.figures.pairs import pairs
 from study.figures.parameters import FEWEST
 from study.figures.rates import accuracy_by_rate
+from study.figures.regions import FEWEST as FEWEST_OF_FAMILY
 
 __all__ = ["FIGURES", "PARAMETERS", "Captioned", "Figure", "Plate"]
 
@@ -59,6 +61,16 @@ FIGURES: Mapping[str, Plate] = {
         " target's sum that the mask gives up to keep its control at that level.",
         "No configuration with one control has run to its end.",
         accuracy_by_level,
+    ),
+    "family": Plate(
+        "Which region of the score family wins?",
+        "Each configuration by the powers of its target |dF/dtheta|^p |theta|^r; a row per functional F,"
+        " signed ones (p = r = 1) apart, a column per freezing rate or decade of the density. Colours mean"
+        " the same within a column; the darkest means ten points below its best, or less. Where a column has"
+        f" at least {FEWEST_OF_FAMILY} configurations, rings mark the best tenth. Alone a score's mask"
+        " depends on p : r only; under control on both powers.",
+        "No two different members of the score family have run to their end as targets.",
+        family,
     ),
     "accuracy_by_bytes": Plate(
         "What does accuracy cost in storage?",

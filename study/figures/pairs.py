@@ -57,7 +57,7 @@ def _cells(members: Sequence[ConfigurationResult]) -> Cells:
     cells: Cells = {}
     for each in members:
         target, controls = scores_of(each)
-        for control in controls or (ALONE,):
+        for control in dict.fromkeys(controls) or (ALONE,):
             best, count = cells.get((target, control), (each, 0))
             cells[target, control] = (each if each.mean > best.mean else best, count + 1)
     return cells

@@ -13,6 +13,7 @@ from study.close import looks
 from study.configurations import ConfigurationResult, by_configuration
 from study.figures import FIGURES, PARAMETERS, Figure
 from study.figures.parameters import importances, slices
+from study.figures.regions import Region, regions
 from study.figures.style import svg
 from study.ledger.store import StudyStore
 from study.ledger.trial import StudyTrial
@@ -31,7 +32,8 @@ class Report:
     """A study as a reader wants it. facts: what it is, in a few words each, by heading.
 
     answered: all of the answer. judged: what the test part said of each configuration: rate, name,
-    number, validation and test accuracy. drawings: figures by name, those that there are. histories: of which
+    number, validation and test accuracy. drawings: figures by name, those that there are. regions: of the
+    score family, where its members were searched. histories: of which
     Optuna has drawn `importances_HISTORY` or `slices_HISTORY`; no_parameters: why of none.
     """
 
@@ -44,6 +46,7 @@ class Report:
     answered: Answer | None
     judged: tuple[tuple[str, str, int, str, str], ...]
     drawings: dict[str, Figure]
+    regions: tuple[Region, ...]
     histories: tuple[str, ...]
     no_parameters: str
     ends: tuple[End, ...]
@@ -78,6 +81,7 @@ def make_report(
         answered=answer(found, settings["question"]),
         judged=tuple(_judged(looked, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
+        regions=tuple(regions(found)),
         histories=tuple(names),
         no_parameters=missing,
         ends=tuple(ends(trials)),

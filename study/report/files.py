@@ -4,7 +4,15 @@ from study.figures import FIGURES
 from study.figures.style import fluid, png
 from study.report.content import Report
 from study.report.page import page
-from study.report.tables import best_frame, best_latex, ends_frame, ends_latex, layers_frame, parquet
+from study.report.tables import (
+    best_frame,
+    best_latex,
+    ends_frame,
+    ends_latex,
+    family_frame,
+    layers_frame,
+    parquet,
+)
 from study.results import trial_tables
 
 PAGE = "report.html"
@@ -54,5 +62,6 @@ def _tables(report: Report) -> dict[str, bytes]:
         "ends.parquet": parquet(ended),
         "ends.tex": ends_latex(ended, f"{report.name}: what did not run to its end, and why."),
         "layers.parquet": parquet(layers_frame(report.found)),
+        "family.parquet": parquet(family_frame(report.found)),
         **trial_tables(report.name, report.trials),
     }

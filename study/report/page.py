@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from study.figures import FIGURES, PARAMETERS, Captioned
+from study.figures.regions import ASPECTS, CAVEAT
 from study.report.content import Report, best_rows
 from study.report.headline import NOTHING
 from study.report.words import accuracy, configuration, size
@@ -20,6 +21,7 @@ SHORT = {
     "accuracy_by_rate": "Rates",
     "pairs": "Pairs",
     "accuracy_by_level": "Levels",
+    "family": "Family",
     "accuracy_by_bytes": "Bytes",
     "layers": "Layers",
     "outcomes": "Outcomes",
@@ -76,6 +78,8 @@ def page(report: Report) -> bytes:
         left_out=total - sum(map(len, rows)),
         p_values=any(row.p for group in rows for row in group),
         figures=[_picture(report, name, plate) for name, plate in FIGURES.items()],
+        aspects=ASPECTS,
+        region_caveat=CAVEAT,
         parameters=list(_parameters(report)),
         parameters_plate=PARAMETERS,
     )

@@ -11,6 +11,7 @@ from study.answer import Answer
 from study.configurations import ConfigurationResult
 from study.figures.groups import at_each_rate
 from study.figures.layers import best_masks, layer_densities
+from study.figures.regions import family_rows
 from study.report.ends import End
 from study.report.words import configuration
 
@@ -96,6 +97,29 @@ def layers_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
         ],
         columns=["where", "method", "configuration", "seeds", "layer", "density"],
     )
+
+
+def family_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
+    """Each configuration whose target is in the score family: its powers, what else it has, how good it is.
+
+    p, r: of the target. best: whether it is among the best tenth of its rate or decade of the density.
+    """
+    columns = {
+        "where": "string",
+        "configuration": "Int64",
+        "functional": "string",
+        "p": "float64",
+        "r": "float64",
+        "form": "string",
+        "arm": "string",
+        "controls": "Int64",
+        "rounds": "Int64",
+        "density": "float64",
+        "accuracy": "float64",
+        "seeds": "Int64",
+        "best": "bool",
+    }
+    return pd.DataFrame(list(family_rows(found)), columns=list(columns), dtype=object).astype(columns)
 
 
 def parquet(frame: pd.DataFrame) -> bytes:

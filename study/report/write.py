@@ -39,7 +39,8 @@ def write_report(
         report = gather(store)
         files = report_files(report)
         write_files(folder, files)
-    console.print(report.headline, markup=False, soft_wrap=True)
+    for line in (report.headline, *(region.sentence for region in report.regions)):
+        console.print(line, markup=False, soft_wrap=True)
     settings = parse_settings(record["settings"])
     settings = settings.model_copy(
         update={"home": home, "tracking_uri": tracking_uri or settings.tracking_uri}

@@ -206,7 +206,11 @@ def made(ended):
             selection=None
             if dense
             else Selection(
-                target=target, controls=[{"score": name, "level": level} for name in controls], **chosen
+                **{
+                    "target": target,
+                    "controls": [{"score": name, "level": level} for name in controls],
+                    **chosen,
+                }
             ),
             density=None if dense else 1 - Decimal(rate),
             **config,
@@ -268,6 +272,30 @@ def studies(made, ended):
             )
         ),
     )
+    family = several(
+        dense[:1],
+        *(
+            made(
+                1 + place,
+                (0.9 - 0.02 * abs(place - 8),),
+                # One decade has enough to say something, the other has not.
+                rate=f"0.9{place + 10}" if place < 24 else f"0.99{place - 14}",
+                arm=("prune", "freeze")[place % 2],
+                axis=False,
+                selection={
+                    "target": {
+                        "functional": ("loss", "synflow")[place % 3 == 0],
+                        "p": place / 24,
+                        "r": (1 + place * 7 % 23) / 12,
+                    },
+                    "controls": [
+                        {"score": name, "level": 0.5} for name in ("grasp", "magnitude")[: place % 3]
+                    ],
+                },
+            )
+            for place in range(28)
+        ),
+    )
     return {
         "nothing": [],
         "only failures": made(0, (None, None), status="failed"),
@@ -299,6 +327,7 @@ def studies(made, ended):
             made(2, (0.5, 0.6), "synflow", selection={"rounds": 100}),
             made(3, (0.4, 0.6), "snip+magnitude", selection={"level_kind": "absolute"}),
         ),
+        "the score family": family,
         "a deep network": made(
             1, (0.5, 0.6), model="resnet34", layers={f"layer{number}.weight": 0.01 for number in range(36)}
         ),

@@ -26,6 +26,7 @@ KINDS = (
     "two networks",
     "all arms",
     "layers and rounds",
+    "the score family",
     "a deep network",
 )
 # What a study has to show, by figure: the kinds of which there is nothing to draw.
@@ -39,11 +40,16 @@ ABSENT = {
         *("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network"),
         *("all collapsed", "a deep network"),
     },
+    "family": {
+        *("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network"),
+        *("all collapsed", "two networks", "all arms", "a deep network"),
+    },
     "accuracy_by_bytes": {"nothing", "only failures", "one trial that runs"},
     "layers": {"nothing", "only failures", "only the dense network", "one trial that runs"},
     "outcomes": {
         *("nothing", "only the dense network", "no dense network", "a searched rate", "equal accuracies"),
         *("two networks", "all arms", "layers and rounds", "a deep network"),
+        "the score family",
     },
 }
 

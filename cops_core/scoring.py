@@ -77,8 +77,9 @@ class Scorer:
         return asdict(find_score(score, self.convention).traits)
 
     def describe(self, score: AnyScore) -> dict[str, Any]:
-        """Its traits, and of a member of the family what it is made of, as JSON values."""
-        return self.traits(score) | (_made_of(score) if isinstance(score, Member) else {})
+        """Its traits, and of a member of the family its short name and what it is made of, as JSON values."""
+        made_of = {"name": str(score), **_made_of(score)} if isinstance(score, Member) else {}
+        return self.traits(score) | made_of
 
     def key(self, score: AnyScore, batch: Batch) -> str:
         """SHA-256 of everything that the values of a score depend on."""

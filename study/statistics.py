@@ -1,8 +1,7 @@
-"""Means with their confidence intervals; whether methods differ; what the best have in common by chance."""
+"""Means with their confidence intervals, and tests of whether methods or kinds of them differ."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,26 +72,26 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def narrow_by_chance(drawn: Sequence[float], best: Sequence[float]) -> float:
-    """How probable it is that as many of the drawn values, taken at random, lie as close together.
+def differ(found: Sequence[tuple[Hashable, float]]) -> float:
+    """The p-value of Kruskal and Wallis's test: do the values differ between the kinds that they are of?
 
-    best: some of `drawn`. Exact: of all subsets of that size, the share whose range is at most that of
-    `best`, counted by their least value. 1 for fewer than two.
+    found: (kind, value). By ranks, with the chi-squared distribution, which is rough below five of a
+    kind. 1 for a single kind, and where all values are equal.
     """
-    if len(best) < 2:
+    kinds: dict[Hashable, list[float]] = {}
+    for kind, value in found:
+        kinds.setdefault(kind, []).append(value)
+    if len(kinds) < 2 or len({value for _, value in found}) < 2:
         return 1.0
-    width, values = max(best) - min(best), np.sort(np.asarray(drawn, dtype=np.float64))
-    # By differences, not by low + width: that would miss the best themselves by a rounding.
-    reach = [int(np.count_nonzero(values[place:] - low <= width)) - 1 for place, low in enumerate(values)]
-    return sum(math.comb(above, len(best) - 1) for above in reach) / math.comb(len(values), len(best))
+    return float(stats.kruskal(*kinds.values()).pvalue)
 
 
-def common_by_chance(drawn: Counter[str], best: Counter[str]) -> float:
-    """How probable it is that as many of the drawn, taken at random, have as many of one kind.
+def trend(points: Sequence[tuple[float, float]]) -> float:
+    """The slope of y over x by Theil and Sen: the median of all pairs' slopes, which outliers do not move.
 
-    best: some of `drawn`, by kind. By the hypergeometric distribution, for the kind of which that is
-    least probable, times the number of kinds drawn (Bonferroni): at most 1.
+    points: (x, y). 0 where all x are equal.
     """
-    total, taken = drawn.total(), best.total()
-    tails = [float(stats.hypergeom.sf(count - 1, total, drawn[kind], taken)) for kind, count in best.items()]
-    return min(1.0, len(drawn) * min(tails, default=1.0))
+    if len({x for x, _ in points}) < 2:
+        return 0.0
+    x, y = np.array(points, dtype=np.float64).T
+    return float(stats.theilslopes(y, x).slope)

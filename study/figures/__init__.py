@@ -66,9 +66,10 @@ FIGURES: Mapping[str, Plate] = {
         "Which region of the score family wins?",
         "Each configuration by the powers of its target |dF/dtheta|^p |theta|^r; a row per functional F,"
         " signed ones (p = r = 1) apart, a column per freezing rate or decade of the density. Colours mean"
-        " the same within a column; the darkest means ten points below its best, or less. Where a column has"
-        f" at least {FEWEST_OF_FAMILY} configurations, rings mark the best tenth. Alone a score's mask"
-        " depends on p : r only; under control on both powers.",
+        " the same within a column; the darkest means ten points below its best, or less; where the density"
+        " is searched, what it explains of the accuracy is taken off. In a column of at least"
+        f" {FEWEST_OF_FAMILY} configurations rings mark the best tenth. Alone a score's mask depends on p : r"
+        " only; under control on both powers.",
         "No two different members of the score family have run to their end as targets.",
         family,
     ),

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter
 
 from cops_core.scores.family import HIGHEST_POWER
 from study.configurations import ConfigurationResult
-from study.figures.groups import ARMS, arms, at_each_rate, over_seeds
-from study.figures.regions import best_count, controls, functional, ranked, target
+from study.figures.groups import ARMS, over_seeds
+from study.figures.regions import Placed, all_regions
 from study.figures.style import FAINT, MARKERS, bare, note
 
 COLOURS = "cividis"
@@ -22,33 +22,30 @@ EDGE = 0.12  # of the axes beyond the powers there are
 SIZE = 22.0  # of a point without controls, in points squared; as much again for each control
 FEWEST_PLACES = 2  # of the plane: a single score shows no region
 
-Place = tuple[str, float, float]
-
 
 def family(found: Sequence[ConfigurationResult]) -> Figure | None:
     """The powers p and r of each configuration's target: a row per functional, a column per freezing rate.
 
-    Colours are validation accuracies within the column, markers arms, sizes numbers of controls; the best
-    tenth of the column is ringed, where there are enough to say. Named scores that are members of the
-    family have their place. None where all targets lie at one place, or outside the family.
+    Colours are validation accuracies within the column, less what the density explains; markers are arms,
+    sizes numbers of controls; the best tenth of the column is ringed, where there are enough to say. Named
+    scores that are members of the family have their place. None where all targets lie at one place, or
+    outside the family.
     """
-    columns = [(group.title, there) for group in at_each_rate(found) if (there := ranked(group.members))]
-    members = [each for _, there in columns for each in there]
-    if len({_place(each) for each in members}) < FEWEST_PLACES:
+    columns = all_regions(found)
+    members = [each for region in columns for each in region.members]
+    if len({(each.functional, each.member.p, each.member.r) for each in members}) < FEWEST_PLACES:
         return None
-    rows = sorted({functional(each) for each in members})
+    rows = sorted({each.functional for each in members})
     figure = Figure(figsize=(2.6 * len(columns) + 2.4, 2.2 * len(rows) + 0.7), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
-    ringed = any(best_count(len(there)) for _, there in columns)
-    for place, (title, there) in enumerate(columns):
-        scale = Normalize(there[0].mean - DARKEST, there[0].mean, clip=True)
+    for place, region in enumerate(columns):
+        best = region.members[0].merit
+        scale = Normalize(best - DARKEST, best, clip=True)
         for line, name in enumerate(rows):
             axes = grid[line][place]
-            _draw(axes, [each for each in there if functional(each) == name], scale)
-            axes.set_title(f"{name}, {title}", fontsize=9)
-        winners = there[: best_count(len(there))]
-        for line, name in enumerate(rows):
-            _ring(grid[line][place], [each for each in winners if functional(each) == name])
+            _draw(axes, [each for each in region.members if each.functional == name], scale)
+            _ring(axes, [each for each in region.winners if each.functional == name])
+            axes.set_title(f"{name}, {region.where}", fontsize=9)
     for axes in grid.flat:
         axes.set_xlim(-EDGE, HIGHEST_POWER + EDGE)
         axes.set_ylim(-EDGE, HIGHEST_POWER + EDGE)
@@ -58,41 +55,36 @@ def family(found: Sequence[ConfigurationResult]) -> Figure | None:
         axes.set_xlabel("power p of the gradient", fontsize=9)
     for axes in grid[:, 0]:
         axes.set_ylabel("power r of the weight", fontsize=9)
-    handles = _legend(members, ringed=ringed)
+    handles = _legend(members, ringed=any(region.best for region in columns))
     figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
     _bar(figure, list(grid.flat))
     note(figure, over_seeds(found))
     return figure
 
 
-def _place(each: ConfigurationResult) -> Place:
-    member = target(each)
-    return functional(each), member.p, member.r
-
-
-def _draw(axes: Axes, members: Sequence[ConfigurationResult], scale: Normalize) -> None:
+def _draw(axes: Axes, members: Sequence[Placed], scale: Normalize) -> None:
     """The worst first, so that the best lie on top."""
     for each in reversed(members):
         axes.scatter(
-            [target(each).p],
-            [target(each).r],
-            c=[each.mean],
+            [each.member.p],
+            [each.member.r],
+            c=[each.merit],
             cmap=COLOURS,
             norm=scale,
-            s=SIZE * (1 + controls(each)),
-            marker=_marker(each.trials[0].config.arm),
+            s=SIZE * (1 + each.controls),
+            marker=_marker(each.arm),
             linewidths=0,
             alpha=0.85,
             clip_on=False,
         )
 
 
-def _ring(axes: Axes, winners: Sequence[ConfigurationResult]) -> None:
+def _ring(axes: Axes, winners: Sequence[Placed]) -> None:
     for each in winners:
         axes.scatter(
-            [target(each).p],
-            [target(each).r],
-            s=SIZE * (4 + 1.5 * controls(each)),
+            [each.member.p],
+            [each.member.r],
+            s=SIZE * (4 + 1.5 * each.controls),
             facecolors="none",
             edgecolors="black",
             linewidths=0.9,
@@ -104,12 +96,13 @@ def _marker(arm: str) -> str:
     return MARKERS[ARMS.index(arm)]
 
 
-def _legend(members: Sequence[ConfigurationResult], *, ringed: bool) -> list[Line2D]:
+def _legend(members: Sequence[Placed], *, ringed: bool) -> list[Line2D]:
     """Arms by marker, numbers of controls by size, the ring."""
     plain: dict[str, Any] = {"linestyle": "", "color": "black"}
     hollow: dict[str, Any] = {**plain, "marker": MARKERS[0], "fillstyle": "none"}
-    handles = [Line2D([], [], marker=_marker(arm), markersize=5, label=arm, **plain) for arm in arms(members)]
-    for count in sorted({controls(each) for each in members}):
+    shown = [arm for arm in ARMS if arm in {each.arm for each in members}]
+    handles = [Line2D([], [], marker=_marker(arm), markersize=5, label=arm, **plain) for arm in shown]
+    for count in sorted({each.controls for each in members}):
         size, words = (SIZE * (1 + count)) ** 0.5, f"{count} control{'' if count == 1 else 's'}"
         handles.append(Line2D([], [], markersize=size, label=words, **hollow))
     ring = Line2D([], [], markersize=9, label="ringed: the best tenth", **hollow)
@@ -119,6 +112,6 @@ def _legend(members: Sequence[ConfigurationResult], *, ringed: bool) -> list[Lin
 def _bar(figure: Figure, panels: list[Axes]) -> None:
     """Accuracies below the best of the column."""
     bar = figure.colorbar(ScalarMappable(Normalize(-DARKEST, 0.0), COLOURS), ax=panels, aspect=30)
-    bar.set_label("accuracy below the best of the column", fontsize=9)
+    bar.set_label("accuracy (for its density) below the best of the column", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))

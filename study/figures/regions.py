@@ -1,13 +1,13 @@
 """Which region of the score family wins at which density: the best configurations against all drawn.
 
-Nothing is fitted: the best tenth by mean validation accuracy is described beside all configurations of
-the family at that rate or density, and what any as many of these would have in common by chance is said.
-Of fewer than `FEWEST` configurations nothing is said.
+Nothing is fitted to the powers: the best tenth is described beside all configurations of the family at
+that rate or density, and how probable it is that accuracies differ as much by chance. Of fewer than
+`FEWEST` configurations nothing is said.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -15,28 +15,58 @@ from statistics import median
 from cops_core.scores import Member, member_of
 from cops_core.scores.family import WEIGHTS
 from study.configurations import ConfigurationResult
-from study.figures.groups import at_each_rate
-from study.statistics import common_by_chance, holm, narrow_by_chance
+from study.figures.groups import Group, at_each_rate
+from study.statistics import differ, holm, trend
 
 FEWEST = 20  # configurations at a rate, below which their best are no region
 SHARE = 0.1  # of them that are the best
 LEAST = 3  # and that many at least
+BIN = 0.5  # of a power: accuracies are compared between bins of that width
 SIGNIFICANT = 0.05
 ASPECTS = ("accuracy of the best", "functional", "p", "r", "arm", "controls", "rounds")
 CAVEAT = (
-    "The best tenth of each column, by the accuracies that chose them. More than chance is what as many"
-    " configurations, taken at random of those drawn, would have in common in fewer than 5 % of cases, all"
-    " aspects of a column together (Holm); a sampler that learns draws more where it was good, and with one"
-    " seed each the best are also the lucky."
+    "The best tenth of each column, by the accuracies that chose them; where the density is searched, by how"
+    " far they lie above the column's trend in it (Theil and Sen's line). More than chance is that between"
+    " which accuracies differ by Kruskal and Wallis's test (powers in steps of 0.5), all aspects of a column"
+    " together at 5 % (Holm). A sampler that learns draws together what was good together: one aspect may"
+    " stand for another. With one seed each the best are also the lucky."
 )
 
 
 @dataclass(frozen=True)
-class Aspect:
-    """One thing about the best configurations.
+class Placed:
+    """A configuration whose target is in the family. merit: its accuracy, less what its density explains."""
 
-    chance: how probable it is that as many drawn at random have as much in common; see `study.statistics`.
-    """
+    result: ConfigurationResult
+    member: Member
+    merit: float
+
+    @property
+    def functional(self) -> str:
+        """`loss`, `gradient_flow signed`, `weights`."""
+        return (self.member.functional or WEIGHTS) + (" signed" if self.member.form == "signed" else "")
+
+    @property
+    def arm(self) -> str:
+        """What becomes of the weights outside the mask."""
+        return self.result.trials[0].config.arm
+
+    @property
+    def controls(self) -> int:
+        """How many control scores there are."""
+        selection = self.result.trials[0].config.selection
+        return 0 if selection is None else len(selection.controls)
+
+    @property
+    def rounds(self) -> int:
+        """In how many rounds the weights are chosen."""
+        selection = self.result.trials[0].config.selection
+        return 1 if selection is None else selection.rounds
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """One thing about the best. chance: that accuracies differ as much by it where it does not matter."""
 
     name: str
     text: str
@@ -47,23 +77,27 @@ class Aspect:
 class Region:
     """The best configurations of the family at one rate or in one decade of the density.
 
-    members: all that are comparable and whose target is in the family, the best first. best: how many
-    of them are described; 0 where there are too few.
+    members: all that are comparable and whose target is in the family, one or more, the best first.
     """
 
     where: str
-    members: tuple[ConfigurationResult, ...]
-    best: int
+    members: tuple[Placed, ...]
+
+    @property
+    def best(self) -> int:
+        """How many are described; 0 where there are too few."""
+        count = len(self.members)
+        return 0 if count < FEWEST else max(LEAST, math.ceil(SHARE * count))
+
+    @property
+    def winners(self) -> tuple[Placed, ...]:
+        """The best."""
+        return self.members[: self.best]
 
     @property
     def seeds(self) -> int:
         """Over how many seeds each accuracy is a mean."""
-        return len(self.members[0].accuracies)
-
-    @property
-    def winners(self) -> tuple[ConfigurationResult, ...]:
-        """The best."""
-        return self.members[: self.best]
+        return len(self.members[0].result.accuracies)
 
     @cached_property
     def aspects(self) -> tuple[Aspect, ...]:
@@ -71,25 +105,26 @@ class Region:
         if not self.best:
             return ()
         return (
-            self._kinds("functional", functional),
+            self._kinds("functional", lambda each: each.functional),
             self._powers("p", lambda member: member.p),
             self._powers("r", lambda member: member.r),
-            self._kinds("arm", lambda each: each.trials[0].config.arm),
-            self._kinds("controls", lambda each: str(controls(each))),
-            self._kinds("rounds", lambda each: str(rounds(each))),
+            self._kinds("arm", lambda each: each.arm),
+            self._kinds("controls", lambda each: str(each.controls)),
+            self._kinds("rounds", lambda each: str(each.rounds)),
         )
 
     @property
     def reached(self) -> str:
         """The accuracies of the best, and what is usual."""
-        best, last = self.winners[0].mean, self.winners[-1].mean
-        return f"{last:.1%} to {best:.1%} (median of all {median(each.mean for each in self.members):.1%})"
+        best = [each.result.mean for each in self.winners]
+        usual = median(each.result.mean for each in self.members)
+        return f"{min(best):.1%} to {max(best):.1%} (median of all {usual:.1%})"
 
     @property
     def texts(self) -> dict[str, str]:
         """What the best have, by the names in `ASPECTS`; empty words where there are too few."""
         found = {aspect.name: aspect.text for aspect in self.aspects}
-        reached = {"accuracy of the best": f"{self.best}: {self.reached}"} if self.best else {}
+        reached = {ASPECTS[0]: f"{self.best}: {self.reached}"} if self.best else {}
         return dict.fromkeys(ASPECTS, "") | reached | found
 
     @property
@@ -109,105 +144,71 @@ class Region:
         if not self.best:
             return f"{self.where}: {of_family}, {self.verdict}."
         parts = "; ".join(f"{aspect.name} {aspect.text}" for aspect in self.aspects)
+        verdict = f"{self.verdict[0].upper()}{self.verdict[1:]}"
         best = f"{self.where}: the best {self.best} of {of_family} reach {self.reached}."
-        return f"{best} {parts[0].upper()}{parts[1:]}. {self._said}"
+        return f"{best} {parts[0].upper()}{parts[1:]}. {verdict}."
 
-    @property
-    def _said(self) -> str:
-        return f"{self.verdict[0].upper()}{self.verdict[1:]}."
-
-    def _kinds(self, name: str, of: Callable[[ConfigurationResult], str]) -> Aspect:
+    def _kinds(self, name: str, of: Callable[[Placed], str]) -> Aspect:
         """`loss (4 of 20), synflow (1 of 15)`: how many of each kind are among the best, the most first."""
         drawn, best = Counter(map(of, self.members)), Counter(map(of, self.winners))
         text = ", ".join(f"{kind} ({count} of {drawn[kind]})" for kind, count in best.most_common())
-        return Aspect(name, text, common_by_chance(drawn, best))
+        return Aspect(name, text, differ([(of(each), each.merit) for each in self.members]))
 
     def _powers(self, name: str, of: Callable[[Member], float]) -> Aspect:
         """`0.31 to 1.2, median 0.8 (all 0 to 2, median 1)`; signed members have no powers to choose."""
-        drawn = [of(target(each)) for each in self.members if target(each).form == "powers"]
-        best = [of(target(each)) for each in self.winners if target(each).form == "powers"]
-        text = f"{_spread(best)} (all {_spread(drawn)})" if best else "none of the best has powers"
-        return Aspect(name, text, narrow_by_chance(drawn, best))
+        drawn = [each for each in self.members if each.member.form == "powers"]
+        best = [of(each.member) for each in self.winners if each.member.form == "powers"]
+        everything = [of(each.member) for each in drawn]
+        text = f"{_spread(best)} (all {_spread(everything)})" if best else "none of the best has powers"
+        return Aspect(name, text, differ([(int(of(each.member) / BIN), each.merit) for each in drawn]))
 
 
-def regions(found: Sequence[ConfigurationResult]) -> list[Region]:
-    """The region of the best at each rate or decade of the density, the lowest rate first.
-
-    Of studies that have drawn members of the family, as targets or controls; else none.
-    """
-    if not any(map(_draws_members, found)):
-        return []
-    return [
-        Region(group.title.replace("\n", ", "), there, best_count(len(there)))
-        for group in at_each_rate(found)
-        if (there := ranked(group.members))
-    ]
+def all_regions(found: Sequence[ConfigurationResult]) -> list[Region]:
+    """The region at each rate or decade of the density, the lowest rate first, where there is any member."""
+    placed = [(group.title.replace("\n", ", "), _placed(group)) for group in at_each_rate(found)]
+    return [Region(where, members) for where, members in placed if members]
 
 
-def ranked(members: Iterable[ConfigurationResult]) -> tuple[ConfigurationResult, ...]:
-    """Those whose target is in the family, the best first; of equals the first."""
-    return tuple(sorted(filter(in_family, members), key=lambda each: (-each.mean, each.number)))
-
-
-def best_count(count: int) -> int:
-    """How many of that many configurations are the best; 0 where they are too few to say."""
-    return 0 if count < FEWEST else max(LEAST, math.ceil(SHARE * count))
-
-
-def in_family(each: ConfigurationResult) -> bool:
-    """Whether its target is a member of the family, by name or by what it is made of."""
-    selection = each.trials[0].config.selection
-    return selection is not None and member_of(selection.target) is not None
-
-
-def target(each: ConfigurationResult) -> Member:
-    """The target of a configuration that is `in_family`."""
-    selection = each.trials[0].config.selection
-    assert selection is not None
-    member = member_of(selection.target)
-    assert member is not None
-    return member
-
-
-def functional(each: ConfigurationResult) -> str:
-    """`loss`, `gradient_flow signed`, `weights`."""
-    member = target(each)
-    return (member.functional or WEIGHTS) + (" signed" if member.form == "signed" else "")
-
-
-def controls(each: ConfigurationResult) -> int:
-    """How many control scores it has."""
-    selection = each.trials[0].config.selection
-    return 0 if selection is None else len(selection.controls)
-
-
-def rounds(each: ConfigurationResult) -> int:
-    """In how many rounds its weights are chosen."""
-    selection = each.trials[0].config.selection
-    return 1 if selection is None else selection.rounds
+def searched_regions(found: Sequence[ConfigurationResult]) -> list[Region]:
+    """The same of studies that have drawn members themselves, not only names of scores; else none."""
+    return all_regions(found) if any(map(_draws_members, found)) else []
 
 
 def family_rows(found: Sequence[ConfigurationResult]) -> Iterator[dict[str, object]]:
     """A row per comparable configuration of the family: where it lies, and how good it is."""
-    for group in at_each_rate(found):
-        there = ranked(group.members)
-        for place, each in enumerate(there):
-            member = target(each)
+    for region in all_regions(found):
+        for place, each in enumerate(region.members):
             yield {
-                "where": group.title.replace("\n", ", "),
-                "configuration": each.number,
-                "functional": member.functional,
-                "p": member.p,
-                "r": member.r,
-                "form": member.form,
-                "arm": each.trials[0].config.arm,
-                "controls": controls(each),
-                "rounds": rounds(each),
-                "density": each.density,
-                "accuracy": each.mean,
-                "seeds": len(each.accuracies),
-                "best": place < best_count(len(there)),
+                "where": region.where,
+                "configuration": each.result.number,
+                **{name: getattr(each.member, name) for name in ("functional", "p", "r", "form")},
+                **{name: getattr(each, name) for name in ("arm", "controls", "rounds")},
+                "density": each.result.density,
+                "accuracy": each.result.mean,
+                "merit": each.merit,
+                "seeds": len(each.result.accuracies),
+                "best": place < region.best,
             }
+
+
+def _placed(group: Group) -> tuple[Placed, ...]:
+    """Those whose target is in the family, the best first; of equals the first.
+
+    Within a decade of the density sparser networks are worse, whatever their score: what the trend in the
+    density explains is taken off.
+    """
+    pairs = [(each, member) for each in group.members if (member := _member(each)) is not None]
+    slope = trend([(math.log10(each.density), each.mean) for each, _ in pairs])
+    middle = median([math.log10(each.density) for each, _ in pairs]) if pairs else 0.0
+    merits = [each.mean - slope * (math.log10(each.density) - middle) for each, _ in pairs]
+    placed = [Placed(each, member, merit) for (each, member), merit in zip(pairs, merits, strict=True)]
+    return tuple(sorted(placed, key=lambda each: (-each.merit, each.result.number)))
+
+
+def _member(each: ConfigurationResult) -> Member | None:
+    """The target, where it is a member of the family by name or by what it is made of."""
+    selection = each.trials[0].config.selection
+    return None if selection is None else member_of(selection.target)
 
 
 def _draws_members(each: ConfigurationResult) -> bool:

@@ -13,7 +13,7 @@ from study.close import looks
 from study.configurations import ConfigurationResult, by_configuration
 from study.figures import FIGURES, PARAMETERS, Figure
 from study.figures.parameters import importances, slices
-from study.figures.regions import Region, regions
+from study.figures.regions import Region, searched_regions
 from study.figures.style import svg
 from study.ledger.store import StudyStore
 from study.ledger.trial import StudyTrial
@@ -81,7 +81,7 @@ def make_report(
         answered=answer(found, settings["question"]),
         judged=tuple(_judged(looked, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
-        regions=tuple(regions(found)),
+        regions=tuple(searched_regions(found)),
         histories=tuple(names),
         no_parameters=missing,
         ends=tuple(ends(trials)),

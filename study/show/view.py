@@ -96,7 +96,7 @@ def _solutions(manifest: Mapping[str, Any]) -> list[tuple[str, Sequence[str], li
     solutions = manifest.get("solutions", {})
     if not solutions:
         return []
-    target, *controls = manifest["scores"]
+    target, *controls = (how.get("name", score) for score, how in manifest["scores"].items())
     summary: list[list[Value]] = [
         [where, found["status"], *(found[name] for name in ("value", "gap", "threshold", "shrunk"))]
         for where, found in solutions.items()

@@ -1,5 +1,6 @@
 """The page: complete, self-contained, and right for every kind of study; written where it may be."""
 
+from decimal import Decimal
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from search_spaces.question import Rates
 from study.figures import FIGURES
 from study.ledger.store import StudyStore
 from study.report.content import make_report
@@ -193,3 +195,25 @@ def test_an_unknown_study_is_suggested_the_nearest(run, study, tmp_path):
     code, _, err = run("report", "tset", "--home", tmp_path / "home")
     assert code == 2
     assert "did you mean 'test'?" in err
+
+
+def test_the_command_says_which_region_of_the_family_wins(run, recorded, settings, tmp_path):
+    """The space gss itself with made-up accuracies: what scores by synflow wins."""
+
+    def accuracy(trial):
+        target = trial.config.selection.target if trial.config.selection else None
+        return 0.8 + trial.number / 1e4 if getattr(target, "functional", None) == "synflow" else 0.3
+
+    asked = {"space": "gss", "trials": 60, "question": Rates((Decimal("0.99"),)), "stopping": "none"}
+    trials = recorded(accuracy, name="records", **asked).trials()
+    other = settings(**asked)
+    store = StudyStore(other.storage_uri, other.name)
+    store.create({**record(), "settings": other.record()})
+    for trial in trials:
+        store.save(trial)
+    code, out, _ = run("report", "test", "--home", tmp_path / "home")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "freezing rate 0.99: the best 6 of 59 configurations of the family (1 seed each) reach " in said
+    assert "Functional synflow (6 of " in said
+    assert "More than chance: functional" in said

@@ -108,7 +108,7 @@ def test_signed_members_have_no_powers(searched):
 def test_of_few_nothing_is_said(searched):
     def line(count):
         found = searched(
-            count, lambda place: 0.5, lambda place: {"functional": "loss", "p": (1 + place) / 20}
+            count, lambda place: 0.5, lambda place: {"functional": "loss", "p": (1 + place) / 25}
         )
         (region,) = searched_regions(found)
         return region

@@ -252,7 +252,9 @@ PYTHON: dict[str, list[Python]] = {
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/scores.md": [Python("slow")],
-    "docs/selection.md": [Python(before="from cops_core.config import Control, Selection")],
+    "docs/selection.md": [
+        Python(before="from cops_core.config import Control, Selection\nfrom cops_core.scores import Member")
+    ],
     "docs/studies.md": [Python("slow")],
     "docs/tutorial.md": [FILE, FILE, FILE, Python("slow")],
 }

@@ -10,7 +10,7 @@ from cops_core.config import Ablation, Arm
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
-from cops_core.scores import CONVENTIONS, SCORES
+from cops_core.scores import CONVENTIONS, FUNCTIONALS, SCORES
 from search_spaces import SEARCH_SPACES
 from search_spaces.presets import PRESETS
 from study.experiments import EXPERIMENTS
@@ -24,6 +24,7 @@ from .parsing import cops_commands
 ROWS = {
     "commands": set(cops_commands()),
     "scores": set(SCORES),
+    "functionals": set(FUNCTIONALS),
     "conventions": set(CONVENTIONS),
     "ablations": set(get_args(Ablation)) - {"none"},
     "arms": set(get_args(Arm)),

@@ -45,7 +45,7 @@ def family(found: Sequence[ConfigurationResult]) -> Figure | None:
             axes = grid[line][place]
             _draw(axes, [each for each in region.members if each.functional == name], scale)
             _ring(axes, [each for each in region.winners if each.functional == name])
-            axes.set_title(f"{name}, {region.where}", fontsize=9)
+            axes.set_title(f"{name}\n{region.where}", fontsize=9)
     for axes in grid.flat:
         axes.set_xlim(-EDGE, HIGHEST_POWER + EDGE)
         axes.set_ylim(-EDGE, HIGHEST_POWER + EDGE)

@@ -16,6 +16,7 @@ from study.figures.style import FAINT, note
 MOST_METHODS = 6  # of a freezing rate
 MOST_LABELLED = 12  # layers, whose densities are written into their cells
 BRIGHT = 0.55
+MOST_LETTERS, LETTER = 45, 0.062  # of a label without more room, and inches of each further one
 SUFFIX = ".weight"
 Floats = NDArray[np.float64]
 
@@ -40,7 +41,12 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
     tables = [_table(best) for _, best in groups]
     least = min((float(table[table > 0].min()) for table in tables if (table > 0).any()), default=1.0)
     widest, rows = max(table.shape[1] for table in tables), sum(len(table) for table in tables)
-    size = (4.6 + max(2.4, 0.55 * min(widest, MOST_LABELLED), 0.3 * widest), 0.25 * rows + 0.75 * len(tables))
+    longest = max(len(_label(each)) for _, best in groups for each in best)
+    names_width = 4.6 + LETTER * max(0, longest - MOST_LETTERS)
+    size = (
+        names_width + max(2.4, 0.55 * min(widest, MOST_LABELLED), 0.3 * widest),
+        0.25 * rows + 0.75 * len(tables),
+    )
     figure = Figure(figsize=size, layout="constrained")
     heights = [len(table) for table in tables]
     grid = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -51,7 +57,7 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
         image = axes.imshow(shown, cmap="cividis", norm=scale, aspect="auto")
         names = [layer.removesuffix(SUFFIX) for layer in _names(best)]
         axes.set_xticks(range(len(names)), names, fontsize=8, rotation=0 if len(names) <= 4 else 90)
-        axes.set_yticks(range(len(best)), [f"{each.method}  {each.mean:.1%}" for each in best], fontsize=8)
+        axes.set_yticks(range(len(best)), [_label(each) for each in best], fontsize=8)
         axes.set_title(group.title, fontsize=9, loc="left")
         axes.tick_params(length=0)
         for spine in axes.spines.values():
@@ -69,6 +75,10 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     return figure
+
+
+def _label(each: ConfigurationResult) -> str:
+    return f"{each.method}  {each.mean:.1%}"
 
 
 def _names(best: Sequence[ConfigurationResult]) -> list[str]:

@@ -139,7 +139,7 @@ def test_named_scores_have_their_place_in_the_plane(made):
     ]
     figure = family(by_configuration(trials))
     points = {
-        axes.get_title().split(",")[0]: sorted(tuple(c.get_offsets()[0].tolist()) for c in axes.collections)
+        axes.get_title().split("\n")[0]: sorted(tuple(c.get_offsets()[0].tolist()) for c in axes.collections)
         for axes in figure.axes
         if axes.get_title()
     }

@@ -1,5 +1,7 @@
 """What the other figures of a study show."""
 
+import warnings
+
 import optuna
 import pytest
 from matplotlib import pyplot, rcParams
@@ -7,11 +9,12 @@ from matplotlib import pyplot, rcParams
 from study.configurations import by_configuration, pareto_front
 from study.figures.front import accuracy_by_bytes
 from study.figures.groups import at_each_rate, half_width
-from study.figures.layers import best_masks, layer_densities
+from study.figures.layers import best_masks, layer_densities, layers
 from study.figures.levels import accuracy_by_level, prices
 from study.figures.outcomes import outcomes
 from study.figures.pairs import pairs
 from study.figures.parameters import FEWEST, importances, slices
+from study.figures.style import svg
 
 
 def texts(axes):
@@ -104,6 +107,22 @@ def test_masks_are_the_mean_over_seeds_and_the_best_first(made):
     found = by_configuration([first, second, *made(2, (0.9, 0.9), "grasp"), *made(3, (0.7, 0.7), "grasp")])
     (group,) = at_each_rate(found)
     assert [each.number for each in best_masks(group)] == [2, 1]
+
+
+def test_long_names_of_masks_have_their_room(made):
+    """Laid out without matplotlib's warning that nothing is left for the axes."""
+    flow, loss = ({"functional": name, "form": "signed"} for name in ("gradient_flow", "loss"))
+    scores = [flow, loss, {"functional": "gradient_flow", "p": 2}, {"functional": "synflow", "p": 2}]
+    selection = {
+        "target": scores[0],
+        "controls": [{"score": score, "level": 0.5} for score in scores[1:]],
+        "rounds": 10,
+    }
+    figure = layers(by_configuration(made(1, (0.5,), arm="freeze_wd", selection=selection)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg(figure)
+    assert figure.axes[0].get_position().width > 0.1
 
 
 def test_outcomes_are_counted_by_method_and_status(studies):

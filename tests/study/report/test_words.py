@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+import study.conduct.launch
 from search_spaces.question import Pareto, Rates, Smallest
-from study import cli, conduct
+from study import cli
 from study.configurations import by_configuration
 from study.report.command import launch_command
 from study.report.ends import ends, why
@@ -134,7 +135,7 @@ def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
         heard.append(settings)
         return 0
 
-    monkeypatch.setattr(conduct, "launch", launch)
+    monkeypatch.setattr(study.conduct.launch, "launch", launch)
     monkeypatch.setattr(sys, "argv", launch_command(asked.name, asked.record()).split())
     with pytest.raises(SystemExit) as left:
         cli.main()

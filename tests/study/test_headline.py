@@ -1,15 +1,12 @@
 """The headline experiment: budgets that are equal, choices by validation alone, tables of what came out."""
 
-import io
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from rich.console import Console
 
-from cops_core.config import Training
 from cops_core.errors import InputError
-from cops_core.trainable import config_hash
+from cops_core.trainable import config_hash, run_trial
 from study.experiments.base import Asked
 from study.experiments.headline import (
     COMPARISONS,
@@ -25,8 +22,7 @@ from study.experiments.headline import (
     pairs,
     singles,
 )
-from study.experiments.run import run_experiment
-from study.ledger.store import StudyStore
+from study.ledger.trial import StudyTrial
 
 SMALL = Setting(
     model="lenet_300_100",
@@ -105,21 +101,37 @@ def test_what_a_user_asks_for_reaches_every_setting():
     assert Headline().changed(Asked()) == Headline()
 
 
-@pytest.mark.slow
-def test_it_runs_on_real_trials_and_a_second_call_runs_nothing(settings, monkeypatch):
-    experiment = Headline(dataset="digits", training=Training(), settings=(SMALL,), judge_seeds=2)
-    chosen, console = settings(trials=1), Console(file=io.StringIO(), width=200)
-    text = run_experiment("headline", experiment, chosen, console)
-    selection = StudyStore(chosen.storage_uri, "headline-selection-lenet_300_100-1-epochs").trials()
-    judging = StudyStore(chosen.storage_uri, "headline-judging-lenet_300_100-1-epochs")
-    assert not any(trial.config.test for trial in selection)
-    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in judging.trials())
-    seeds = [{trial.config.seed for trial in trials} for trials in (selection, judging.trials())]
-    assert not seeds[0] & seeds[1]
-    assert f"{FREEZENET} minus {SNIP_PRUNED}" in text
-    assert f"| {SINGLE} | 2 | 1 | 2 | 2 |" in text
-    assert f"| {PAIR} | 2 | 1 | 2 | 2 |" in text
-    assert judging.has("headline.png")
+def test_it_answers_from_real_trials():
+    """In this process; that what is recorded is not run again holds for every experiment."""
+    studies: dict[str, list[StudyTrial]] = {}
 
-    monkeypatch.setattr("study.experiments.fixed.conduct", lambda *a: pytest.fail("ran a trial twice"))
-    assert run_experiment("headline", experiment, chosen, console) == text
+    def run(part, configs):
+        studies[part] = [trained(number, config) for number, config in enumerate(configs)]
+        return studies[part]
+
+    experiment = Headline(dataset="digits", settings=(SMALL,), judge_seeds=2)
+    answer = experiment.answer(run, lambda _: True)
+    selection, judging = studies.values()
+    assert not any(trial.config.test for trial in selection)
+    assert all(trial.config.test for trial in judging)
+    assert not {trial.config.seed for trial in selection} & {trial.config.seed for trial in judging}
+    dense, frozen = (
+        [trial.facts["test_accuracy"] for trial in judging if trial.config.arm == arm and at(trial, "0.9")]
+        for arm in ("dense", "freeze")
+    )
+    assert f"Dense: {sum(dense) / 2:.1%} ±" in answer.markdown
+    assert f"| {sum(frozen) / 2:.1%} ±" in answer.markdown
+    for name, count in ((SNIP_PRUNED, 1), (FREEZENET, 1), (SINGLE, 2), (PAIR, 2)):
+        assert f"| {name} | {count} | 1 | {count} | {count} |" in answer.markdown
+    assert f"{FREEZENET} minus {SNIP_PRUNED}" in answer.markdown
+    assert answer.figures["headline.png"].startswith(b"\x89PNG")
+
+
+def trained(number, config):
+    rows = []
+    result = run_trial(config, lambda metrics: rows.append(metrics.row()))
+    return StudyTrial(number=number, config=config, status=result.status, rows=rows, facts=result.facts)
+
+
+def at(trial, rate):
+    return trial.config.density in (None, 1 - Decimal(rate))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from cops_core.config import parse_config
 from cops_core.scores import Member
@@ -23,6 +24,7 @@ def space(trial):
 """
 
 
+@pytest.mark.slow
 def test_a_study_of_the_family_and_its_report(tmp_path):
     (tmp_path / "family.py").write_text(SPACE)
     words = ("--trials", 14, "--epochs", 1, "--stopping", "none", "--rates", "0.95")

@@ -62,9 +62,9 @@ SETTINGS = (
     Setting(
         model="lenet_5_caffe",
         epochs=2,
-        rates=tuple(map(Decimal, ("0.9", "0.98", "0.99", "0.995", "0.999"))),
+        rates=tuple(map(Decimal, ("0.9", "0.99", "0.995", "0.999"))),
         arm_budget=2,
-        score_budget=8,
+        score_budget=6,
         selection_seeds=1,
     ),
 )

@@ -145,6 +145,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops report quickstart --out for_print": Run("slow"),
     },
     "docs/results.md": {
+        "uv run cops experiment headline": LONG,
         "uv run cops experiment cops_pairs": LONG,
         "uv run cops experiment iterated_snip": LONG,
         "uv run cops experiment freezenet": LONG,

@@ -3,8 +3,6 @@
 import io
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
@@ -207,56 +205,6 @@ def test_what_a_terminal_said_goes_on_in_plain_lines_when_it_hangs_up(ended, mon
 )
 def test_the_time_left_in_words(seconds, words):
     assert time_left(seconds) == words
-
-
-def cops(folder, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "study.cli", *map(str, words)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-@pytest.mark.slow
-def test_a_study_in_a_pipe(tmp_path):
-    words = ("launch", "quickstart", "--trials", 7, "--epochs", 2, "--home", tmp_path)
-    done = cops(tmp_path, *words)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\x1b" not in done.stdout
-    assert len(re.findall(r"^[1-7]/7 ", done.stdout, re.MULTILINE)) == 7
-    again = cops(tmp_path, *words, "--name", "again")  # all of it is reused
-    assert (again.returncode, again.stderr) == (0, "")
-    assert len(re.findall(r"^[1-7]/7 .* reused  ", again.stdout, re.MULTILINE)) == 7
-
-
-def test_a_study_as_json_lines(tmp_path):
-    words = ("launch", "quickstart", "--trials", 7, "--epochs", 2, "--home", tmp_path)
-    done = cops(tmp_path, *words, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    events = [line["event"] for line in lines]
-    assert (events[0], events[-1]) == ("study", "summary")
-    assert events.count("started") == events.count("ended") == 7
-    assert lines[0]["at_most"] == 7
-    over = [line for line in lines if line["event"] == "ended"]
-    assert [line["over"] for line in over] == list(range(1, 8))
-    epochs = sum(line["event"] == "epoch" for line in lines)
-    assert 7 <= epochs <= 14
-    last = lines[-1]
-    assert (last["exit_code"], last["ended_early"], last["problems"], last["go_on"]) == (0, [], [], None)
-    assert last["status"] == {
-        status: sum(line["status"] == status for line in over) for status in last["status"]
-    }
-    best = max(line["validation_accuracy"] for line in over)
-    assert max(row["validation_accuracy"] for row in last["best"]) == best
-
-    wrong = cops(tmp_path, "launch", "quikstart", "--home", tmp_path, "--json")
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("error: ")
-    assert wrong.stderr.count("\n") == 1
 
 
 def test_a_dry_run_has_no_events(run):

@@ -54,23 +54,6 @@ def test_smallest_finds_few_weights_that_keep_the_accuracy(tmp_path):
     assert any(row["validation_accuracy"] >= 0.9 * dense["validation_accuracy"] for row in rows[1:])
 
 
-def test_several_seeds_are_trials_of_their_own_with_means_in_the_table(tmp_path):
-    words = ("launch", "quickstart", "--trials", 5, "--epochs", 3, "--rates", "0.95", "--seeds", 3)
-    done = cops(tmp_path, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "±" in done.stdout
-    rows = pq.read_table(tmp_path / "cops-home/studies/quickstart/trials.parquet").to_pylist()
-    anchors = [row for row in rows if row["anchor"]]
-    assert [(row["configuration"], row["seed_index"]) for row in anchors] == [
-        (number, index) for number in range(3) for index in range(3)
-    ]
-    assert len({row["seed"] for row in rows}) == 3
-    _, _, nested = children(tmp_path / "cops-home", "quickstart")
-    assert len(nested) == len(rows)
-    status = json.loads(cops(tmp_path, "status", "quickstart", "--json").stdout)
-    assert status["name"] == "quickstart"
-
-
 @pytest.mark.fashion
 def test_fashion_mnist_runs_on_the_real_images(tmp_path):
     done = cops(tmp_path, "launch", "fashion_mnist", "--trials", 12, "--epochs", 2)

@@ -91,8 +91,9 @@ def test_a_checkpoint_goes_when_its_trial_has_ended(ledger, store, ended):
     assert sorted(store.files("checkpoints")) == [f"{open_.name}.owner", f"{open_.name}.pt"]
 
 
-def test_a_full_disk_is_waited_for_and_said_at_the_end(ledger, store, saved, ended, monkeypatch):
+def test_a_full_disk_is_waited_for_and_said_at_the_end(store, saved, ended, monkeypatch):
     monkeypatch.setattr(writer_module, "CLOSE_TIMEOUT_S", 0.2)
+    ledger = LedgerWriter(store, saved.append)
 
     def full(name, content):
         raise OSError(28, "No space left on device")

@@ -1,5 +1,7 @@
 """All commands under one name, and what becomes of errors."""
 
+import atexit
+import gc
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -92,6 +94,7 @@ def main() -> None:
     """The console script: wrong input is one line on stderr and exit code 2, never a traceback."""
     from cops_core.errors import InputError
 
+    _collect_rarely()
     try:
         code = app(prog_name="cops", standalone_mode=False)
     except typer.TyperException as error:
@@ -108,6 +111,16 @@ def main() -> None:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _collect_rarely() -> None:
+    """Spare a command the searches for garbage among half a million objects that are imported and stay.
+
+    Measured for `cops launch`: imports take 2.4 s, before 3.2 s; the end 0.2 s, before 1.1 s and more.
+    """
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, 1000)  # rounds after which old objects are searched too; Python has 10
+    atexit.register(gc.freeze)
 
 
 def _explain(error: typer.TyperException) -> str:

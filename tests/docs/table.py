@@ -146,6 +146,11 @@ COMMANDS: dict[str, dict[str, Check]] = {
     },
     "docs/results.md": {
         "uv run cops experiment headline": LONG,
+        "uv run cops table freezenet_lenet_300_100_fashion_mnist --epochs 5": LONG,
+        "uv run cops table freezenet_lenet_5_caffe_fashion_mnist --epochs 2 --seeds 3": LONG,
+        "uv run cops table cops_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
+        "uv run cops table cops_lenet_5_caffe_fashion_mnist --epochs 1 --seeds 2"
+        " --rates 0.9,0.99,0.995,0.999": LONG,
         "uv run cops experiment cops_pairs": LONG,
         "uv run cops experiment iterated_snip": LONG,
         "uv run cops experiment freezenet": LONG,

@@ -6,12 +6,12 @@ from statistics import fmean
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from study.configurations import ConfigurationResult, best_per_method
 from study.figures.groups import Group, at_each_rate
-from study.figures.style import FAINT, note
+from study.figures.style import FAINT, note, percent_axis
 
 MOST_METHODS = 6  # of a freezing rate
 MOST_LABELLED = 12  # layers, whose densities are written into their cells
@@ -72,7 +72,7 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
     bar = figure.colorbar(image, ax=list(grid), aspect=30)
     bar.set_label("kept share of the layer's weights", fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
+    percent_axis(bar.ax.yaxis)
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     return figure
 

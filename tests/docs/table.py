@@ -47,7 +47,7 @@ class Shell:
 
 Check = Run | Serve | Parse | Ci | Shell
 
-LONG = Parse("takes a quarter of an hour or more")
+LONG = Parse("takes several minutes or more")
 CLUSTER = Parse("needs a cluster; tests/cluster runs these programs")
 ACCOUNT = Parse("needs an account")
 INSTALL = Shell("tests/environments installs from nothing")
@@ -154,6 +154,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "uv run cops experiment cops_pairs": LONG,
         "uv run cops experiment iterated_snip": LONG,
         "uv run cops experiment freezenet": LONG,
+        "uv run cops launch gss --rates 0.99,0.998 --trials 260 --epochs 3 --sampler random"
+        " --stopping none": LONG,
+        "uv run cops report gss": OF_LONG,
         "uv run cops launch fashion_mnist --rates 0.9,0.97,0.99,0.995,0.999 --trials 150 --seeds 3"
         " --no-racing --stopping none": LONG,
         "uv run cops close fashion_mnist": OF_LONG,

@@ -146,8 +146,21 @@ def test_named_scores_have_their_place_in_the_plane(made):
     assert points == {
         "weights": [(0.0, 1.0)],
         "loss": [(1.0, 0.0), (1.0, 1.0)],
-        "gradient_flow signed": [(1.0, 1.0)],
+        "signed": [(pytest.approx(0, abs=0.5), 0.0)],  # GraSP, the best
     }
+
+
+def test_signed_scores_stand_by_their_accuracy(searched):
+    """They all have p = r = 1: in the plane one would hide the others."""
+    fields = [{"functional": name, "form": "signed"} for name in ("loss", "gradient_flow")]
+    found = searched(6, lambda place: 0.9 - 0.04 * place, lambda place: fields[place % 2])
+    (axes,) = (each for each in family(found).axes if each.get_title())
+    assert axes.get_title() == "signed\nfreezing rate 0.99"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["gradient_flow", "loss"]
+    spots = sorted(tuple(each.get_offsets()[0].tolist()) for each in axes.collections)
+    flow, loss = ([y for x, y in spots if round(x) == place] for place in (0, 1))
+    assert flow == pytest.approx([-0.1, -0.1, -0.04])  # -0.12 and -0.2 are as dark as -0.1
+    assert loss == pytest.approx([-0.1, -0.08, 0.0])
 
 
 def test_the_best_tenth_is_ringed(studies):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from study.ledger.trial import StudyTrial
 from study.tables import best_table
 
 MOST_SMALLEST = 10
+MOST_METHODS = 10  # of each rate in a terminal; the report's files have all
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,20 @@ def smallest(found: Sequence[ConfigurationResult], keep: float) -> Answer | None
     return Answer(title, tuple(kept[:MOST_SMALLEST]))
 
 
+def first_of_each_rate(answered: Answer, most: int) -> list[list[ConfigurationResult]]:
+    """The answer's configurations, no more than `most` of each rate; of a front, which has no rates, all."""
+    groups = [(rate, list(group)) for rate, group in groupby(answered.configurations, lambda each: each.rate)]
+    return [group if rate is None else group[:most] for rate, group in groups]
+
+
 def print_best(console: Console, trials: Sequence[StudyTrial], question: dict[str, Any]) -> None:
     """The answer to the study's question."""
     found = answer(by_configuration(trials), question)
-    if found is not None:
-        console.print(best_table(found.configurations, found.title, found.compared, cost=found.cost))
+    if found is None:
+        return
+    shown = [each for group in first_of_each_rate(found, MOST_METHODS) for each in group]
+    console.print(best_table(shown, found.title, found.compared, cost=found.cost))
+    if left_out := len(found.configurations) - len(shown):
+        console.print(
+            f"and {left_out} more, all of them in the tables of cops report", style="dim", soft_wrap=True
+        )

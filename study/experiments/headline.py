@@ -44,30 +44,15 @@ class Setting:
 
     model: str
     epochs: int
-    rates: tuple[Decimal, ...]
-    arm_budget: int
-    score_budget: int
-    selection_seeds: int
+    rates: tuple[Decimal, ...] = tuple(
+        map(Decimal, ("0.9", "0.95", "0.98", "0.99", "0.995", "0.998", "0.999"))
+    )
+    arm_budget: int = 4
+    score_budget: int = 16
+    selection_seeds: int = 2
 
 
-SETTINGS = (
-    Setting(
-        model="lenet_300_100",
-        epochs=5,
-        rates=tuple(map(Decimal, ("0.9", "0.95", "0.98", "0.99", "0.995", "0.998", "0.999"))),
-        arm_budget=4,
-        score_budget=16,
-        selection_seeds=2,
-    ),
-    Setting(
-        model="lenet_5_caffe",
-        epochs=2,
-        rates=tuple(map(Decimal, ("0.9", "0.99", "0.995", "0.999"))),
-        arm_budget=2,
-        score_budget=6,
-        selection_seeds=1,
-    ),
-)
+SETTINGS = (Setting(model="lenet_300_100", epochs=5), Setting(model="lenet_5_caffe", epochs=2))
 
 
 @dataclass(frozen=True)

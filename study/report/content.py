@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from typing import Any
 
 from cops_core.errors import InputError
@@ -23,8 +22,6 @@ from study.report.headline import headline
 from study.report.words import configuration, seconds, shares
 from study.search.histories import histories, recorded_space
 from study.settings import parse_settings
-
-MOST_ROWS = 8  # of each rate in the page's table; the files have all
 
 
 @dataclass(frozen=True)
@@ -87,12 +84,6 @@ def make_report(
         ends=tuple(ends(trials)),
         again=_again(name, record, trials),
     )
-
-
-def best_rows(answered: Answer) -> list[list[ConfigurationResult]]:
-    """The rows of the page's table: of each rate the first `MOST_ROWS`."""
-    groups = groupby(answered.configurations, key=lambda each: each.rate)
-    return [list(group)[:MOST_ROWS] for _, group in groups]
 
 
 def _facts(

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from study.answer import first_of_each_rate
 from study.figures import FIGURES, PARAMETERS, Captioned
 from study.figures.regions import ASPECTS, CAVEAT
-from study.report.content import Report, best_rows
+from study.report.content import Report
 from study.report.headline import NOTHING
 from study.report.words import accuracy, configuration, size
 from study.tables import show_p
 
+MOST_ROWS = 8  # of each rate in the table of the best; the files have all
 PIXELS = 96  # of an inch
 LEAST = 0.72  # of its size, to which a figure may shrink before its container scrolls
 
@@ -95,7 +97,7 @@ def _rows(report: Report) -> Iterator[list[Row]]:
     if report.answered is None:
         return
     p_values = {each.other.number: each.p_value for each in report.answered.compared}
-    for group in best_rows(report.answered):
+    for group in first_of_each_rate(report.answered, MOST_ROWS):
         yield [
             Row(
                 rate="" if (density := each.trials[0].config.density) is None else f"{1 - density:f}",

@@ -3,13 +3,15 @@
 import io
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from rich.console import Console
 
-from cops_core.config import TrialConfig
+from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.question import Pareto, Smallest
+from study.figures.style import FIRST
 from study.ledger.trial import StudyTrial
 from study.summary import print_plan, print_summary
 
@@ -61,6 +63,48 @@ def some(ended):
 def test_every_status_is_counted(some, summary):
     lines = summary(Run(some("finished", "stopped", "finished", "infeasible")), trials=8)
     assert lines[0] == "test: 4 of 8 trials in 12 s: 2 finished, 1 stopped, 1 infeasible"
+
+
+@pytest.fixture
+def falling(ended):
+    """Twelve methods at each of two rates: the fewer weights, the less accurate."""
+
+    def make(rates):
+        ways = product((Decimal("0.2"), Decimal("0.1")), ("prune", "freeze", "freeze_wd"), FIRST[:4])
+        trials = []
+        for number, (density, arm, score) in enumerate(ways):
+            config = TrialConfig(
+                arm=arm, selection=Selection(target=score), density=density - Decimal(number) / 1000
+            )
+            rate = Decimal("0.8") if number < 12 else Decimal("0.9")
+            accuracies = (0.9 - number / 100,)
+            trials.append(ended(number, accuracies=accuracies, config=config, rate=rate if rates else None))
+        return trials
+
+    return make
+
+
+def rows(lines):
+    """Those that have a method."""
+    return [line for line in lines if any(f" {arm} " in line for arm in ("prune", "freeze", "freeze_wd"))]
+
+
+def test_of_each_rate_the_first_ten_are_shown(falling, summary):
+    """A search over the score family has as many methods as trials."""
+    trials = falling(rates=True)
+    lines = summary(Run(trials), trials=24)
+    assert len(rows(lines)) == 20
+    assert "and 4 more, all of them in the tables of cops report" in lines
+    few = summary(Run(trials[:10]), trials=24)
+    assert len(rows(few)) == 10
+    assert not any("more" in line for line in few)
+
+
+def test_of_a_front_all_are_shown(falling, summary):
+    """It has no rates; its last ones are those with the fewest weights."""
+    lines = summary(Run(falling(rates=False)), trials=24, question=Pareto())
+    assert len(rows(lines)) == 24
+    assert not any("more" in line for line in lines)
 
 
 def test_with_several_seeds_configurations_are_counted(ended, summary):

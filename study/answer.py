@@ -17,7 +17,7 @@ from study.configurations import (
     comparisons,
     pareto_front,
 )
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.tables import best_table
 
 MOST_SMALLEST = 10

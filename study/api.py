@@ -21,9 +21,9 @@ from search_spaces.plugins import load_plugins
 from search_spaces.question import Question
 from study.conduct.launch import COMPLETE
 from study.conduct.launch import launch as run_study
-from study.frames import frame
-from study.ledger.store import StudyStore, find_study
 from study.places import DEFAULT_HOME, storage_uri
+from study.records.frames import frame
+from study.records.store import StudyStore, find_study
 from study.settings import GpuShare, check_stopping, make_settings
 
 
@@ -105,6 +105,6 @@ def load(name: str, *, home: str | Path = DEFAULT_HOME, storage: str | None = No
     """A study's trials, one row each, also while it runs; InputError if there is no such study.
 
     Columns are those of `trials.parquet`: what the trial was, how it ended, its last and its best
-    epoch. See `study.results.SCHEMA`.
+    epoch. See `study.records.tables.SCHEMA`.
     """
     return frame(find_study(storage_uri(Path(home), storage), name))

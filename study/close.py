@@ -20,10 +20,10 @@ from cops_core.freeze import FreezeNet
 from cops_core.placement import placement_of
 from cops_core.train import evaluate
 from study.configurations import ConfigurationResult, by_configuration, comparable
-from study.ledger.lease import Lease
-from study.ledger.store import StudyStore, no_study
-from study.ledger.trial import COMPARABLE, OPEN, StudyTrial
 from study.provenance import git_commit
+from study.records.lease import Lease
+from study.records.store import StudyStore, no_study
+from study.records.trial import COMPARABLE, OPEN, StudyTrial
 from study.statistics import interval
 
 LOOKS = "closed.json"

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from study.close import close_study, looks
-from study.ledger.store import StudyStore, find_study
 from study.places import storage_uri
+from study.records.store import StudyStore, find_study
 from study.settings import parse_settings
 from study.tracking.judged import log_test
 

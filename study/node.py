@@ -15,9 +15,9 @@ import torch
 from cops_core.data import ImageData
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
-from study.ledger.folder import Folder
 from study.preflight import check_score_cache
 from study.provenance import code_sha256, versions
+from study.records.folder import Folder
 
 # Beside the studies, whose names begin with a letter or a digit.
 TOKENS = "_check"

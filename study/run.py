@@ -10,8 +10,8 @@ from typing import Any
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
-from study.ledger.trial import FAILURES, RESULTS, Status, StudyTrial
-from study.observer import Observer
+from study.records.observer import Observer
+from study.records.trial import FAILURES, RESULTS, Status, StudyTrial
 from study.search.plan import Plan, last_event, repeat
 
 # Fewer failures than this never end a study, whatever share of it they are.

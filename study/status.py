@@ -12,9 +12,9 @@ from rich.table import Table
 from study.answer import print_best
 from study.close import looks
 from study.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
-from study.ledger.lease import holder
-from study.ledger.store import StudyStore, find_study, studies
-from study.ledger.trial import FAILURES, StudyTrial
+from study.records.lease import holder
+from study.records.store import StudyStore, find_study, studies
+from study.records.trial import FAILURES, StudyTrial
 from study.tables import failure_table
 
 # running: a process runs it now. complete: every trial of the plan is over. unfinished: it can be

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from study.answer import print_best
-from study.ledger.store import StudyStore
-from study.ledger.trial import FAILURES, OPEN, StudyTrial
 from study.live.json_lines import write_event
 from study.places import DEFAULT_HOME
+from study.records.store import StudyStore
+from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run import StudyRun
 from study.search.proposals import Proposer
 from study.settings import Settings

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from search_spaces.question import Cost
 from study.configurations import Comparison, ConfigurationResult
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 
 def best_table(

@@ -113,8 +113,8 @@ def export(
     from rich.console import Console
 
     from study.exchange.export import export_study
-    from study.ledger.store import find_study
     from study.places import storage_uri
+    from study.records.store import find_study
 
     use_plugins(plugin)
     export_study(find_study(storage_uri(home, storage), name), kind, out, Console())

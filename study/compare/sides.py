@@ -9,8 +9,8 @@ from cops_core.errors import InputError, unknown
 from search_spaces.question import Question
 from study.close import looks
 from study.configurations import ConfigurationResult, by_configuration, comparable
-from study.ledger.store import StudyStore, find_study
-from study.ledger.trial import StudyTrial
+from study.records.store import StudyStore, find_study
+from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings
 from study.statistics import Interval, holm, interval, paired
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.ledger.lease import Lease
-from study.ledger.writer import LedgerWriter
+from study.records.lease import Lease
+from study.records.writer import LedgerWriter
 from study.report.closing import show
 from study.run import StudyRun
 from study.settings import Settings

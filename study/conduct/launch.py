@@ -21,16 +21,16 @@ from study.conduct.interrupt import Interrupts
 from study.conduct.same import check_same
 from study.conduct.stop import StopWatch, stop_requested
 from study.conduct.terminal import outliving_terminal
-from study.ledger.lease import Lease
-from study.ledger.library import Library
-from study.ledger.store import StudyStore
-from study.ledger.trial import FAILURES, StudyTrial
-from study.ledger.writer import LedgerWriter
 from study.live.choose import choose_view
 from study.live.tally import Tally
-from study.observer import Observer
 from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
+from study.records.lease import Lease
+from study.records.library import Library
+from study.records.observer import Observer
+from study.records.store import StudyStore
+from study.records.trial import FAILURES, StudyTrial
+from study.records.writer import LedgerWriter
 from study.run import StudyRun
 from study.runner.cluster import Cluster
 from study.runner.execute import run_trials

@@ -11,8 +11,8 @@ from cops_core.plugins import Plugin
 from search_spaces import find_space
 from study.conduct.launch import launch
 from study.experiments import EXPERIMENTS
-from study.ledger.store import find_study
 from study.places import storage_uri
+from study.records.store import find_study
 from study.settings import Settings, make_settings, parse_settings
 
 

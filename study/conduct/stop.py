@@ -8,9 +8,9 @@ from contextlib import suppress
 from rich.console import Console
 
 from cops_core.errors import InputError
-from study.ledger.lease import STOP, Lease, driver
-from study.ledger.store import StudyStore, no_study
-from study.observer import Observer
+from study.records.lease import STOP, Lease, driver
+from study.records.observer import Observer
+from study.records.store import StudyStore, no_study
 
 POLL_S = 0.2
 # How often a driver looks for a request: a look costs microseconds in a folder, much more elsewhere.

@@ -11,9 +11,9 @@ from rich.console import Console
 from cops_core.errors import InputError, lookup
 from study.close import LOOKS, looks
 from study.experiments import EXPERIMENTS
-from study.frames import csv_tables
-from study.ledger.store import StudyStore
-from study.results import trial_tables
+from study.records.frames import csv_tables
+from study.records.store import StudyStore
+from study.records.tables import trial_tables
 from study.search.exchange import as_optuna
 from study.search.histories import recorded_space
 from study.search.optuna_file import write_optuna

@@ -10,8 +10,8 @@ from rich.console import Console
 from cops_core.errors import InputError, lookup
 from search_spaces.base import SearchSpace
 from study.exchange.imports import new_study, origin, say, say_next
-from study.ledger.store import StudyStore
 from study.provenance import git_commit, versions
+from study.records.store import StudyStore
 from study.search.given import check_given
 from study.search.optuna_file import OptunaStudy, read_optuna
 from study.search.slots import anchor_count

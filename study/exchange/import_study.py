@@ -12,9 +12,9 @@ from cops_core.errors import InputError
 from cops_core.trainable import DEFAULT_DATA_ROOT
 from study.close import LOOKS
 from study.exchange.imports import new_study, origin, say, say_next
-from study.ledger.store import ARTIFACTS, TRIALS, StudyStore
-from study.ledger.trial import StudyTrial
-from study.results import trial_tables
+from study.records.store import ARTIFACTS, TRIALS, StudyStore
+from study.records.tables import trial_tables
+from study.records.trial import StudyTrial
 from study.search.exchange import Exported, exported
 from study.search.optuna_file import read_optuna
 from study.settings import Settings, make_settings, parse_settings

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from cops_core.errors import InputError
-from study.ledger.lease import Lease
-from study.ledger.store import TRIALS, StudyStore
 from study.places import DEFAULT_HOME
+from study.records.lease import Lease
+from study.records.store import TRIALS, StudyStore
 from study.settings import Settings
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Self
 
 from cops_core.config import Selection, Training, TrialConfig
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 # Runs configurations as the study of that name, each once, however often it is called.
 RunTrials = Callable[[str, Sequence[TrialConfig]], list[StudyTrial]]

@@ -8,8 +8,8 @@ from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from cops_core.trainable import config_hash
 from study.conduct.launch import conduct
-from study.ledger.store import StudyStore
-from study.ledger.trial import RESULTS, StudyTrial
+from study.records.store import StudyStore
+from study.records.trial import RESULTS, StudyTrial
 from study.search.plan import FixedPlan
 from study.settings import Settings
 

@@ -11,7 +11,7 @@ from search_spaces.presets.methods import freezenet_methods
 from search_spaces.presets.recipes import CIFAR_RECIPE, MNIST_RECIPE
 from study.experiments.base import Answer, Asked, Experiment, RunTrials, rate_of
 from study.experiments.figures import accuracy_by_rate
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.statistics import Interval, interval
 
 METHODS = freezenet_methods(samples_per_class=10)

@@ -21,7 +21,7 @@ from cops_core.trainable import config_hash
 from study.experiments.base import Answer, Asked, Experiment, RunTrials
 from study.experiments.figures import Curves, accuracy_by_rate
 from study.experiments.headline_words import Contender, Judged, Outcome, tables
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 SCORES = ("magnitude", "snip", "grasp", "synflow")
 LEVELS = (0.3, 0.6)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.statistics import Interval, interval
 
 

@@ -11,9 +11,9 @@ from cops_core.models import MODELS
 from study.experiments import EXPERIMENTS
 from study.experiments.base import Asked, Experiment
 from study.experiments.fixed import run_fixed
-from study.ledger.store import StudyStore
-from study.ledger.trial import StudyTrial
 from study.preflight import check_data, check_home, check_score_cache
+from study.records.store import StudyStore
+from study.records.trial import StudyTrial
 from study.settings import Settings
 
 

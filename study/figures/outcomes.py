@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from study.configurations import ConfigurationResult
 from study.figures.style import FAINT, bare
-from study.ledger.trial import Status
+from study.records.trial import Status
 
 # Okabe and Ito's colours again, with a hatch each: bars that touch are told apart in print, too.
 LOOKS: Mapping[Status, tuple[str, str]] = {

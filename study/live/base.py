@@ -2,7 +2,7 @@
 
 from typing import IO, Self
 
-from study.observer import Observer
+from study.records.observer import Observer
 
 
 class View(Observer):

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from study.ledger.trial import StudyTrial
 from study.live.base import Lines, View
 from study.live.tally import Tally, host
+from study.records.trial import StudyTrial
 from study.status import trial_content
 
 

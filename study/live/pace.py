@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from cops_core.config import TrialConfig
-from study.ledger.trial import FAILURES, OPEN, StudyTrial
+from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.search.plan import Ahead
 
 # What is assumed before anything is known, and how many observations that counts as.

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from study.ledger.trial import FAILURES, StudyTrial
 from study.live.base import Lines, View
 from study.live.tally import Tally
 from study.live.words import accuracy, counts, duration, failure, name, time_left, totals
+from study.records.trial import FAILURES, StudyTrial
 
 # A study of up to so many trials has a line for the end of each. A larger one has a line that sums up, at
 # most every so many seconds: a day's worth is 2,880 lines.

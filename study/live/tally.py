@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from study.configurations import ConfigurationResult, best_per_method, by_configuration
-from study.ledger.trial import StudyTrial
 from study.live.pace import Pace
-from study.observer import Observer
+from study.records.observer import Observer
+from study.records.trial import StudyTrial
 from study.search.plan import Ahead
 
 

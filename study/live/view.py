@@ -10,11 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from study.ledger.trial import FAILURES, StudyTrial
 from study.live.base import View
 from study.live.plain import PlainLines
 from study.live.tally import Tally
 from study.live.words import accuracy, counts, duration, failure, name, place, time_left, totals
+from study.records.trial import FAILURES, StudyTrial
 from study.tables import best_table
 
 REFRESH_S = 0.5

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from study.ledger.trial import StudyTrial
 from study.live.tally import Tally, host
+from study.records.trial import StudyTrial
 
 
 def name(trial: StudyTrial) -> str:

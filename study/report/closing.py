@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.report.content import make_report
 from study.report.files import closing_files, description
 

@@ -14,8 +14,8 @@ from study.figures import FIGURES, PARAMETERS, Figure
 from study.figures.parameters import importances, slices
 from study.figures.regions import Region, searched_regions
 from study.figures.style import svg
-from study.ledger.store import StudyStore
-from study.ledger.trial import StudyTrial
+from study.records.store import StudyStore
+from study.records.trial import StudyTrial
 from study.report.command import launch_command
 from study.report.ends import End, ends
 from study.report.headline import headline

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from study.ledger.trial import OPEN, Status, StudyTrial
+from study.records.trial import OPEN, Status, StudyTrial
 
 WHYS = 3  # reasons that are told of one row
 

@@ -2,6 +2,7 @@
 
 from study.figures import FIGURES
 from study.figures.style import fluid, png
+from study.records.tables import trial_tables
 from study.report.content import Report
 from study.report.page import page
 from study.report.tables import (
@@ -13,7 +14,6 @@ from study.report.tables import (
     layers_frame,
     parquet,
 )
-from study.results import trial_tables
 
 PAGE = "report.html"
 KEY_FIGURE = "accuracy_by_rate"

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from cops_core.errors import InputError
-from study.ledger.store import find_study
 from study.places import storage_uri
+from study.records.store import find_study
 from study.report.content import gather
 from study.report.files import FOLDER, PAGE, description, key_figure, report_files
 from study.settings import parse_settings

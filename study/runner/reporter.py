@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import tune
 
-from study.ledger.trial import Status
+from study.records.trial import Status
 from study.run import StudyRun
 from study.runner.deaths import Deaths
 from study.runner.driver_only import DriverOnly

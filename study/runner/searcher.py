@@ -7,8 +7,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from study.ledger.trial import StudyTrial
 from study.provenance import code_sha256
+from study.records.trial import StudyTrial
 from study.run import StudyRun
 from study.runner.driver_only import DriverOnly
 from study.runner.nodes import places

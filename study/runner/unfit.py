@@ -6,8 +6,8 @@ import torch
 
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
-from study.ledger.store import StudyStore
 from study.provenance import code_sha256
+from study.records.store import StudyStore
 
 UNFIT = "unfit"  # what a worker says of a trial whose node cannot run any: it ran none of it
 

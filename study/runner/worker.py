@@ -28,7 +28,7 @@ from cops_core.machine import machine
 from cops_core.placement import release
 from cops_core.plugins import Plugin
 from cops_core.trainable import Trial
-from study.ledger.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
+from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
 from study.runner.shared_data import received
 from study.runner.unfit import UNFIT, UnfitError, check_this_node, refused
 

@@ -6,7 +6,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
-from study.ledger.trial import COMPARABLE, StudyTrial
+from study.records.trial import COMPARABLE, StudyTrial
 from study.search.slots import Slot
 
 

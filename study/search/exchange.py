@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.configurations import ConfigurationResult, by_configuration
-from study.ledger.trial import COMPARABLE, StudyTrial
+from study.records.trial import COMPARABLE, StudyTrial
 from study.search.histories import histories
 from study.search.optuna_file import OptunaStudy
 from study.settings import Settings

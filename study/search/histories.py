@@ -8,7 +8,7 @@ import optuna
 from cops_core.errors import InputError
 from search_spaces import find_space
 from search_spaces.base import SearchSpace
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.search.plan import repeat
 from study.search.proposals import Proposer
 from study.settings import Settings

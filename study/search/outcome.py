@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from search_spaces.question import Question
-from study.ledger.trial import COMPARABLE, FAILURES, StudyTrial
+from study.records.trial import COMPARABLE, FAILURES, StudyTrial
 
 # Ends that a sampler should avoid: the share of such trials is a constraint, to be at most zero.
 AVOIDED = ("diverged", "collapsed", "infeasible")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 
 @dataclass(frozen=True, kw_only=True)

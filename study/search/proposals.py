@@ -18,7 +18,7 @@ from cops_core.streams import derive_seed
 from search_spaces.anchors import anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
 from study.search.errors import check_choices, difference, recordable, space_errors
 from study.search.given import check_given

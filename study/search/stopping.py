@@ -7,7 +7,7 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import RandomSampler
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 # A third of a rung's trials goes on to the next rung, which is three times as long.
 REDUCTION_FACTOR = 3

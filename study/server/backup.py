@@ -12,7 +12,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from study.ledger.folder import Folder
+from study.records.folder import Folder
 from study.server.database import DATABASE, FOLDER, damage, open_database, owner
 from study.server.served import Served
 

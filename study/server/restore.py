@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cops_core.errors import InputError
-from study.ledger.folder import Folder
+from study.records.folder import Folder
 from study.server.backup import Backup
 from study.server.database import DATABASE, FOLDER, damage, mark, owner
 

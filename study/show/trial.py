@@ -12,9 +12,9 @@ from typing import Any
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from study.close import looks
-from study.ledger.store import StudyStore, find_study
-from study.ledger.trial import StudyTrial
 from study.places import DEFAULT_HOME, storage_uri
+from study.records.store import StudyStore, find_study
+from study.records.trial import StudyTrial
 from study.search.errors import flat
 from study.tracking import fetch_tags, run_id_of
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.show.trial import Found, commands, fields, when
 
 MOST_EPOCHS = 12  # that are shown: the first, the last, the best, and others spread between them

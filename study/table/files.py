@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from study.frames import make_frame
+from study.records.frames import make_frame
 from study.report.tables import escape, latex, parquet
 from study.statistics import Interval
 from study.table.cell import NOT_RUN, Cell, Held

@@ -5,7 +5,7 @@ from rich.console import Console
 from cops_core.data import is_at_hand
 from cops_core.errors import InputError
 from search_spaces.presets import Preset
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.settings import Settings
 from study.table.files import table_files
 from study.table.show import print_table

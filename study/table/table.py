@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from search_spaces.presets.base import Preset, Published
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.table.cell import Cell, Held, cell_of, hold, with_results
 
 

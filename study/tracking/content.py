@@ -14,8 +14,8 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from cops_core.scores import kind_of
-from study.ledger.trial import OPEN, Status, StudyTrial
 from study.provenance import git_commit, versions
+from study.records.trial import OPEN, Status, StudyTrial
 from study.tracking.describe import opening_note, run_name
 
 CONFIG_FILE = "config.json"  # all that a replay needs

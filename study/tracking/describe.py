@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote as url_quote
 
 from cops_core.config import TrialConfig
-from study.ledger.trial import OPEN, StudyTrial
 from study.places import DEFAULT_HOME, tracking
+from study.records.trial import OPEN, StudyTrial
 
 NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
 LOAD_FILE = "load.py"  # lies beside it, and opens in place

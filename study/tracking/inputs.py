@@ -13,7 +13,7 @@ from mlflow.entities import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.tracking.refusal import is_too_old
 
 DIGEST_LENGTH = 36  # MLflow's limit

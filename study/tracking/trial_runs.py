@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from study.ledger.store import ARTIFACTS
-from study.ledger.trial import StudyTrial
+from study.records.store import ARTIFACTS
+from study.records.trial import StudyTrial
 from study.tracking.content import (
     END_STATES,
     closing_metrics,

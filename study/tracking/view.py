@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cops_core.plugins import Plugin
-from study.ledger.trial import StudyTrial
-from study.ledger.writer import snapshot
-from study.reconciler import Reconciler
+from study.records.reconciler import Reconciler
+from study.records.trial import StudyTrial
+from study.records.writer import snapshot
 from study.tracking.connect import connect, experiment_id
 from study.tracking.describe import where
 from study.tracking.parent import ParentRun
@@ -68,7 +68,7 @@ class MlflowView:
     def mark(self, trial: StudyTrial) -> None:
         """The trial's record was just saved: bring its run up to date. Returns at once.
 
-        trial: as it was recorded, and not changed any more (see `study.ledger.writer.snapshot`).
+        trial: as it was recorded, and not changed any more (see `study.records.writer.snapshot`).
         """
         self._trials[trial.number] = trial
         self._mark(trial.number)

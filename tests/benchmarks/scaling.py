@@ -28,8 +28,8 @@ from study_speed import PLUGIN, folder, serve
 import study
 from search_spaces import SEARCH_SPACES
 from search_spaces.question import Pareto
-from study.ledger.store import StudyStore
-from study.ledger.trial import StudyTrial
+from study.records.store import StudyStore
+from study.records.trial import StudyTrial
 from study.search.proposals import Proposer
 from study.settings import make_settings
 from study.tracking import MlflowView, connect

@@ -24,7 +24,7 @@ from rich.console import Console
 import study
 import study.conduct.launch
 from search_spaces.question import Pareto
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.tracking import MlflowView
 
 PLUGIN = '''

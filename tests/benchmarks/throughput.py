@@ -30,7 +30,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 
 SPACE = '''
 """FreezeNet at one rate, its learning rate searched."""

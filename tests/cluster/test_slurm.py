@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,8 +15,8 @@ from cops_core.config import Selection, TrialConfig
 from cops_core.identity import trial_identity
 from search_spaces import find_space
 from study import cli
-from study.ledger.store import StudyStore
-from study.ledger.trial import StudyTrial
+from study.records.store import StudyStore
+from study.records.trial import StudyTrial
 from study.search.proposals import Proposer
 from study.settings import make_settings
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 
 def kinds_of_studies(made: Callable[..., list[StudyTrial]]) -> dict[str, list[StudyTrial]]:

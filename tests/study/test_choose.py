@@ -6,7 +6,7 @@ from decimal import Decimal
 from cops_core.config import Selection, TrialConfig
 from study.close import choose
 from study.configurations import by_configuration
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 RANDOM = Selection(target="random")
 

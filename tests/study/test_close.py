@@ -15,9 +15,9 @@ from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from cops_core.trainable import Trial
 from study.close import close_study, is_closed, looks
-from study.ledger.lease import Lease
-from study.ledger.store import StudyStore
-from study.ledger.trial import OPEN, StudyTrial
+from study.records.lease import Lease
+from study.records.store import StudyStore
+from study.records.trial import OPEN, StudyTrial
 
 TEST_FIELDS = ("test_images", "test_labels")
 SNIP, RANDOM = Selection(target="snip", samples_per_class=2), Selection(target="random")

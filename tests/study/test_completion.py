@@ -26,7 +26,7 @@ from study import cli
 from study.cli import complete
 from study.exchange.export import FORMATS
 from study.experiments import EXPERIMENTS
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
 from study.settings import DEFAULT_HOME, OBJECTIVES, Device

@@ -17,7 +17,7 @@ from study.experiments.fixed import run_fixed
 from study.experiments.freezenet import FreezeNetRates, Setting
 from study.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.experiments.run import make_experiment, run_experiment
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.search.plan import FixedPlan
 
 SMALL = CopsPairs(

@@ -22,7 +22,7 @@ from study.experiments.headline import (
     pairs,
     singles,
 )
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 SMALL = Setting(
     model="lenet_300_100",

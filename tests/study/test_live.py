@@ -12,9 +12,9 @@ from rich.console import Console
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
 from study.configurations import Comparison, best_per_method, by_configuration, comparisons
-from study.ledger.trial import StudyTrial
 from study.live.tally import Tally
 from study.live.view import TerminalView
+from study.records.trial import StudyTrial
 from study.search.plan import Ahead
 from study.tables import best_table, failure_table, show_p
 

@@ -18,7 +18,7 @@ from search_spaces.presets import PRESETS
 from search_spaces.question import Cost
 from study import cli
 from study.experiments import EXPERIMENTS
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
 from study.settings import OBJECTIVES, Settings

@@ -57,7 +57,7 @@ def test_a_storage_of_its_own_is_not_that_of_the_driver(expected, tmp_path):
 
 
 def test_a_storage_that_cannot_be_written(expected, tmp_path, monkeypatch):
-    from study.ledger.folder import Folder
+    from study.records.folder import Folder
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 
 from cops_core.config import Selection, Training, TrialConfig
 from search_spaces.plugins import REGISTRIES
-from study.ledger.store import StudyStore
 from study.provenance import code_sha256
+from study.records.store import StudyStore
 from study.runner.unfit import UNFIT
 from study.runner.worker import TrialWorker
 

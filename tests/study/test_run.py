@@ -10,8 +10,8 @@ from cops_core.identity import trial_identity
 from search_spaces import find_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import Pareto, Rates, Smallest
-from study.ledger.trial import StudyTrial
-from study.observer import Observer
+from study.records.observer import Observer
+from study.records.trial import StudyTrial
 from study.run import StudyRun
 
 ROW = {"epoch": 1, "validation_accuracy": 0.5}

@@ -11,8 +11,8 @@ from rich.console import Console
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from study.close import LOOKS
-from study.ledger.lease import Lease
-from study.ledger.store import StudyStore
+from study.records.lease import Lease
+from study.records.store import StudyStore
 from study.status import show_status
 
 RATE = Decimal("0.99")

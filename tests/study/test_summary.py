@@ -12,7 +12,7 @@ from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.question import Pareto, Smallest
 from study.figures.style import FIRST
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.summary import print_plan, print_summary
 
 RATE = Decimal("0.99")

@@ -11,8 +11,8 @@ import torch
 from cops_core.artifact import load_artifact
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.data import load_data, load_split
-from study.ledger.store import StudyStore
 from study.provenance import code_sha256
+from study.records.store import StudyStore
 from study.runner.unfit import UNFIT
 from study.runner.worker import TrialWorker
 

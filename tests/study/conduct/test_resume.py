@@ -8,8 +8,8 @@ from cops_core.errors import InputError
 from search_spaces.question import Pareto, Rates, Smallest
 from study.conduct.resume import resume
 from study.conduct.same import FREE, check_same
-from study.ledger.store import StudyStore
 from study.places import storage_uri
+from study.records.store import StudyStore
 from study.settings import Settings, parse_settings
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from cops_core.errors import InputError
 from study.conduct import stop as stop_module
 from study.conduct.stop import StopWatch, request_stop, stop_requested
-from study.ledger.lease import STOP, Lease, driver
-from study.ledger.store import StudyStore
+from study.records.lease import STOP, Lease, driver
+from study.records.store import StudyStore
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from search_spaces import find_space
 from search_spaces.question import Pareto, Rates
 from study.close import LOOKS
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.search.histories import recalled
 from study.settings import parse_settings
 

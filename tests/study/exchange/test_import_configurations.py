@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from search_spaces import find_space
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.search.histories import recalled
 from study.search.proposals import Proposer
 from study.settings import parse_settings

@@ -10,7 +10,7 @@ from PIL import Image
 
 from search_spaces.question import Rates
 from study.figures import FIGURES
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 from study.report.content import make_report
 from study.report.files import PAGE, closing_files, report_files
 from study.report.page import page

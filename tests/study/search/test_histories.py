@@ -10,7 +10,7 @@ from cops_core.errors import InputError
 from search_spaces import find_space
 from search_spaces.base import SearchSpace
 from search_spaces.question import Pareto, Rates
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space
 
 RATES = (Decimal("0.95"), Decimal("0.99"))

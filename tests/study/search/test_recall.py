@@ -4,7 +4,7 @@ import pytest
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 from .proposed import finish
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cops_core.config import Selection, Training, TrialConfig
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.search.stopping import REDUCTION_FACTOR, STOPPINGS, Race
 
 BEST = st.integers(0, 6)  # in tenths: ties are common

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from study.ledger.store import studies
+from study.records.store import studies
 from study.server.backup import Backup, keep
 from study.server.served import Served
 

@@ -10,7 +10,7 @@ from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.dbmodels.initial_models import Base
 
 from cops_core.errors import InputError
-from study.ledger.folder import Folder
+from study.records.folder import Folder
 from study.server.backup import Backup
 from study.server.database import mark, owner
 from study.server.restore import prepare, restore

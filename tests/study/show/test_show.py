@@ -10,8 +10,8 @@ from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.identity import trial_identity
 from cops_core.trainable import Trial
 from study.close import LOOKS
-from study.ledger.store import StudyStore
-from study.ledger.trial import StudyTrial
+from study.records.store import StudyStore
+from study.records.trial import StudyTrial
 from study.tracking import MlflowView
 
 CONFIG = TrialConfig(

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.tracking import MlflowView
 
 SETTINGS = {"space": "quickstart", "trials": 2}

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from cops_core.config import Selection, TrialConfig
 from cops_core.plugins import Plugin
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 from study.tracking import fetch, histories
 
 HASHES = {"data_sha256": "d" * 64, "theta0_sha256": "e" * 64, "mask_sha256": "f" * 64}

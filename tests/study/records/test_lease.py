@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from cops_core.errors import InputError
-from study.ledger.lease import DRIVER, STOP, Driver, Lease, Timing, driver, holder
-from study.ledger.store import StudyStore
+from study.records.lease import DRIVER, STOP, Driver, Lease, Timing, driver, holder
+from study.records.store import StudyStore
 
 QUICK = Timing(renew_s=0.1, given_up_s=1.2, settle_s=0.3)
 FORK = multiprocessing.get_context("fork")

@@ -10,10 +10,10 @@ import pytest
 
 from cops_core.config import Selection, TrialConfig
 from cops_core.identity import trial_identity
-from study.ledger import library as library_module
-from study.ledger.library import Library
-from study.ledger.store import StudyStore
-from study.ledger.trial import RESULTS, StudyTrial
+from study.records import library as library_module
+from study.records.library import Library
+from study.records.store import StudyStore
+from study.records.trial import RESULTS, StudyTrial
 
 CONFIG = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01", seed=5)
 IDENTITY = trial_identity(CONFIG, "a" * 64)

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from cops_core.errors import InputError
-from study.ledger.store import StudyStore, studies
+from study.records.store import StudyStore, studies
 
 
 @pytest.fixture(params=["folder", "uri"])

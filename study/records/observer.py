@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 
 class Observer:

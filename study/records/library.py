@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from study.ledger.store import ARTIFACTS, TRIALS, StudyStore, studies
-from study.ledger.trial import RESULTS, StudyTrial
-from study.observer import Observer
+from study.records.observer import Observer
+from study.records.store import ARTIFACTS, TRIALS, StudyStore, studies
+from study.records.trial import RESULTS, StudyTrial
 
 REFRESH_S = 10.0  # a listing per study: cheap, but not for every trial
 HEAD = 16  # of an identity, in a record's name

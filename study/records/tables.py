@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cops_core.scores import key_of
-from study.ledger.trial import StudyTrial
+from study.records.trial import StudyTrial
 
 TRIALS_TABLE = "trials.parquet"
 EPOCHS_TABLE = "epochs.parquet"

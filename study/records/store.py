@@ -11,8 +11,8 @@ from typing import Any
 
 from cops_core.errors import InputError, near_path, unknown
 from cops_core.plugins import Plugin
-from study.ledger.folder import Folder, folder_names
-from study.ledger.trial import StudyTrial
+from study.records.folder import Folder, folder_names
+from study.records.trial import StudyTrial
 
 # The folders of a study: a record per trial; trained networks; states of trials that have not ended.
 TRIALS, ARTIFACTS, CHECKPOINTS = "trials", "artifacts", "checkpoints"

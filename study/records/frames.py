@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from study.ledger.store import StudyStore
-from study.results import EPOCH_SCHEMA, SCHEMA, epoch_rows, trial_row
+from study.records.store import StudyStore
+from study.records.tables import EPOCH_SCHEMA, SCHEMA, epoch_rows, trial_row
 
 # The columns of a table, each with the name of its type in Parquet.
 Columns = dict[str, str]
@@ -17,12 +17,12 @@ DTYPES = {"string": "string", "int64": "Int64", "bool": "boolean", "double": "fl
 
 
 def frame(store: StudyStore) -> pd.DataFrame:
-    """A row per trial, by number, with the columns of `study.results.SCHEMA`."""
+    """A row per trial, by number, with the columns of `study.records.tables.SCHEMA`."""
     return make_frame([trial_row(store.name, trial) for trial in store.trials()], _columns(SCHEMA))
 
 
 def epochs(store: StudyStore) -> pd.DataFrame:
-    """A row per trial and epoch, in order, with the columns of `study.results.EPOCH_SCHEMA`."""
+    """A row per trial and epoch, in order, with the columns of `study.records.tables.EPOCH_SCHEMA`."""
     rows = [row for trial in store.trials() for row in epoch_rows(store.name, trial)]
     return make_frame(rows, _columns(EPOCH_SCHEMA))
 

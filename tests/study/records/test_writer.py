@@ -5,10 +5,10 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from study.ledger import writer as writer_module
-from study.ledger.store import StudyStore
-from study.ledger.writer import LedgerWriter
-from study.results import EPOCHS_TABLE, TRIALS_TABLE
+from study.records import writer as writer_module
+from study.records.store import StudyStore
+from study.records.tables import EPOCHS_TABLE, TRIALS_TABLE
+from study.records.writer import LedgerWriter
 
 ROW = {"epoch": 3, "train_loss": 0.1, "validation_loss": 0.1, "validation_accuracy": 0.7}
 

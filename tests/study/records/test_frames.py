@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cops_core.config import TrialConfig
-from study.frames import epochs, frame
-from study.ledger.store import StudyStore
-from study.results import EPOCH_SCHEMA, SCHEMA, TRIALS_TABLE, trial_tables
+from study.records.frames import epochs, frame
+from study.records.store import StudyStore
+from study.records.tables import EPOCH_SCHEMA, SCHEMA, TRIALS_TABLE, trial_tables
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cops_core.config import Control, Selection, TrialConfig
 from study.configurations import best_per_method, by_configuration, comparable, comparisons, pareto_front
-from study.ledger.trial import StudyTrial
-from study.results import EPOCHS_TABLE, SCHEMA, TRIALS_TABLE, trial_row, trial_tables
+from study.records.tables import EPOCHS_TABLE, SCHEMA, TRIALS_TABLE, trial_row, trial_tables
+from study.records.trial import StudyTrial
 
 LOW, HIGH = Decimal("0.9"), Decimal("0.99")
 COPS = Selection(target="snip", controls=(Control(score="synflow", level=0.3),))

@@ -13,11 +13,11 @@ from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from cops_core.plugins import Plugin
-from study.ledger.lease import DRIVER, STOP, Lease, Timing, driver, holder
-from study.ledger.library import Library
-from study.ledger.store import StudyStore, studies
-from study.ledger.trial import StudyTrial
 from study.places import storage_uri
+from study.records.lease import DRIVER, STOP, Lease, Timing, driver, holder
+from study.records.library import Library
+from study.records.store import StudyStore, studies
+from study.records.trial import StudyTrial
 
 BUCKET = "a-bucket"
 QUICK = Timing(renew_s=0.1, given_up_s=1.0, settle_s=0.2)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from study.reconciler import Reconciler
+from study.records.reconciler import Reconciler
 
 
 class Target:

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from study.ledger.store import CHECKPOINT_FILES, CHECKPOINTS, STATE_FILE, StudyStore
-from study.ledger.trial import StudyTrial
-from study.observer import Observer
-from study.reconciler import Reconciler
-from study.results import trial_tables
+from study.records.observer import Observer
+from study.records.reconciler import Reconciler
+from study.records.store import CHECKPOINT_FILES, CHECKPOINTS, STATE_FILE, StudyStore
+from study.records.tables import trial_tables
+from study.records.trial import StudyTrial
 
 # A running trial's record is written at most this often; its beginning and end at once. Elsewhere a write
 # takes tens of milliseconds and costs money: a hundred running trials would fill the thread's time.

@@ -23,7 +23,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from cops_core.errors import InputError
-from study.ledger.store import StudyStore
+from study.records.store import StudyStore
 
 # What belongs to one driver: who it is, its lock, and the request that it end.
 DRIVER, LOCK, STOP = "driver.json", "driver.lock", "stop.json"

@@ -17,7 +17,7 @@ def ui(home: HomeOption = HOME, port: PortOption = 5000) -> None:
     """
     from rich.console import Console
 
-    from study.ui import serve_ui
+    from study.tracking.ui import serve_ui
 
     serve_ui(home, port, Console())
 
@@ -38,7 +38,7 @@ def serve(
     """
     from rich.console import Console
 
-    from study.server import serve as server
+    from study.tracking.server import serve as server
 
     if stop:
         server.end(home=home, console=Console())

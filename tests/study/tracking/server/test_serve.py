@@ -11,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 
 from cops_core.errors import InputError
-from study.server import supervise
-from study.server.served import Served, processes
 from study.tracking.connect import connect, experiment_id
+from study.tracking.server import supervise
+from study.tracking.server.served import Served, processes
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from cops_core.errors import InputError
-from study.server.database import DATABASE, FOLDER
+from study.tracking.server.database import DATABASE, FOLDER
 
 ARTIFACTS = "artifacts"
 

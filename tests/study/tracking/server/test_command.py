@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from study.server import supervise
-from study.server.command import server_command
-from study.server.served import Served, end, processes
+from study.tracking.server import supervise
+from study.tracking.server.command import server_command
+from study.tracking.server.served import Served, end, processes
 
 S3 = "s3://bucket/dir?region=eu-west-1&endpoint_override=127.0.0.1:9000&scheme=http"
 

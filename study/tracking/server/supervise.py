@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 
 from cops_core.errors import InputError
-from study.server.served import Served, end, processes
+from study.tracking.server.served import Served, end, processes
 
 CONFIG, PID, LOG = "supervisord.conf", "supervisord.pid", "mlflow.log"
 START_S = 90.0
@@ -53,9 +53,11 @@ def configuration(served: Served) -> str:
     python = shlex.quote(sys.executable).replace("%", "%%")
     # A supervisor of root's warns unless it is told whose it is to be.
     user = "user = root" if os.geteuid() == 0 else ""
-    programs = [{"name": "mlflow", "module": "study.server.program", "priority": 2, "patience": 15}]
+    programs = [{"name": "mlflow", "module": "study.tracking.server.program", "priority": 2, "patience": 15}]
     if served.storage is not None:
-        programs.append({"name": "backup", "module": "study.server.backup", "priority": 1, "patience": 120})
+        programs.append(
+            {"name": "backup", "module": "study.tracking.server.backup", "priority": 1, "patience": 120}
+        )
     sections = [PROGRAM.format(python=python, **program) for program in programs]
     return SUPERVISOR.format(pid=PID, user=user) + "".join(sections)
 

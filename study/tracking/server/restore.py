@@ -9,8 +9,8 @@ from filelock import FileLock
 
 from cops_core.errors import InputError
 from study.records.folder import Folder
-from study.server.backup import Backup
-from study.server.database import DATABASE, FOLDER, damage, mark, owner
+from study.tracking.server.backup import Backup
+from study.tracking.server.database import DATABASE, FOLDER, damage, mark, owner
 
 
 def prepare(home: Path, storage: str | None) -> bool:

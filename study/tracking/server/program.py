@@ -1,11 +1,11 @@
-"""`python -m study.server.program`: becomes MLflow's server, as often as supervisor starts it."""
+"""`python -m study.tracking.server.program`: becomes MLflow's server, as often as supervisor starts it."""
 
 import os
 import sys
 from typing import NoReturn
 
-from study.server.command import server_command
-from study.server.served import Served, end, processes
+from study.tracking.server.command import server_command
+from study.tracking.server.served import Served, end, processes
 
 PATIENCE_S = 5.0
 

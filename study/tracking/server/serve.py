@@ -15,12 +15,12 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from study.places import storage_uri, whole_path
-from study.server.backup import INTERVAL_S
-from study.server.command import check_free
-from study.server.database import DATABASE, FOLDER
-from study.server.restore import prepare
-from study.server.served import Served
-from study.server.supervise import start, stop
+from study.tracking.server.backup import INTERVAL_S
+from study.tracking.server.command import check_free
+from study.tracking.server.database import DATABASE, FOLDER
+from study.tracking.server.restore import prepare
+from study.tracking.server.served import Served
+from study.tracking.server.supervise import start, stop
 
 
 def serve(*, home: Path, storage: str | None, port: int, detach: bool, console: Console) -> int:

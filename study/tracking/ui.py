@@ -9,8 +9,8 @@ from filelock import FileLock
 from rich.console import Console
 
 from cops_core.errors import InputError, near_path
-from study.server.command import check_free, server_command
 from study.tracking import browse
+from study.tracking.server.command import check_free, server_command
 
 
 def serve_ui(home: Path, port: int, console: Console) -> NoReturn:

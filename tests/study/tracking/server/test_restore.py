@@ -11,9 +11,9 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 
 from cops_core.errors import InputError
 from study.records.folder import Folder
-from study.server.backup import Backup
-from study.server.database import mark, owner
-from study.server.restore import prepare, restore
+from study.tracking.server.backup import Backup
+from study.tracking.server.database import mark, owner
+from study.tracking.server.restore import prepare, restore
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """MLflow's database kept in the studies' storage while the server writes to it.
 
 A copy is of one moment (SQLite's online backup), checked, and written whole or not at all, so that
-STORAGE/_mlflow/mlflow.db is a good database at any time. `python -m study.server.backup` is the
+STORAGE/_mlflow/mlflow.db is a good database at any time. `python -m study.tracking.server.backup` is the
 process that makes one every 30 s, and a last one when it is told to end.
 """
 
@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from study.records.folder import Folder
-from study.server.database import DATABASE, FOLDER, damage, open_database, owner
-from study.server.served import Served
+from study.tracking.server.database import DATABASE, FOLDER, damage, open_database, owner
+from study.tracking.server.served import Served
 
 INTERVAL_S = 30.0
 

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 from mlflow import MlflowClient
 
-from study.server.database import mark
 from study.tracking.connect import connect, experiment_id
+from study.tracking.server.database import mark
 
 
 @pytest.fixture(scope="session")

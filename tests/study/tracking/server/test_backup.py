@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from study.records.store import studies
-from study.server.backup import Backup, keep
-from study.server.served import Served
+from study.tracking.server.backup import Backup, keep
+from study.tracking.server.served import Served
 
 COUNT = "SELECT (SELECT count(*) FROM ours), (SELECT count(*) FROM theirs)"
 NAMES = "SELECT name FROM runs"
@@ -154,7 +154,7 @@ def test_mlflows_folder_is_no_study(home, storage, kept):
 def test_a_process_told_to_end_makes_a_last_copy(home, storage, kept, log_run, rows):
     served = Served(home=home, storage=storage, port=1)
     environment = {**os.environ, **served.environment()}
-    with subprocess.Popen([sys.executable, "-m", "study.server.backup"], env=environment) as child:
+    with subprocess.Popen([sys.executable, "-m", "study.tracking.server.backup"], env=environment) as child:
         try:
             deadline = time.monotonic() + 60
             while not kept.exists():

@@ -19,12 +19,12 @@ from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet
 from cops_core.placement import placement_of
 from cops_core.train import evaluate
-from study.configurations import ConfigurationResult, by_configuration, comparable
+from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
+from study.analysis.statistics import interval
 from study.provenance import git_commit
 from study.records.lease import Lease
 from study.records.store import StudyStore, no_study
 from study.records.trial import COMPARABLE, OPEN, StudyTrial
-from study.statistics import interval
 
 LOOKS = "closed.json"
 

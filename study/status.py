@@ -9,9 +9,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from study.answer import print_best
+from study.analysis.answer import print_best
+from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
 from study.close import looks
-from study.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial

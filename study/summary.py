@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.markup import escape
 
-from study.answer import print_best
+from study.analysis.answer import print_best
 from study.live.json_lines import write_event
 from study.places import DEFAULT_HOME
 from study.records.store import StudyStore

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from search_spaces.question import Cost
-from study.configurations import Comparison, ConfigurationResult
+from study.analysis.configurations import Comparison, ConfigurationResult
 from study.records.trial import StudyTrial
 
 

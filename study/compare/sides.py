@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from cops_core.errors import InputError, unknown
 from search_spaces.question import Question
+from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
+from study.analysis.statistics import Interval, holm, interval, paired
 from study.close import looks
-from study.configurations import ConfigurationResult, by_configuration, comparable
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings
-from study.statistics import Interval, holm, interval, paired
 
 # Settings that say how a study searched, by the names under which `cops launch` knows them.
 SEARCH = ("space", "trials", "seed", "seeds", "racing", "sampler", "stopping")

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.statistics import Interval
 from study.compare.sides import Held, Side, SideBySide
-from study.configurations import ConfigurationResult
-from study.statistics import Interval
 from study.status import configuration_content
 from study.tables import show_p
 

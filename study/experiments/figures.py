@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from study.analysis.statistics import Interval
 from study.figures.style import FAINT, GREY, bare, ink, png
-from study.statistics import Interval
 
 Curves = Mapping[str, Sequence[tuple[float, Interval]]]
 

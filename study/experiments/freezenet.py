@@ -9,10 +9,10 @@ from cops_core.config import Training, TrialConfig
 from cops_core.streams import derive_seed
 from search_spaces.presets.methods import freezenet_methods
 from search_spaces.presets.recipes import CIFAR_RECIPE, MNIST_RECIPE
+from study.analysis.statistics import Interval, interval
 from study.experiments.base import Answer, Asked, Experiment, RunTrials, rate_of
 from study.experiments.figures import accuracy_by_rate
 from study.records.trial import StudyTrial
-from study.statistics import Interval, interval
 
 METHODS = freezenet_methods(samples_per_class=10)
 

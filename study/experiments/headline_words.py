@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
+from study.analysis.statistics import Interval, interval
 from study.records.trial import StudyTrial
-from study.statistics import Interval, interval
 
 
 @dataclass(frozen=True)

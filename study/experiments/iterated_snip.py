@@ -8,9 +8,9 @@ import numpy as np
 
 from cops_core.config import Selection, Training
 from cops_core.streams import derive_seed
+from study.analysis.statistics import interval
 from study.experiments.base import Answer, Experiment, RunTrials, rate_of
 from study.records.trial import StudyTrial
-from study.statistics import interval
 
 ROUNDS = 50
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from study.configurations import ConfigurationResult
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.regions import FEWEST as FEWEST_OF_FAMILY
 from study.figures.family import family
 from study.figures.front import accuracy_by_bytes
 from study.figures.layers import layers
@@ -14,7 +15,6 @@ from study.figures.outcomes import outcomes
 from study.figures.pairs import pairs
 from study.figures.parameters import FEWEST
 from study.figures.rates import accuracy_by_rate
-from study.figures.regions import FEWEST as FEWEST_OF_FAMILY
 
 __all__ = ["FIGURES", "PARAMETERS", "Captioned", "Figure", "Plate"]
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cops_core.scores.family import HIGHEST_POWER
-from study.configurations import ConfigurationResult
-from study.figures.groups import ARMS, over_seeds
-from study.figures.regions import Placed, Region, all_regions
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import ARMS, over_seeds
+from study.analysis.regions import Placed, Region, all_regions
 from study.figures.style import FAINT, MARKERS, bare, note, percent_axis
 
 COLOURS = "cividis"

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from study.configurations import ConfigurationResult, comparable, pareto_front
-from study.figures.groups import ARMS, half_width, networks, over_seeds
+from study.analysis.configurations import ConfigurationResult, comparable, pareto_front
+from study.analysis.groups import ARMS, half_width, networks, over_seeds
 from study.figures.style import FAINT, GREY, bare, ink, note, percent_axis
 
 DENSE = "dense"

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from study.configurations import ConfigurationResult, best_per_method
-from study.figures.groups import Group, at_each_rate
+from study.analysis.configurations import ConfigurationResult, best_per_method
+from study.analysis.groups import Group, at_each_rate
 from study.figures.style import FAINT, note, percent_axis
 
 MOST_METHODS = 6  # of a freezing rate

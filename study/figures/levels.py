@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cops_core.scores import AnyScore, kind_of
-from study.configurations import ConfigurationResult
-from study.figures.groups import Group, arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import Group, arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
+from study.analysis.statistics import interval
 from study.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink
 from study.records.trial import StudyTrial
-from study.statistics import interval
 
 # Of a trial: at each level of its control, the share of its target that is given up.
 Prices = dict[float, float]

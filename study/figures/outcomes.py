@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.configurations import ConfigurationResult
+from study.analysis.configurations import ConfigurationResult
 from study.figures.style import FAINT, bare
 from study.records.trial import Status
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from study.configurations import ConfigurationResult
-from study.figures.groups import arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
 from study.figures.style import FAINT, note
 
 ALONE = "alone"

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from study.configurations import ConfigurationResult, best_per_method, comparable, pareto_front
-from study.figures.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
+from study.analysis.configurations import ConfigurationResult, best_per_method, comparable, pareto_front
+from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
 from study.figures.style import FAINT, GREY, bare, note, percent_axis, score_ink
 
 STYLES = ("-", "--", ":", "-.")

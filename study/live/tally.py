@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from study.configurations import ConfigurationResult, best_per_method, by_configuration
+from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration
 from study.live.pace import Pace
 from study.records.observer import Observer
 from study.records.trial import StudyTrial

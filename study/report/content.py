@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from cops_core.errors import InputError
-from study.answer import Answer, answer
+from study.analysis.answer import Answer, answer
+from study.analysis.configurations import ConfigurationResult, by_configuration
+from study.analysis.regions import Region, searched_regions
 from study.close import looks
-from study.configurations import ConfigurationResult, by_configuration
 from study.figures import FIGURES, PARAMETERS, Figure
 from study.figures.parameters import importances, slices
-from study.figures.regions import Region, searched_regions
 from study.figures.style import svg
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial

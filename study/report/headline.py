@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from study.answer import Answer, answer
-from study.configurations import ConfigurationResult, best_per_method, comparable
+from study.analysis.answer import Answer, answer
+from study.analysis.configurations import ConfigurationResult, best_per_method, comparable
 from study.report.words import accuracy, configuration, size
 
 NOTHING = "No configuration has run to its end yet."

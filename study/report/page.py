@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from study.answer import first_of_each_rate
+from study.analysis.answer import first_of_each_rate
+from study.analysis.regions import ASPECTS, CAVEAT
 from study.figures import FIGURES, PARAMETERS, Captioned
-from study.figures.regions import ASPECTS, CAVEAT
 from study.report.content import Report
 from study.report.headline import NOTHING
 from study.report.words import accuracy, configuration, size

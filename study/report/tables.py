@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from study.answer import Answer
-from study.configurations import ConfigurationResult
-from study.figures.groups import at_each_rate
+from study.analysis.answer import Answer
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import at_each_rate
+from study.analysis.regions import family_rows
 from study.figures.layers import best_masks, layer_densities
-from study.figures.regions import family_rows
 from study.report.ends import End
 from study.report.words import configuration
 
@@ -21,7 +21,7 @@ NEEDS = "% needs \\usepackage{booktabs}\n"
 def best_frame(answered: Answer | None) -> pd.DataFrame:
     """The answer: a row per configuration. half_width: of the 95 % interval; NaN with one seed.
 
-    p_value: see `study.configurations.Comparison`; NaN for the best of a rate, and without seeds in common.
+    p_value: see `study.analysis.configurations.Comparison`; NaN for the best of a rate, and without seeds in common.
     """
     p_values = {} if answered is None else {each.other.number: each.p_value for each in answered.compared}
     rows = [] if answered is None else [_row(each, p_values) for each in answered.configurations]

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from study.configurations import ConfigurationResult
-from study.statistics import Interval, interval
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.statistics import Interval, interval
 
 SPACE = "\u00a0"  # at which no line is broken
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from study.configurations import ConfigurationResult, by_configuration
+from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.records.trial import COMPARABLE, StudyTrial
 from study.search.histories import histories
 from study.search.optuna_file import OptunaStudy

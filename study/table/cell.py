@@ -7,8 +7,8 @@ from decimal import Decimal
 from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
 from search_spaces.presets.base import Published, Unit
+from study.analysis.statistics import Interval, interval
 from study.records.trial import RESULTS, StudyTrial
-from study.statistics import Interval, interval
 from study.table.verdict import judge, tolerance_of
 
 NOT_RUN = "not run"

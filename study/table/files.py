@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from study.analysis.statistics import Interval
 from study.records.frames import make_frame
 from study.report.tables import escape, latex, parquet
-from study.statistics import Interval
 from study.table.cell import NOT_RUN, Cell, Held
 from study.table.show import blocks
 from study.table.table import PaperTable

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from search_spaces.presets.base import Published, Unit
-from study.statistics import Interval
+from study.analysis.statistics import Interval
 
 Verdict = Literal["agrees", "above", "below", "undecided"]
 

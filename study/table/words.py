@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from search_spaces.presets.base import Preset
-from study.statistics import Interval
+from study.analysis.statistics import Interval
 from study.table.cell import NOT_RUN, Cell, Held
 from study.table.table import PaperTable
 from study.table.verdict import FACTOR_TOLERANCE, written

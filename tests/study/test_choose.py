@@ -4,8 +4,8 @@ import math
 from decimal import Decimal
 
 from cops_core.config import Selection, TrialConfig
+from study.analysis.configurations import by_configuration
 from study.close import choose
-from study.configurations import by_configuration
 from study.records.trial import StudyTrial
 
 RANDOM = Selection(target="random")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
-from study.configurations import Comparison, best_per_method, by_configuration, comparisons
+from study.analysis.configurations import Comparison, best_per_method, by_configuration, comparisons
 from study.live.tally import Tally
 from study.live.view import TerminalView
 from study.records.trial import StudyTrial

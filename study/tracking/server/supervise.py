@@ -53,11 +53,10 @@ def configuration(served: Served) -> str:
     python = shlex.quote(sys.executable).replace("%", "%%")
     # A supervisor of root's warns unless it is told whose it is to be.
     user = "user = root" if os.geteuid() == 0 else ""
-    programs = [{"name": "mlflow", "module": "study.tracking.server.program", "priority": 2, "patience": 15}]
+    here = "study.tracking.server"
+    programs = [{"name": "mlflow", "module": f"{here}.program", "priority": 2, "patience": 15}]
     if served.storage is not None:
-        programs.append(
-            {"name": "backup", "module": "study.tracking.server.backup", "priority": 1, "patience": 120}
-        )
+        programs.append({"name": "backup", "module": f"{here}.backup", "priority": 1, "patience": 120})
     sections = [PROGRAM.format(python=python, **program) for program in programs]
     return SUPERVISOR.format(pid=PID, user=user) + "".join(sections)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study.configurations import by_configuration
+from study.analysis.configurations import by_configuration
 from study.figures import FIGURES
 from study.figures.style import png, svg
 

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 from cops_core.scores import KINDS, SCORES
-from study.configurations import by_configuration
+from study.analysis.configurations import by_configuration
+from study.analysis.regions import ASPECTS, FEWEST, LEAST, searched_regions
+from study.analysis.statistics import differ, trend
 from study.figures.family import family
-from study.figures.regions import ASPECTS, FEWEST, LEAST, searched_regions
 from study.figures.style import score_ink
 from study.report.content import make_report
 from study.report.files import report_files
 from study.report.page import page
 from study.report.tables import family_frame, parquet
-from study.statistics import differ, trend
 
 from ..report.test_page import QUESTIONS, Page, record
 

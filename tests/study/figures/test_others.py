@@ -6,9 +6,9 @@ import optuna
 import pytest
 from matplotlib import pyplot, rcParams
 
-from study.configurations import by_configuration, pareto_front
+from study.analysis.configurations import by_configuration, pareto_front
+from study.analysis.groups import at_each_rate, half_width
 from study.figures.front import accuracy_by_bytes
-from study.figures.groups import at_each_rate, half_width
 from study.figures.layers import best_masks, layer_densities, layers
 from study.figures.levels import accuracy_by_level, prices
 from study.figures.outcomes import outcomes

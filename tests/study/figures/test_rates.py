@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from study.configurations import by_configuration
+from study.analysis.configurations import by_configuration
 from study.figures.rates import MOST_LINES, accuracy_by_rate, curves
 from study.figures.style import score_ink
 

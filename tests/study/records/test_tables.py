@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cops_core.config import Control, Selection, TrialConfig
-from study.configurations import best_per_method, by_configuration, comparable, comparisons, pareto_front
+from study.analysis.configurations import (
+    best_per_method,
+    by_configuration,
+    comparable,
+    comparisons,
+    pareto_front,
+)
 from study.records.tables import EPOCHS_TABLE, SCHEMA, TRIALS_TABLE, trial_row, trial_tables
 from study.records.trial import StudyTrial
 

@@ -6,8 +6,8 @@ import math
 import pandas as pd
 import pytest
 
-from study.answer import answer
-from study.configurations import by_configuration
+from study.analysis.answer import answer
+from study.analysis.configurations import by_configuration
 from study.report.ends import ends
 from study.report.tables import best_frame, best_latex, ends_frame, ends_latex, layers_frame, parquet
 

@@ -8,13 +8,13 @@ import pytest
 import study.conduct.launch
 from search_spaces.question import Pareto, Rates, Smallest
 from study import cli
-from study.configurations import by_configuration
+from study.analysis.configurations import by_configuration
+from study.analysis.statistics import Interval
 from study.report.command import launch_command
 from study.report.ends import ends, why
 from study.report.headline import NOTHING, headline
 from study.report.words import seconds, share, shares, size
 from study.settings import make_settings, parse_settings
-from study.statistics import Interval
 
 RATES = {"kind": "rates", "rates": ["0.9", "0.99"]}
 SMALLEST = {"kind": "smallest", "keep": "0.8", "rates": ["0.99"]}

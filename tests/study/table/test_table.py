@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from study.statistics import interval
+from study.analysis.statistics import interval
 from study.table.cell import cell_of
 from study.table.files import COLUMNS, markdown, table_files, tex
 from study.table.show import blocks, print_table

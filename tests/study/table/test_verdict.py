@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.presets.base import Published
-from study.statistics import Interval, interval
+from study.analysis.statistics import Interval, interval
 from study.table.verdict import FACTOR_TOLERANCE, ROUNDING, judge, tolerance_of, written
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.statistics import Interval, holm, interval, paired
+from study.analysis.statistics import Interval, holm, interval, paired
 
 NAN = math.nan
 P_VALUES = st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.02, 0.05]) | st.just(NAN), max_size=6)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cops_core.scores import kind_of
-from study.configurations import ConfigurationResult, comparable
+from study.analysis.configurations import ConfigurationResult, comparable
 
 ARMS = ("prune", "scale", "freeze_wd", "freeze")  # from zero to frozen
 

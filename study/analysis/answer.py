@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from search_spaces.question import Cost, Pareto, Smallest
-from study.configurations import (
+from study.analysis.configurations import (
     Comparison,
     ConfigurationResult,
     best_per_method,

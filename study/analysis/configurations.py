@@ -9,8 +9,8 @@ from itertools import groupby
 from statistics import fmean
 
 from search_spaces.question import Cost
+from study.analysis.statistics import Interval, holm, interval, paired
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
-from study.statistics import Interval, holm, interval, paired
 
 # What a configuration is called when its trials ended differently: the first of these that one has.
 GRAVEST: tuple[Status, ...] = (

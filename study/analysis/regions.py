@@ -14,9 +14,9 @@ from statistics import median
 
 from cops_core.scores import Member, member_of
 from cops_core.scores.family import WEIGHTS
-from study.configurations import ConfigurationResult
-from study.figures.groups import Group, at_each_rate
-from study.statistics import differ, holm, trend
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import Group, at_each_rate
+from study.analysis.statistics import differ, holm, trend
 
 FEWEST = 20  # configurations at a rate, below which their best are no region
 SHARE = 0.1  # of them that are the best

@@ -1,0 +1,1 @@
+"""Numbers from records: configurations over their seeds, answers to a question, statistics."""

@@ -16,7 +16,7 @@ from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run import StudyRun
 from study.search.proposals import Proposer
 from study.settings import Settings
-from study.status import summary
+from study.views.status import summary
 
 MOST_FAILURES = 10
 MOST_SEEDS = 5

@@ -18,7 +18,7 @@ from study.analysis.configurations import (
     pareto_front,
 )
 from study.records.trial import StudyTrial
-from study.tables import best_table
+from study.views.tables import best_table
 
 MOST_SMALLEST = 10
 MOST_METHODS = 10  # of each rate in a terminal; the report's files have all

@@ -33,7 +33,7 @@ def report(
     """
     from rich.console import Console
 
-    from study.report.write import write_report
+    from study.views.report.write import write_report
 
     use_plugins(plugin)
     write_report(name, out, home=home, storage=storage, tracking_uri=tracking_uri, console=Console())

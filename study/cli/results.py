@@ -41,10 +41,10 @@ def compare(
     """
     from rich.console import Console
 
-    from study.compare.sides import compare as compare_studies
-    from study.compare.view import comparison_content, print_comparison
     from study.places import storage_uri
-    from study.status import print_json
+    from study.views.compare.sides import compare as compare_studies
+    from study.views.compare.view import comparison_content, print_comparison
+    from study.views.status import print_json
 
     use_plugins(plugin)
     found = compare_studies(studies, storage_uri(home, storage))
@@ -74,9 +74,9 @@ def show(
     """
     from rich.console import Console
 
-    from study.show.trial import find_trial, show_content
-    from study.show.view import print_trial
-    from study.status import print_json
+    from study.views.show.trial import find_trial, show_content
+    from study.views.show.view import print_trial
+    from study.views.status import print_json
 
     use_plugins(plugin)
     found = find_trial(run, home=home, storage=storage, tracking_uri=tracking_uri)

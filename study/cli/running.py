@@ -103,7 +103,7 @@ def status(
     from rich.console import Console
 
     from study.places import storage_uri
-    from study.status import show_status
+    from study.views.status import show_status
 
     use_plugins(plugin)
     show_status(Console(), storage_uri(home, storage), name, as_json=json, logs=logs)

@@ -5,11 +5,11 @@ from typing import Any
 
 from study.records.lease import Lease
 from study.records.writer import LedgerWriter
-from study.report.closing import show
 from study.run import StudyRun
 from study.settings import Settings
 from study.summary import go_on_command
 from study.tracking import MlflowView
+from study.views.report.closing import show
 
 AT_ONCE_S = 1.0  # for the records, when Ctrl-C was pressed twice
 MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back, or to take one run

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from study.analysis.statistics import Interval
-from study.figures.style import FAINT, GREY, bare, ink, png
+from study.views.figures.style import FAINT, GREY, bare, ink, png
 
 Curves = Mapping[str, Sequence[tuple[float, Interval]]]
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from study.live.base import Lines, View
 from study.live.tally import Tally, host
 from study.records.trial import StudyTrial
-from study.status import trial_content
+from study.views.status import trial_content
 
 
 class JsonLines(View):

@@ -15,7 +15,7 @@ from study.live.plain import PlainLines
 from study.live.tally import Tally
 from study.live.words import accuracy, counts, duration, failure, name, place, time_left, totals
 from study.records.trial import FAILURES, StudyTrial
-from study.tables import best_table
+from study.views.tables import best_table
 
 REFRESH_S = 0.5
 MOST_RUNNING = 8  # lines; of more trials, a line says how many

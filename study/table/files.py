@@ -6,12 +6,12 @@ from typing import Any
 
 from study.analysis.statistics import Interval
 from study.records.frames import make_frame
-from study.report.tables import escape, latex, parquet
 from study.table.cell import NOT_RUN, Cell, Held
 from study.table.show import blocks
 from study.table.table import PaperTable
 from study.table.verdict import written
 from study.table.words import NO_FIGURE, cell_lines, dense_line, factor, foot, heading, number
+from study.views.report.tables import escape, latex, parquet
 
 # Methods beside each other on a page.
 PAGE = 4

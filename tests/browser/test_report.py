@@ -5,7 +5,7 @@ import re
 import pytest
 
 from study import cli
-from study.figures import FIGURES
+from study.views.figures import FIGURES
 
 pytestmark = pytest.mark.browser
 

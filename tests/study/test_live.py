@@ -16,7 +16,7 @@ from study.live.tally import Tally
 from study.live.view import TerminalView
 from study.records.trial import StudyTrial
 from study.search.plan import Ahead
-from study.tables import best_table, failure_table, show_p
+from study.views.tables import best_table, failure_table, show_p
 
 RATE = Decimal("0.99")
 LONG = Selection(target="snip", controls=(Control(score="synflow", level=0.3),), rounds=50, scope="layer")

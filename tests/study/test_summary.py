@@ -11,9 +11,9 @@ from rich.console import Console
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.question import Pareto, Smallest
-from study.figures.style import FIRST
 from study.records.trial import StudyTrial
 from study.summary import print_plan, print_summary
+from study.views.figures.style import FIRST
 
 RATE = Decimal("0.99")
 

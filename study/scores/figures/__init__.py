@@ -1,9 +1,9 @@
 """The comparison as figures, each a PNG. matplotlib's objects alone: no state is shared, no window opened."""
 
-from study.figures.style import png
 from study.scores.compare import Comparison
 from study.scores.figures.curves import layers_figure, price_figure
 from study.scores.figures.matrices import kept_figure, overlap_figure, rank_correlation_figure
+from study.views.figures.style import png
 
 FIGURES = {
     "rank_correlation": rank_correlation_figure,

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from study.figures.style import COLOURS, FAINT, GREY, bare, ink
 from study.scores.compare import AtDensity, Comparison, Floats
 from study.scores.figures.titles import panel_title, set_title
 from study.scores.show import layer_name
+from study.views.figures.style import COLOURS, FAINT, GREY, bare, ink
 
 WIDE = 10
 """Panels of more layers than this lie below each other."""

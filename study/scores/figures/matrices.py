@@ -8,10 +8,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from study.figures.style import FAINT
 from study.scores.compare import Comparison, Floats
 from study.scores.figures.titles import panel_title, set_title
 from study.scores.show import two_digits
+from study.views.figures.style import FAINT
 
 LUMINANCE = np.array([0.299, 0.587, 0.114, 0.0])
 

@@ -1,0 +1,92 @@
+"""Where the best masks keep their weights: densities layer by layer."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from study.analysis.configurations import ConfigurationResult, best_per_method
+from study.analysis.groups import Group, at_each_rate
+from study.views.figures.style import FAINT, note, percent_axis
+
+MOST_METHODS = 6  # of a freezing rate
+MOST_LABELLED = 12  # layers, whose densities are written into their cells
+BRIGHT = 0.55
+MOST_LETTERS, LETTER = 45, 0.062  # of a label without more room, and inches of each further one
+SUFFIX = ".weight"
+Floats = NDArray[np.float64]
+
+
+def layer_densities(each: ConfigurationResult) -> dict[str, float]:
+    """The kept share of each layer's weights, in the network's order, the mean over the seeds."""
+    tables = [table for trial in each.trials if (table := trial.facts.get("layer_densities"))]
+    return {layer: fmean(table[layer] for table in tables) for layer in (tables[0] if tables else {})}
+
+
+def best_masks(group: Group) -> list[ConfigurationResult]:
+    """The best configuration of each method, the best first, at most `MOST_METHODS`, with a known mask."""
+    best = [each for each in best_per_method(group.members) if layer_densities(each)]
+    return sorted(best, key=lambda each: -each.mean)[:MOST_METHODS]
+
+
+def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
+    """A panel per freezing rate: a row per method, a column per layer. None where no mask is known."""
+    groups = [(group, best) for group in at_each_rate(found) if (best := best_masks(group))]
+    if not groups:
+        return None
+    tables = [_table(best) for _, best in groups]
+    least = min((float(table[table > 0].min()) for table in tables if (table > 0).any()), default=1.0)
+    widest, rows = max(table.shape[1] for table in tables), sum(len(table) for table in tables)
+    longest = max(len(_label(each)) for _, best in groups for each in best)
+    names_width = 4.6 + LETTER * max(0, longest - MOST_LETTERS)
+    size = (
+        names_width + max(2.4, 0.55 * min(widest, MOST_LABELLED), 0.3 * widest),
+        0.25 * rows + 0.75 * len(tables),
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    heights = [len(table) for table in tables]
+    grid = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    scale = LogNorm(min(least, 0.5), 1.0)
+    for axes, (group, best), table in zip(grid, groups, tables, strict=True):
+        axes.set_facecolor(FAINT)
+        shown = np.ma.masked_invalid(np.where(table > 0, table, np.nan))
+        image = axes.imshow(shown, cmap="cividis", norm=scale, aspect="auto")
+        names = [layer.removesuffix(SUFFIX) for layer in _names(best)]
+        axes.set_xticks(range(len(names)), names, fontsize=8, rotation=0 if len(names) <= 4 else 90)
+        axes.set_yticks(range(len(best)), [_label(each) for each in best], fontsize=8)
+        axes.set_title(group.title, fontsize=9, loc="left")
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        for (row, column), share in np.ndenumerate(table) if len(names) <= MOST_LABELLED else ():
+            colour = "white" if share > 0 and scale(share) < BRIGHT else "black"
+            if not np.isnan(share):
+                says = "none" if share == 0 else f"{100 * share:.3g} %"
+                axes.text(column, row, says, ha="center", va="center", fontsize=7, color=colour)
+    most = max(len(each.trials) for _, best in groups for each in best)
+    note(figure, "one seed each" if most == 1 else f"shares and accuracies are means over {most} seeds")
+    bar = figure.colorbar(image, ax=list(grid), aspect=30)
+    bar.set_label("kept share of the layer's weights", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    percent_axis(bar.ax.yaxis)
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+def _label(each: ConfigurationResult) -> str:
+    return f"{each.method}  {each.mean:.1%}"
+
+
+def _names(best: Sequence[ConfigurationResult]) -> list[str]:
+    """The layers that any of the masks has: conventions differ in which parameters are pruned."""
+    return list(dict.fromkeys(layer for each in best for layer in layer_densities(each)))
+
+
+def _table(best: Sequence[ConfigurationResult]) -> Floats:
+    """Kept shares, a row per mask, a column per layer; NaN for a layer that a mask does not have."""
+    densities = [layer_densities(each) for each in best]
+    return np.array([[each.get(layer, np.nan) for layer in _names(best)] for each in densities])

@@ -1,0 +1,143 @@
+"""Accuracy over the level of the control, and what control costs the target."""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from cops_core.scores import AnyScore, kind_of
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import Group, arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
+from study.analysis.statistics import interval
+from study.records.trial import StudyTrial
+from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink
+
+# Of a trial: at each level of its control, the share of its target that is given up.
+Prices = dict[float, float]
+
+
+def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
+    """A column per freezing rate, a row per arm, and the price of control below. None without controls.
+
+    A point is a configuration with one control, with its 95 % interval over several seeds. The price is the
+    share of the target's sum that the mask gives up to keep the control at that level, by the dual path of
+    the same masks: a line per target and control with its 95 % interval over the seeds.
+    """
+    groups = [
+        Group(group.title, controlled)
+        for group in at_each_rate(found)
+        if (controlled := tuple(each for each in group.members if len(_controls(each)) == 1))
+    ]
+    members = [each for group in groups for each in group.members]
+    if not members:
+        return None
+    rows = [*arms(members), "price"]
+    figure = Figure(figsize=(2.9 * len(groups) + 2.2, 2.3 * len(rows) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), len(groups), squeeze=False, sharex=True, sharey="row")
+    for place, group in enumerate(groups):
+        for line, arm in enumerate(rows[:-1]):
+            _draw_accuracies(grid[line][place], of_arm(group.members, arm))
+            grid[line][place].set_title(f"{arm}, {group.title}", fontsize=9)
+        _draw_prices(grid[-1][place], group.members)
+        grid[-1][place].set_title(f"price of control, {group.title}", fontsize=9)
+        grid[-1][place].set_xlabel("level of the control", fontsize=9)
+    for row in grid:
+        for axes in row:
+            axes.set_xlim(-0.03, 1.03)
+            axes.grid(color=FAINT, linewidth=0.5)
+            percent_axis(axes.yaxis)
+            bare(axes)
+    for axes in grid[:-1, 0]:
+        axes.set_ylabel("validation accuracy", fontsize=9)
+    grid[-1][0].set_ylabel("target given up", fontsize=9)
+    figure.legend(handles=_legend(members), loc="outside right upper", fontsize=8, frameon=False)
+    note(figure, over_seeds(found))
+    return figure
+
+
+def prices(trial: StudyTrial) -> Prices:
+    """The price of control of a trial with one control, by level; empty where its target adds up to none.
+
+    With several groups of weights (a scope of layers) their targets are added up.
+    """
+    manifest = trial.facts.get("manifest") or {}
+    paths = list((manifest.get("price_of_control") or {}).values())
+    if not paths or any(len(path) != len(paths[0]) for path in paths):
+        return {}
+    sums = {
+        points[0]["level"]: sum(point["target"] for point in points)
+        for points in zip(*paths, strict=True)
+        if all(point["target"] is not None for point in points)
+    }
+    free = sums.get(0.0, 0.0)
+    return {} if free <= 0 else {level: 1 - kept / free for level, kept in sums.items()}
+
+
+def _controls(each: ConfigurationResult) -> tuple[str, ...]:
+    return scores_of(each)[1]
+
+
+def _draw_accuracies(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
+    for each in members:
+        selection = each.trials[0].config.selection
+        assert selection is not None
+        width = half_width(each)
+        axes.errorbar(
+            [selection.controls[0].level],
+            [each.mean],
+            yerr=[width] if math.isfinite(width) else None,
+            linestyle="",
+            markersize=5,
+            elinewidth=0.9,
+            color=score_ink(scores_of(each)[0])["color"],
+            marker=score_ink(_controls(each)[0])["marker"],
+            fillstyle="full" if selection.level_kind == "relative" else "none",
+        )
+
+
+def _draw_prices(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
+    """A line per pair; trials of a seed and a rate share it, whatever their level."""
+    by_pair: dict[tuple[AnyScore, ...], dict[int, Prices]] = {}
+    for each in members:
+        for trial in each.trials:
+            selection = trial.config.selection
+            if selection is not None and selection.level_kind == "relative" and (paid := prices(trial)):
+                by_pair.setdefault(selection.scores, {}).setdefault(trial.config.seed, paid)
+    for scores, by_seed in by_pair.items():
+        target, control = map(kind_of, scores)
+        levels = sorted(set.intersection(*(set(paid) for paid in by_seed.values())))
+        means = [fmean(paid[level] for paid in by_seed.values()) for level in levels]
+        look = {**score_ink(target), "marker": score_ink(control)["marker"]}
+        axes.plot(levels, means, linewidth=1.1, markersize=4, **look)
+        if len(by_seed) > 1:
+            widths = [interval([paid[at] for paid in by_seed.values()]).half_width for at in levels]
+            low = [mean - width for mean, width in zip(means, widths, strict=True)]
+            high = [mean + width for mean, width in zip(means, widths, strict=True)]
+            axes.fill_between(levels, low, high, color=look["color"], alpha=0.13, linewidth=0)
+
+
+def _legend(members: Sequence[ConfigurationResult]) -> list[Line2D]:
+    """Targets by colour, controls by marker."""
+    targets = sorted({scores_of(each)[0] for each in members})
+    controls = sorted({control for each in members for control in _controls(each)})
+    plain: dict[str, Any] = {"linestyle": "", "markersize": 5}
+    handles = [
+        Line2D([], [], color=score_ink(name)["color"], label=f"target {name}", linewidth=2)
+        for name in targets
+    ]
+    handles += [
+        Line2D([], [], color="black", marker=score_ink(name)["marker"], label=f"control {name}", **plain)
+        for name in controls
+    ]
+    kinds = {each.trials[0].config.selection.level_kind for each in members}  # type: ignore[union-attr]
+    if "absolute" in kinds:
+        handles.append(
+            Line2D(
+                [], [], color="black", marker=MARKERS[0], fillstyle="none", label="absolute level", **plain
+            )
+        )
+    return handles

@@ -1,0 +1,110 @@
+"""What the search found its parameters to do: Optuna's own figures, in this project's style."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import optuna
+from matplotlib import pyplot, rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from optuna.visualization import matplotlib as drawing
+
+from study.views.figures.style import COLOURS, FAINT, bare
+
+FEWEST = 4  # trials with a value, below which nothing can be said
+PANEL = (2.3, 2.9)  # inches of a parameter
+SEED = 0  # of the random forest that the importances come from
+
+
+def importances(study: optuna.Study) -> Figure | None:
+    """Each parameter's share of the variance of the first objective, by fANOVA.
+
+    Of the parameters that every complete trial has. None where too few are complete, where no
+    parameter varies, or where all have the same value.
+    """
+    complete = _complete(study)
+    if len(complete) < FEWEST or len({trial.values[0] for trial in complete}) < 2:
+        return None
+    if not any(len({trial.params.get(name) for trial in complete}) > 1 for name in _common(study)):
+        return None
+    with _own_style((4.4, 0.9 + 0.3 * len(_common(study)))):
+        axes = drawing.plot_param_importances(
+            study,
+            evaluator=optuna.importance.FanovaImportanceEvaluator(seed=SEED),
+            target=lambda trial: cast(float, trial.values[0]),
+            target_name="first objective",
+        )
+        for patch in axes.patches:
+            patch.set_facecolor(COLOURS[0])
+        for text in axes.texts:
+            text.set_fontsize(8)
+        axes.margins(x=0.12)
+        axes.set_title("", loc="left")
+        axes.set_xlabel("share of the variance", fontsize=9)
+        axes.set_ylabel("")
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.remove()
+        return _taken(cast(Figure, axes.figure))
+
+
+def slices(study: optuna.Study) -> Figure | None:
+    """The first objective of each complete trial over each parameter. None where too few are complete."""
+    complete = _complete(study)
+    names = sorted({name for trial in complete for name in trial.params})
+    if len(complete) < FEWEST or not names:
+        return None
+    first = study.directions[0]
+    objective = "validation accuracy" if first is StudyDirection.MAXIMIZE else "density"
+    with _own_style(PANEL):
+        drawn = drawing.plot_slice(
+            study, params=names, target=lambda trial: cast(float, trial.values[0]), target_name=objective
+        )
+        figure = next(iter(getattr(drawn, "flat", [drawn]))).figure
+        figure.suptitle("")
+        figure.set_size_inches(PANEL[0] * len(names) + 1.2, PANEL[1])
+        for axes in figure.axes[: len(names)]:
+            axes.set_title("")
+            axes.set_xlabel(axes.get_xlabel(), fontsize=8)
+            axes.set_ylabel(axes.get_ylabel(), fontsize=9)
+            if axes.get_xscale() == "linear" and any(
+                isinstance(t.get_text(), str) for t in axes.get_xticklabels()
+            ):
+                axes.tick_params(axis="x", rotation=30)
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        return _taken(figure)
+
+
+def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _common(study: optuna.Study) -> set[str]:
+    """The parameters that every complete trial has."""
+    return set.intersection(*(set(trial.params) for trial in _complete(study)))
+
+
+@contextmanager
+def _own_style(size: tuple[float, float]) -> Iterator[None]:
+    """Optuna draws through pyplot, in a style that it sets for the whole process: both are put back."""
+    with (
+        rc_context({"figure.figsize": size, "figure.constrained_layout.use": True}),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # that it is experimental, and of a parameter with one value alone
+        yield
+
+
+def _taken(figure: Figure) -> Figure:
+    """The figure in our style, and no longer pyplot's."""
+    figure.set_facecolor("white")
+    for axes in figure.axes:
+        axes.set_facecolor("white")
+        axes.grid(color=FAINT, linewidth=0.6)
+        bare(axes)
+    pyplot.close(figure)
+    return figure

@@ -1,0 +1,198 @@
+"""Accuracy against the freezing rate: a panel per arm, a line per target, alone and controlled."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from study.analysis.configurations import ConfigurationResult, best_per_method, comparable, pareto_front
+from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
+from study.views.figures.style import FAINT, GREY, bare, note, percent_axis, score_ink
+
+STYLES = ("-", "--", ":", "-.")
+MOST_LINES = 12  # of a panel; more cannot be told apart
+MOST_TICKS = 8
+ASIDE = 0.012  # decades by which the points of neighbouring lines stand beside each other
+MARGIN = 1.25  # by which the axis of densities goes on beyond its first and last point
+EDGE = 0.02  # of accuracies, beyond 0 and 1
+ZOOM = 0.15  # accuracies below the dense network's that a second row of panels shows
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The best of a target at each density, densest first. controlled: with any control, or alone."""
+
+    target: str
+    controlled: bool
+    manner: str
+    points: tuple[ConfigurationResult, ...]
+
+    @property
+    def label(self) -> str:
+        """`snip`, `cops(snip; best control)`, and what is not the default about how scores are used."""
+        scores = f"cops({self.target}; best control)" if self.controlled else self.target
+        return scores + self.manner
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy of its points, by which lines are chosen."""
+        return fmean(point.mean for point in self.points)
+
+
+def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
+    """Validation accuracy against the freezing rate, the axis logarithmic in the density.
+
+    A point is the line's best configuration at that rate; where the rate is no axis, one that no other of
+    the line beats in both accuracy and density. Bands are 95 % intervals of the mean over several seeds.
+    None without a configuration that has run to its end.
+    """
+    panels = [
+        (network, arm, members)
+        for network, members in networks(found).items()
+        for arm in arms(comparable(members)) or [""]
+        if dense_of(members) is not None or arm
+    ]
+    if not panels:
+        return None
+    rows = 2 if any(_is_wide(members) for _, _, members in panels) else 1
+    figure = Figure(figsize=(4.1 * len(panels) + 2.6, 3.7 * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, len(panels), squeeze=False, sharex="col", sharey="row")
+    labels: dict[str, Line2D] = {}
+    for column, (network, arm, members) in zip(grid.T, panels, strict=True):
+        where = "" if len(networks(found)) == 1 else f"\n{network}"
+        for axes in column:
+            labels |= _panel(axes, of_arm(members, arm), dense_of(members))
+        left_out = column[0].get_title()
+        column[0].set_title(f"{arm or 'dense'}{left_out}{where}", fontsize=10)
+        column[-1].set_xlabel("freezing rate", fontsize=9)
+    for axes in grid[1:].flat:
+        axes.set_title("the same, near the dense network", fontsize=9)
+    for axes in grid[0]:  # the interval of few seeds goes on beyond what an accuracy can be
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -EDGE), min(high, 1 + EDGE))
+    if rows > 1:
+        tops = [max(each.mean for each in comparable(members)) for _, _, members in panels]
+        grid[1][0].set_ylim(min(tops) - ZOOM, max(tops) + 0.1 * ZOOM)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("validation accuracy, last epoch", fontsize=9)
+    note(figure, over_seeds(found))
+    if labels:
+        shown = [labels[name] for name in sorted(labels)]
+        figure.legend(handles=shown, loc="outside right upper", fontsize=8, frameon=False, handlelength=3)
+    return figure
+
+
+def _is_wide(members: Sequence[ConfigurationResult]) -> bool:
+    """Whether accuracies lie so far apart that those near the dense network's cannot be told apart."""
+    means = [each.mean for each in comparable(members)]
+    return max(means) - min(means) > 2 * ZOOM
+
+
+def _panel(
+    axes: Axes, members: Sequence[ConfigurationResult], dense: ConfigurationResult | None
+) -> dict[str, Line2D]:
+    """Draw the lines of an arm; returns them by label. The title says how many are left out."""
+    lines = sorted(curves(members), key=lambda line: -line.mean)
+    drawn = lines[:MOST_LINES]
+    places = sorted({point.density for line in drawn for point in line.points})
+    labels = {}
+    for number, line in enumerate(drawn):
+        aside = 10 ** (ASIDE * (number - (len(drawn) - 1) / 2))
+        labels[line.label] = _draw(axes, line, _style(line, lines), places, aside)
+    _draw_dense(axes, dense)
+    if places:
+        _rate_axis(axes, places)
+    if len(lines) > MOST_LINES:
+        axes.set_title(f", the best {MOST_LINES} of {len(lines)} lines")
+    axes.grid(color=FAINT, linewidth=0.6)
+    percent_axis(axes.yaxis)
+    bare(axes)
+    return labels
+
+
+def curves(found: Sequence[ConfigurationResult]) -> Iterator[Curve]:
+    """The lines of comparable configurations: a target's, with any control or alone."""
+
+    def line(each: ConfigurationResult) -> tuple[str, bool, str]:
+        target, controls = scores_of(each)
+        selection = each.trials[0].config.selection
+        assert selection is not None
+        return target, bool(controls), selection.manner
+
+    compared = [each for each in comparable(found) if each.method != "dense"]
+    for (target, controlled, manner), group in groupby(sorted(compared, key=line), key=line):
+        yield Curve(target, controlled, manner, tuple(_best(list(group))))
+
+
+def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
+    """The best at each rate, densest first; of those without a rate, the front."""
+    best: dict[float, ConfigurationResult] = {}
+    for each in best_per_method([each for each in members if each.rate is not None]):
+        if each.density not in best or each.mean > best[each.density].mean:
+            best[each.density] = each
+    points = [*best.values(), *pareto_front([each for each in members if each.rate is None])]
+    return sorted(points, key=lambda point: -point.density)
+
+
+def _style(line: Curve, lines: Sequence[Curve]) -> str:
+    """Lines of one target share its colour and differ in their dashes; a score alone is drawn through."""
+    same = sorted((each for each in lines if each.target == line.target), key=lambda each: each.label)
+    alone_first = sorted(same, key=lambda each: (each.controlled, bool(each.manner)))
+    return STYLES[alone_first.index(line) % len(STYLES)]
+
+
+def _draw(axes: Axes, line: Curve, style: str, places: Sequence[float], aside: float) -> Line2D:
+    """Draw a line, broken where a rate is missing that others have. aside: the factor of its densities."""
+    axis = any(point.rate is not None for point in line.points)
+    by_density = {point.density: point for point in line.points}
+    at = [density for density in places if axis or density in by_density]
+    points = [by_density.get(density) for density in at]
+    means = [math.nan if point is None else point.mean for point in points]
+    widths = [math.nan if point is None else half_width(point) for point in points]
+    shown = [density * aside for density in at] if axis else at
+    look = score_ink(line.target)
+    if any(map(math.isfinite, widths)):
+        low = [mean - width for mean, width in zip(means, widths, strict=True)]
+        high = [mean + width for mean, width in zip(means, widths, strict=True)]
+        axes.fill_between(shown, low, high, color=look["color"], alpha=0.13, linewidth=0)
+        axes.vlines(shown, low, high, color=look["color"], linewidth=0.9)
+    # Points that no line joins have their filling alone to say which they are.
+    filling = "white" if line.controlled else look["color"]
+    (drawn,) = axes.plot(
+        shown,
+        means,
+        label=line.label,
+        linewidth=1.5,
+        linestyle=style,
+        markersize=4.5,
+        markerfacecolor=filling,
+        **look,
+    )
+    return drawn
+
+
+def _draw_dense(axes: Axes, dense: ConfigurationResult | None) -> None:
+    if dense is None:
+        return
+    axes.axhline(dense.mean, color=GREY, linewidth=1, linestyle=":")
+    width = half_width(dense)
+    if math.isfinite(width):
+        axes.axhspan(dense.mean - width, dense.mean + width, color=GREY, alpha=0.13, linewidth=0)
+    place, units = (0.01, dense.mean), ("axes fraction", "data")
+    axes.annotate("dense", place, xycoords=units, color=GREY, fontsize=8, va="bottom")
+
+
+def _rate_axis(axes: Axes, densities: Sequence[float]) -> None:
+    """Freezing rates along an axis that is logarithmic in the density, sparser to the right."""
+    axes.set_xscale("log")
+    axes.set_xlim(max(densities) * MARGIN, min(densities) / MARGIN)
+    if len(densities) <= MOST_TICKS:
+        axes.set_xticks(densities)
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{1 - density:.6g}"))

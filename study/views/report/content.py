@@ -1,0 +1,192 @@
+"""Everything that a report says, gathered from a study's records alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cops_core.errors import InputError
+from study.analysis.answer import Answer, answer
+from study.analysis.configurations import ConfigurationResult, by_configuration
+from study.analysis.regions import Region, searched_regions
+from study.close import looks
+from study.records.store import StudyStore
+from study.records.trial import StudyTrial
+from study.search.histories import histories, recorded_space
+from study.settings import parse_settings
+from study.views.figures import FIGURES, PARAMETERS, Figure
+from study.views.figures.parameters import importances, slices
+from study.views.figures.style import svg
+from study.views.report.command import launch_command
+from study.views.report.ends import End, ends
+from study.views.report.headline import headline
+from study.views.report.words import configuration, seconds, shares
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study as a reader wants it. facts: what it is, in a few words each, by heading.
+
+    answered: all of the answer. judged: what the test part said of each configuration: rate, name,
+    number, validation and test accuracy. drawings: figures by name, those that there are. regions: of the
+    score family, where its members were searched. histories: of which
+    Optuna has drawn `importances_HISTORY` or `slices_HISTORY`; no_parameters: why of none.
+    """
+
+    name: str
+    headline: str
+    facts: dict[str, str]
+    caveat: str
+    trials: tuple[StudyTrial, ...]
+    found: tuple[ConfigurationResult, ...]
+    answered: Answer | None
+    judged: tuple[tuple[str, str, int, str, str], ...]
+    drawings: dict[str, Figure]
+    regions: tuple[Region, ...]
+    histories: tuple[str, ...]
+    no_parameters: str
+    ends: tuple[End, ...]
+    again: dict[str, str]
+
+    @cached_property
+    def vectors(self) -> dict[str, bytes]:
+        """The drawings as SVG files."""
+        return {name: svg(figure) for name, figure in self.drawings.items()}
+
+
+def gather(store: StudyStore) -> Report:
+    """The report of a study as it is recorded. InputError if its records cannot be read."""
+    return make_report(store.name, store.settings(), store.trials(), looks(store))
+
+
+def make_report(
+    name: str, record: dict[str, Any], trials: Sequence[StudyTrial], looked: Sequence[dict[str, Any]] = ()
+) -> Report:
+    """The report of these trials. record: the study's, as `study.json` has it. looked: at the test part."""
+    settings, found = record["settings"], by_configuration(trials)
+    drawings = {name: plate.draw(found) for name, plate in FIGURES.items()}
+    parameters, missing = _parameters(settings, trials)
+    names = sorted({name.split("_", 1)[1] for name in parameters})
+    return Report(
+        name=name,
+        headline=headline(found, settings["question"]),
+        facts=_facts(record, trials, found),
+        caveat=_caveat(found, judged=bool(looked)),
+        trials=tuple(trials),
+        found=tuple(found),
+        answered=answer(found, settings["question"]),
+        judged=tuple(_judged(looked, found)),
+        drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
+        regions=tuple(searched_regions(found)),
+        histories=tuple(names),
+        no_parameters=missing,
+        ends=tuple(ends(trials)),
+        again=_again(name, record, trials),
+    )
+
+
+def _facts(
+    record: dict[str, Any], trials: Sequence[StudyTrial], found: Sequence[ConfigurationResult]
+) -> dict[str, str]:
+    settings = record["settings"]
+    counts = Counter(trial.status.replace("_", " ") for trial in trials)
+    seeds = settings.get("seeds", 1)
+    spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
+    return {
+        "question": _question(settings["question"]),
+        "data and network": "; ".join(
+            dict.fromkeys(f"{trial.config.model} on {trial.config.dataset}" for trial in trials)
+        ),
+        "configurations": f"{len(found)} of {settings['trials']}, with up to {seeds} seeds",
+        "trials": ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none yet",
+        "search": f"{settings['sampler']}, early stopping {settings['stopping']}, space {settings['space']}",
+        "begun": record["started"][:16].replace("T", " ") + " UTC",
+        "time in trials": seconds(spent),
+    }
+
+
+def _question(question: dict[str, Any]) -> str:
+    rates = ", ".join(question["rates"])
+    if question["kind"] == "pareto":
+        return f"What accuracy is to be had at which {question.get('cost', 'density')}?"
+    if question["kind"] == "smallest":
+        return f"How few weights keep {float(question['keep']):.1%} of the dense network's accuracy?"
+    return f"Which method is best at the freezing rates {rates}?"
+
+
+def _caveat(found: Sequence[ConfigurationResult], *, judged: bool) -> str:
+    """What may be believed of the page's numbers. judged: whether the test part has been looked at."""
+    most = max((len(each.accuracies) for each in found), default=0)
+    chosen = (
+        "The best are chosen by the same validation accuracies that are shown, which makes them look better"
+        f" than they are; {'below they are' if judged else 'after cops close they are'} judged on the test"
+        " images."
+    )
+    if most < 2:
+        return f"One seed each: no interval can be given, and differences may be chance. {chosen}"
+    return (
+        f"Means over up to {most} seeds; ± and bands are 95 % intervals of the mean (Student's t). {chosen}"
+    )
+
+
+def _judged(
+    looked: Sequence[dict[str, Any]], found: Sequence[ConfigurationResult]
+) -> list[tuple[str, str, int, str, str]]:
+    """What the latest look at the test part said, by rate, the best on validation first."""
+    by_number: dict[int, list[float]] = {}
+    for one in looked[-1]["results"] if looked else ():
+        by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
+    chosen = [each for each in found if each.number in by_number]
+    chosen.sort(key=lambda each: (-1.0 if each.rate is None else float(each.rate), -each.mean))
+    return [
+        (
+            "" if each.rate is None else str(each.rate),
+            configuration(each),
+            each.number,
+            shares(list(each.accuracies.values())),
+            shares(by_number[each.number]),
+        )
+        for each in chosen
+    ]
+
+
+def _parameters(record: dict[str, Any], trials: Sequence[StudyTrial]) -> tuple[dict[str, Figure], str]:
+    """Optuna's figures of each history, and why there are none."""
+    try:
+        settings = parse_settings(record)
+        known = histories(recorded_space(settings), settings, trials)
+    except InputError as error:  # a space of the user's own that is not there any more
+        return {}, f"The search cannot be made again: {error}"
+    drawn = {f"importances_{name}": importances(study) for name, study in known.items()}
+    drawn |= {f"slices_{name}": slices(study) for name, study in known.items()}
+    shown = {name: figure for name, figure in drawn.items() if figure is not None}
+    return shown, "" if shown else PARAMETERS.absent
+
+
+def _again(name: str, record: dict[str, Any], trials: Sequence[StudyTrial]) -> dict[str, str]:
+    """What is needed to run the study again, or a trial of it."""
+    settings, launches = record["settings"], record["launches"]
+    seeds = dict(sorted({trial.seed_index: trial.config.seed for trial in trials}.items()))
+    data = dict.fromkeys(
+        f"{trial.config.dataset} {trial.facts['data_sha256']}"
+        for trial in trials
+        if "data_sha256" in trial.facts
+    )
+    machines = dict.fromkeys(
+        ", ".join(f"{name} {value}" for name, value in trial.facts.get("machine", {}).items() if value)
+        for trial in trials
+    )
+    commits = dict.fromkeys(launch["git_commit"] or "an installed copy" for launch in launches)
+    versions = ", ".join(f"{library} {number}" for library, number in launches[-1]["versions"].items())
+    content = {
+        "the study": launch_command(name, settings),
+        "one trial": "cops replay RUN, with the id of its run in MLflow",
+        "seeds": f"study {settings['seed']}; trials {', '.join(map(str, seeds.values()))}",
+        "commit": ", ".join(commits),
+        "versions": versions,
+        "data, SHA-256": "; ".join(data),
+        "machine": "; ".join(machine for machine in machines if machine),
+        "launches": ", ".join(launch["at"][:16].replace("T", " ") for launch in launches),
+    }
+    return {heading: value for heading, value in content.items() if value}

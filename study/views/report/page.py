@@ -1,0 +1,132 @@
+"""A report as one HTML page that needs nothing else: no script, no request, its figures within."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from study.analysis.answer import first_of_each_rate
+from study.analysis.regions import ASPECTS, CAVEAT
+from study.views.figures import FIGURES, PARAMETERS, Captioned
+from study.views.report.content import Report
+from study.views.report.headline import NOTHING
+from study.views.report.words import accuracy, configuration, size
+from study.views.tables import show_p
+
+MOST_ROWS = 8  # of each rate in the table of the best; the files have all
+PIXELS = 96  # of an inch
+LEAST = 0.72  # of its size, to which a figure may shrink before its container scrolls
+
+# What the figures are called in the page's list of sections.
+SHORT = {
+    "accuracy_by_rate": "Rates",
+    "pairs": "Pairs",
+    "accuracy_by_level": "Levels",
+    "family": "Family",
+    "accuracy_by_bytes": "Bytes",
+    "layers": "Layers",
+    "outcomes": "Outcomes",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in the page. source: a data URI, empty where there is none. width, least: CSS pixels."""
+
+    name: str
+    plate: Captioned
+    source: str
+    width: int
+    caption: bool = True
+
+    @property
+    def short(self) -> str:
+        """Its name in the list of sections."""
+        return SHORT[self.name]
+
+    @property
+    def least(self) -> int:
+        """How far it may shrink."""
+        return round(LEAST * self.width)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration in the page's table."""
+
+    rate: str
+    method: str
+    accuracy: str
+    p: str
+    trained: str
+    factor: str
+    stored: str
+    number: int
+
+
+def page(report: Report) -> bytes:
+    """The page, UTF-8."""
+    environment = Environment(
+        loader=PackageLoader("study.views.report", "."), autoescape=True, undefined=StrictUndefined
+    )
+    rows = list(_rows(report))
+    total = 0 if report.answered is None else len(report.answered.configurations)
+    content = environment.get_template("page.html").render(
+        report=report,
+        best_title=_title(report),
+        nothing=NOTHING,
+        rows=rows,
+        left_out=total - sum(map(len, rows)),
+        p_values=any(row.p for group in rows for row in group),
+        figures=[_picture(report, name, plate) for name, plate in FIGURES.items()],
+        aspects=ASPECTS,
+        region_caveat=CAVEAT,
+        parameters=list(_parameters(report)),
+        parameters_plate=PARAMETERS,
+    )
+    return content.encode()
+
+
+def _title(report: Report) -> str:
+    title = "The best" if report.answered is None else report.answered.title
+    return title[0].upper() + title[1:]
+
+
+def _rows(report: Report) -> Iterator[list[Row]]:
+    if report.answered is None:
+        return
+    p_values = {each.other.number: each.p_value for each in report.answered.compared}
+    for group in first_of_each_rate(report.answered, MOST_ROWS):
+        yield [
+            Row(
+                rate="" if (density := each.trials[0].config.density) is None else f"{1 - density:f}",
+                method=configuration(each) + (" (collapsed)" if each.status == "collapsed" else ""),
+                accuracy=accuracy(each),
+                p=show_p(p) if (p := p_values.get(each.number)) is not None and p == p else "",
+                trained="" if each.trained_parameters is None else f"{each.trained_parameters:,}",
+                factor="" if each.compression is None else f"{each.compression:.1f}",
+                stored=size(each.stored_bytes),
+                number=each.number,
+            )
+            for each in group
+        ]
+
+
+def _parameters(report: Report) -> Iterator[tuple[str, list[Picture]]]:
+    for history in report.histories:
+        title = "all configurations" if history == "all" else f"freezing rate {history}"
+        names = [f"{kind}_{history}" for kind in ("importances", "slices")]
+        yield (
+            title,
+            [_picture(report, name, PARAMETERS, caption=False) for name in names if name in report.drawings],
+        )
+
+
+def _picture(report: Report, name: str, plate: Captioned, *, caption: bool = True) -> Picture:
+    """A figure that is there; else one without a source."""
+    figure = report.drawings.get(name)
+    if figure is None:
+        return Picture(name, plate, "", 0, caption)
+    source = f"data:image/svg+xml;base64,{b64encode(report.vectors[name]).decode()}"
+    return Picture(name, plate, source, round(PIXELS * figure.get_figwidth()), caption)

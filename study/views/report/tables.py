@@ -1,0 +1,176 @@
+"""The tables of a report, as Parquet and LaTeX."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from study.analysis.answer import Answer
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.groups import at_each_rate
+from study.analysis.regions import family_rows
+from study.views.figures.layers import best_masks, layer_densities
+from study.views.report.ends import End
+from study.views.report.words import configuration
+
+NEEDS = "% needs \\usepackage{booktabs}\n"
+
+
+def best_frame(answered: Answer | None) -> pd.DataFrame:
+    """The answer: a row per configuration. half_width: of the 95 % interval; NaN with one seed.
+
+    p_value: see `study.analysis.configurations.Comparison`; NaN for the best of a rate, and without seeds in common.
+    """
+    p_values = {} if answered is None else {each.other.number: each.p_value for each in answered.compared}
+    rows = [] if answered is None else [_row(each, p_values) for each in answered.configurations]
+    columns = {
+        "rate": "string",
+        "method": "string",
+        "configuration": "Int64",
+        "accuracy": "float64",
+        "half_width": "float64",
+        "seeds": "Int64",
+        "deviation": "float64",
+        "p_value": "float64",
+        "density": "float64",
+        "trained_parameters": "Int64",
+        "compression": "float64",
+        "stored_bytes": "float64",
+    }
+    return pd.DataFrame(rows, columns=list(columns), dtype=object).astype(columns)
+
+
+def _row(each: ConfigurationResult, p_values: Mapping[int, float]) -> dict[str, Any]:
+    found = each.interval
+    several = found is not None and found.count > 1
+    density = each.trials[0].config.density
+    return {
+        "rate": None if density is None else f"{1 - density:f}",
+        "method": configuration(each),
+        "configuration": each.number,
+        "accuracy": each.mean,
+        "half_width": found.half_width if found is not None and several else math.nan,
+        "seeds": len(each.accuracies),
+        "deviation": found.deviation if found is not None else math.nan,
+        "p_value": p_values.get(each.number, math.nan),
+        "density": each.density,
+        "trained_parameters": each.trained_parameters,
+        "compression": math.nan if each.compression is None else each.compression,
+        "stored_bytes": each.stored_bytes,
+    }
+
+
+def ends_frame(rows: Sequence[End]) -> pd.DataFrame:
+    """What did not finish: a row per status and method."""
+    return pd.DataFrame(
+        [
+            {
+                "status": end.status.replace("_", " "),
+                "method": end.method,
+                "rates": ", ".join(end.rates),
+                "trials": len(end.trials),
+                "why": end.why,
+            }
+            for end in rows
+        ],
+        columns=["status", "method", "rates", "trials", "why"],
+    )
+
+
+def layers_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
+    """The kept share of each layer in the best masks, mean over the seeds: a row per mask and layer."""
+    return pd.DataFrame(
+        [
+            {
+                "where": group.title.replace("\n", ", "),
+                "method": each.method,
+                "configuration": each.number,
+                "seeds": len(each.trials),
+                "layer": layer,
+                "density": density,
+            }
+            for group in at_each_rate(found)
+            for each in best_masks(group)
+            for layer, density in layer_densities(each).items()
+        ],
+        columns=["where", "method", "configuration", "seeds", "layer", "density"],
+    )
+
+
+def family_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
+    """Each configuration whose target is in the score family: its powers, what else it has, how good it is.
+
+    p, r: of the target. merit: the accuracy less what the density explains.
+    best: whether it is among the best tenth of its rate or decade of the density.
+    """
+    columns = {
+        "where": "string",
+        "configuration": "Int64",
+        "functional": "string",
+        "p": "float64",
+        "r": "float64",
+        "form": "string",
+        "arm": "string",
+        "controls": "Int64",
+        "rounds": "Int64",
+        "density": "float64",
+        "accuracy": "float64",
+        "merit": "float64",
+        "seeds": "Int64",
+        "best": "bool",
+    }
+    return pd.DataFrame(list(family_rows(found)), columns=list(columns), dtype=object).astype(columns)
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """A table as a Parquet file."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def best_latex(frame: pd.DataFrame, caption: str) -> bytes:
+    """The answer as a LaTeX table; accuracies in per cent, with interval and number of seeds."""
+    shown = pd.DataFrame(
+        {
+            "rate": frame["rate"].fillna("").map(escape),
+            "method": frame["method"].map(escape),
+            "accuracy [\\%]": [
+                _interval(*row) for row in frame[["accuracy", "half_width", "seeds"]].to_numpy()
+            ],
+            "trained": [_number(count) for count in frame["trained_parameters"]],
+            "factor": [f"{factor:.1f}" if math.isfinite(factor) else "" for factor in frame["compression"]],
+        }
+    )
+    return latex(shown, caption, "best", "llrrr")
+
+
+def ends_latex(frame: pd.DataFrame, caption: str) -> bytes:
+    """What did not finish, as a LaTeX table."""
+    shown = frame.astype(str).map(escape)
+    return latex(shown, caption, "ends", "lllrp{6cm}")
+
+
+def latex(shown: pd.DataFrame, caption: str, label: str, columns: str) -> bytes:
+    """Cells that are LaTeX already as a floating table, with booktabs' rules. columns: their alignment."""
+    text: str = shown.style.hide(axis="index").to_latex(
+        hrules=True, caption=escape(caption), label=f"tab:{label}", column_format=columns
+    )
+    return (NEEDS + text).encode()
+
+
+def _interval(mean: float, width: float, seeds: float) -> str:
+    interval = f" \\pm {100 * width:.2f}" if math.isfinite(width) else ""
+    return f"${100 * mean:.2f}{interval}$ ({seeds:.0f})"
+
+
+def _number(count: Any) -> str:
+    return "" if pd.isna(count) else f"{count:,}"
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it."""
+    special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

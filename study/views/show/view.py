@@ -1,0 +1,247 @@
+"""One trial in full, in 80 columns."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from study.records.trial import StudyTrial
+from study.views.show.trial import Found, commands, fields, when
+
+MOST_EPOCHS = 12  # that are shown: the first, the last, the best, and others spread between them
+HASHES = ("data_sha256", "theta0_sha256", "mask_sha256")
+# A text, or a number as it is worth reading.
+Value = str | float | None
+
+
+def print_trial(console: Console, found: Found, home: Path) -> None:
+    """Print all that is known of a trial; `--json` has every number."""
+    trial = found.trial
+    console.print(f"[bold]{escape(trial.title)}", highlight=False)
+    _print_pairs(console, "", _identity(found))
+    if trial.log:
+        console.print(trial.log.rstrip(), markup=False, highlight=False)
+    differing, defaults = fields(trial.config)
+    _print_pairs(console, "configuration, where it is not the default", _texts(differing))
+    shown = ", ".join(f"{name} {_text(value)}" for name, value in defaults.items() if value is not None)
+    console.print(f"default: {shown}", style="dim", markup=False, highlight=False)
+    if trial.rows:
+        _print_table(console, "epochs (* the best)", *_epochs(trial))
+    if trial.facts.get("layer_densities"):
+        _print_table(console, "layers", *_layers(trial.facts))
+    for title, headings, rows in _solutions(trial.facts.get("manifest") or {}):
+        _print_table(console, title, headings, rows)
+    _print_pairs(console, "connectivity", _connectivity(trial.connectivity))
+    _print_pairs(console, "costs", _costs(trial.facts))
+    _print_pairs(console, "where and when", _place(found))
+    _print_pairs(console, "hashes and files", _files(found))
+    for what, command in commands(found, home).items():
+        console.print(f"\n{what}:", highlight=False)
+        console.print(command, markup=False, highlight=False, soft_wrap=True)
+
+
+def _identity(found: Found) -> dict[str, Value]:
+    trial = found.trial
+    return {
+        "trial": f"{found.store.name}/{trial.name}",
+        "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",
+        "accuracy": f"{trial.accuracy:.2%}" if trial.rows else None,
+        "test accuracy": None if found.test_accuracy is None else f"{found.test_accuracy:.2%}",
+        "configuration": f"{trial.configuration}{', an anchor' if trial.anchor else ''}",
+        "seed": f"{trial.config.seed}, index {trial.seed_index}",
+        "rate": None if trial.config.density is None else str(1 - trial.config.density),
+        "identity": trial.identity,
+        "reused from": trial.reused_from or None,
+        "MLflow run": found.run_id,
+    }
+
+
+def _epochs(trial: StudyTrial) -> tuple[Sequence[str], list[list[Value]]]:
+    names = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "train_seconds")
+    last = len(trial.rows) - 1
+    spread = {round(place * last / (MOST_EPOCHS - 2)) for place in range(MOST_EPOCHS - 1)}
+    best = trial.rows.index(trial.best_row)
+    rows: list[list[Value]] = []
+    for place in sorted(spread | {best}):
+        row = trial.rows[place]
+        accuracy = f"{row['validation_accuracy']:.2%}{'*' if place == best else ' '}"
+        values: dict[str, Value] = {**row, "validation_accuracy": accuracy}
+        rows.append([str(int(row["epoch"])), *(values.get(name) for name in names)])
+    return ("epoch", "train loss", "validation loss", "accuracy", "learning rate", "seconds"), rows
+
+
+def _layers(facts: Mapping[str, Any]) -> tuple[Sequence[str], list[list[Value]]]:
+    """kept: the density of its mask. live: kept weights on a path from the input to the output."""
+    live = (facts.get("connectivity") or {}).get("live_weights", {})
+    costs = (facts.get("accounting") or {}).get("layers", {})
+    rows: list[list[Value]] = [
+        [
+            name,
+            density,
+            _count(live.get(name)),
+            _count(costs.get(name, {}).get("inference")),
+            _count(costs.get(name, {}).get("training")),
+        ]
+        for name, density in facts["layer_densities"].items()
+    ]
+    return ("layer", "kept share", "live", "multiply-adds", "in training"), rows
+
+
+def _solutions(manifest: Mapping[str, Any]) -> list[tuple[str, Sequence[str], list[list[Value]]]]:
+    """COPS: how good each solution is, what each control came to, and what other levels would cost."""
+    solutions = manifest.get("solutions", {})
+    if not solutions:
+        return []
+    target, *controls = (how.get("name", score) for score, how in manifest["scores"].items())
+    summary: list[list[Value]] = [
+        [where, found["status"], *(found[name] for name in ("value", "gap", "threshold", "shrunk"))]
+        for where, found in solutions.items()
+    ]
+    held: list[list[Value]] = [
+        [where, control, *(found[name][place] for name in ("levels", "controls", "slacks", "multipliers"))]
+        for where, found in solutions.items()
+        for place, control in enumerate(controls)
+    ]
+    price: list[list[Value]] = [
+        [
+            where,
+            point["level"],
+            point["target"],
+            _some(point["controls"]),
+            _some(point["multipliers"]),
+            point["shrunk"],
+        ]
+        for where, points in manifest.get("price_of_control", {}).items()
+        for point in points
+    ]
+    tables = [
+        (f"selection by {target}", ("", "status", "value", "gap", "threshold", "shrunk"), summary),
+        ("controls", ("", "score", "level", "value", "slack", "multiplier"), held),
+        ("price of control", ("", "level", target, "controls", "multipliers", "shrunk"), price),
+    ]
+    return [table for table in tables if table[2]]
+
+
+def _connectivity(facts: Mapping[str, Any]) -> dict[str, Value]:
+    if not facts:
+        return {}
+    lists = {name.replace("_", " "): facts.get(name) for name in ("empty_layers", "dead_layers")}
+    return {
+        "kept": f"{facts['kept']:,} of {facts['size']:,} weights, {facts['live']:,} of them on a path",
+        "effective density": facts["effective_density"],
+        "outputs": f"{facts['live_outputs']} of {facts['outputs']} are reached",
+        "collapsed": "yes" if facts["collapsed"] else "no",
+        **{name: ", ".join(found) for name, found in lists.items() if found},
+    }
+
+
+def _costs(facts: Mapping[str, Any]) -> dict[str, Value]:
+    found = facts.get("accounting") or {}
+    if "artifact_bytes" not in found or "factor" not in found:
+        return {}
+    training, dense_training = found["training_multiply_adds"], found["dense_training_multiply_adds"]
+    inference, dense_inference = found["inference_multiply_adds"], found["dense_inference_multiply_adds"]
+    return {
+        "trained": f"{found['trained_parameters']:,} of {found['parameters']:,} parameters,"
+        f" factor {found['factor']:.1f}",
+        "stored": f"{found['artifact_bytes']:,} bytes for {found['dense_bytes']:,},"
+        f" factor {found['bytes_factor']:.1f}",
+        "mask": f"{found['mask_bytes']:,} bytes",
+        "inference": f"{inference:,} multiply-adds an image, dense {dense_inference:,}",
+        "training": f"{training:,} multiply-adds an image, dense {dense_training:,}",
+    }
+
+
+def _place(found: Found) -> dict[str, Value]:
+    trial, facts = found.trial, found.trial.facts
+    machine, placed = facts.get("machine") or {}, facts.get("placed") or {}
+    seconds = "" if trial.ended is None else f", {trial.ended - trial.started:.1f} s"
+    versions = found.launch.get("versions") or {}
+    phases = facts.get("seconds") or {}
+    return {
+        "node": " ".join(filter(None, [trial.node, placed.get("host")])) or None,
+        "machine": ", ".join(f"{name} {value}" for name, value in machine.items() if value != "") or None,
+        "began": f"{when(trial.started)}{seconds}",
+        "before training": ", ".join(f"{name} {value:.2g} s" for name, value in phases.items()) or None,
+        "commit": found.launch.get("git_commit") or None,
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()) or None,
+        "plugins": ", ".join(f"{name} {sha[:12]}" for name, sha in (facts.get("plugins") or {}).items())
+        or None,
+    }
+
+
+def _files(found: Found) -> dict[str, Value]:
+    facts = found.trial.facts
+    artifact = facts.get("artifact")
+    network: str = found.network or f"none ({facts.get('artifact_missing', 'none was written')})"
+    if artifact and found.network is None:
+        network = f"none ({artifact['file']} is not there)"
+    return {
+        **{name.replace("_sha256", ""): facts.get(name) for name in HASHES},
+        "record": f"{found.store.path}/trials/{found.trial.name}.json",
+        "network": network,
+        "network sha256": artifact["sha256"] if artifact else None,
+    }
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, Value]:
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    """A field's value; of controls `snip 0.5, synflow 0.2`."""
+    if isinstance(value, list):
+        return ", ".join(_text(entry) for entry in value) or "none"
+    if isinstance(value, Mapping):
+        return " ".join(_text(entry) for entry in value.values())
+    return str(value)
+
+
+def _some(values: Sequence[float | None]) -> str:
+    return ", ".join(_number(value) for value in values)
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _number(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return "nan" if math.isnan(value) else f"{value:.4g}"
+
+
+def _print_pairs(console: Console, title: str, pairs: Mapping[str, Value]) -> None:
+    known = {name: value for name, value in pairs.items() if value is not None}
+    if not known:
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in known.items():
+        table.add_row(name, escape(_number(value)))
+    _print_title(console, title)
+    console.print(table, highlight=False)
+
+
+def _print_table(
+    console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[Value]]
+) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_number(value)) for value in row))
+    _print_title(console, title)
+    console.print(table, highlight=False)
+
+
+def _print_title(console: Console, title: str) -> None:
+    if title:
+        console.print(f"\n{title}", style="italic", highlight=False)

@@ -1,0 +1,193 @@
+"""`cops status`: what the records of a storage say."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from study.analysis.answer import print_best
+from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
+from study.close import looks
+from study.records.lease import holder
+from study.records.store import StudyStore, find_study, studies
+from study.records.trial import FAILURES, StudyTrial
+from study.views.tables import failure_table
+
+# running: a process runs it now. complete: every trial of the plan is over. unfinished: it can be
+# resumed. closed: its choice has been judged on the test part.
+State = Literal["running", "complete", "unfinished", "closed"]
+
+
+def show_status(
+    console: Console, storage_uri: str, name: str | None, *, as_json: bool, logs: bool = False
+) -> None:
+    """Print all studies, or one of them; as one JSON object with `as_json`.
+
+    logs: of one study, print what is known of each failure in full, tracebacks included.
+    """
+    if name is not None:
+        store = find_study(storage_uri, name)
+        trials = store.trials()
+        content = summary(store, trials)
+        if as_json:
+            print_json(console, {**content, **details(trials)})
+        else:
+            _show_one(console, content, trials, logs=logs)
+        return
+    summaries = [summary(store, store.trials()) for store in studies(storage_uri)]
+    if as_json:
+        print_json(console, {"studies": summaries})
+    else:
+        console.print(_overview(summaries) if summaries else f"no studies in {storage_uri}")
+
+
+def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
+    """A study in short, as JSON values.
+
+    trials: configurations asked for. ended: those of which no trial runs or waits to be resumed.
+    status: trials by status. best: as `configuration_content` says, with the Holm-adjusted `p_value`
+    against the rate's best; None for the best itself and where no two seeds are common.
+    """
+    record, configurations = store.settings(), by_configuration(trials)
+    settings, running, looked = record["settings"], holder(store), looks(store)
+    best = best_per_method(configurations)
+    p_values = {compared.other.number: _finite(compared.p_value) for compared in comparisons(best)}
+    return {
+        "name": store.name,
+        "space": settings["space"],
+        "question": settings["question"],
+        "state": state(settings, configurations, running=running is not None, looked=bool(looked)),
+        "holder": running,
+        "looks": looked,
+        "started": record["started"],
+        "trials": settings["trials"],
+        "seeds": settings.get("seeds", 1),
+        "ended": sum(all(trial.over for trial in each.trials) for each in configurations),
+        "status": dict(Counter(trial.status for trial in trials)),
+        "best": [{**configuration_content(each), "p_value": p_values.get(each.number)} for each in best],
+    }
+
+
+def details(trials: Sequence[StudyTrial]) -> dict[str, Any]:
+    """Every configuration and every trial of a study, as JSON values."""
+    return {
+        "configurations": [configuration_content(each) for each in by_configuration(trials)],
+        "all": [trial_content(trial) for trial in trials],
+    }
+
+
+def state(
+    settings: dict[str, Any], configurations: Sequence[ConfigurationResult], *, running: bool, looked: bool
+) -> State:
+    """What a study is doing. settings: as recorded."""
+    if running:
+        return "running"
+    if looked:
+        return "closed"
+    # Settings from before seeds were an axis have neither.
+    seeds, racing = settings.get("seeds", 1), settings.get("racing", False)
+    whole = len(configurations) >= settings["trials"] and all(
+        all(trial.over for trial in each.trials) and (len(each.trials) >= seeds or (racing and _races(each)))
+        for each in configurations
+    )
+    return "complete" if whole else "unfinished"
+
+
+def _races(each: ConfigurationResult) -> bool:
+    """Whether it may have been given fewer seeds: an anchor never, nor where the rate is no axis."""
+    return each.rate is not None and not each.trials[0].anchor
+
+
+def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
+    """A configuration as JSON values: mean accuracy, its deviation and 95 % interval over the seeds."""
+    found = each.interval
+    several = found is not None and found.count > 1
+    return {
+        "configuration": each.number,
+        "title": each.title,
+        "rate": None if each.rate is None else str(each.rate),
+        "method": each.method,
+        "status": each.status,
+        "trials": [trial.name for trial in each.trials],
+        "seeds": len(each.accuracies),
+        "accuracies": {str(seed): accuracy for seed, accuracy in each.accuracies.items()},
+        "validation_accuracy": _finite(each.mean),
+        "deviation": found.deviation if found is not None and several else None,
+        "interval": (
+            [found.mean - found.half_width, found.mean + found.half_width]
+            if found is not None and several
+            else None
+        ),
+        "density": each.density,
+        "stored_bytes": _finite(each.stored_bytes),
+        "trained_parameters": each.trained_parameters,
+    }
+
+
+def trial_content(trial: StudyTrial) -> dict[str, Any]:
+    """A trial as JSON values."""
+    return {
+        "number": trial.number,
+        "trial": trial.name,
+        "configuration": trial.configuration,
+        "seed_index": trial.seed_index,
+        "status": trial.status,
+        "reason": trial.reason,
+        "log": trial.log or None,
+        "reused_from": trial.reused_from or None,
+        "method": trial.config.method,
+        "validation_accuracy": _finite(trial.accuracy),
+        "density": trial.density,
+        "trained_parameters": trial.facts.get("trained_parameters"),
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def print_json(console: Console, content: dict[str, Any]) -> None:
+    """Print JSON values."""
+    # Past rich, which takes seconds to lay out the trials of a large study: 12 s for 5,000.
+    console.file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyTrial], *, logs: bool) -> None:
+    console.print(_overview([content]))
+    if content["holder"] is not None:
+        console.print(f"running: {content['holder']}", markup=False, soft_wrap=True)
+    if content["looks"]:
+        times = "once" if len(content["looks"]) == 1 else f"{len(content['looks'])} times"
+        console.print(f"closed: the test part has been looked at {times}")
+    failures = [trial for trial in trials if trial.status in FAILURES]
+    if failures:
+        console.print(failure_table(failures))
+    for trial in failures if logs else ():
+        console.rule(f"trial {trial.number}", align="left")
+        console.print(trial.log.rstrip() or "no log", markup=False, highlight=False, soft_wrap=True)
+    print_best(console, trials, content["question"])
+
+
+def _overview(summaries: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("study", "space", "state", "started", "ended", "status", "best"):
+        table.add_column(heading)
+    for study in summaries:
+        counts = ", ".join(f"{count} {status}" for status, count in study["status"].items())
+        best = max(study["best"], key=lambda row: row["validation_accuracy"], default=None)
+        shown = "" if best is None else f"{best['method']} {best['validation_accuracy']:.2%}"
+        table.add_row(
+            study["name"],
+            study["space"],
+            study["state"],
+            study["started"][:16].replace("T", " "),
+            f"{study['ended']}/{study['trials']}",
+            counts,
+            shown,
+        )
+    return table

@@ -32,7 +32,7 @@ DOORS = {
     "optuna": ["study/search/", "study/views/figures/parameters.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
     "PIL": ["cops_core/data/images.py"],
-    "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/unpack.py"],
+    "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/networks/unpack.py"],
 }
 
 # Import name -> the distribution that brings it.

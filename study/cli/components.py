@@ -159,7 +159,7 @@ def check(
                 console=console,
             )
         )
-    from study.check import check_all, check_plugins
+    from study.networks.check import check_all, check_plugins
 
     raise typer.Exit(
         check_plugins(plugin, root, console) if plugin else check_all(root, console, with_data=data)

@@ -23,7 +23,7 @@ def replay(
     from rich.console import Console
 
     from cops_core.trainable import DEFAULT_DATA_ROOT
-    from study.replay import replay as replay_run
+    from study.networks.replay import replay as replay_run
 
     plugins = use_plugins(plugin)
     code = replay_run(
@@ -55,7 +55,7 @@ def unpack(
     """
     from rich.console import Console
 
-    from study.unpack import unpack as unpack_network
+    from study.networks.unpack import unpack as unpack_network
 
     plugins = use_plugins(plugin)
     extensions = {plugin.name: plugin.sha256 for plugin in plugins}

@@ -63,7 +63,7 @@ def close(
     """
     from rich.console import Console
 
-    from study.judge import judge
+    from study.networks.judge import judge
 
     plugins = use_plugins(plugin)
     judge(

@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from study.close import is_closed
 from study.conduct.ending import break_off, end
 from study.conduct.identify import Identifier
 from study.conduct.interrupt import Interrupts
@@ -23,6 +22,7 @@ from study.conduct.stop import StopWatch, stop_requested
 from study.conduct.terminal import outliving_terminal
 from study.live.choose import choose_view
 from study.live.tally import Tally
+from study.networks.close import is_closed
 from study.preflight import check_data, check_home, check_score_cache
 from study.provenance import git_commit, versions
 from study.records.lease import Lease

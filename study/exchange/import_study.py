@@ -10,8 +10,8 @@ from rich.console import Console
 from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError
 from cops_core.trainable import DEFAULT_DATA_ROOT
-from study.close import LOOKS
 from study.exchange.imports import new_study, origin, say, say_next
+from study.networks.close import LOOKS
 from study.records.store import ARTIFACTS, TRIALS, StudyStore
 from study.records.tables import trial_tables
 from study.records.trial import StudyTrial

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from study.analysis.answer import print_best
 from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
-from study.close import looks
+from study.networks.close import looks
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial

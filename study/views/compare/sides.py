@@ -9,7 +9,7 @@ from cops_core.errors import InputError, unknown
 from search_spaces.question import Question
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import Interval, holm, interval, paired
-from study.close import looks
+from study.networks.close import looks
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings

@@ -10,7 +10,7 @@ from cops_core.errors import InputError
 from study.analysis.answer import Answer, answer
 from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.analysis.regions import Region, searched_regions
-from study.close import looks
+from study.networks.close import looks
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space

@@ -11,7 +11,7 @@ from typing import Any
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
-from study.close import looks
+from study.networks.close import looks
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial

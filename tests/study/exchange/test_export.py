@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 import study
 from search_spaces.question import Pareto, Rates
-from study.close import LOOKS
+from study.networks.close import LOOKS
 from study.search.histories import histories, recorded_space
 from study.settings import parse_settings
 

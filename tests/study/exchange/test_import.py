@@ -8,7 +8,7 @@ import pytest
 
 from search_spaces import find_space
 from search_spaces.question import Pareto, Rates
-from study.close import LOOKS
+from study.networks.close import LOOKS
 from study.records.store import StudyStore
 from study.search.histories import recalled
 from study.settings import parse_settings

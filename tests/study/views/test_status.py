@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
-from study.close import LOOKS
+from study.networks.close import LOOKS
 from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.views.status import show_status

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from search_spaces.question import Pareto, Rates
-from study.close import LOOKS
+from study.networks.close import LOOKS
 
 RATES = Rates((Decimal("0.95"), Decimal("0.99")))
 PLAN = {"question": RATES, "trials": 5, "seeds": 3, "stopping": "none"}

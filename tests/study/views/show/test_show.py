@@ -9,7 +9,7 @@ import torch
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.identity import trial_identity
 from cops_core.trainable import Trial
-from study.close import LOOKS
+from study.networks.close import LOOKS
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.tracking import MlflowView

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from cops_core.config import Selection, TrialConfig
 from study.analysis.configurations import by_configuration
-from study.close import choose
+from study.networks.close import choose
 from study.records.trial import StudyTrial
 
 RANDOM = Selection(target="random")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from study.close import close_study, looks
+from study.networks.close import close_study, looks
 from study.places import storage_uri
 from study.records.store import StudyStore, find_study
 from study.settings import parse_settings

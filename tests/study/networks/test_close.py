@@ -14,7 +14,7 @@ from cops_core.data.digits import digits
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from cops_core.trainable import Trial
-from study.close import close_study, is_closed, looks
+from study.networks.close import close_study, is_closed, looks
 from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.records.trial import OPEN, StudyTrial

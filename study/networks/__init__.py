@@ -1,0 +1,1 @@
+"""One trained network at a time: tested, replayed, unpacked; components checked."""

@@ -52,8 +52,8 @@ def experiment(
 
     from cops_core.cache import DEFAULT_CACHE
     from search_spaces.question import Rates
-    from study.experiments.base import Asked
-    from study.experiments.run import make_experiment, run_experiment
+    from study.papers.experiments.base import Asked
+    from study.papers.experiments.run import make_experiment, run_experiment
     from study.settings import make_settings, parse_rates
 
     asked = Asked(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))

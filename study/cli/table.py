@@ -71,7 +71,7 @@ def table(
 
     root = data_root or DEFAULT_DATA_ROOT
     if name is None:
-        from study.table.listing import preset_table
+        from study.papers.table.listing import preset_table
 
         Console().print(preset_table(PRESETS, root.expanduser()))
         return
@@ -79,8 +79,8 @@ def table(
         raise InputError("--recorded runs nothing, --dry-run says what would run: write one of them")
     from cops_core.cache import DEFAULT_CACHE
     from search_spaces.question import Rates
+    from study.papers.table.recorded import plan_table, recorded_table, study_name
     from study.settings import make_settings, parse_rates, parse_share
-    from study.table.recorded import plan_table, recorded_table, study_name
 
     preset = lookup("preset", name, PRESETS)
     asked = preset.changed(epochs=epochs, seeds=seeds, rates=None if rates is None else parse_rates(rates))
@@ -104,6 +104,6 @@ def table(
     elif recorded:
         recorded_table(preset, asked, settings, Console())
     else:
-        from study.table.run import run_table
+        from study.papers.table.run import run_table
 
         run_table(preset, asked, settings, Console())

@@ -10,7 +10,7 @@ from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from search_spaces import find_space
 from study.conduct.launch import launch
-from study.experiments import EXPERIMENTS
+from study.papers.experiments import EXPERIMENTS
 from study.places import storage_uri
 from study.records.store import find_study
 from study.settings import Settings, make_settings, parse_settings

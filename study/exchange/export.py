@@ -9,8 +9,8 @@ from uuid import uuid4
 from rich.console import Console
 
 from cops_core.errors import InputError, lookup
-from study.experiments import EXPERIMENTS
 from study.networks.close import LOOKS, looks
+from study.papers.experiments import EXPERIMENTS
 from study.records.frames import csv_tables
 from study.records.store import StudyStore
 from study.records.tables import trial_tables

@@ -13,7 +13,7 @@ from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, FUNCTIONALS, SCORES
 from search_spaces import SEARCH_SPACES
 from search_spaces.presets import PRESETS
-from study.experiments import EXPERIMENTS
+from study.papers.experiments import EXPERIMENTS
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
 

@@ -25,7 +25,7 @@ from search_spaces.question import Cost
 from study import cli
 from study.cli import complete
 from study.exchange.export import FORMATS
-from study.experiments import EXPERIMENTS
+from study.papers.experiments import EXPERIMENTS
 from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS

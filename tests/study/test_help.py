@@ -14,7 +14,7 @@ from search_spaces.presets import PRESETS
 from study import cli
 from study.cli.app import COMMANDS, VERSIONS
 from study.cli.examples import EXAMPLES
-from study.experiments import EXPERIMENTS
+from study.papers.experiments import EXPERIMENTS
 
 GROUP = typer.main.get_command(cli.app)
 NAMES = sorted(GROUP.commands)

@@ -17,7 +17,7 @@ from search_spaces.plugins import REGISTRIES
 from search_spaces.presets import PRESETS
 from search_spaces.question import Cost
 from study import cli
-from study.experiments import EXPERIMENTS
+from study.papers.experiments import EXPERIMENTS
 from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS

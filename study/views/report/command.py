@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from shlex import join
 from typing import Any
 
-from study.experiments import EXPERIMENTS
+from study.papers.experiments import EXPERIMENTS
 from study.settings import Settings
 
 # What decides the results and is not the question; where things lie belongs to the machine.

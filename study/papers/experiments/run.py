@@ -8,9 +8,9 @@ from cops_core.config import TrialConfig
 from cops_core.data import DATASETS, is_at_hand
 from cops_core.errors import lookup
 from cops_core.models import MODELS
-from study.experiments import EXPERIMENTS
-from study.experiments.base import Asked, Experiment
-from study.experiments.fixed import run_fixed
+from study.papers.experiments import EXPERIMENTS
+from study.papers.experiments.base import Asked, Experiment
+from study.papers.experiments.fixed import run_fixed
 from study.preflight import check_data, check_home, check_score_cache
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial

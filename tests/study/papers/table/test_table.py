@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from study.analysis.statistics import interval
-from study.table.cell import cell_of
-from study.table.files import COLUMNS, markdown, table_files, tex
-from study.table.show import blocks, print_table
-from study.table.table import make_table
-from study.table.words import cell_lines, dense_line, foot, heading, recipe
+from study.papers.table.cell import cell_of
+from study.papers.table.files import COLUMNS, markdown, table_files, tex
+from study.papers.table.show import blocks, print_table
+from study.papers.table.table import make_table
+from study.papers.table.words import cell_lines, dense_line, foot, heading, recipe
 
 from .conftest import HIGH, LOW, SOURCE
 

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from study.table.cell import Cell
-from study.table.table import PaperTable
-from study.table.words import cell_lines, dense_line, factor, foot, heading
+from study.papers.table.cell import Cell
+from study.papers.table.table import PaperTable
+from study.papers.table.words import cell_lines, dense_line, factor, foot, heading
 
 # Wide enough for `no published figure` and for a mean with interval and seeds.
 COLUMN = 22  # with the gap before it

@@ -8,8 +8,8 @@ from cops_core.config import TrialConfig
 from cops_core.trainable import config_hash
 from search_spaces.presets.base import Published, Unit
 from study.analysis.statistics import Interval, interval
+from study.papers.table.verdict import judge, tolerance_of
 from study.records.trial import RESULTS, StudyTrial
-from study.table.verdict import judge, tolerance_of
 
 NOT_RUN = "not run"
 
@@ -80,7 +80,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Held:
-    """A cell held against one published figure. verdict: see `study.table.verdict`, or why there is none."""
+    """A cell held against one published figure. verdict: see `study.papers.table.verdict`, or why there is none."""
 
     published: Published
     ours: Interval | None

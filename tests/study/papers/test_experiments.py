@@ -10,13 +10,13 @@ from rich.console import Console
 from cops_core.config import Training
 from cops_core.errors import InputError
 from study.conduct.launch import Conducted
-from study.experiments import EXPERIMENTS
-from study.experiments.base import Asked
-from study.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
-from study.experiments.fixed import run_fixed
-from study.experiments.freezenet import FreezeNetRates, Setting
-from study.experiments.iterated_snip import VARIANTS, IteratedSnip
-from study.experiments.run import make_experiment, run_experiment
+from study.papers.experiments import EXPERIMENTS
+from study.papers.experiments.base import Asked
+from study.papers.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
+from study.papers.experiments.fixed import run_fixed
+from study.papers.experiments.freezenet import FreezeNetRates, Setting
+from study.papers.experiments.iterated_snip import VARIANTS, IteratedSnip
+from study.papers.experiments.run import make_experiment, run_experiment
 from study.records.store import StudyStore
 from study.search.plan import FixedPlan
 
@@ -112,12 +112,14 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
     assert table.count("\n| ") == 5  # the heading and four families
     assert "paired by seed" in output.getvalue()
 
-    monkeypatch.setattr("study.experiments.fixed.conduct", lambda *a: pytest.fail("ran a trial twice"))
+    monkeypatch.setattr("study.papers.experiments.fixed.conduct", lambda *a: pytest.fail("ran a trial twice"))
     assert run_experiment("small", SMALL, chosen, console) == table
 
 
 def test_a_trial_that_is_missing_is_said(settings, ended, monkeypatch):
-    monkeypatch.setattr("study.experiments.fixed.conduct", lambda plan, *a: Conducted(_Nothing(plan), []))
+    monkeypatch.setattr(
+        "study.papers.experiments.fixed.conduct", lambda plan, *a: Conducted(_Nothing(plan), [])
+    )
     with pytest.raises(InputError, match="8 of 8 trials of test are not finished"):
         run_fixed(SMALL.selection_trials(), settings(), Console(file=io.StringIO()))
 

@@ -9,7 +9,7 @@ import numpy as np
 from cops_core.config import Selection, Training
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
-from study.experiments.base import Answer, Experiment, RunTrials, rate_of
+from study.papers.experiments.base import Answer, Experiment, RunTrials, rate_of
 from study.records.trial import StudyTrial
 
 ROUNDS = 50

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from search_spaces.presets.base import Published
 from study.analysis.statistics import Interval, interval
-from study.table.verdict import FACTOR_TOLERANCE, ROUNDING, judge, tolerance_of, written
+from study.papers.table.verdict import FACTOR_TOLERANCE, ROUNDING, judge, tolerance_of, written
 
 
 def of(mean, half_width):

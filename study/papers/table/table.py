@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from search_spaces.presets.base import Preset, Published
+from study.papers.table.cell import Cell, Held, cell_of, hold, with_results
 from study.records.trial import StudyTrial
-from study.table.cell import Cell, Held, cell_of, hold, with_results
 
 
 @dataclass(frozen=True)

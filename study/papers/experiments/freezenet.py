@@ -10,8 +10,8 @@ from cops_core.streams import derive_seed
 from search_spaces.presets.methods import freezenet_methods
 from search_spaces.presets.recipes import CIFAR_RECIPE, MNIST_RECIPE
 from study.analysis.statistics import Interval, interval
-from study.experiments.base import Answer, Asked, Experiment, RunTrials, rate_of
-from study.experiments.figures import accuracy_by_rate
+from study.papers.experiments.base import Answer, Asked, Experiment, RunTrials, rate_of
+from study.papers.experiments.figures import accuracy_by_rate
 from study.records.trial import StudyTrial
 
 METHODS = freezenet_methods(samples_per_class=10)

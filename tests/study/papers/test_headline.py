@@ -7,8 +7,8 @@ import pytest
 
 from cops_core.errors import InputError
 from cops_core.trainable import config_hash, run_trial
-from study.experiments.base import Asked
-from study.experiments.headline import (
+from study.papers.experiments.base import Asked
+from study.papers.experiments.headline import (
     COMPARISONS,
     FREEZENET,
     PAIR,

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from study.experiments.base import Experiment
-from study.experiments.cops_pairs import CopsPairs
-from study.experiments.freezenet import FreezeNetRates
-from study.experiments.headline import Headline
-from study.experiments.iterated_snip import IteratedSnip
+from study.papers.experiments.base import Experiment
+from study.papers.experiments.cops_pairs import CopsPairs
+from study.papers.experiments.freezenet import FreezeNetRates
+from study.papers.experiments.headline import Headline
+from study.papers.experiments.iterated_snip import IteratedSnip
 
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
     "cops_pairs": CopsPairs,

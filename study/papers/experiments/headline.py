@@ -18,9 +18,9 @@ from cops_core.config import Arm, Control, Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.streams import derive_seed, stream
 from cops_core.trainable import config_hash
-from study.experiments.base import Answer, Asked, Experiment, RunTrials
-from study.experiments.figures import Curves, accuracy_by_rate
-from study.experiments.headline_words import Contender, Judged, Outcome, tables
+from study.papers.experiments.base import Answer, Asked, Experiment, RunTrials
+from study.papers.experiments.figures import Curves, accuracy_by_rate
+from study.papers.experiments.headline_words import Contender, Judged, Outcome, tables
 from study.records.trial import StudyTrial
 
 SCORES = ("magnitude", "snip", "grasp", "synflow")

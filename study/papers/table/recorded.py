@@ -5,11 +5,11 @@ from rich.console import Console
 from cops_core.data import is_at_hand
 from cops_core.errors import InputError
 from search_spaces.presets import Preset
+from study.papers.table.files import table_files
+from study.papers.table.show import print_table
+from study.papers.table.table import PaperTable, make_table
 from study.records.store import StudyStore
 from study.settings import Settings
-from study.table.files import table_files
-from study.table.show import print_table
-from study.table.table import PaperTable, make_table
 
 
 def study_name(preset: Preset, asked: Preset) -> str:

@@ -9,10 +9,10 @@ from rich.console import Console
 from cops_core.config import Training
 from search_spaces.presets import PRESETS
 from search_spaces.question import Rates
+from study.papers.table.files import markdown
+from study.papers.table.recorded import plan_table, recorded_table, study_name
+from study.papers.table.run import run_table
 from study.records.store import StudyStore
-from study.table.files import markdown
-from study.table.recorded import plan_table, recorded_table, study_name
-from study.table.run import run_table
 
 from .conftest import HIGH, LOW
 

@@ -14,7 +14,7 @@ import numpy as np
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.streams import derive_seed
 from study.analysis.statistics import Interval, interval
-from study.experiments.base import Answer, Experiment, RunTrials, rate_of
+from study.papers.experiments.base import Answer, Experiment, RunTrials, rate_of
 from study.records.trial import StudyTrial
 
 

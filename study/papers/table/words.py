@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from search_spaces.presets.base import Preset
 from study.analysis.statistics import Interval
-from study.table.cell import NOT_RUN, Cell, Held
-from study.table.table import PaperTable
-from study.table.verdict import FACTOR_TOLERANCE, written
+from study.papers.table.cell import NOT_RUN, Cell, Held
+from study.papers.table.table import PaperTable
+from study.papers.table.verdict import FACTOR_TOLERANCE, written
 
 NO_FIGURE = "no published figure"
 

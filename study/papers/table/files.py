@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.analysis.statistics import Interval
+from study.papers.table.cell import NOT_RUN, Cell, Held
+from study.papers.table.show import blocks
+from study.papers.table.table import PaperTable
+from study.papers.table.verdict import written
+from study.papers.table.words import NO_FIGURE, cell_lines, dense_line, factor, foot, heading, number
 from study.records.frames import make_frame
-from study.table.cell import NOT_RUN, Cell, Held
-from study.table.show import blocks
-from study.table.table import PaperTable
-from study.table.verdict import written
-from study.table.words import NO_FIGURE, cell_lines, dense_line, factor, foot, heading, number
 from study.views.report.tables import escape, latex, parquet
 
 # Methods beside each other on a page.

@@ -3,12 +3,12 @@
 from rich.console import Console
 
 from search_spaces.presets import Preset
-from study.experiments.fixed import run_fixed
+from study.papers.experiments.fixed import run_fixed
+from study.papers.table.recorded import find_recorded, recorded_table
+from study.papers.table.table import PaperTable
 from study.preflight import check_data, check_home, check_score_cache
 from study.records.store import StudyStore
 from study.settings import Settings
-from study.table.recorded import find_recorded, recorded_table
-from study.table.table import PaperTable
 
 
 def run_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> PaperTable:

@@ -1,0 +1,1 @@
+"""The papers: fixed experiments, and presets whose tables stand beside the published ones."""

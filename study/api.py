@@ -19,11 +19,11 @@ from cops_core.trainable import DEFAULT_DATA_ROOT
 from search_spaces import find_space
 from search_spaces.plugins import load_plugins
 from search_spaces.question import Question
-from study.conduct.launch import COMPLETE
-from study.conduct.launch import launch as run_study
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.frames import frame
 from study.records.store import StudyStore, find_study
+from study.run.launch import COMPLETE
+from study.run.launch import launch as run_study
 from study.settings import GpuShare, check_stopping, make_settings
 
 

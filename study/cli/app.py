@@ -47,7 +47,7 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-BROKEN_OFF = 130  # study.conduct.launch.BROKEN_OFF, without its imports
+BROKEN_OFF = 130  # study.run.launch.BROKEN_OFF, without its imports
 
 app = typer.Typer(
     cls=Commands,

@@ -142,8 +142,8 @@ def check(
     console = Console()
     if address is not None:
         from cops_core.cache import DEFAULT_CACHE
-        from study.cluster_check import check_cluster
         from study.places import storage_uri, tracking, whole_path
+        from study.run.ray.fitness.cluster import check_cluster
 
         raise typer.Exit(
             check_cluster(

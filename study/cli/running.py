@@ -36,9 +36,9 @@ def stop(
     """
     from rich.console import Console
 
-    from study.conduct.stop import request_stop
     from study.places import storage_uri
     from study.records.store import StudyStore
+    from study.run.stop import request_stop
 
     ended = request_stop(StudyStore(storage_uri(home, storage), name), Console(), wait)
     raise typer.Exit(0 if ended else 1)

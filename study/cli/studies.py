@@ -170,7 +170,7 @@ def launch(
     from cops_core.errors import InputError
     from cops_core.trainable import DEFAULT_DATA_ROOT
     from search_spaces import find_space
-    from study.conduct.launch import launch as run_study
+    from study.run.launch import launch as run_study
     from study.settings import (
         check_stopping,
         choose_question,
@@ -252,7 +252,7 @@ def resume(
 
     from rich.console import Console
 
-    from study.conduct.resume import resume as resume_study
+    from study.run.resume import resume as resume_study
     from study.settings import parse_share
 
     plugins = use_plugins(plugin)

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from cops_core.cache import ScoreCache
-from study.preflight import check_home, check_score_cache
 from study.provenance import git_commit, versions
+from study.run.preflight import check_home, check_score_cache
 from study.scores.compare import Comparison, compare
 from study.scores.compute import score_network
 from study.scores.figures import score_figures

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from study.runner.deaths import WORKERS
+from study.run.ray.deaths import WORKERS
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from cops_core.config import Selection, Training, TrialConfig
 from search_spaces.plugins import REGISTRIES
 from study.provenance import code_sha256
 from study.records.store import StudyStore
-from study.runner.unfit import UNFIT
-from study.runner.worker import TrialWorker
+from study.run.ray.fitness.before_trial import UNFIT
+from study.run.ray.worker import TrialWorker
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
@@ -195,8 +195,8 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from cops_core.data import load_data
-from study.runner import worker
-from study.runner.worker import TrialWorker
+from study.run.ray import worker
+from study.run.ray.worker import TrialWorker
 # What Ray would have sent: the driver has the plugin, and its data.
 worker.received = lambda name: load_data(name, Path())
 result = TrialWorker(json.load(sys.stdin)).step()

@@ -7,9 +7,9 @@ from rich.console import Console
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from cops_core.trainable import config_hash
-from study.conduct.launch import conduct
 from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
+from study.run.launch import conduct
 from study.search.plan import FixedPlan
 from study.settings import Settings
 

@@ -11,9 +11,9 @@ from cops_core.models import MODELS
 from study.papers.experiments import EXPERIMENTS
 from study.papers.experiments.base import Asked, Experiment
 from study.papers.experiments.fixed import run_fixed
-from study.preflight import check_data, check_home, check_score_cache
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
+from study.run.preflight import check_data, check_home, check_score_cache
 from study.settings import Settings
 
 

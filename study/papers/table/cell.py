@@ -80,7 +80,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Held:
-    """A cell held against one published figure. verdict: see `study.papers.table.verdict`, or why there is none."""
+    """A cell compared with one published figure.
+
+    verdict: see `study.papers.table.verdict`, or why there is none.
+    """
 
     published: Published
     ours: Interval | None

@@ -6,8 +6,8 @@ from search_spaces.presets import Preset
 from study.papers.experiments.fixed import run_fixed
 from study.papers.table.recorded import find_recorded, recorded_table
 from study.papers.table.table import PaperTable
-from study.preflight import check_data, check_home, check_score_cache
 from study.records.store import StudyStore
+from study.run.preflight import check_data, check_home, check_score_cache
 from study.settings import Settings
 
 

@@ -21,7 +21,8 @@ NEEDS = "% needs \\usepackage{booktabs}\n"
 def best_frame(answered: Answer | None) -> pd.DataFrame:
     """The answer: a row per configuration. half_width: of the 95 % interval; NaN with one seed.
 
-    p_value: see `study.analysis.configurations.Comparison`; NaN for the best of a rate, and without seeds in common.
+    p_value: see `study.analysis.configurations.Comparison`; NaN for the best of a rate, and without
+    seeds in common.
     """
     p_values = {} if answered is None else {each.other.number: each.p_value for each in answered.compared}
     rows = [] if answered is None else [_row(each, p_values) for each in answered.configurations]

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from cops_core.config import Training
 from cops_core.errors import InputError
-from study.conduct.launch import Conducted
 from study.papers.experiments import EXPERIMENTS
 from study.papers.experiments.base import Asked
 from study.papers.experiments.cops_pairs import CopsPairs, difference, family, markdown, verdicts
@@ -18,6 +17,7 @@ from study.papers.experiments.freezenet import FreezeNetRates, Setting
 from study.papers.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.papers.experiments.run import make_experiment, run_experiment
 from study.records.store import StudyStore
+from study.run.launch import Conducted
 from study.search.plan import FixedPlan
 
 SMALL = CopsPairs(

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-import study.conduct.launch
+import study.run.launch
 from search_spaces.question import Pareto, Rates, Smallest
 from study import cli
 from study.analysis.configurations import by_configuration
@@ -135,7 +135,7 @@ def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
         heard.append(settings)
         return 0
 
-    monkeypatch.setattr(study.conduct.launch, "launch", launch)
+    monkeypatch.setattr(study.run.launch, "launch", launch)
     monkeypatch.setattr(sys, "argv", launch_command(asked.name, asked.record()).split())
     with pytest.raises(SystemExit) as left:
         cli.main()

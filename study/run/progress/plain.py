@@ -1,0 +1,89 @@
+"""Plain lines, where the output is not a terminal: a file, a pipe, a batch system's log."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from study.records.trial import FAILURES, StudyTrial
+from study.run.progress.base import Lines, View
+from study.run.progress.tally import Tally
+from study.run.progress.words import accuracy, counts, duration, failure, name, time_left, totals
+
+# A study of up to so many trials has a line for the end of each. A larger one has a line that sums up, at
+# most every so many seconds: a day's worth is 2,880 lines.
+MOST_LINES = 200
+SUM_UP_S = 30.0
+MOST_FAILURES = 100  # that have a line each
+
+
+class PlainLines(View):
+    """A line per trial that ends, or for many at once; failures at once.
+
+    tally: what is known, told of each event before this is.
+    """
+
+    def __init__(self, console: Console, study: str, tally: Tally) -> None:
+        self._console = console
+        self._study = study
+        self._tally = tally
+        self._lines = Lines(console.file)
+        self._each = True
+        self._summed_up, self._new = 0.0, False
+        self._failures = 0
+
+    def __exit__(self, *exception: object) -> None:
+        if self._new:
+            self._sum_up()
+
+    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+        """Its size, which decides what has a line, is known now."""
+        self._each = self._tally.size <= MOST_LINES
+
+    def say(self, line: str) -> None:
+        """Print the line."""
+        if not self._console.quiet:
+            self._lines.write(line)
+
+    def lost(self, trial: StudyTrial, reason: str) -> None:
+        """Say that the trial goes on elsewhere, and why."""
+        self._fail(failure(trial, "goes on elsewhere", reason))
+
+    def ended(self, trial: StudyTrial) -> None:
+        """Say how the trial ended; of a large study, if it failed."""
+        if trial.status in FAILURES:
+            self._fail(failure(trial, trial.status, trial.reason))
+        elif self._each and trial.over:
+            self.say(self._end(trial))
+        self._new = self._new or not self._each
+
+    def tick(self) -> None:
+        """Sum up, from time to time."""
+        if self._new and self._tally.seconds - self._summed_up >= SUM_UP_S:
+            self._sum_up()
+
+    def _end(self, trial: StudyTrial) -> str:
+        seconds = "reused" if trial.reused_from else f"{(trial.ended or trial.started) - trial.started:.1f} s"
+        count = len(str(self._tally.size))
+        left = time_left(self._tally.left)
+        return (
+            f"{totals(self._tally):>{2 * count + 1}}  {trial.status:<10}  {accuracy(trial):>7}  {seconds:>8}"
+            f"  {name(trial)}{f'  ({left})' if left else ''}"
+        )
+
+    def _sum_up(self) -> None:
+        tally = self._tally
+        self._summed_up, self._new = tally.seconds, False
+        best = max(tally.best, key=lambda found: found.mean, default=None)
+        parts = (
+            f"{totals(tally)} after {duration(tally.seconds)}: {counts(tally.status, tally.reused)}",
+            "" if best is None else f"best {best.mean:.2%} {best.title}",
+            time_left(tally.left),
+        )
+        self.say("; ".join(part for part in parts if part))
+
+    def _fail(self, line: str) -> None:
+        self._failures += 1
+        if self._failures <= MOST_FAILURES:
+            self.say(line)
+        if self._failures == MOST_FAILURES:
+            self.say(f"further failures have no line here: cops status {self._study}")

@@ -1,0 +1,144 @@
+"""What a person sees in a terminal while a study runs."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from study.records.trial import FAILURES, StudyTrial
+from study.run.progress.base import View
+from study.run.progress.plain import PlainLines
+from study.run.progress.tally import Tally
+from study.run.progress.words import accuracy, counts, duration, failure, name, place, time_left, totals
+from study.views.tables import best_table
+
+REFRESH_S = 0.5
+MOST_RUNNING = 8  # lines; of more trials, a line says how many
+MOST_METHODS = 12
+
+
+class TerminalView(View):
+    """Progress, time left, what runs where, the best of each method; failures above it, where they stay.
+
+    A terminal may hang up, and what is printed go on in a file (see `study.run.terminal`): there it
+    is plain lines. tally: what is known, told of each event before this is.
+    """
+
+    def __init__(self, console: Console, study: str, tally: Tally) -> None:
+        self._console = console
+        self._study = study
+        self._tally = tally
+        self._plain = PlainLines(console, study, tally)
+        self._drawn = 0.0
+        self._shown: tuple[int, Table | None] = (-1, None)  # the best, of so many trials that were over
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> "TerminalView":
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.draw()
+        self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print the line above the view."""
+        self._print(line, "yellow")
+
+    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+        """Show what is there."""
+        self._plain.resumed(trials)
+        self.draw()
+
+    def lost(self, trial: StudyTrial, reason: str) -> None:
+        """Say that the trial goes on elsewhere, and why."""
+        self._print(failure(trial, "goes on elsewhere", reason), "yellow")
+
+    def ended(self, trial: StudyTrial) -> None:
+        """Say so if the trial failed."""
+        if not self._console.is_terminal:
+            self._plain.ended(trial)
+        elif trial.status in FAILURES:
+            self._print(failure(trial, trial.status, trial.reason), "red")
+
+    def tick(self) -> None:
+        """Draw anew, at most twice a second."""
+        if time.monotonic() - self._drawn > REFRESH_S:
+            self.draw()
+        if not self._console.is_terminal:
+            self._plain.tick()
+
+    def _print(self, line: str, style: str) -> None:
+        if self._console.is_terminal:
+            # One line of the terminal; `cops status` has the reason in full.
+            self._console.print(Text(line, style), no_wrap=True, overflow="ellipsis")
+        else:
+            self._plain.say(line)
+
+    def draw(self) -> None:
+        """Draw now."""
+        self._drawn = time.monotonic()
+        self._live.update(self._view(), refresh=True)
+
+    def _view(self) -> RenderableType:
+        parts: list[RenderableType] = [self._progress()]
+        status = counts(self._tally.status, self._tally.reused)
+        if status:
+            parts.append(Text(status, "dim", no_wrap=True, overflow="ellipsis"))
+        if self._tally.running:
+            parts += self._running()
+        if (best := self._best()) is not None:
+            parts.append(best)
+        return Group(*parts)
+
+    def _progress(self) -> Table:
+        """The study's name and a bar, as much as there is room for; how far it is, and how long it takes."""
+        tally = self._tally
+        left = time_left(tally.left)
+        line = Table.grid(padding=(0, 1), expand=True)
+        line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        line.add_column(ratio=1)
+        line.add_column(no_wrap=True)
+        line.add_row(
+            f"[bold]{escape(self._study)}",
+            ProgressBar(total=max(tally.size, 1), completed=tally.over),
+            f"{totals(tally)} trials, {duration(tally.seconds)}{f', {left}' if left else ''}",
+        )
+        return line
+
+    def _running(self) -> list[RenderableType]:
+        """A line for each of the first trials that run: which it is, how far, how good, where."""
+        trials = list(self._tally.running.values())
+        grid = Table.grid(padding=(0, 1), expand=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for _ in range(2):
+            grid.add_column(no_wrap=True, justify="right")
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
+        for trial in trials[:MOST_RUNNING]:
+            grid.add_row(
+                Text("running", "dim"),
+                Text(name(trial)),
+                f"epoch {len(trial.rows)}/{trial.config.training.epochs}",
+                accuracy(trial),
+                Text(place(trial, with_host=self._tally.spread)),
+            )
+        more = len(trials) - MOST_RUNNING
+        return [grid, Text(f"and {more} more", "dim")] if more > 0 else [grid]
+
+    def _best(self) -> Table | None:
+        """Of the trials that are over; made anew when one more is.
+
+        Without p-values: whoever looks at them until one is small finds one. They wait for the end.
+        """
+        count, table = self._shown
+        if count != self._tally.over:
+            best = self._tally.best[:MOST_METHODS]
+            table = best_table(best, "best so far") if best else None
+            self._shown = self._tally.over, table
+        return table

@@ -1,0 +1,62 @@
+"""How the views say things: a trial's name, where it runs, how long is left, what went wrong."""
+
+import math
+from collections.abc import Mapping
+
+from study.records.trial import StudyTrial
+from study.run.progress.tally import Tally, host
+
+
+def name(trial: StudyTrial) -> str:
+    """`freeze snip q=0.99 seed 1`."""
+    return f"{trial.title} seed {trial.seed_index}" if trial.seed_index else trial.title
+
+
+def place(trial: StudyTrial, *, with_host: bool) -> str:
+    """`worker-2 GPU 1`: where a trial runs; nothing where that is this machine's CPU."""
+    placed = trial.facts.get("placed", {})
+    gpus = f"GPU {placed['visible_gpus']}" if placed.get("gpus") and placed.get("visible_gpus") else ""
+    return " ".join(part for part in (host(trial) if with_host else "", gpus) if part)
+
+
+def accuracy(trial: StudyTrial) -> str:
+    """`91.25%`; nothing before the first epoch."""
+    return "" if math.isnan(trial.accuracy) else f"{trial.accuracy:.2%}"
+
+
+def time_left(seconds: float | None) -> str:
+    """`about 3 min left`; nothing if it is not known."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return "less than 10 s left"
+    if seconds < 90:
+        return f"about {math.ceil(seconds / 10) * 10} s left"
+    if seconds < 90 * 60:
+        return f"about {seconds / 60:.0f} min left"
+    if seconds < 36 * 3600:
+        return f"about {seconds / 3600:.1f} h left"
+    return f"about {seconds / 86400:.1f} days left"
+
+
+def duration(seconds: float) -> str:
+    """`1:02:03`, `2:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def counts(status: Mapping[str, int], reused: int) -> str:
+    """`20 finished, 3 stopped, 1 failed (6 reused)`."""
+    parts = ", ".join(f"{count} {status}" for status, count in status.items())
+    return parts + (f" ({reused} reused)" if reused else "")
+
+
+def failure(trial: StudyTrial, happened: str, reason: str) -> str:
+    """One line, whatever the reason is."""
+    return f"trial {trial.number} ({name(trial)}) {happened}: {' '.join(reason.split()) or 'no reason given'}"
+
+
+def totals(tally: Tally) -> str:
+    """`23/24`."""
+    return f"{tally.over}/{tally.size}"

@@ -1,0 +1,55 @@
+"""Runs a study's trials with Ray Tune."""
+
+import logging
+from tempfile import TemporaryDirectory
+
+import ray
+from ray import tune
+
+from study.run.ray.deaths import Deaths
+from study.run.ray.fitness.nodes import alive_nodes
+from study.run.ray.place import Placed
+from study.run.ray.reporter import Reporter
+from study.run.ray.searcher import StudySearcher
+from study.run.ray.shared_data import DataShare
+from study.run.ray.shares import Shares
+from study.run.ray.worker import TrialWorker
+from study.run.study_run import StudyRun
+from study.settings import Settings
+
+# A worker that dies is in the study's records; Tune would print its last words over the live view.
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShare) -> None:
+    """Run the study's trials to their end, or until it is stopped."""
+    searcher = StudySearcher(run, settings, Shares(placed.gpus), data, placed.concurrency)
+    deaths = Deaths(lambda: {node.id for node in alive_nodes()}, own=ray.get_runtime_context().get_node_id())
+    reporter = Reporter(run, searcher, deaths)
+    # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.
+    with TemporaryDirectory(prefix="cops-tune-", ignore_cleanup_errors=True) as folder:
+        tuner = tune.Tuner(
+            TrialWorker,
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=-1,  # until the searcher says that it is finished
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=folder,
+                verbose=0,
+                stop=reporter,
+                callbacks=[reporter],
+                failure_config=tune.FailureConfig(max_failures=0),
+                # Workers write checkpoints themselves, where a later study finds them too.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            ),
+        )
+        try:
+            tuner.fit()
+        finally:
+            run.interrupt()
+        if reporter.error is not None:
+            raise reporter.error

@@ -1,0 +1,125 @@
+"""Checks every node of a cluster before the first trial: each failure is a line that names the node."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cops_core.data import DATASETS, load_data
+from cops_core.errors import InputError, lookup, unknown
+from cops_core.plugins import Plugin
+from study.run.preflight import check_home
+from study.run.ray.cluster import Cluster
+from study.run.ray.fitness.machine import Expected, Token
+from study.run.ray.fitness.nodes import Examined, examine_nodes
+from study.run.ray.shared_data import DataShare
+from study.tracking import connect
+
+# Exit codes of `cops check --address`: a study can be launched, or not.
+FIT, UNFIT = 0, 2
+
+
+def check_cluster(
+    *,
+    address: str,
+    storage: str,
+    tracking: str,
+    home: Path,
+    data_root: Path,
+    dataset: str,
+    score_cache: Path,
+    plugins: tuple[Plugin, ...],
+    device: str,
+    console: Console,
+) -> int:
+    """`cops check --address`: prints a table of the nodes and a line per failure; returns the exit code.
+
+    MLflow is asked from here alone, as in a study: only the driver talks to it. Raises InputError if there
+    is no cluster, or if the storage cannot be written here.
+    """
+    if device not in ("auto", "cpu"):
+        raise InputError(unknown("device", device, ("auto", "cpu")))
+    lookup("data set", dataset, DATASETS)
+    code, data = FIT, DataShare(lambda name: load_data(name, data_root))
+    check_home(home)
+    try:
+        connect(tracking, home)
+    except InputError as error:
+        code = UNFIT
+        _print_problem(console, str(error))
+    with Cluster(address):
+        examined = check_nodes(
+            storage=storage,
+            score_cache=score_cache,
+            plugins=plugins,
+            data=data.reference(dataset),
+            data_sha256=data.sha256(dataset),
+            use_gpus=device != "cpu",
+            console=console,
+        )
+    _print_nodes(examined, console)
+    return UNFIT if any(entry.problems for entry in examined) else code
+
+
+def check_nodes(
+    *,
+    storage: str,
+    score_cache: Path,
+    plugins: tuple[Plugin, ...],
+    data: Any,
+    data_sha256: str,
+    use_gpus: bool,
+    console: Console,
+) -> list[Examined]:
+    """Ask every node; what is wrong is printed, a line each. data: see `DataShare`, None for none.
+
+    Raises InputError if the storage cannot be written here.
+    """
+    with console.status("checking the cluster's nodes"), Token(storage) as token:
+        expected = Expected(
+            storage=storage,
+            token=token.name,
+            score_cache=str(score_cache),
+            data_sha256=data_sha256,
+            plugins=plugins,
+        )
+        examined = examine_nodes(expected, data, use_gpus=use_gpus)
+    for entry in examined:
+        for problem in entry.problems:
+            _print_problem(console, f"node {_name(entry)}: {problem}")
+    return examined
+
+
+def refuse_unfit(examined: Sequence[Examined]) -> None:
+    """Raises InputError if something is wrong with one of the nodes."""
+    unfit = [_name(entry) for entry in examined if entry.problems]
+    if unfit:
+        raise InputError(
+            f"{len(unfit)} of the cluster's {len(examined)} nodes cannot run this study"
+            f" ({', '.join(unfit)}): mend what is said of each, or remove it"
+        )
+
+
+def _print_problem(console: Console, line: str) -> None:
+    console.print(f"[red]{escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _print_nodes(examined: Sequence[Examined], console: Console) -> None:
+    """A table of the nodes."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("node", "host", "CPUs", "GPUs", "", "result"):
+        table.add_column(heading, justify="right" if heading in ("CPUs", "GPUs") else "left")
+    for entry in examined:
+        table.add_row(
+            *(entry.node.address, entry.host, f"{entry.node.cpus:g}", f"{entry.node.gpus:g}"),
+            ", ".join(sorted(set(entry.gpus))),
+            "[red]unfit" if entry.problems else "ok",
+        )
+    console.print(table)
+
+
+def _name(entry: Examined) -> str:
+    return f"{entry.node.address} ({entry.host})" if entry.host else entry.node.address

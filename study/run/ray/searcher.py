@@ -1,0 +1,88 @@
+"""Between Tune and the study: which trial comes next."""
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from study.provenance import code_sha256
+from study.records.trial import StudyTrial
+from study.run.ray.driver_only import DriverOnly
+from study.run.ray.fitness.nodes import places
+from study.run.ray.shared_data import DataShare
+from study.run.ray.shares import Shares
+from study.run.study_run import StudyRun
+from study.settings import Settings
+
+COUNT_S = 1.0  # nodes join and leave: counted at most this often
+
+
+class StudySearcher(DriverOnly, Searcher):
+    """Gives Tune the trials that the study proposes, as many at once as there is place for.
+
+    concurrency: at once; None for as many as the cluster's nodes carry now. Tune itself would ask for the
+    next trial when none waits for a place, or ask for all of them.
+    """
+
+    def __init__(
+        self, run: StudyRun, settings: Settings, shares: Shares, data: DataShare, concurrency: int | None
+    ) -> None:
+        Searcher.__init__(self, metric="training_iteration", mode="max")
+        self.run = run
+        self.shares = shares
+        self._data = data
+        self._on_cpu = settings.device == "cpu"
+        self._shared: dict[str, Any] = {
+            "threads": settings.cpus_per_trial,
+            "storage": settings.storage_uri,
+            "study": settings.name,
+            "checkpoint_s": settings.checkpoint_every,
+            "score_cache": str(settings.score_cache),
+            "code_sha256": code_sha256(),
+            # As text: Tune would look for parameters in it.
+            "plugins": json.dumps([asdict(plugin) for plugin in settings.plugins]),
+        }
+        self.by_tune_id: dict[str, StudyTrial] = {}
+        self._concurrency = concurrency
+        self._places, self._counted = 1, 0.0
+        self._live: set[str] = set()
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's task; None to wait, FINISHED at the end."""
+        if len(self._live) >= self._at_once():
+            return None
+        trial = self.run.next_trial()
+        if trial is None:
+            return Searcher.FINISHED if self.run.over else None
+        self.by_tune_id[trial_id] = trial
+        self._live.add(trial_id)
+        gpus = self.shares.of(trial.config)
+        return {
+            **self._shared,
+            "gpus": gpus,
+            "device": "cuda" if gpus > 0 and not self._on_cpu else "cpu",
+            "name": trial.name,
+            "data": [self._data.reference(trial.config.dataset)],
+            "trial": trial.config.model_dump_json(),
+        }
+
+    def _at_once(self) -> int:
+        """Trials at once; one even where there is no place yet, so that a cluster begins to grow."""
+        if self._concurrency is not None:
+            return self._concurrency
+        if time.monotonic() - self._counted > COUNT_S:
+            self._places = max(places(self._shared["threads"], self.shares.usual), 1)
+            self._counted = time.monotonic()
+        return self._places
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """There is a place again. `Reporter` tells the study, with the whole result."""
+        self._live.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study's records are its state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see `save`."""

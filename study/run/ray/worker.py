@@ -1,0 +1,228 @@
+"""A Ray actor that runs trials, one after the other.
+
+It keeps its process from one trial to the next, so that imports and data are paid for once. What a
+trial needs to go on elsewhere lies in the study's storage: a worker that takes over a trial, after
+whatever death, looks there first.
+"""
+
+import gc
+import hashlib
+import json
+import os
+import socket
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import ray
+import torch
+from ray import tune
+
+from cops_core.cache import ScoreCache
+from cops_core.config import parse_config
+from cops_core.errors import InfeasibleError, InputError
+from cops_core.machine import machine
+from cops_core.placement import release
+from cops_core.plugins import Plugin
+from cops_core.trainable import Trial
+from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
+from study.run.ray.fitness.before_trial import UNFIT, UnfitError, check_this_node, refused
+from study.run.ray.shared_data import received
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch's own messages say it
+
+
+class TrialWorker(tune.Trainable):
+    """Runs trials inside a Ray actor, one after the other: an epoch per step."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Ray sets aside for a trial; workers are reused for trials with the same."""
+        return tune.PlacementGroupFactory([{"CPU": config["threads"], "GPU": config["gpus"]}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin the first trial."""
+        gc.freeze()  # what was imported stays: looking through it for garbage takes a tenth of a second
+        torch.set_num_threads(config["threads"])
+        self._trial: Trial | None = None
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin the next trial in the same process."""
+        self._keep_unfinished()
+        self._forget()
+        self._begin(new_config)
+        return True
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing for Tune: a trial's checkpoints are the study's, see `_checkpoint`."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: see `save_checkpoint`."""
+
+    def cleanup(self) -> None:
+        """The last trial has ended, or was stopped, or the study ends while it runs."""
+        self._keep_unfinished()
+        if self._trial is not None and not self._trial.done:
+            self._checkpoint(self._trial)
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._task = config
+        self._plugins = tuple(Plugin(**fields) for fields in json.loads(config["plugins"]))
+        self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
+        self._store = StudyStore(config["storage"], config["study"])
+        self._owner, self._claimed = uuid4().hex, False
+        self._resumed_after = 0
+        self._reported = 0
+        self._reported_facts = False
+        self._checkpointed = time.monotonic()
+
+    def _prepared(self) -> Trial:
+        """The trial, built at its first use: what goes wrong is then a result of that trial."""
+        if self._trial is None:
+            check_this_node(self._task["code_sha256"], self._task["device"], self._plugins, self._store)
+            trial = Trial(
+                parse_config(json.loads(self._task["trial"])),
+                data=received(self._task["data"][0]),
+                device=self._task["device"],
+                extensions=self._extensions,
+                cache=ScoreCache(Path(self._task["score_cache"])),
+            )
+            self._take_over(trial)
+            self._trial = trial
+        return self._trial
+
+    def _take_over(self, trial: Trial) -> None:
+        """Claim the trial, and go on from its last checkpoint where there is one."""
+        try:
+            self._store.write(self._owner_file, self._owner.encode())
+            self._claimed = True
+        except PermissionError as error:
+            raise refused(error) from error
+        except OSError:
+            pass  # a full disk: there is then no checkpoint to fight over either
+        with suppress(OSError, InputError):  # an unreadable one costs time, not the trial
+            trial.load_state(self._store.read(self._checkpoint_file))
+            self._resumed_after = len(trial.history)
+
+    @property
+    def _checkpoint_file(self) -> str:
+        return f"{CHECKPOINTS}/{self._task['name']}{STATE_FILE}"
+
+    @property
+    def _owner_file(self) -> str:
+        return f"{CHECKPOINTS}/{self._task['name']}{OWNER_FILE}"
+
+    def step(self) -> dict[str, Any]:
+        """Train an epoch. An exception ends the trial, with its reason: it would recur."""
+        try:
+            trial = self._prepared()
+            if not trial.done and len(trial.history) == self._reported:
+                trial.step()
+        except InfeasibleError as error:
+            return _ended("infeasible", str(error))
+        except UnfitError as error:
+            return _ended(UNFIT, str(error))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            failed = _ended(
+                "out_of_memory" if _no_memory(error) else "failed", reason, traceback.format_exc()
+            )
+        else:
+            return self._report(trial)
+        self._forget()  # only now: the exception held on to the trial's memory
+        return failed
+
+    def _report(self, trial: Trial) -> dict[str, Any]:
+        """What is new about the trial."""
+        # After a checkpoint this reports all of its epochs: the driver may not have heard of the last.
+        rows = [metrics.row() for metrics in trial.history[self._reported :]]
+        self._reported = len(trial.history)
+        result: dict[str, Any] = {
+            "rows": json.dumps(rows),  # as text: Tune would flatten it and carry it through its event loop
+            "status": trial.status,
+            "done": trial.done,
+        }
+        if time.monotonic() - self._checkpointed >= self._task["checkpoint_s"]:
+            self._checkpoint(trial)
+        if trial.done:
+            self._keep_artifact(trial)
+        if not self._reported_facts or trial.done:
+            result["facts"] = json.dumps(self._facts(trial))
+            self._reported_facts = True
+        return result
+
+    def _forget(self) -> None:
+        """Give the trial's memory back: the next one, or another process on the same GPU, needs it."""
+        self._trial = None
+        release()
+
+    def _facts(self, trial: Trial) -> dict[str, Any]:
+        return {
+            **trial.facts,
+            "plugins": self._extensions,
+            "machine": machine(str(trial.device)),
+            "placed": self._placed(),
+        }
+
+    def _placed(self) -> dict[str, Any]:
+        """Where the trial ran: gpus is its share, visible_gpus what of its node it could see.
+
+        resumed_after: epochs that a checkpoint spared it.
+        """
+        node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+        return {
+            "host": socket.gethostname(),
+            "node_id": node,
+            "gpus": self._task["gpus"],
+            "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+            "resumed_after": self._resumed_after,
+        }
+
+    def _checkpoint(self, trial: Trial) -> None:
+        """Write all that the trial needs to go on elsewhere; a full disk does not end it."""
+        self._checkpointed = time.monotonic()
+        if self._owns():
+            with suppress(OSError):
+                self._store.write(self._checkpoint_file, trial.state())
+
+    def _owns(self) -> bool:
+        """Whether nobody has taken the trial over meanwhile, from a worker that was thought dead."""
+        try:
+            return self._store.read(self._owner_file).decode() == self._owner
+        except FileNotFoundError:
+            return not self._claimed  # a study removes the claims of its trials when it ends
+        except OSError:
+            return True
+
+    def _keep_artifact(self, trial: Trial) -> None:
+        """Write the trained network into the study's storage; a full disk does not undo the training."""
+        if not self._owns():
+            return
+        content, name = trial.artifact(), f"{ARTIFACTS}/{self._task['name']}.safetensors"
+        try:
+            self._store.write(name, content)
+        except OSError as error:
+            trial.facts["artifact_missing"] = f"{type(error).__name__}: {error}"
+            return
+        trial.facts["artifact"] = {"file": name, "sha256": hashlib.sha256(content).hexdigest()}
+
+    def _keep_unfinished(self) -> None:
+        """Keep the network of a trial that was stopped: nobody tells a trial so, the next one begins."""
+        if self._trial is not None and not self._trial.done:
+            self._keep_artifact(self._trial)
+
+
+def _ended(status: str, reason: str, log: str = "") -> dict[str, Any]:
+    """The last result of a trial that will not report any more epochs."""
+    return {"rows": "[]", "status": status, "reason": reason, "log": log, "done": True}
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether the device or the machine could not give as much memory as the trial needs."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

@@ -1,0 +1,148 @@
+"""What is printed before and after a study."""
+
+from collections import Counter
+from collections.abc import Sequence
+from shlex import quote
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+
+from study.analysis.answer import print_best
+from study.places import DEFAULT_HOME
+from study.records.store import StudyStore
+from study.records.trial import FAILURES, OPEN, StudyTrial
+from study.run.progress.json_lines import write_event
+from study.run.study_run import StudyRun
+from study.search.proposals import Proposer
+from study.settings import Settings
+from study.views.status import summary
+
+MOST_FAILURES = 10
+MOST_SEEDS = 5
+
+
+def print_plan(console: Console, settings: Settings, proposer: Proposer) -> None:
+    """What `--dry-run` says: the settings, the data and network, and the trials in order."""
+    base, anchors = proposer.base, proposer.anchors
+    size = f"{settings.trials} trials"
+    if settings.seeds > 1:
+        size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {proposer.size} trials"
+    console.print(f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
+    seeds = [str(proposer.trial_seed(index)) for index in range(settings.seeds)]
+    shown = ", ".join(seeds[:MOST_SEEDS]) + (", ..." if len(seeds) > MOST_SEEDS else "")
+    console.print(
+        f"  {base.model} on {base.dataset}, {settings.epochs or base.training.epochs} epochs, "
+        f"trial seed{'s' if len(seeds) > 1 else ''} {shown}"
+    )
+    console.print(f"  question: {proposer.question}")
+    console.print(f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
+    for number, config in enumerate(anchors):
+        console.print(f"  anchor: {StudyTrial(number=number, config=config).title}")
+    console.print(f"  then {settings.trials - len(anchors)} proposals")
+
+
+def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
+    """What came out of a study, and what to type next."""
+    trials = run.trials
+    home, storage = _home(settings), _storage(settings)
+    status = f"cops status {settings.name}{storage or home}"
+    console.print(
+        f"{settings.name}: {_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}",
+        soft_wrap=True,
+    )
+    print_failures(console, trials, status)
+    print_artifacts(console, trials)
+    for reason in _ended_early(run):
+        console.print(f"the study ended early: {reason}", markup=False, soft_wrap=True)
+    print_best(console, trials, settings.record()["question"])
+    print_scoring(console, trials)
+    if any(trial.status in OPEN for trial in trials):
+        console.print(f"go on with: [bold]{escape(go_on_command(settings))}[/]", soft_wrap=True)
+    served = settings.tracking_uri is not None and settings.tracking_uri.startswith("http")
+    browse = escape(settings.tracking if served else f"cops ui{home}")
+    console.print(f"next: [bold]{browse}[/] to browse every trial, [bold]{escape(status)}[/]", soft_wrap=True)
+
+
+def write_summary(
+    events: TextIO,
+    store: StudyStore,
+    settings: Settings,
+    run: StudyRun,
+    seconds: float,
+    problems: Sequence[str],
+    exit_code: int,
+) -> None:
+    """The last JSON line: what `cops status NAME --json` says of the study, and how this launch ended."""
+    ended: dict[str, Any] = {
+        "seconds": seconds,
+        "exit_code": exit_code,
+        "ended_early": _ended_early(run),
+        "problems": list(problems),
+        "go_on": go_on_command(settings) if exit_code else None,
+    }
+    write_event(events, "summary", **summary(store, run.trials), **ended)
+
+
+def go_on_command(settings: Settings) -> str:
+    """What to type to go on with the study."""
+    address = "" if settings.address is None else f" --address {settings.address}"
+    return f"cops resume {settings.name}{_home(settings)}{_storage(settings)}{address}"
+
+
+def _home(settings: Settings) -> str:
+    return "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
+
+
+def _storage(settings: Settings) -> str:
+    return "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+
+
+def _ended_early(run: StudyRun) -> list[str]:
+    """Why the study ended before its plan did; each reason once."""
+    reasons = (str(run.space_error or ""), run.plan.hopeless, run.stopped_because)
+    return [reason for reason in dict.fromkeys(reasons) if reason]
+
+
+def _progress(trials: Sequence[StudyTrial], asked: int) -> str:
+    """`24 of 24 trials`; with several seeds `30 trials of 12 of 12 configurations`."""
+    configurations = len({trial.configuration for trial in trials})
+    if any(trial.seed_index for trial in trials):
+        return f"{len(trials)} trials of {configurations} of {asked} configurations"
+    return f"{len(trials)} of {asked} trials"
+
+
+def _counts(trials: Sequence[StudyTrial]) -> str:
+    """`20 finished, 3 stopped, 1 failed (6 reused from other studies)`."""
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(t.status for t in trials).items())
+    reused = sum(bool(trial.reused_from) for trial in trials)
+    return counts + (f" ({reused} reused from other studies)" if reused else "")
+
+
+def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) -> None:
+    """The first failures with their reasons, a line each. status: the command that shows them all."""
+    failures = [trial for trial in trials if trial.status in FAILURES]
+    for trial in failures[:MOST_FAILURES]:
+        reason = " ".join(trial.reason.split())
+        line = f"  trial {trial.number} ({trial.title}) {trial.status}: {reason}"
+        console.print(line, markup=False, soft_wrap=True)
+    if len(failures) > MOST_FAILURES:
+        console.print(f"  and {len(failures) - MOST_FAILURES} more: {status}", markup=False, soft_wrap=True)
+
+
+def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
+    """How many trained networks could not be kept, with the first reason."""
+    missing = [trial.facts["artifact_missing"] for trial in trials if "artifact_missing" in trial.facts]
+    if missing:
+        networks = "1 trained network" if len(missing) == 1 else f"{len(missing)} trained networks"
+        console.print(f"{networks} could not be kept: {missing[0]}", markup=False, soft_wrap=True)
+
+
+def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
+    """How often scores of whole networks were computed, and how often one was there already."""
+    computed, cached = (
+        sum(sum(trial.facts.get(which, {}).values()) for trial in trials)
+        for which in ("scores_computed", "scores_cached")
+    )
+    if computed or cached:
+        console.print(f"scores: {computed} computed, {cached} times one that was there already")

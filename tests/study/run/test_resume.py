@@ -1,0 +1,145 @@
+"""The same study again: what may differ, what is refused, and that nothing wrong is recorded."""
+
+import json
+
+import pytest
+
+from cops_core.errors import InputError
+from search_spaces.question import Pareto, Rates, Smallest
+from study.places import storage_uri
+from study.records.store import StudyStore
+from study.run.resume import resume
+from study.run.same import FREE, check_same
+from study.settings import Settings, parse_settings
+
+
+def test_settings_come_back_from_their_record(settings):
+    for question in (Rates(), Pareto(cost="bytes"), Smallest()):
+        made = settings(question=question, seeds=3, sampler="gp", epochs=4, tracking_uri="sqlite:///here.db")
+        again = parse_settings(json.loads(json.dumps(made.record())))
+        assert again == made
+        check_same("test", made.record(), again.record())
+
+
+def test_paths_mean_the_same_from_another_folder(settings, monkeypatch, tmp_path):
+    (tmp_path / "one").mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    made = settings(data_root="data", score_cache="scores", tracking_uri="sqlite:///here.db")
+    monkeypatch.chdir(tmp_path)
+    assert made.data_root == tmp_path / "one" / "data"
+    assert made.score_cache == tmp_path / "one" / "scores"
+    assert made.tracking_uri == f"sqlite:///{tmp_path}/one/here.db"
+
+
+def test_every_setting_is_compared_or_said_to_be_free():
+    compared = {"space", "question", "seed", "seeds", "racing", "sampler", "stopping", "epochs", "plugins"}
+    assert set(Settings.model_fields) == compared | {"first"} | FREE
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"seeds": 2}, "seeds 1, now 2"),
+        ({"epochs": 3}, "epochs None, now 3"),
+        ({"sampler": "random"}, "sampler tpe, now random"),
+        ({"stopping": "none"}, "stopping asha, now none"),
+        ({"racing": False}, "racing True, now False"),
+        ({"question": Pareto()}, "kind rates, rates 0.95,0.99,0.995), now (kind pareto"),
+        ({"space": "other"}, "space quickstart, now other"),
+        ({"first": ({"arm": "prune"},)}, "first 0 configurations, now 1 configurations"),
+    ],
+    ids=str,
+)
+def test_other_settings_are_refused_with_the_difference(settings, changes, difference):
+    before, now = settings().record(), settings().model_copy(update=changes).record()
+    with pytest.raises(InputError, match="is there already with other settings") as caught:
+        check_same("test", before, now)
+    assert difference in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_where_and_on_what_it_runs_may_change(settings, tmp_path):
+    now = settings(trials=99, concurrency=3, cpus_per_trial=2, home=tmp_path / "b", failure_share=0.5)
+    check_same("test", settings().record(), now.record())
+
+
+def test_a_space_in_a_file_may_lie_elsewhere(settings):
+    before = settings().model_copy(update={"space": "/one/mine.py"}).record()
+    check_same("test", before, settings().model_copy(update={"space": "/two/mine.py"}).record())
+
+
+def test_a_setting_that_was_not_there_yet_had_its_default(settings):
+    before = settings().record()
+    del before["sampler"]
+    check_same("test", before, settings().record())
+    with pytest.raises(InputError, match="sampler tpe, now qmc"):
+        check_same("test", before, settings(sampler="qmc").record())
+
+
+def go_on(settings, **changes):
+    options = {
+        "storage": None,
+        "address": None,
+        "fresh": False,
+        "retry": False,
+        "plugins": (),
+        "console": None,
+    }
+    return resume("test", home=settings.home, changes=changes, **options)
+
+
+@pytest.fixture
+def begun(settings):
+    made = settings()
+    StudyStore(made.storage_uri, "test").create({"settings": made.record()})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("concurrency", 0), ("cpus_per_trial", 0), ("gpus_per_trial", -1), ("trials", 0)]
+)
+def test_a_wrong_value_is_refused_and_not_recorded(begun, name, value):
+    with pytest.raises(InputError, match=name):
+        go_on(begun, **{name: value})
+    assert StudyStore(begun.storage_uri, "test").settings() == {"settings": begun.record()}
+
+
+def test_a_study_that_is_not_there_is_named_with_its_nearest(begun):
+    with pytest.raises(InputError, match="unknown study 'tset': did you mean 'test'"):
+        resume(
+            *("tset",),
+            home=begun.home,
+            storage=None,
+            address=None,
+            fresh=False,
+            retry=False,
+            changes={},
+            plugins=(),
+            console=None,
+        )
+
+
+def test_plugins_that_it_used_are_asked_for(begun):
+    record = {**begun.record(), "plugins": {"mine": "ab" * 32}}
+    StudyStore(begun.storage_uri, "test").create({"settings": record})
+    with pytest.raises(InputError, match="used plugins: add --plugin mine"):
+        go_on(begun)
+
+
+def test_a_part_of_an_experiment_is_resumed_by_its_own_command(begun):
+    record = {**begun.record(), "space": "freezenet"}
+    StudyStore(begun.storage_uri, "test").create({"settings": record})
+    with pytest.raises(InputError, match="cops experiment freezenet goes on with it"):
+        go_on(begun)
+
+
+@pytest.mark.parametrize("typo", ["s3:/bucket/dir", "s3:bucket", "gs:/b"])
+def test_what_looks_like_a_uri_is_not_taken_for_a_folder(tmp_path, typo):
+    with pytest.raises(InputError, match="write two slashes"):
+        storage_uri(tmp_path, typo)
+
+
+@pytest.mark.parametrize("storage", ["s3://bucket/dir", "file:///here", "records", "./a:b/c", "/a/b"])
+def test_folders_and_uris_are_taken(tmp_path, storage):
+    assert storage_uri(tmp_path, storage).endswith(storage.removeprefix("./"))

@@ -1,0 +1,138 @@
+"""Ending a study from another terminal: the driver that is meant ends, and no other."""
+
+import io
+import os
+import signal
+import threading
+import time
+
+import pytest
+from rich.console import Console
+
+from cops_core.errors import InputError
+from study.records.lease import STOP, Lease, driver
+from study.records.store import StudyStore
+from study.run import stop as stop_module
+from study.run.stop import StopWatch, request_stop, stop_requested
+
+
+@pytest.fixture
+def store(tmp_path):
+    return StudyStore(str(tmp_path), "mine")
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=80)
+
+
+def obey(pipe, store):
+    """A driver that ends when it is asked to, and says so."""
+    with Lease(store) as lease:
+        pipe.send(lease.token)
+        while not stop_requested(store, lease.token):
+            time.sleep(0.02)
+        pipe.send("tidied up")
+
+
+def ignore(pipe, store):
+    """A driver that is busy with something else."""
+    with Lease(store) as lease:
+        pipe.send(lease.token)
+        pipe.recv()
+
+
+def test_a_running_study_ends_and_leaves_no_request_behind(store, console, process):
+    child, pipe = process(obey, store)
+    pipe.recv()
+    assert request_stop(store, console, timeout_s=10)
+    assert pipe.recv() == "tidied up"
+    child.join(10)
+    assert child.exitcode == 0
+    assert driver(store) is None
+    assert not store.has(STOP)
+    said = console.file.getvalue()
+    assert f"asked process {child.pid} on " in said
+    assert "study mine has ended" in said
+
+
+def test_a_driver_that_does_not_end_in_time_is_said_to_run_still(store, console, process):
+    child, pipe = process(ignore, store)
+    token = pipe.recv()
+    began = time.monotonic()
+    assert not request_stop(store, console, timeout_s=0.3)
+    assert 0.3 < time.monotonic() - began < 5
+    said = " ".join(console.file.getvalue().split())
+    assert "it has not ended within 0 s" in said
+    assert f"kill process {child.pid} on " in said
+    assert "`cops resume mine`" in said
+    assert "study mine has ended" not in said
+    assert stop_requested(store, token)  # it may still obey
+
+
+def test_a_driver_that_is_killed_instead_leaves_no_request_to_the_next(store, console, process):
+    child, pipe = process(ignore, store)
+    token = pipe.recv()
+    killer = threading.Timer(0.5, os.kill, (child.pid, signal.SIGKILL))
+    killer.start()
+    assert request_stop(store, console, timeout_s=10)
+    killer.join()
+    assert not stop_requested(store, token)
+    assert not store.has(STOP)
+
+
+def test_a_request_for_one_driver_never_stops_another(store, process):
+    with Lease(store) as lease:
+        store.write_json(STOP, {"token": "of an earlier one", "asked": 0.0})
+        assert not stop_requested(store, lease.token)
+        store.write_json(STOP, {"token": lease.token, "asked": 0.0})
+        assert stop_requested(store, lease.token)
+    assert not stop_requested(store, lease.token)
+
+
+def test_asking_costs_one_look_and_survives_anything(store, monkeypatch):
+    store.make_folders()
+    looks = []
+    monkeypatch.setattr(store, "has", lambda name: looks.append(name))
+    monkeypatch.setattr(store, "read", lambda name: pytest.fail("read what is not there"))
+    assert not stop_requested(store, "token")
+    assert looks == [STOP]
+    monkeypatch.undo()
+    for content in (b"", b"[]", b'{"token": nonsense', b"\xff"):
+        store.write(STOP, content)
+        assert not stop_requested(store, "token")
+
+
+def test_the_driver_looks_from_time_to_time_and_ends_for_a_reason(store, monkeypatch):
+    reasons = []
+    with Lease(store) as lease:
+        watch = StopWatch(store, lease, reasons.append)
+        store.write_json(STOP, {"token": lease.token, "asked": 0.0})
+        watch.tick()
+        assert reasons == []  # it has looked just before
+        monkeypatch.setattr(stop_module, "LOCAL_LOOK_S", 0.0)
+        watch.tick()
+        assert reasons == ["it was asked to, by cops stop mine"]
+        store.delete(STOP)
+        watch.tick()
+        assert len(reasons) == 1
+        monkeypatch.setattr(Lease, "lost", True)
+        watch.tick()
+        assert reasons[1:] == ["another process has taken it over"]
+
+
+def test_a_storage_that_is_away_asks_for_nothing(store, monkeypatch):
+    def broken(name):
+        raise OSError("the network is away")
+
+    monkeypatch.setattr(store, "has", broken)
+    assert not stop_requested(store, "token")
+
+
+def test_a_study_that_nobody_runs_cannot_be_stopped(store, console):
+    with pytest.raises(InputError, match=r"no studies in .*: launch one"):
+        request_stop(store, console, timeout_s=1)
+    store.create({})
+    with pytest.raises(InputError, match=r"nobody runs study 'mine'.* see `cops status mine`"):
+        request_stop(store, console, timeout_s=1)
+    assert not store.has(STOP)

@@ -1,0 +1,316 @@
+"""A running study hands out trials and tells its observers everything, once."""
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from cops_core.errors import InputError
+from cops_core.identity import trial_identity
+from search_spaces import find_space
+from search_spaces.base import SearchSpace
+from search_spaces.question import Pareto, Rates, Smallest
+from study.records.observer import Observer
+from study.records.trial import StudyTrial
+from study.run.study_run import StudyRun
+
+ROW = {"epoch": 1, "validation_accuracy": 0.5}
+
+
+def identify(config):
+    return trial_identity(config, "data")
+
+
+class Recorder(Observer):
+    def __init__(self):
+        self.events = []
+
+    def resumed(self, trials):
+        self.events.append(("resumed", [trial.number for trial in trials]))
+
+    def started(self, trial):
+        self.events.append(("started", trial.number))
+
+    def reported(self, trial, row):
+        self.events.append(("reported", trial.number, row["epoch"]))
+
+    def ended(self, trial):
+        self.events.append(("ended", trial.number, trial.status))
+
+
+@pytest.fixture
+def started(proposer):
+    """Makes a run of a plan, and what hears of it."""
+
+    def make(plan=None, recorded=(), **options):
+        run, recorder = StudyRun(plan or proposer(trials=9), identify, **options), Recorder()
+        run.recall(recorded)
+        run.watch([recorder])
+        return run, recorder
+
+    return make
+
+
+def finish(run, trial, status="finished", accuracy=0.5):
+    run.report(trial, [{**ROW, "validation_accuracy": accuracy}], None)
+    run.end(trial, status)
+
+
+def test_observers_hear_of_every_event_once(started):
+    run, recorder = started()
+    trial = run.next_trial()
+    run.report(trial, [ROW], {"parameters": 10})
+    run.report(trial, [ROW, {**ROW, "epoch": 2}], None)  # it went on elsewhere, and reports its last again
+    run.end(trial, "finished")
+    assert recorder.events == [
+        ("resumed", []),
+        ("started", 0),
+        ("reported", 0, 1),
+        ("reported", 0, 2),
+        ("ended", 0, "finished"),
+    ]
+    assert trial.facts == {"parameters": 10}
+    assert trial.identity == identify(trial.config)
+    assert (trial.began, trial.told) == (0, 1)
+
+
+def test_a_study_is_complete_when_every_trial_came_to_an_end_of_its_own(started):
+    run, _ = started()
+    while (trial := run.next_trial()) is not None:
+        assert not run.complete
+        finish(run, trial, "stopped" if trial.number else "finished")
+    assert run.over
+    assert run.complete
+    run.trials[3].status = "failed"
+    assert not run.complete
+
+
+def test_an_interrupted_study_says_which_trials_it_cut_off(started):
+    run, recorder = started()
+    run.end(run.next_trial(), "finished")
+    cut = run.next_trial()
+    run.interrupt()
+    assert recorder.events[-1] == ("ended", 1, "interrupted")
+    assert [event[0] for event in recorder.events].count("ended") == 2
+    assert not run.complete
+    assert cut.told is None  # the sampler is not told of it: it will go on
+
+
+def cut_off(run, count):
+    """A study after `count` ended trials, two more running, as its records have it."""
+    for number in range(count):
+        finish(run, run.next_trial(), accuracy=0.5 + 0.01 * number)
+    running = [run.next_trial(), run.next_trial()]
+    run.report(running[0], [ROW], None)
+    return [StudyTrial.from_record(trial.record()) for trial in run.trials]
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_what_was_cut_off_comes_first_and_then_what_would_have_come(started, count):
+    whole, _ = started()
+    records = cut_off(whole, count)
+    again, recorder = started(recorded=records)
+    assert recorder.events == [("resumed", list(range(count + 2)))]
+    resumed = [again.next_trial(), again.next_trial()]
+    assert [trial.number for trial in resumed] == [count, count + 1]
+    assert [len(trial.rows) for trial in resumed] == [1, 0]
+    for run in (whole, again):
+        for trial in run.trials[-2:]:
+            finish(run, trial)
+    expected, found = whole.next_trial(), again.next_trial()
+    assert (found.number, found.identity, found.began) == (count + 2, expected.identity, expected.began)
+
+
+def test_an_interrupted_trial_goes_on_too(started):
+    whole, _ = started()
+    whole.next_trial()
+    whole.interrupt()
+    records = [StudyTrial.from_record(trial.record()) for trial in whole.trials]
+    again, _ = started(recorded=records)
+    trial = again.next_trial()
+    assert (trial.number, trial.status, trial.reason, trial.ended) == (0, "running", "", None)
+
+
+def test_a_trial_that_had_just_lost_its_race_is_not_run_on(started, proposer):
+    whole, _ = started(proposer(trials=12, epochs=9))
+    while (trial := whole.next_trial()).anchor:
+        finish(whole, trial, accuracy=0.9)
+    assert whole.report(trial, [{**ROW, "validation_accuracy": 0.1}], None)  # lost; and here the driver dies
+    records = [StudyTrial.from_record(one.record()) for one in whole.trials]
+    again, recorder = started(proposer(trials=12, epochs=9), recorded=records)
+    assert recorder.events[-1] == ("ended", trial.number, "stopped")
+    assert again.next_trial().number == trial.number + 1
+
+
+def test_a_result_that_is_there_is_taken_and_the_next_trial_handed_out(started):
+    def reuse(trial):
+        if trial.number not in (1, 2):
+            return False
+        trial.rows, trial.stamps, trial.status = [dict(ROW), {**ROW, "epoch": 2}], [1, 2], "finished"
+        trial.reused_from = "other/1"
+        return True
+
+    run, recorder = started(reuse=reuse)
+    finish(run, run.next_trial())
+    assert run.next_trial().number == 3
+    assert [event for event in recorder.events if event[1] == 1] == [
+        ("started", 1),
+        ("reported", 1, 1),
+        ("reported", 1, 2),
+        ("ended", 1, "finished"),
+    ]
+
+
+def test_a_trial_whose_worker_died_is_handed_out_again_before_any_new_one(started):
+    run, recorder = started()
+    first, second = run.next_trial(), run.next_trial()
+    run.again(first, "its worker died")
+    assert run.next_trial() is first
+    assert run.next_trial().number == 2
+    assert [event for event in recorder.events if event[0] == "started"] == [("started", n) for n in range(3)]
+    assert second.status == "running"
+
+
+def test_too_many_failures_end_the_study_with_a_clear_message(started):
+    run, _ = started(failure_share=0.4)  # of 9 trials: more than 3.6
+    for number in range(4):
+        assert not run.stopped_because
+        trial = run.next_trial()
+        assert trial.number == number
+        run.end(trial, "killed" if number % 2 else "failed")
+    assert "4 of 9 trials failed, more than the share of 40%" in run.stopped_because
+    assert run.over
+    assert run.next_trial() is None
+
+
+def test_collapse_divergence_and_infeasible_levels_are_no_failures(started):
+    run, _ = started(failure_share=0.0)
+    for status in ("diverged", "collapsed", "infeasible", "diverged", "stopped"):
+        finish(run, run.next_trial(), status)
+    assert not run.stopped_because
+
+
+def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, proposer):
+    quickstart = find_space("quickstart")
+
+    def space(trial):
+        if trial.number > 2:
+            raise KeyError("gone")
+        return quickstart.sample(trial)
+
+    run, _ = started(proposer(SearchSpace("mine", space, quickstart.question, 24)))
+    trials = []
+    while (trial := run.next_trial()) is not None:
+        trials.append(trial)
+    assert not run.over  # what runs may have to run again
+    for trial in trials:
+        finish(run, trial)
+    assert run.over
+    assert "KeyError" in str(run.space_error)
+    assert 7 < len(trials) < 24
+    assert run.trials == trials
+
+
+def test_a_plan_that_is_not_the_recorded_one_is_refused(started, proposer):
+    whole, _ = started()
+    records = cut_off(whole, 8)
+    with pytest.raises(InputError, match="has changed since trial"):
+        started(proposer(trials=9, seed=1), recorded=records)
+
+
+def test_failures_of_earlier_launches_are_behind_a_study_that_is_resumed(started):
+    whole, _ = started(failure_share=0.4)
+    for _ in range(4):
+        whole.end(whole.next_trial(), "failed")
+    records = [StudyTrial.from_record(trial.record()) for trial in whole.trials]
+    again, _ = started(recorded=records, failure_share=0.4)
+    for _ in range(3):
+        finish(again, again.next_trial())
+    again.end(again.next_trial(), "failed")
+    assert not again.stopped_because
+
+
+def test_a_missing_record_is_named(started):
+    whole, _ = started()
+    records = cut_off(whole, 5)
+    with pytest.raises(InputError, match="the record of configuration 2 of 'test' is missing"):
+        started(recorded=records[:2] + records[3:])
+
+
+def test_other_data_than_before_is_refused(started):
+    whole, _ = started()
+    records = cut_off(whole, 2)
+    records[1].identity = "of other data"
+    with pytest.raises(InputError, match=r"trial 1 is another one today.*--data-root"):
+        started(recorded=records)
+
+
+def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(started, proposer):
+    quickstart = find_space("quickstart")
+
+    def space(trial):
+        if trial.number == 4:
+            raise KeyError("gone")
+        return quickstart.sample(trial)
+
+    question = Rates((Decimal("0.9"),))
+    run, _ = started(proposer(SearchSpace("mine", space, question, 6), trials=6, question=question))
+    while (trial := run.next_trial()) is not None:
+        finish(run, trial)
+    assert run.space_error is not None
+    assert run.over
+    assert not run.complete
+
+
+def drive(run, draws, concurrency, events):
+    """Run `events` ends of trials, as many at a time as that; which ends next, and how, is drawn."""
+    handed = []
+    while events and not run.over:
+        while len(handed) < concurrency and (trial := run.next_trial()) is not None:
+            handed.append(trial)
+        if not handed:
+            break
+        trial = handed.pop(draws.randrange(len(handed)))
+        lost = False
+        for epoch in range(len(trial.rows) + 1, trial.config.training.epochs + 1):
+            accuracy = draws.random() * (0.2 if trial.seed_index else 1.0)
+            lost = run.report(trial, [{"epoch": epoch, "validation_accuracy": accuracy}], None)
+            if lost:
+                break
+        run.end(trial, "stopped" if lost else draws.choice(["finished"] * 8 + ["diverged", "failed"]))
+        events -= 1
+
+
+def state(plan):
+    """All that a plan's next steps depend on."""
+    studies = plan._studies.values()
+    return (
+        [(c.number, c.granted, c.told, [t.number for t in c.trials]) for c in plan.proposed],
+        [[(t.state, t.values, t.params, t.intermediate_values) for t in study.trials] for study in studies],
+        plan.waiting,
+        plan.exhausted,
+    )
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"seeds": 3},
+        {"seeds": 3, "racing": False, "stopping": "hyperband"},
+        {"seeds": 2, "stopping": "none", "sampler": "qmc"},
+        {"seeds": 2, "question": Pareto(), "sampler": "nsga2"},
+        {"seeds": 2, "question": Smallest()},
+    ],
+    ids=str,
+)
+def test_a_plan_that_is_rebuilt_from_records_is_the_one_that_ran(started, proposer, concurrency, changes):
+    for seed in range(4):
+        draws = random.Random(seed)
+        whole, _ = started(proposer(trials=14, epochs=9, **changes))
+        drive(whole, draws, concurrency, draws.randrange(1, 40))
+        records = [StudyTrial.from_record(trial.record()) for trial in whole.trials]
+        again, _ = started(proposer(trials=14, epochs=9, **changes), recorded=records)
+        assert state(again.plan) == state(whole.plan)
+        assert again._event == whole._event

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cops_core.data import DATASETS
 from cops_core.plugins import CORE_REGISTRIES
-from study import check
+from study.networks import check
 
 
 def checked(root, monkeypatch) -> tuple[int, str]:

@@ -8,7 +8,7 @@ for an input of ones, where each weight is 1 if kept, else 0. A kept weight is l
 
 As only the sign of dR/dm matters, whatever flows into and out of a layer is set back to 0 or 1, in the
 forward and in the backward pass. So nothing overflows or underflows, however deep or wide the network
-is. `cops_core.paths` says what becomes of the functions between the layers.
+is. `cops_core.signal_paths` says what becomes of the functions between the layers.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError
-from cops_core.paths import NOTHING, FollowPaths
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
+from cops_core.signal_paths import NOTHING, FollowPaths
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, WrapValidator, model_validator
 
 from cops_core.data import DATASETS
+from cops_core.description import Frozen, named
 from cops_core.errors import InputError, one_line, unknown
-from cops_core.frozen import Frozen, named
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, SCORES, AnyScore, Member, find_score, kind_of, member_of

@@ -16,7 +16,7 @@ from cops_core.data import ImageData, Split
 from cops_core.errors import InputError
 from cops_core.placement import pinned, release
 from cops_core.train import Trainer
-from cops_core.trainable import DEFAULT_DATA_ROOT, Trial, reproducible
+from cops_core.trial import DEFAULT_DATA_ROOT, Trial, reproducible
 
 # Enough to be past the beginning of an epoch; the profiler keeps some kB for each of their kernels.
 PROFILED_STEPS = 100

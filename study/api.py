@@ -15,7 +15,7 @@ from rich.console import Console
 
 from cops_core.cache import DEFAULT_CACHE
 from cops_core.plugins import find_plugins
-from cops_core.trainable import DEFAULT_DATA_ROOT
+from cops_core.trial import DEFAULT_DATA_ROOT
 from search_spaces import find_space
 from search_spaces.plugins import load_plugins
 from search_spaces.question import Question

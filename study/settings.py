@@ -13,7 +13,7 @@ from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError, one_line, refuse_unknown, unknown
 from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
-from cops_core.trainable import DEFAULT_DATA_ROOT
+from cops_core.trial import DEFAULT_DATA_ROOT
 from search_spaces.question import Cost, Pareto, Question, Rates, Smallest
 from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_uri, without_secret
 from study.search.samplers import SAMPLERS

@@ -75,7 +75,7 @@ def scores(
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
-    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from cops_core.trial import DEFAULT_DATA_ROOT
     from study.scores.question import make_score_study
     from study.scores.run import run_scores
     from study.settings import parse_decimal
@@ -136,7 +136,7 @@ def check(
     """
     from rich.console import Console
 
-    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from cops_core.trial import DEFAULT_DATA_ROOT
 
     root = (data_root or DEFAULT_DATA_ROOT).expanduser()
     console = Console()

@@ -22,7 +22,7 @@ def replay(
     """
     from rich.console import Console
 
-    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from cops_core.trial import DEFAULT_DATA_ROOT
     from study.networks.replay import replay as replay_run
 
     plugins = use_plugins(plugin)

@@ -168,7 +168,7 @@ def launch(
 
     from cops_core.cache import DEFAULT_CACHE
     from cops_core.errors import InputError
-    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from cops_core.trial import DEFAULT_DATA_ROOT
     from search_spaces import find_space
     from study.run.launch import launch as run_study
     from study.settings import (

@@ -66,7 +66,7 @@ def table(
     from rich.console import Console
 
     from cops_core.errors import InputError, lookup
-    from cops_core.trainable import DEFAULT_DATA_ROOT
+    from cops_core.trial import DEFAULT_DATA_ROOT
     from search_spaces.presets import PRESETS
 
     root = data_root or DEFAULT_DATA_ROOT

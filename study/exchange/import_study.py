@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError
-from cops_core.trainable import DEFAULT_DATA_ROOT
+from cops_core.trial import DEFAULT_DATA_ROOT
 from study.exchange.imports import new_study, origin, say, say_next
 from study.networks.close import LOOKS
 from study.records.store import ARTIFACTS, TRIALS, StudyStore

@@ -15,7 +15,7 @@ from rich.console import Console
 from cops_core.config import parse_config
 from cops_core.errors import InputError
 from cops_core.machine import machine
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.tracking import CONFIG_FILE, fetch, histories
 
 # Exit codes: the same trial; another one.

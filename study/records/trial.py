@@ -44,7 +44,7 @@ class StudyTrial:
     belongs to; None where the rate is not an axis, and for the dense trial. parameters: what the
     sampler proposed. began, told: places in the order of the study's events, by which it is replayed.
     rows: the metrics of each epoch; stamps: when each was heard of, in ms since 1970.
-    facts: what `cops_core.trainable.Trial.facts` says, and what the worker adds (`plugins`, `machine`,
+    facts: what `cops_core.trial.Trial.facts` says, and what the worker adds (`plugins`, `machine`,
     `artifact`). log: a traceback, or what else is known about a failure. reused_from: `STUDY/TRIAL`
     whose result this is. started, ended: seconds since 1970.
     """

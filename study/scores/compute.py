@@ -17,7 +17,7 @@ from cops_core.mask import flatten, kept_weights
 from cops_core.models import build_model
 from cops_core.scores import CONVENTIONS
 from cops_core.scoring import Scorer
-from cops_core.trainable import reproducible
+from cops_core.trial import reproducible
 from study.scores.question import ScoreStudy, check_kept
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cops_core.config import TrialConfig
-from cops_core.trainable import config_hash
+from cops_core.trial import config_hash
 from study.records.trial import StudyTrial
 
 

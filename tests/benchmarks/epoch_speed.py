@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, relu
 
 from cops_core.config import Training, TrialConfig
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 
 
 class ByHand:

@@ -60,7 +60,7 @@ from pathlib import Path
 def loop(share):
     import torch
     from cops_core.config import parse_config
-    from cops_core.trainable import run_trial
+    from cops_core.trial import run_trial
 
     torch.set_num_threads(1)
     return [run_trial(parse_config(config), lambda _: None).metrics.validation_accuracy for config in share]

@@ -8,7 +8,7 @@ from cops_core.ablation import MASK_ABLATIONS, at_random, reinitialized, shuffle
 from cops_core.config import Ablation, Selection, TrialConfig
 from cops_core.initialization import initial_weight, xavier_normal
 from cops_core.mask import Mask
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 
 MASK_CHANGES = {"shuffle": shuffled, "random": at_random}
 

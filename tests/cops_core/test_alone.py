@@ -21,7 +21,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 
 from cops_core.config import Control, Selection, Training, TrialConfig
-from cops_core.trainable import run_trial
+from cops_core.trial import run_trial
 
 selection = Selection(target="synflow", controls=(Control(score="snip", level=0.3),))
 config = TrialConfig(arm="freeze", selection=selection, density="0.05", training=Training(epochs=1))

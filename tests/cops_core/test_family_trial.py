@@ -14,7 +14,7 @@ from cops_core.models import build_model
 from cops_core.scores import NAMED, Member, compute_scores
 from cops_core.scoring import Scorer
 from cops_core.select import select_weights
-from cops_core.trainable import run_trial
+from cops_core.trial import run_trial
 
 SEED = 3
 TARGET = Member(functional="gradient_flow", p=1.25, r=0.5)

@@ -7,7 +7,7 @@ import pytest
 
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.train import EpochMetrics
-from cops_core.trainable import run_trial
+from cops_core.trial import run_trial
 
 SNIP = Selection(target="snip")
 COPS = Selection(target="synflow", controls=(Control(score="snip", level=0.3),))

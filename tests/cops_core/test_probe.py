@@ -14,7 +14,7 @@ from cops_core.mask import Mask
 from cops_core.models import build_model
 from cops_core.probe import gradient_norms
 from cops_core.prunable import maskable
-from cops_core.trainable import Trial, run_trial
+from cops_core.trial import Trial, run_trial
 
 
 def config(arm: str = "freeze", **changes) -> TrialConfig:

@@ -13,7 +13,7 @@ from torch import nn
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.models import MODELS
 from cops_core.train import DTYPES, SCHEDULES, EpochMetrics
-from cops_core.trainable import Trial, run_trial
+from cops_core.trial import Trial, run_trial
 
 COPS = Selection(target="synflow", controls=(Control(score="snip", level=0.3),), samples_per_class=2)
 ARMS: dict[str, dict[str, Any]] = {

@@ -19,7 +19,7 @@ from cops_core.mask import Mask
 from cops_core.models import build_model
 from cops_core.prunable import maskable
 from cops_core.train import Trainer
-from cops_core.trainable import Trial, run_trial
+from cops_core.trial import Trial, run_trial
 
 SEED, METHOD, SHAPE = 3, "xavier_normal", (4, 6, 6)
 
@@ -276,13 +276,13 @@ def leaky(arm: str) -> TrialConfig:
 @pytest.mark.parametrize("arm", ["freeze", "scale"])
 def test_the_audit_catches_a_leaky_optimizer(arm, monkeypatch):
     run_trial(leaky(arm), report=lambda row: None)
-    monkeypatch.setattr("cops_core.trainable.Trainer", LeakyTrainer)
+    monkeypatch.setattr("cops_core.trial.Trainer", LeakyTrainer)
     with pytest.raises(DriftError, match=r"weights of fc1\.weight outside the mask have moved"):
         run_trial(leaky(arm), report=lambda row: None)
 
 
 def test_where_theta0_is_scaled_anew_in_every_step_nothing_can_leak(monkeypatch):
     sound = run_trial(leaky("freeze_wd"), report=lambda row: None)
-    monkeypatch.setattr("cops_core.trainable.Trainer", LeakyTrainer)
+    monkeypatch.setattr("cops_core.trial.Trainer", LeakyTrainer)
     again = run_trial(leaky("freeze_wd"), report=lambda row: None)
     assert again.metrics.train_loss == sound.metrics.train_loss

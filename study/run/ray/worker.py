@@ -27,7 +27,7 @@ from cops_core.errors import InfeasibleError, InputError
 from cops_core.machine import machine
 from cops_core.placement import release
 from cops_core.plugins import Plugin
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
 from study.run.ray.fitness.before_trial import UNFIT, UnfitError, check_this_node, refused
 from study.run.ray.shared_data import received

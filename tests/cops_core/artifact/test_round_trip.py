@@ -18,7 +18,7 @@ from cops_core.initialization import initialize
 from cops_core.mask import flatten, kept_weights, top_kappa, unflatten
 from cops_core.models import build_model
 from cops_core.prunable import maskable
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 
 ARMS = ("dense", "prune", "freeze", "scale", "freeze_wd")
 

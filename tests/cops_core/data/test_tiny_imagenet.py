@@ -11,7 +11,7 @@ from PIL import Image
 from cops_core.config import Selection, Training, TrialConfig
 from cops_core.data import load_data
 from cops_core.data.tiny_imagenet import tiny_imagenet
-from cops_core.trainable import run_trial
+from cops_core.trial import run_trial
 
 module = import_module("cops_core.data.tiny_imagenet")  # its function has the same name in the package
 

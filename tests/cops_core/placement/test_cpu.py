@@ -16,7 +16,7 @@ from cops_core.models import build_model
 from cops_core.placement import Placement, pinned, placement_of, release, set_fused, sgd
 from cops_core.scores import SCORES, compute_scores
 from cops_core.train import EpochMetrics, Trainer
-from cops_core.trainable import Trial, run_trial
+from cops_core.trial import Trial, run_trial
 
 from .trained import AS_THEY_ARE, CPU, METHOD, SEED, assert_alike, config, losses, trainer
 

@@ -9,7 +9,7 @@ from cops_core.contracts.networks import batch, build
 from cops_core.placement import Placement, pinned, release
 from cops_core.scores import SCORES, compute_scores
 from cops_core.train import EpochMetrics
-from cops_core.trainable import Trial, run_trial
+from cops_core.trial import Trial, run_trial
 
 from .trained import METHOD, SEED, assert_alike, config, losses, trainer
 

@@ -13,7 +13,7 @@ from cops_core.data import DATASETS, ImageData
 from cops_core.data.digits import digits
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.networks.close import close_study, is_closed, looks
 from study.records.lease import Lease
 from study.records.store import StudyStore

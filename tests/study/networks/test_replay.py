@@ -13,7 +13,7 @@ from rich.console import Console
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.machine import machine
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.networks.replay import _relative, replay
 from study.records.trial import StudyTrial
 from study.tracking import EXPERIMENT, MlflowView

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from cops_core.errors import InputError
-from cops_core.trainable import config_hash, run_trial
+from cops_core.trial import config_hash, run_trial
 from study.papers.experiments.base import Asked
 from study.papers.experiments.headline import (
     COMPARISONS,

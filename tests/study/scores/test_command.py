@@ -19,7 +19,7 @@ from cops_core.initialization import initialize
 from cops_core.mask import flatten
 from cops_core.models import build_model
 from cops_core.scores import compute_scores
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.scores import tables
 from study.scores.figures import FIGURES
 from study.scores.question import make_score_study

@@ -11,7 +11,7 @@ import requests
 from mlflow import MlflowClient
 
 from cops_core.config import Control, Selection, TrialConfig
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.places import DEFAULT_HOME, tracking
 from study.tracking import browse, connect, experiment_id
 from study.tracking.describe import opening_note, placed, run_name, study_note, trial_note, where

@@ -8,7 +8,7 @@ import torch
 
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.identity import trial_identity
-from cops_core.trainable import Trial
+from cops_core.trial import Trial
 from study.networks.close import LOOKS
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial

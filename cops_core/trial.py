@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from cops_core.config import Selection, TrialConfig
-from cops_core.trainable import run_trial
+from cops_core.trial import run_trial
 
 config = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01")
 result = run_trial(config, report=print)

@@ -13,7 +13,7 @@ from cops_core.freeze import DriftError
 from cops_core.initialization import initial_weight
 from cops_core.prunable import maskable
 from cops_core.train import DTYPES, EpochMetrics, Trainer
-from cops_core.trainable import Trial, TrialResult, reproducible, run_trial
+from cops_core.trial import Trial, TrialResult, reproducible, run_trial
 
 ARMS = ["dense", "prune", "freeze"]
 

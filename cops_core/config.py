@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, WrapValidator, model_validator
 
 from cops_core.data import DATASETS
-from cops_core.description import Frozen, named
+from cops_core.description import Description, named
 from cops_core.errors import InputError, one_line, unknown
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
@@ -58,14 +58,14 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Density = Annotated[Decimal, Field(gt=0, le=1), AfterValidator(Decimal.normalize)]
 
 
-class Control(Frozen):
+class Control(Description):
     """A control score and the level in [0, 1] above which the mask must keep it."""
 
     score: ScoreOrMember
     level: Annotated[float, Field(ge=0, le=1)]
 
 
-class Selection(Frozen):
+class Selection(Description):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
     Without controls this is the plain top-kappa mask of the target score. Target and controls are names
@@ -142,7 +142,7 @@ class Selection(Frozen):
         return "".join(parts)
 
 
-class Training(Frozen):
+class Training(Description):
     """Stochastic gradient descent with momentum; `weight_decay` never reaches a frozen weight.
 
     The step schedule multiplies the learning rate by `step_factor` every `step_every` iterations.
@@ -163,7 +163,7 @@ class Training(Frozen):
     probes: bool = False
 
 
-class TrialConfig(Frozen):
+class TrialConfig(Description):
     """One trial: data, network, seed, arm, selection, density, training.
 
     arm: what becomes of the weights outside the mask (see `cops_core.freeze`). scale: with arm

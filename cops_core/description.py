@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from cops_core.errors import refuse_unknown, unknown
 
 
-class Frozen(BaseModel):
+class Description(BaseModel):
     """A complete, immutable, hashable description; unknown fields and words are told the nearest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cops_core.config import TrialConfig
 
 # Raised when the same configuration, seed and data would give other numbers than before.
-NUMERICS_VERSION = 2
+TRIALS_VERSION = 2
 
 
 def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[str, str] | None = None) -> str:
@@ -21,6 +21,6 @@ def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[st
         "config": config.model_dump(mode="json", exclude_defaults=True),
         "data": data_sha256,
         "extensions": dict(extensions or {}),
-        "numerics": NUMERICS_VERSION,
+        "numerics": TRIALS_VERSION,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ from cops_core.prunable import PRUNABLE
 from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
 
 # Raise it when a change of the code changes a score's values: entries of the cache are then new ones.
-NUMERICS_VERSION = 1
+SCORES_VERSION = 1
 
 Batch = tuple[Tensor, Tensor]
 ScoreLayers = Mapping[AnyScore, Mapping[str, Tensor]]
@@ -99,7 +99,7 @@ class Scorer:
             # Sums are ordered by thread: other values in the last digits.
             "threads": torch.get_num_threads() if first.device.type == "cpu" else None,
             "torch": torch.__version__,
-            "numerics": NUMERICS_VERSION,
+            "numerics": SCORES_VERSION,
             "extensions": dict(self.extensions),
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

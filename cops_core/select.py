@@ -14,7 +14,7 @@ from cops_core.data import Split
 from cops_core.iterate import Group, run_rounds
 from cops_core.mask import Mask, kept_weights, layer_budgets
 from cops_core.scores import CONVENTIONS, key_of
-from cops_core.scoring import NUMERICS_VERSION, Scorer, tensor_hash
+from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         "data_sha256": split.data.sha256,
         "theta0_sha256": scorer.theta0_sha256,
         "seed": scorer.seed,
-        "numerics_version": NUMERICS_VERSION,
+        "numerics_version": SCORES_VERSION,
         "extensions": dict(scorer.extensions),
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
         "price_of_control": {where: price_of_control(path) for where, path in rounds.paths.items()},

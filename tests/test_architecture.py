@@ -160,7 +160,7 @@ VIOLATIONS = {
     "import ray.tune": "ray.tune",
     "from ray import tune": "ray.tune",
     "def f():\n    import ray": "ray",
-    "from ..study import run": "study.run.study_run",
+    "from ..study import run": "study.run",
     "from . import sibling": "cops_core.data.sibling",
     "import importlib\nimportlib.import_module('ray.tune')": "ray.tune",
     "if True:\n    try:\n        from ray.tune import Tuner\n    except ImportError: pass": "ray.tune",

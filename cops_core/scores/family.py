@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cops_core.description import Frozen, named
+from cops_core.description import Description, named
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
@@ -29,7 +29,7 @@ WEIGHTS = "weights"  # what a member without a functional is called by: it score
 Power = Annotated[float, Field(ge=0, le=HIGHEST_POWER, allow_inf_nan=False)]
 
 
-class Member(Frozen):
+class Member(Description):
     """omega = |dF/dtheta|^p |theta|^r, or with the form `signed` dF/dtheta theta (arXiv 2107.12673).
 
     functional: F, a key of `FUNCTIONALS`; needed where p > 0, and dropped where p = 0, so that each

@@ -9,8 +9,8 @@ from uuid import uuid4
 from rich.console import Console
 
 from cops_core.errors import InputError, lookup
-from study.networks.close import LOOKS, looks
 from study.papers.experiments import EXPERIMENTS
+from study.records.evaluations import EVALUATIONS, test_evaluations
 from study.records.frames import csv_tables
 from study.records.store import StudyStore
 from study.records.tables import trial_tables
@@ -69,8 +69,8 @@ def _optuna(store: StudyStore, file: Path) -> None:
 def _files(store: StudyStore) -> dict[str, Any]:
     """What the study's folder holds beside settings, records, networks and views: judgements, plugins."""
     plugins = {f"plugins/{name}": store.read(f"plugins/{name}").decode() for name in store.files("plugins")}
-    judged = looks(store)
-    return plugins | ({LOOKS: judged} if judged else {})
+    judged = test_evaluations(store)
+    return plugins | ({EVALUATIONS: judged} if judged else {})
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -11,7 +11,7 @@ from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError
 from cops_core.trial import DEFAULT_DATA_ROOT
 from study.exchange.imports import new_study, origin, say, say_next
-from study.networks.close import LOOKS
+from study.records.evaluations import EVALUATIONS
 from study.records.store import ARTIFACTS, TRIALS, StudyStore
 from study.records.tables import trial_tables
 from study.records.trial import StudyTrial
@@ -95,7 +95,7 @@ def _trials(found: Exported, source: str) -> list[StudyTrial]:
 
 def _content(file: str, content: Any, source: str) -> bytes:
     """Another file of the study's folder as it was written."""
-    if file == LOOKS and isinstance(content, list):
+    if file == EVALUATIONS and isinstance(content, list):
         return StudyStore.as_json(content)
     if PLUGIN.fullmatch(file) and isinstance(content, str):
         return content.encode()

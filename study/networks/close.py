@@ -1,7 +1,6 @@
 """`cops close`: the one look at the test set. Validation chooses, the test part judges once."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,11 +21,10 @@ from cops_core.train import evaluate
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import interval
 from study.provenance import git_commit
+from study.records.evaluations import EVALUATIONS, test_evaluations
 from study.records.lease import Lease
 from study.records.store import StudyStore, no_study
 from study.records.trial import COMPARABLE, OPEN, StudyTrial
-
-LOOKS = "closed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +76,6 @@ def close_study(
             f"it ends with {begun} of the {planned} configurations that were planned", highlight=False
         )
     return judged
-
-
-def looks(store: StudyStore) -> list[dict[str, Any]]:
-    """All looks at the test set, the first one first: when, look, top, commit, results, not_judged."""
-    try:
-        content: list[dict[str, Any]] = json.loads(store.read(LOOKS))
-    except FileNotFoundError:
-        return []
-    return content
-
-
-def is_closed(store: StudyStore) -> bool:
-    """Whether the test set has been looked at."""
-    return store.has(LOOKS)
 
 
 def check_over(name: str, trials: Sequence[StudyTrial]) -> None:
@@ -208,7 +192,7 @@ def _write_down(
     store: StudyStore, top: int, judged: Sequence[Judged], left_out: Mapping[str, str]
 ) -> dict[str, Any]:
     """Record this look behind the earlier ones."""
-    earlier = looks(store)
+    earlier = test_evaluations(store)
     look = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "look": len(earlier) + 1,
@@ -217,7 +201,7 @@ def _write_down(
         "results": [asdict(one) for one in judged],
         "not_judged": dict(left_out),
     }
-    store.write_json(LOOKS, [*earlier, look])
+    store.write_json(EVALUATIONS, [*earlier, look])
     return look
 
 

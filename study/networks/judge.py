@@ -5,8 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from study.networks.close import close_study, looks
+from study.networks.close import close_study
 from study.places import storage_uri
+from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore, find_study
 from study.settings import parse_settings
 from study.tracking.judged import log_test
@@ -42,7 +43,7 @@ def judge(
         home,
         {"study": name, "study_id": record["study_id"]},
         {one.trial: one.test_accuracy for one in judged},
-        looks(store),
+        test_evaluations(store),
     )
     if problem:
         console.print(

@@ -1,1 +1,1 @@
-"""How a study is conducted: launched, gone on with, interrupted, stopped and ended."""
+"""A running study: launched, resumed, interrupted, stopped and ended; its progress; Ray."""

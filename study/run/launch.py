@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from study.networks.close import is_closed
 from study.provenance import git_commit, versions
+from study.records.evaluations import is_closed
 from study.records.lease import Lease
 from study.records.library import Library
 from study.records.observer import Observer

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from study.analysis.answer import print_best
 from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
-from study.networks.close import looks
+from study.records.evaluations import test_evaluations
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial
@@ -53,7 +53,7 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
     against the rate's best; None for the best itself and where no two seeds are common.
     """
     record, configurations = store.settings(), by_configuration(trials)
-    settings, running, looked = record["settings"], holder(store), looks(store)
+    settings, running, looked = record["settings"], holder(store), test_evaluations(store)
     best = best_per_method(configurations)
     p_values = {compared.other.number: _finite(compared.p_value) for compared in comparisons(best)}
     return {

@@ -45,7 +45,7 @@ def test_everything_that_a_result_depends_on_is_in_it(monkeypatch):
         trial_identity(PAIR, DATA, {"mine": "cd" * 32}),
         trial_identity(PAIR, DATA, {"mine": "ef" * 32}),
     ]
-    monkeypatch.setattr(cops_core.identity, "NUMERICS_VERSION", cops_core.identity.NUMERICS_VERSION + 1)
+    monkeypatch.setattr(cops_core.identity, "TRIALS_VERSION", cops_core.identity.TRIALS_VERSION + 1)
     others.append(trial_identity(PAIR, DATA))
     monkeypatch.undo()
     assert len({trial_identity(PAIR, DATA), *others}) == 1 + len(others)

@@ -9,7 +9,7 @@ from cops_core.errors import InputError, unknown
 from search_spaces.question import Question
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import Interval, holm, interval, paired
-from study.networks.close import looks
+from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings
@@ -123,7 +123,7 @@ def _side(argument: str, storage: str) -> Side:
 
 def _tests(store: StudyStore) -> dict[str, float]:
     """Of all looks at the test images; a trial's network is the same in each."""
-    results = [result for look in looks(store) for result in look["results"]]
+    results = [result for look in test_evaluations(store) for result in look["results"]]
     return {result["trial"]: result["test_accuracy"] for result in results}
 
 

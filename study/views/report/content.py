@@ -10,7 +10,7 @@ from cops_core.errors import InputError
 from study.analysis.answer import Answer, answer
 from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.analysis.regions import Region, searched_regions
-from study.networks.close import looks
+from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space
@@ -57,7 +57,7 @@ class Report:
 
 def gather(store: StudyStore) -> Report:
     """The report of a study as it is recorded. InputError if its records cannot be read."""
-    return make_report(store.name, store.settings(), store.trials(), looks(store))
+    return make_report(store.name, store.settings(), store.trials(), test_evaluations(store))
 
 
 def make_report(

@@ -11,8 +11,8 @@ from typing import Any
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
-from study.networks.close import looks
 from study.places import DEFAULT_HOME, storage_uri
+from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
 from study.search.errors import flat
@@ -38,7 +38,7 @@ class Found:
     @property
     def test_accuracy(self) -> float | None:
         """Its accuracy on the test images, where the study was closed and it was judged."""
-        results = (result for look in looks(self.store) for result in look["results"])
+        results = (result for look in test_evaluations(self.store) for result in look["results"])
         return next((r["test_accuracy"] for r in results if r["trial"] == self.trial.name), None)
 
     @property

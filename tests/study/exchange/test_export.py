@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 import study
 from search_spaces.question import Pareto, Rates
-from study.networks.close import LOOKS
+from study.records.evaluations import EVALUATIONS
 from study.search.histories import histories, recorded_space
 from study.settings import parse_settings
 
@@ -143,7 +143,7 @@ def test_a_study_without_rates_has_one_history_of_its_values(recorded, export, t
 
 def test_nothing_is_written_over_and_nothing_half_is_left(recorded, export, tmp_path):
     store = recorded(accuracy, **PLAN)
-    store.write_json(LOOKS, [])
+    store.write_json(EVALUATIONS, [])
     (tmp_path / "there").write_text("mine")
     for kind in ("optuna", "csv", "parquet"):
         code, out, err = export("mine", "--format", kind, "--out", tmp_path / "there")

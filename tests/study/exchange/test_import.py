@@ -8,7 +8,7 @@ import pytest
 
 from search_spaces import find_space
 from search_spaces.question import Pareto, Rates
-from study.networks.close import LOOKS
+from study.records.evaluations import EVALUATIONS
 from study.records.store import StudyStore
 from study.search.histories import recalled
 from study.settings import parse_settings
@@ -76,13 +76,13 @@ def test_tables_are_there_and_networks_are_said_to_be_missing(recorded, file, br
         trial.facts["artifact"] = {"file": name, "sha256": "0" * 64}
         store.write(name, b"network")
         store.save(trial)
-    store.write_json(LOOKS, [{"look": 1, "top": 1, "results": []}])
+    store.write_json(EVALUATIONS, [{"look": 1, "top": 1, "results": []}])
     path = file()
     out = bring(path)[1]
     assert "3 networks are not there" in out
     back = StudyStore(str(new_home / "studies"), "mine")
     assert back.files("artifacts") == []
-    assert json.loads(back.read(LOOKS)) == json.loads(store.read(LOOKS))
+    assert json.loads(back.read(EVALUATIONS)) == json.loads(store.read(EVALUATIONS))
     assert {"trials.parquet", "epochs.parquet"} <= set(back.files())
 
 

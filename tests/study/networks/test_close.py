@@ -14,7 +14,8 @@ from cops_core.data.digits import digits
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from cops_core.trial import Trial
-from study.networks.close import close_study, is_closed, looks
+from study.networks.close import close_study
+from study.records.evaluations import is_closed, test_evaluations
 from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.records.trial import OPEN, StudyTrial
@@ -206,11 +207,11 @@ def row_of(lines, configuration):
 def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, close, store):
     record = ran(0, anchor=True)
     assert not is_closed(store)
-    assert looks(store) == []
+    assert test_evaluations(store) == []
     (judged,), said = close(top=3)
     assert "is no longer judged" not in said
     assert is_closed(store)
-    (look,) = looks(store)
+    (look,) = test_evaluations(store)
     assert look["results"] == [
         {
             "trial": record.name,
@@ -229,8 +230,8 @@ def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, clo
     assert "this is look 2 at the test images: what is chosen by it is no longer judged by them" in " ".join(
         said.split()
     )
-    assert [(one["look"], one["top"]) for one in looks(store)] == [(1, 3), (2, 1)]
-    assert looks(store)[0] == look
+    assert [(one["look"], one["top"]) for one in test_evaluations(store)] == [(1, 3), (2, 1)]
+    assert test_evaluations(store)[0] == look
 
 
 def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, store):
@@ -252,7 +253,7 @@ def test_a_trial_without_its_network_is_named_and_not_judged(ran, close, store):
     store.save(diverged)
     judged, said = close()
     assert [one.trial for one in judged] == [kept.name]
-    (look,) = looks(store)
+    (look,) = test_evaluations(store)
     assert set(look["not_judged"]) == {none.name, gone.name, altered.name, diverged.name}
     for trial, why in (
         (none, "none was written"),

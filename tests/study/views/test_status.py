@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
-from study.networks.close import LOOKS
+from study.records.evaluations import EVALUATIONS
 from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.views.status import show_status
@@ -137,7 +137,7 @@ def test_a_study_that_a_process_holds_is_running(make, status):
 
 def test_a_study_that_was_judged_is_closed(make, status):
     store = make(WHOLE)
-    store.write_json(LOOKS, [{"look": 1, "top": 1}, {"look": 2, "top": 3}])
+    store.write_json(EVALUATIONS, [{"look": 1, "top": 1}, {"look": 2, "top": 3}])
     study = status("mine", as_json=True)
     assert study["state"] == "closed"
     assert [look["top"] for look in study["looks"]] == [1, 3]

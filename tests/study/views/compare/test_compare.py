@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from search_spaces.question import Pareto, Rates
-from study.networks.close import LOOKS
+from study.records.evaluations import EVALUATIONS
 
 RATES = Rates((Decimal("0.95"), Decimal("0.99")))
 PLAN = {"question": RATES, "trials": 5, "seeds": 3, "stopping": "none"}
@@ -120,7 +120,7 @@ def test_test_accuracies_are_there_once_judged(recorded, content, compare):
         for trial in store.trials()
     ]
     assert content("one:prune snip", "one:freeze snip")["rates"][0]["results"][1]["test"] is None
-    store.write_json(LOOKS, [{"look": 1, "results": judged}])
+    store.write_json(EVALUATIONS, [{"look": 1, "results": judged}])
     prune, freeze = content("one:prune snip", "one:freeze snip")["rates"][0]["results"]
     assert prune["test"]["mean"] == pytest.approx(0.5 + 0.07 / 3)
     assert freeze["test"]["mean"] == pytest.approx(0.47 + 0.41 / 3)

@@ -9,7 +9,7 @@ import torch
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.identity import trial_identity
 from cops_core.trial import Trial
-from study.networks.close import LOOKS
+from study.records.evaluations import EVALUATIONS
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.tracking import MlflowView
@@ -160,7 +160,9 @@ def test_the_line_of_python_loads_the_network(show, store, tmp_path, monkeypatch
 
 
 def test_what_the_test_images_said_is_shown(show, store, trained):
-    store.write_json(LOOKS, [{"look": 1, "results": [{"trial": trained[0].name, "test_accuracy": 0.8765}]}])
+    store.write_json(
+        EVALUATIONS, [{"look": 1, "results": [{"trial": trained[0].name, "test_accuracy": 0.8765}]}]
+    )
     assert ["test", "accuracy", "87.65%"] in lines(show("mine/3")[1])
 
 

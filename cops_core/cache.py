@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cops_core.whole_file import whole_file
+
 Layers = dict[str, Tensor]
 # What the caller calls its scores.
 Name = TypeVar("Name", bound=Hashable)
@@ -62,12 +64,10 @@ class ScoreCache:
 
         Where the disk is full nothing is kept: what was computed is worth more than its copy.
         """
-        temporary = self.folder / f"{key}.{os.getpid()}.tmp"
         try:
-            save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
-            temporary.replace(self._file(key))
+            with whole_file(self._file(key)) as temporary:
+                save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
         except (OSError, SafetensorError):
-            temporary.unlink(missing_ok=True)
             return
         with FileLock(self.folder / "locks" / "size"):
             self._shrink()

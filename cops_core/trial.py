@@ -37,6 +37,7 @@ from cops_core.placement import pinned
 from cops_core.scoring import Scorer
 from cops_core.select import select_weights
 from cops_core.train import DTYPES, EpochMetrics, Trainer
+from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
 # What is known only after the last epoch.
@@ -229,10 +230,8 @@ class Trial:
         self.facts |= facts
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, atomically."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(self.state())
-        temporary.replace(path)
+        """Write a checkpoint, whole or not at all."""
+        write_whole(path, self.state())
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint of the same configuration."""
@@ -268,9 +267,7 @@ def run_trial(
         if checkpoint is not None:
             trial.save(checkpoint)
     if artifact is not None:
-        temporary = artifact.with_name(f"{artifact.name}.tmp")
-        temporary.write_bytes(trial.artifact())
-        temporary.replace(artifact)
+        write_whole(artifact, trial.artifact())
     return TrialResult(trial.status, trial.history[-1], trial.facts)
 
 

@@ -1,7 +1,6 @@
 """From a network to its artefact: only what the seed does not give back is written."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cops_core.artifact.fingerprint import fingerprint, mask_fingerprint
 from cops_core.artifact.header import ArtifactError, ArtifactHeader, Contents
 from cops_core.artifact.mask_code import Coding, encode
 from cops_core.freeze import FreezeNet
+from cops_core.whole_file import write_whole
 
 
 def save_artifact(path: Path, network: FreezeNet, header: ArtifactHeader) -> int:
@@ -22,9 +22,7 @@ def save_artifact(path: Path, network: FreezeNet, header: ArtifactHeader) -> int
     Raises ArtifactError if the header is another network's.
     """
     data = pack(network, header)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    write_whole(path, data)
     return len(data)
 
 

@@ -4,7 +4,6 @@ Decoding Tiny ImageNet takes about 15 s, ImageNet hours; each command would do i
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cops_core.data.images import DECODER, Shape, read_images
+from cops_core.whole_file import whole_file
 
 FOLDER = "decoded"
 # Raised when the same files would be decoded to other pixels than before.
@@ -62,15 +62,10 @@ def _mapped(file: Path, expected: tuple[int, ...]) -> Tensor | None:
 
 def _keep(images: Tensor, file: Path, name: str) -> None:
     """Write the file, whole or not at all, in place of others of this name. A full disk is no error."""
-    temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp")
-    try:
+    with suppress(OSError):
         file.parent.mkdir(exist_ok=True)
-        with temporary.open("wb") as whole:
-            np.save(whole, images.numpy())
-        temporary.replace(file)
+        with whole_file(file) as temporary, temporary.open("wb") as stream:
+            np.save(stream, images.numpy())
         for other in file.parent.glob(f"{name}-{'?' * 32}.npy"):
             if other != file:
                 other.unlink(missing_ok=True)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

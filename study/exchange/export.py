@@ -1,14 +1,13 @@
 """`cops export`: a study's tables, or its Optuna studies, as files to take elsewhere."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from rich.console import Console
 
 from cops_core.errors import InputError, lookup
+from cops_core.whole_file import whole_file
 from study.papers.experiments import EXPERIMENTS
 from study.records.evaluations import EVALUATIONS, test_evaluations
 from study.records.frames import csv_tables
@@ -30,18 +29,13 @@ def export_study(store: StudyStore, kind: str, out: Path | None, console: Consol
     path = out or Path(f"{store.name}.optuna.db" if kind == "optuna" else f"{store.name}-{kind}")
     if path.exists():
         raise InputError(f"{path} is there already: choose another with --out, or remove it")
-    temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        write(store, temporary)
-        temporary.rename(path)
+        with whole_file(path) as temporary:
+            write(store, temporary)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}): choose another with --out"
         ) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
     console.print(f"{store.name}: {path}", markup=False, highlight=False, soft_wrap=True)
 
 

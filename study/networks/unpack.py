@@ -10,6 +10,7 @@ from safetensors.torch import save
 
 from cops_core.artifact import Artifact, load_artifact
 from cops_core.errors import InputError, near_path
+from cops_core.whole_file import write_whole
 from study.tracking import NETWORK_FILE, fetch
 
 # A run's id, or what is left of one: MLflow is asked which one was meant.
@@ -61,9 +62,7 @@ def _write(artifact: Artifact, source: str, out: Path) -> None:
         "header": artifact.header.model_dump_json(),
         "weights_sha256": artifact.contents.weights_sha256,
     }
-    temporary = out.with_name(f"{out.name}.tmp")
     try:
-        temporary.write_bytes(save(tensors, metadata))
-        temporary.replace(out)
+        write_whole(out, save(tensors, metadata))
     except OSError as error:
         raise InputError(f"{out} cannot be written ({type(error).__name__}): choose another --out") from error

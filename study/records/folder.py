@@ -4,7 +4,6 @@ The storage is a folder of this machine, or any URI that pyarrow's filesystems k
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +11,7 @@ from uuid import uuid4
 from pyarrow import fs
 
 from cops_core.errors import InputError
+from cops_core.whole_file import write_whole
 
 # Here an object is there when its stream has been closed, and not before; renaming would copy it.
 OBJECT_STORES = ("s3", "gcs", "abfs")
@@ -51,10 +51,10 @@ class Folder:
         OSError if the storage does not take it.
         """
         path = f"{self.path}/{name}"
-        temporary = f"{path}.{uuid4().hex[:8]}.tmp"
         if self.is_local:
-            _write_through(Path(temporary), Path(path), content)
+            write_whole(Path(path), content)
             return
+        temporary = f"{path}.{uuid4().hex[:8]}.tmp"
         at_once = self.filesystem.type_name in OBJECT_STORES
         with self.filesystem.open_output_stream(path if at_once else temporary) as stream:
             stream.write(content)
@@ -94,19 +94,6 @@ class Folder:
             for info in self.filesystem.get_file_info(selector)
             if info.type == fs.FileType.File
         ]
-
-
-def _write_through(temporary: Path, path: Path, content: bytes) -> None:
-    """Written, and on the disk itself, before it takes its name: a machine may lose its power."""
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def open_storage(uri: str) -> tuple[fs.FileSystem, str]:

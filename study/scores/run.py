@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from cops_core.cache import ScoreCache
+from cops_core.whole_file import write_whole
 from study.provenance import git_commit, versions
 from study.run.preflight import check_home, check_score_cache
 from study.scores.compare import Comparison, compare
@@ -57,7 +58,7 @@ def run_scores(
         files = {**score_tables(comparison), **score_figures(comparison)}
     seconds = {"scoring": clock[1] - clock[0], "comparing": clock[2] - clock[1]}
     folder = home / "scores" / study.name
-    write_whole(folder, files, {**_manifest(study, comparison), **scored.origin, "seconds": seconds})
+    write_files(folder, files, {**_manifest(study, comparison), **scored.origin, "seconds": seconds})
     console.print(f"{study.title}: {scored.origin['weights']:,} weights", soft_wrap=True)
     console.print()
     show_comparison(console, comparison)
@@ -65,7 +66,7 @@ def run_scores(
     return folder
 
 
-def write_whole(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+def write_files(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
     """Write all files, each whole or not at all, and last the manifest, which lists their hashes.
 
     A folder without a manifest was interrupted. Other files in it are left alone.
@@ -75,9 +76,7 @@ def write_whole(folder: Path, files: dict[str, bytes], manifest: dict[str, Any])
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     last = json.dumps({**manifest, "files": hashes}, indent=1, allow_nan=False)
     for name, content in {**files, MANIFEST: last.encode()}.items():
-        temporary = folder / f"{name}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        write_whole(folder / name, content)
 
 
 def _manifest(study: ScoreStudy, comparison: Comparison) -> dict[str, Any]:

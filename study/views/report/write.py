@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cops_core.errors import InputError
+from cops_core.whole_file import write_whole
 from study.places import storage_uri
 from study.records.store import find_study
 from study.settings import parse_settings
@@ -72,7 +73,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         for path, content in files.items():
             whole = folder / path
             whole.parent.mkdir(parents=True, exist_ok=True)
-            whole.write_bytes(content)
+            write_whole(whole, content)
         for part in PARTS:
             for old in (folder / part).glob("*"):
                 if f"{part}/{old.name}" not in files:

@@ -23,7 +23,7 @@ from cops_core.trial import Trial
 from study.scores import tables
 from study.scores.figures import FIGURES
 from study.scores.question import make_score_study
-from study.scores.run import run_scores, write_whole
+from study.scores.run import run_scores, write_files
 
 SCORES = ("magnitude", "snip", "grasp", "synflow", "random")
 DENSITIES = (0.1, 0.01)
@@ -267,7 +267,7 @@ def test_a_second_run_finds_its_scores_in_the_cache(cops, tmp_path):
 
 
 def test_what_is_interrupted_has_no_manifest(tmp_path, monkeypatch):
-    write_whole(tmp_path, {"a": b"1", "b": b"1"}, {})
+    write_files(tmp_path, {"a": b"1", "b": b"1"}, {})
     replaced = Path.replace
 
     def interrupted(self, target):
@@ -277,11 +277,11 @@ def test_what_is_interrupted_has_no_manifest(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path, {"a": b"2", "b": b"2"}, {})
+        write_files(tmp_path, {"a": b"2", "b": b"2"}, {})
     assert not (tmp_path / "manifest.json").exists()
     assert (tmp_path / "b").read_bytes() == b"1"  # old, but whole
     monkeypatch.undo()
-    write_whole(tmp_path, {"a": b"3", "b": b"3"}, {"seed": 1})
+    write_files(tmp_path, {"a": b"3", "b": b"3"}, {"seed": 1})
     assert json.loads((tmp_path / "manifest.json").read_text())["seed"] == 1
 
 

@@ -128,6 +128,13 @@ class Selection(Description):
         return scores + self.manner
 
     @property
+    def detailed_method(self) -> str:
+        """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
+        levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
+        scores = f"cops({self.target}; {levels})" if levels else str(self.target)
+        return scores + self.manner
+
+    @property
     def manner(self) -> str:
         """What is not the default about how the scores are used: ` per layer in 50 linear rounds`."""
         schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
@@ -204,6 +211,16 @@ class TrialConfig(Description):
     def method(self) -> str:
         """Arm and selection in one name: `dense`, `freeze snip`, `prune cops(snip; synflow)`."""
         return self.arm if self.selection is None else f"{self.arm} {self.selection.method}"
+
+    @property
+    def detailed_method(self) -> str:
+        """The method with all its constants, levels and powers: `scale 0.5 cops(snip; synflow 0.3)`."""
+        return self.arm if self.selection is None else f"{self.treatment} {self.selection.detailed_method}"
+
+    @property
+    def freezing_rate(self) -> Decimal | None:
+        """1 - density; None where no density is set, as in the dense network."""
+        return None if self.density is None else 1 - self.density
 
     @property
     def treatment(self) -> str:

@@ -47,6 +47,16 @@ class ConfigurationResult:
         return self.trials[0].config.method
 
     @property
+    def detailed_method(self) -> str:
+        """The method with its levels, but not its rate: `freeze cops(snip; synflow 0.3)`."""
+        return self.trials[0].config.detailed_method
+
+    @property
+    def freezing_rate(self) -> Decimal | None:
+        """The frozen share, whether or not it is an axis; None for the dense configuration."""
+        return self.trials[0].config.freezing_rate
+
+    @property
     def density(self) -> float:
         """The kept fraction; 1 for the dense configuration."""
         return self.trials[0].density

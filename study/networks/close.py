@@ -231,7 +231,7 @@ def _say(
     for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.mean)):
         table.add_row(
             "" if found.rate is None else str(found.rate),
-            found.title if found.rate is None else found.title.rsplit(" q=", 1)[0],
+            found.title if found.rate is None else found.detailed_method,
             _shown(list(found.accuracies.values())),
             _shown(by_number[found.number]),
         )

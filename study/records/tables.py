@@ -88,7 +88,6 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     ran itself. stored_bytes: of its artefact. seconds: wall-clock time, None while it runs.
     """
     config, selection = trial.config, trial.config.selection
-    density = trial.config.density
     controls = () if selection is None else selection.controls
     last = trial.rows[-1] if trial.rows else {}
     return {
@@ -118,7 +117,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "model": config.model,
         "seed": config.seed,
         "density": trial.density,
-        "freezing_rate": 0.0 if density is None else float(1 - density),
+        "freezing_rate": float(config.freezing_rate or 0),
         "effective_density": trial.connectivity.get("effective_density"),
         "disconnected": trial.connectivity.get("collapsed"),
         **{

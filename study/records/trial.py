@@ -78,12 +78,8 @@ class StudyTrial:
     @property
     def title(self) -> str:
         """What a person reads: `freeze cops(snip; synflow 0.3) q=0.99`."""
-        selection, density = self.config.selection, self.config.density
-        if selection is None or density is None:
-            return "dense"
-        levels = ", ".join(f"{control.score} {control.level:.3g}" for control in selection.controls)
-        scores = f"cops({selection.target}; {levels})" if levels else selection.target
-        return f"{self.config.treatment} {scores}{selection.manner} q={1 - density}"
+        rate = self.config.freezing_rate
+        return self.config.detailed_method + ("" if rate is None else f" q={rate}")
 
     @property
     def over(self) -> bool:

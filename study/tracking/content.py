@@ -65,7 +65,7 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
 
 def method_tags(trial: StudyTrial) -> dict[str, str]:
     """The run's name, and what one filters and groups by. Told twice: runs from before may lack some."""
-    selection, density = trial.config.selection, trial.config.density
+    selection, rate = trial.config.selection, trial.config.freezing_rate
     controls = () if selection is None else selection.controls
     return {
         MLFLOW_RUN_NAME: run_name(trial),
@@ -75,7 +75,7 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
         "target": "" if selection is None else kind_of(selection.target),
         "control": ", ".join(kind_of(control.score) for control in controls),
         "level": ", ".join(f"{control.level:.3g}" for control in controls),
-        "rate": "" if density is None else str(1 - density),
+        "rate": "" if rate is None else str(rate),
     }
 
 

@@ -53,11 +53,11 @@ def best_table(
 
 def _cells(found: ConfigurationResult) -> dict[str, str]:
     """A configuration as text, by column."""
-    density, interval = found.trials[0].config.density, found.interval
+    rate, interval = found.freezing_rate, found.interval
     several = interval is not None and interval.count > 1
     return {
-        "rate": "" if density is None else str(1 - density),
-        "method": found.title.rsplit(" q=", 1)[0] + (" (collapsed)" if found.status == "collapsed" else ""),
+        "rate": "" if rate is None else str(rate),
+        "method": found.detailed_method + (" (collapsed)" if found.status == "collapsed" else ""),
         "accuracy": f"{interval:.2%}" if interval is not None and several else f"{found.mean:.2%}",
         "sd": f"{interval.deviation:.2%}" if interval is not None and several else "",
         "density": f"{found.density:.4g}",

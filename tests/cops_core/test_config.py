@@ -220,6 +220,22 @@ def test_methods_have_the_names_that_trials_are_compared_under():
     assert cops().selection.scores == ("synflow", "snip", "magnitude")
 
 
+def test_the_detailed_method_has_constants_and_levels():
+    assert TrialConfig().detailed_method == "dense"
+    assert pruned().detailed_method == "prune snip"
+    controls = (Control(score="snip", level=0.3), Control(score="magnitude", level=0.25))
+    selection = Selection(target="synflow", controls=controls, rounds=3)
+    config = pruned(arm="scale", scale=0.5, selection=selection)
+    assert config.detailed_method == "scale 0.5 cops(synflow; snip 0.3, magnitude 0.25) in 3 rounds"
+
+
+def test_the_freezing_rate_is_what_the_density_leaves():
+    assert TrialConfig().freezing_rate is None
+    assert pruned(density=None).freezing_rate is None
+    assert str(pruned(density="0.005").freezing_rate) == "0.995"
+    assert pruned(density="1").freezing_rate == 0
+
+
 @pytest.mark.parametrize("field", ["dataset", "model", "initialization"])
 def test_every_registered_name_is_accepted(field):
     registry = {"dataset": DATASETS, "model": MODELS, "initialization": INITIALIZATIONS}[field]

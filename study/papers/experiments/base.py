@@ -78,5 +78,6 @@ class Experiment(ABC):
 
 def rate_of(trial: StudyTrial) -> Decimal:
     """The freezing rate of a trial that has a density."""
-    assert trial.config.density is not None
-    return 1 - trial.config.density
+    rate = trial.config.freezing_rate
+    assert rate is not None
+    return rate

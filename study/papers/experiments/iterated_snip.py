@@ -9,7 +9,7 @@ import numpy as np
 from cops_core.config import Selection, Training
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
-from study.papers.experiments.base import Answer, Experiment, RunTrials, rate_of
+from study.papers.experiments.base import Answer, Experiment, RunTrials
 from study.records.trial import StudyTrial
 
 ROUNDS = 50
@@ -60,7 +60,7 @@ def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:
         "|---|---|---|---|",
     ]
     for name, selection in VARIANTS.items():
-        here = [t for t in trials if t.config.selection == selection and rate_of(t) == rate]
+        here = [t for t in trials if t.config.selection == selection and t.config.freezing_rate == rate]
         accuracies = [trial.facts["test_accuracy"] for trial in here]
         classes = [str(trial.connectivity["live_outputs"]) for trial in here]
         by_seed = ", ".join(f"{accuracy:.1%}" for accuracy in accuracies)
@@ -73,7 +73,8 @@ def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:
     cut = [
         (trial.facts["test_accuracy"], trial.connectivity["live_outputs"] / trial.connectivity["outputs"])
         for trial in trials
-        if rate_of(trial) == rate and trial.connectivity["live_outputs"] < trial.connectivity["outputs"]
+        if trial.config.freezing_rate == rate
+        and trial.connectivity["live_outputs"] < trial.connectivity["outputs"]
     ]
     if not cut:
         return "No class was cut off."

@@ -52,7 +52,7 @@ class Side:
         """
         if self.method == "dense":
             rate = None
-        found = comparable([each for each in self.configurations if rate_of(each) == rate])
+        found = comparable([each for each in self.configurations if each.freezing_rate == rate])
         return max(found, key=lambda each: each.mean, default=None)
 
 
@@ -100,18 +100,12 @@ def compare(arguments: Sequence[str], storage: str) -> SideBySide:
     return SideBySide(sides, _adjusted(rates), _differences(sides))
 
 
-def rate_of(found: ConfigurationResult) -> Decimal | None:
-    """The freezing rate, whether or not it was an axis; None for the dense network."""
-    density = found.trials[0].config.density
-    return None if density is None else 1 - density
-
-
 def _side(argument: str, storage: str) -> Side:
     name, _, method = argument.partition(":")
     store = find_study(storage, name)
     found = by_configuration(store.trials())
     if method:
-        chosen = [each for each in found if method in (each.method, each.title.rsplit(" q=", 1)[0])]
+        chosen = [each for each in found if method in (each.method, each.detailed_method)]
         if not chosen:
             raise InputError(f"study {name!r}: {unknown('method', method, {each.method for each in found})}")
         found = chosen
@@ -153,7 +147,7 @@ def _values(trials: Iterable[StudyTrial], read: Read) -> list[str]:
 
 def _rates(sides: Sequence[Side]) -> list[Decimal | None]:
     """The dense network, the rates that are an axis of any study, and others that two arguments share."""
-    there = [{rate_of(found) for found in side.configurations} for side in sides]
+    there = [{found.freezing_rate for found in side.configurations} for side in sides]
     asked = {rate for side in sides if side.settings.question.axis for rate in side.settings.question.rates}
     every = set().union(*there)
     shown = [rate for rate in every if rate in asked or sum(rate in one for one in there) > 1]

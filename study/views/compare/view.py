@@ -115,7 +115,7 @@ def _best_cells(best: ConfigurationResult | None) -> tuple[str, ...]:
         return ("nothing trained to its end",)
     trained = best.trained_parameters
     return (
-        escape(best.title.rsplit(" q=", 1)[0]) + (" (collapsed)" if best.status == "collapsed" else ""),
+        escape(best.detailed_method) + (" (collapsed)" if best.status == "collapsed" else ""),
         _shown(best.interval),
         f"{best.density:.3g}",
         "" if trained is None else f"{trained:,}",

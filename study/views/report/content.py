@@ -21,7 +21,7 @@ from study.views.figures.style import svg
 from study.views.report.command import launch_command
 from study.views.report.ends import End, ends
 from study.views.report.headline import headline
-from study.views.report.words import configuration, seconds, shares
+from study.views.report.words import seconds, shares
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _judged(
     return [
         (
             "" if each.rate is None else str(each.rate),
-            configuration(each),
+            each.detailed_method,
             each.number,
             shares(list(each.accuracies.values())),
             shares(by_number[each.number]),

@@ -31,7 +31,7 @@ def ends(trials: Sequence[StudyTrial]) -> list[End]:
 
 
 def _end(status: Status, method: str, group: Sequence[StudyTrial]) -> End:
-    rates = sorted({1 - trial.config.density for trial in group if trial.config.density is not None})
+    rates = sorted({rate for trial in group if (rate := trial.config.freezing_rate) is not None})
     whys = list(dict.fromkeys(why(trial) for trial in group))
     more = f"; and {len(whys) - WHYS} more reasons" if len(whys) > WHYS else ""
     return End(

@@ -5,7 +5,7 @@ from typing import Any
 
 from study.analysis.answer import Answer, answer
 from study.analysis.configurations import ConfigurationResult, best_per_method, comparable
-from study.views.report.words import accuracy, configuration, size
+from study.views.report.words import accuracy, size
 
 NOTHING = "No configuration has run to its end yet."
 
@@ -35,9 +35,9 @@ def _at_highest_rate(whole: Sequence[ConfigurationResult]) -> str:
     for each in best_per_method([each for each in whole if each.rate == rate]):
         best.setdefault(each.trials[0].config.arm, each)
     ranked = sorted(best.values(), key=lambda each: -each.mean)
-    others = "".join(f", {configuration(each)} {accuracy(each)}" for each in ranked[1:])
+    others = "".join(f", {each.detailed_method} {accuracy(each)}" for each in ranked[1:])
     return (
-        f"At a freezing rate of {rate}, {configuration(ranked[0])} reaches a validation accuracy of"
+        f"At a freezing rate of {rate}, {ranked[0].detailed_method} reaches a validation accuracy of"
         f" {accuracy(ranked[0])}{others}."
     )
 
@@ -68,5 +68,5 @@ def _smallest(answered: Answer | None, question: dict[str, Any]) -> str:
     trained = "" if least.trained_parameters is None else f" ({least.trained_parameters:,} parameters)"
     return (
         f"The fewest weights that keep {asked}: a density of {least.density:.3g}{trained}, with"
-        f" {configuration(least)} at {accuracy(least)}."
+        f" {least.detailed_method} at {accuracy(least)}."
     )

@@ -11,7 +11,7 @@ from study.analysis.regions import ASPECTS, CAVEAT
 from study.views.figures import FIGURES, PARAMETERS, Captioned
 from study.views.report.content import Report
 from study.views.report.headline import NOTHING
-from study.views.report.words import accuracy, configuration, size
+from study.views.report.words import accuracy, size
 from study.views.tables import show_p
 
 MOST_ROWS = 8  # of each rate in the table of the best; the files have all
@@ -100,8 +100,8 @@ def _rows(report: Report) -> Iterator[list[Row]]:
     for group in first_of_each_rate(report.answered, MOST_ROWS):
         yield [
             Row(
-                rate="" if (density := each.trials[0].config.density) is None else f"{1 - density:f}",
-                method=configuration(each) + (" (collapsed)" if each.status == "collapsed" else ""),
+                rate="" if each.freezing_rate is None else f"{each.freezing_rate:f}",
+                method=each.detailed_method + (" (collapsed)" if each.status == "collapsed" else ""),
                 accuracy=accuracy(each),
                 p=show_p(p) if (p := p_values.get(each.number)) is not None and p == p else "",
                 trained="" if each.trained_parameters is None else f"{each.trained_parameters:,}",

@@ -13,7 +13,6 @@ from study.analysis.groups import at_each_rate
 from study.analysis.regions import family_rows
 from study.views.figures.layers import best_masks, layer_densities
 from study.views.report.ends import End
-from study.views.report.words import configuration
 
 NEEDS = "% needs \\usepackage{booktabs}\n"
 
@@ -46,10 +45,9 @@ def best_frame(answered: Answer | None) -> pd.DataFrame:
 def _row(each: ConfigurationResult, p_values: Mapping[int, float]) -> dict[str, Any]:
     found = each.interval
     several = found is not None and found.count > 1
-    density = each.trials[0].config.density
     return {
-        "rate": None if density is None else f"{1 - density:f}",
-        "method": configuration(each),
+        "rate": None if each.freezing_rate is None else f"{each.freezing_rate:f}",
+        "method": each.detailed_method,
         "configuration": each.number,
         "accuracy": each.mean,
         "half_width": found.half_width if found is not None and several else math.nan,

@@ -27,11 +27,6 @@ def shares(values: Sequence[float]) -> str:
     return share(interval(values)) if values else ""
 
 
-def configuration(each: ConfigurationResult) -> str:
-    """What it is called within its rate: `freeze cops(snip; synflow 0.3)`."""
-    return each.title.rsplit(" q=", 1)[0]
-
-
 def size(count: float) -> str:
     """Bytes for a person: `14.2 kB`; empty where they are not known."""
     if math.isnan(count):

@@ -45,7 +45,7 @@ def print_trial(console: Console, found: Found, home: Path) -> None:
 
 
 def _identity(found: Found) -> dict[str, Value]:
-    trial = found.trial
+    trial, rate = found.trial, found.trial.config.freezing_rate
     return {
         "trial": f"{found.store.name}/{trial.name}",
         "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",
@@ -53,7 +53,7 @@ def _identity(found: Found) -> dict[str, Value]:
         "test accuracy": None if found.test_accuracy is None else f"{found.test_accuracy:.2%}",
         "configuration": f"{trial.configuration}{', an anchor' if trial.anchor else ''}",
         "seed": f"{trial.config.seed}, index {trial.seed_index}",
-        "rate": None if trial.config.density is None else str(1 - trial.config.density),
+        "rate": None if rate is None else str(rate),
         "identity": trial.identity,
         "reused from": trial.reused_from or None,
         "MLflow run": found.run_id,

@@ -295,7 +295,7 @@ def test_no_method_is_cut_in_eighty_columns(scores, count, rounds, per_layer, ac
     lines = printed(best_table([first, second], "best", compared), 80)
     first_lines = re.compile(r"^0\.9995 +(.*?) +\d+\.\d\d%.*$")
     shown = "".join(first_lines.sub(r"\1", line) for line in lines[2:])
-    method = trials[0].title.removesuffix(" q=0.9995")
+    method = trials[0].config.detailed_method
     assert shown.replace(" ", "") == 2 * method.replace(" ", "")
 
 

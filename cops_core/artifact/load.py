@@ -23,23 +23,27 @@ class Artifact:
     model: nn.Module
 
 
-def load_artifact(path: Path, extensions: Mapping[str, str] | None = None) -> Artifact:
+def load_artifact(
+    source: Path | bytes, extensions: Mapping[str, str] | None = None, *, name: str = ""
+) -> Artifact:
     """The network of an artefact. Draws nothing from a global generator, runs no code from the file.
 
-    extensions: names and SHA-256 of the plugins that are loaded here. One that the artefact knows
-    under the same name must be the same.
+    source: a file, or its content. extensions: names and SHA-256 of the plugins that are loaded here. One
+    that the artefact knows under the same name must be the same. name: what errors call the artefact;
+    without it the file's path.
 
-    Raises ArtifactError, in one line with the file's name, for a file that is not there, is no whole
+    Raises ArtifactError, in one line with the artefact's name, for a file that is not there, is no whole
     and unaltered artefact of a known format, or whose network this installation cannot build again.
     """
+    name = name or ("the artefact" if isinstance(source, bytes) else str(source))
     try:
-        data = path.read_bytes()
+        data = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be read ({type(error).__name__}): name an artefact") from error
+        raise ArtifactError(f"{name} cannot be read ({type(error).__name__}): name an artefact") from error
     try:
         return _unpack(data, extensions or {})
     except InputError as error:
-        raise ArtifactError(f"{path} {error}") from error
+        raise ArtifactError(f"{name} {error}") from error
 
 
 def _unpack(data: bytes, extensions: Mapping[str, str]) -> Artifact:

@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from cops_core.artifact import ArtifactError, load_artifact
+from cops_core.artifact import load_artifact
 from cops_core.data import Part, load_split
 from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet
@@ -162,14 +161,8 @@ def _accuracy(
     store: StudyStore, trial: StudyTrial, content: bytes, part: Part, extensions: Mapping[str, str]
 ) -> float:
     """The accuracy of an artefact's network, computed as at the end of an epoch."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "network.safetensors"
-        path.write_bytes(content)
-        try:
-            model = load_artifact(path, extensions).model
-        except ArtifactError as error:
-            name = f"{store.path}/{trial.facts['artifact']['file']}"
-            raise InputError(str(error).replace(str(path), name)) from error
+    file = trial.facts["artifact"]["file"]
+    model = load_artifact(content, extensions, name=f"{store.path}/{file}").model
     # All weights are in the model: a network without a mask is the model itself.
     precision = trial.config.training.precision
     memory_format = placement_of(part.labels.device, model, precision).memory_format

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -75,12 +74,11 @@ class Again:
 
 def _recorded(run_id: str, tracking_uri: str | None, home: Path) -> dict[str, Any]:
     """What the run says about its trial."""
-    with TemporaryDirectory() as folder:
-        file = fetch(run_id, CONFIG_FILE, Path(folder), tracking_uri, home)
-        try:
-            record: dict[str, Any] = json.loads(file.read_text())
-        except ValueError:
-            record = {}
+    content = fetch(run_id, CONFIG_FILE, tracking_uri, home)
+    try:
+        record: dict[str, Any] = json.loads(content)
+    except ValueError:
+        record = {}
     if missing := {"config", "epochs", "plugins", "machine", "mask_sha256"} - set(record):
         raise InputError(
             f"the {CONFIG_FILE} of run {run_id} has no {', '.join(sorted(missing))}: name a trial's run"

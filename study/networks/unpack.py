@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from safetensors.torch import save
@@ -43,9 +42,8 @@ def unpack(
     if out.exists():
         raise InputError(f"{out} is there already: choose another with --out")
     if is_run:
-        with TemporaryDirectory() as folder:
-            file = fetch(source, NETWORK_FILE, Path(folder), tracking_uri, home)
-            artifact = load_artifact(file, extensions)
+        content = fetch(source, NETWORK_FILE, tracking_uri, home)
+        artifact = load_artifact(content, extensions, name=f"{NETWORK_FILE} of run {source}")
     else:
         artifact = load_artifact(path, extensions)
     _write(artifact, source, out)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -13,8 +14,8 @@ from study.tracking.connect import connect
 NEWEST = 1000  # runs among which a misspelt one is looked for
 
 
-def fetch(run_id: str, artifact: str, folder: Path, tracking_uri: str | None, home: Path) -> Path:
-    """Copy one artifact of a run into `folder`; returns the copy.
+def fetch(run_id: str, artifact: str, tracking_uri: str | None, home: Path) -> bytes:
+    """The content of one artifact of a run.
 
     tracking_uri: None is the database of the home. Raises InputError if there is no such run, or if
     it has no such artifact.
@@ -22,7 +23,8 @@ def fetch(run_id: str, artifact: str, folder: Path, tracking_uri: str | None, ho
     client, _ = _client(tracking_uri, home)
     fetch_tags(run_id, tracking_uri, home)
     try:
-        return Path(client.download_artifacts(run_id, artifact, str(folder)))
+        with TemporaryDirectory() as folder:
+            return Path(client.download_artifacts(run_id, artifact, folder)).read_bytes()
     except (MlflowException, OSError) as error:
         raise InputError(
             f"run {run_id} has no {artifact}: name a trial's run, and one that has ended"

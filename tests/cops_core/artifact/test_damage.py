@@ -1,6 +1,7 @@
 """A file that is not whole is a named error in one line, or still the very same network."""
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -96,10 +97,29 @@ def test_a_failed_save_leaves_the_old_file(saved, make, monkeypatch):
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
         save_artifact(path, network, header)
     assert path.read_bytes() == data
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_bytes_are_loaded_as_a_file_is(saved, refused):
+    path, data, _ = saved
+    loaded = load_artifact(data)
+    assert fingerprint(loaded.model) == fingerprint(load_artifact(path).model)
+    with refused("^the artefact is truncated, altered or no artefact"):
+        load_artifact(data[:-1])
+
+
+def test_errors_name_the_artefact_as_the_caller_knows_it(saved, tmp_path, refused):
+    _, data, _ = saved
+    (tmp_path / "cut").write_bytes(data[:-1])
+    for source in (data[:-1], tmp_path / "cut"):
+        with refused("^trial 3 is truncated, altered or no artefact"):
+            load_artifact(source, name="trial 3")
+    with refused(r"^trial 3 cannot be read \(FileNotFoundError\)"):
+        load_artifact(tmp_path / "nosuch", name="trial 3")
 
 
 def test_what_is_not_there_or_foreign_is_said(tmp_path, refused):

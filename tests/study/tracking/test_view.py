@@ -105,13 +105,13 @@ def test_every_end_has_its_state(make_view, sqlite, shown, ended):
     assert without_best == ["interrupted"]
 
 
-def test_what_a_replay_needs_is_in_one_file(make_view, sqlite, shown, ended, home, tmp_path):
+def test_what_a_replay_needs_is_in_one_file(make_view, sqlite, shown, ended, home):
     trial = ended(0, identity="ab" * 32)
     facts = {"plugins": {"mine": "c" * 64}, "machine": {"threads": 3}}
     trial.facts |= {**HASHES, **facts}
     assert write(make_view(sqlite), [trial]) == []
     (run,) = shown(sqlite).runs
-    record = json.loads(fetch(run.info.run_id, "config.json", tmp_path, sqlite, home).read_text())
+    record = json.loads(fetch(run.info.run_id, "config.json", sqlite, home))
     assert TrialConfig.model_validate(record["config"]) == trial.config
     assert record.items() >= {**HASHES, **facts, "epochs": 2, "status": "finished"}.items()
     assert record["versions"]["torch"].startswith("2.")
@@ -202,10 +202,7 @@ def test_the_network_of_an_interruption_gives_way_to_that_of_the_end(
     wait_until(lambda: shown(sqlite).runs[1].data.tags["status"] == "stopped")
     storage[files[1]] = b"whole too"  # the worker hears later that it was stopped
     assert view.close(True, {}, 60) == []
-    found = [
-        fetch(run.info.run_id, "network.safetensors", tmp_path, sqlite, home).read_bytes()
-        for run in shown(sqlite).runs
-    ]
+    found = [fetch(run.info.run_id, "network.safetensors", sqlite, home) for run in shown(sqlite).runs]
     assert found == [b"whole", b"whole too"]
 
 

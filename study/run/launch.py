@@ -38,7 +38,7 @@ from study.run.study_run import StudyRun
 from study.run.summary import print_plan, print_summary, write_summary
 from study.run.terminal import outliving_terminal
 from study.search.plan import Plan
-from study.search.proposals import Proposer
+from study.search.search_plan import SearchPlan
 from study.settings import Settings
 from study.tracking import MlflowView, connect
 
@@ -96,14 +96,14 @@ def launch(
     """
     store = StudyStore(settings.storage_uri, settings.name)
 
-    def make_plan(recorded: Sequence[StudyTrial]) -> Proposer:
+    def make_plan(recorded: Sequence[StudyTrial]) -> SearchPlan:
         check_goes_on(store, settings)
         beyond = max((trial.configuration + 1 for trial in recorded), default=0)
         asked = settings.model_copy(update={"trials": max(settings.trials, beyond)})
-        proposer = Proposer(space, asked)
+        plan = SearchPlan(space, asked)
         if not dry_run:
-            check_data(proposer.base, settings.data_root)
-        return proposer
+            check_data(plan.proposals.base, settings.data_root)
+        return plan
 
     if dry_run:
         print_plan(console, settings, make_plan(store.trials()))
@@ -187,7 +187,7 @@ def conduct(
         if events is None:
             _announce(console, settings, run, placed)
         ledger = LedgerWriter(store, mlflow.mark, lambda: lease.lost)
-        tally = Tally(lambda: run.plan.ahead, placed.concurrency)
+        tally = Tally(lambda: run.plan.forecast, placed.concurrency)
         with choose_view(console, events, settings, tally) as view:
             watching: list[Observer] = [ledger, library, tally, view, StopWatch(store, lease, run.stop)]
             interrupts.obey(lambda: _stop(run), view.say)

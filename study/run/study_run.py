@@ -82,7 +82,7 @@ class StudyRun:
         """Whether no further trial will be handed out."""
         if self.stopped_because:
             return True
-        ended = bool(self.plan.exhausted or self.plan.hopeless or self.space_error)
+        ended = bool(self.plan.exhausted or self.plan.blocked or self.space_error)
         return ended and all(trial.over for trial in self.trials)  # one that runs may have to run again
 
     @property
@@ -99,7 +99,7 @@ class StudyRun:
                 for observer in self._observers:
                     observer.went_on(trial)
                 return trial
-            if self.plan.waiting or self.plan.exhausted or self.plan.hopeless or self.space_error:
+            if self.plan.waiting or self.plan.exhausted or self.plan.blocked or self.space_error:
                 return None
             try:
                 trial = self.plan.ask()

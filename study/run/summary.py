@@ -14,7 +14,7 @@ from study.records.store import StudyStore
 from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run.progress.json_lines import write_event
 from study.run.study_run import StudyRun
-from study.search.proposals import Proposer
+from study.search.search_plan import SearchPlan
 from study.settings import Settings
 from study.views.status import summary
 
@@ -22,20 +22,20 @@ MOST_FAILURES = 10
 MOST_SEEDS = 5
 
 
-def print_plan(console: Console, settings: Settings, proposer: Proposer) -> None:
+def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     """What `--dry-run` says: the settings, the data and network, and the trials in order."""
-    base, anchors = proposer.base, proposer.anchors
+    base, anchors = plan.proposals.base, plan.proposals.anchors
     size = f"{settings.trials} trials"
     if settings.seeds > 1:
-        size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {proposer.size} trials"
+        size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {plan.size} trials"
     console.print(f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
-    seeds = [str(proposer.trial_seed(index)) for index in range(settings.seeds)]
+    seeds = [str(plan.seeds.value(index)) for index in range(settings.seeds)]
     shown = ", ".join(seeds[:MOST_SEEDS]) + (", ..." if len(seeds) > MOST_SEEDS else "")
     console.print(
         f"  {base.model} on {base.dataset}, {settings.epochs or base.training.epochs} epochs, "
         f"trial seed{'s' if len(seeds) > 1 else ''} {shown}"
     )
-    console.print(f"  question: {proposer.question}")
+    console.print(f"  question: {plan.proposals.question}")
     console.print(f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
     for number, config in enumerate(anchors):
         console.print(f"  anchor: {StudyTrial(number=number, config=config).title}")
@@ -100,7 +100,7 @@ def _storage(settings: Settings) -> str:
 
 def _ended_early(run: StudyRun) -> list[str]:
     """Why the study ended before its plan did; each reason once."""
-    reasons = (str(run.space_error or ""), run.plan.hopeless, run.stopped_because)
+    reasons = (str(run.space_error or ""), run.plan.blocked, run.stopped_because)
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 

@@ -15,17 +15,17 @@ class Configuration:
     """One proposal and its trials, by seed index.
 
     config: without a seed. asked: the sampler's trial, None for one outside its history.
-    granted: how many seeds it may have so far. told: whether all of them have ended.
+    granted: how many seeds it may have so far. finished: whether all of them have ended.
     """
 
     number: int
     slot: Slot
     config: TrialConfig
-    parameters: dict[str, Any]
-    asked: Trial | None
-    granted: int
+    parameters: dict[str, Any] = field(default_factory=dict)
+    asked: Trial | None = None
+    granted: int = 1
     trials: list[StudyTrial] = field(default_factory=list)
-    told: bool = False
+    finished: bool = False
 
     @property
     def accuracies(self) -> dict[int, float]:

@@ -10,7 +10,7 @@ from search_spaces import find_space
 from search_spaces.base import SearchSpace
 from study.records.trial import StudyTrial
 from study.search.plan import repeat
-from study.search.proposals import Proposer
+from study.search.search_plan import SearchPlan
 from study.settings import Settings
 
 
@@ -20,20 +20,20 @@ def histories(
     """Each history of a study as an Optuna study in memory, by its rate as text, e.g. `0.99`, else `all`.
 
     trials: all that are recorded; they are not changed. A trial of Optuna's is a configuration, with the
-    state, values and constraints that the sampler was told, and its number as the user attribute
-    `configuration`; one that is not over is RUNNING. The dense network and anchors outside the space are
+    state, values and constraints that the sampler received, and its number as the user attribute
+    `configuration`; one that has not finished is RUNNING. The dense network and anchors outside the space are
     in no history. Raises InputError if the space gives another configuration for recorded parameters.
     """
     return recalled(space, settings, trials).histories
 
 
-def recalled(space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial]) -> Proposer:
+def recalled(space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial]) -> SearchPlan:
     """The study's plan as it was after its last event; trials, errors: see `histories`."""
     beyond = max((trial.configuration + 1 for trial in trials), default=0)
     size = {"trials": max(settings.trials, beyond)}
-    proposer = Proposer(space, settings.model_copy(update=size))
-    repeat(proposer, [replace(trial) for trial in trials])
-    return proposer
+    plan = SearchPlan(space, settings.model_copy(update=size))
+    repeat(plan, [replace(trial) for trial in trials])
+    return plan
 
 
 def recorded_space(settings: Settings) -> SearchSpace:

@@ -1,4 +1,4 @@
-"""What the sampler is told about a configuration: the truth about all of its seeds."""
+"""What the sampler receives about a configuration: the truth about all of its seeds."""
 
 import math
 from collections.abc import Sequence

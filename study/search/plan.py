@@ -1,19 +1,18 @@
-"""What a study is going to run."""
+"""What a study is going to run, one trial after the other."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cops_core.config import TrialConfig
-from cops_core.trial import config_hash
 from study.records.trial import StudyTrial
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ahead:
+class Forecast:
     """What a plan has yet to hand out, as far as that is known now.
 
-    certain: trials that are sure to come. unknown: first trials of configurations that nobody has
+    certain: trials that are sure to come. unknown: first trials of configurations that are not
     proposed yet. further: for each configuration whose trials run, how many further seeds it may still
     win; most: how many an unknown one may. rungs: the epochs after which the first trial of a proposal
     may be stopped by its race.
@@ -29,8 +28,8 @@ class Ahead:
 class Plan(ABC):
     """Asked for one trial after the other, told how each ended.
 
-    A plan's state is made of nothing but what it was asked and told, in order: a study that goes on
-    after any death has the same plan, once `recall`, `report` and `tell` have repeated its history.
+    A plan's state is made of nothing but what it was asked and told, in order: a study that is
+    resumed after any death has the same plan, once `recall`, `report` and `tell` have repeated its history.
     size: trials in all, at most. configurations: without regard to seeds.
     """
 
@@ -49,7 +48,7 @@ class Plan(ABC):
 
     @property
     @abstractmethod
-    def ahead(self) -> Ahead:
+    def forecast(self) -> Forecast:
         """What is to come, for whoever estimates the time that it takes."""
 
     @property
@@ -58,7 +57,7 @@ class Plan(ABC):
         return False
 
     @property
-    def hopeless(self) -> str:
+    def blocked(self) -> str:
         """Why no further trial makes sense; empty as long as one does."""
         return ""
 
@@ -107,42 +106,3 @@ def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
 def last_event(trials: Sequence[StudyTrial]) -> int:
     """The place of the last event that is recorded; -1 before the first."""
     return max((max(trial.began, trial.told or 0) for trial in trials), default=-1)
-
-
-class FixedPlan(Plan):
-    """Configurations that are known from the start, each run once, to its end, in order."""
-
-    def __init__(self, configs: Sequence[TrialConfig]) -> None:
-        self._waiting = {config_hash(config): config for config in configs}
-        self._example = next(iter(configs), None)
-        self._number = 0
-        self.size = self.configurations = len(self._waiting)
-
-    @property
-    def example(self) -> TrialConfig | None:
-        """The first configuration."""
-        return self._example
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every trial has been asked for."""
-        return not self._waiting
-
-    @property
-    def ahead(self) -> Ahead:
-        """The configurations that are left."""
-        return Ahead(certain=tuple(self._waiting.values()))
-
-    def ask(self) -> StudyTrial:
-        """The next configuration as a trial."""
-        number, self._number = self._number, self._number + 1
-        config = self._waiting.pop(next(iter(self._waiting)))
-        return StudyTrial(number=number, configuration=number, config=config)
-
-    def recall(self, trial: StudyTrial) -> None:
-        """One of the configurations, or one of an earlier list."""
-        self._number = max(self._number, trial.number + 1)
-        self._waiting.pop(config_hash(trial.config), None)
-
-    def tell(self, trial: StudyTrial) -> None:
-        """Nothing depends on how a trial ended."""

@@ -30,7 +30,7 @@ from search_spaces import SEARCH_SPACES
 from search_spaces.question import Pareto
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
-from study.search.proposals import Proposer
+from study.search.search_plan import SearchPlan
 from study.settings import make_settings
 from study.tracking import MlflowView, connect
 
@@ -102,21 +102,21 @@ def measure_searcher(sizes: list[int]) -> None:
         settings = make_settings(
             space="quickstart", name="x", trials=size + 20, question=Pareto(), stopping="none"
         )
-        proposer = Proposer(space, settings)
+        search_plan = SearchPlan(space, settings)
         for _ in range(size):
-            settle(proposer)
-        seconds = timed(lambda proposer=proposer: settle(proposer), 20)
+            settle(search_plan)
+        seconds = timed(lambda search_plan=search_plan: settle(search_plan), 20)
         CONSOLE.print(f"searcher: {1000 * seconds:.1f} ms for a proposal and its result after {size} trials")
 
 
-def settle(proposer: Proposer) -> None:
+def settle(search_plan: SearchPlan) -> None:
     """One trial, from proposal to result."""
-    trial = proposer.ask()
+    trial = search_plan.ask()
     trial.began, trial.told = 2 * trial.number, 2 * trial.number + 1
     accuracy = (trial.number * 37 % 100) / 100
     trial.add_row({"epoch": 1, "validation_accuracy": accuracy, "train_seconds": 1.0})
     trial.status = "finished"
-    proposer.tell(trial)
+    search_plan.tell(trial)
 
 
 def timed(act: Callable[[], Any], count: int) -> float:

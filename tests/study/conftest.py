@@ -17,7 +17,7 @@ from search_spaces import find_space
 from study import cli
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
-from study.search.proposals import Proposer
+from study.search.search_plan import SearchPlan
 from study.settings import make_settings
 
 from .kinds import kinds_of_studies
@@ -68,14 +68,14 @@ def run(monkeypatch, capsys, tmp_path):
 
 
 @pytest.fixture
-def proposer(settings):
-    """Makes a proposer of a space."""
+def search_plan(settings):
+    """Makes a search_plan of a space."""
 
     def make(space="quickstart", **changes):
         found = find_space(space) if isinstance(space, str) else space
         question = changes.pop("question", found.question)
         name = found.name if isinstance(space, str) else "quickstart"
-        return Proposer(found, settings(space=name, question=question, **changes))
+        return SearchPlan(found, settings(space=name, question=question, **changes))
 
     return make
 
@@ -265,7 +265,7 @@ def recorded(settings):
         begun = {"study_id": f"{asked.name:0>32}", "started": "2026-01-02T03:04:05+00:00", "launches": []}
         versions = {"python": "3.11", "torch": "2.13.0"}
         store.create({**begun, "settings": asked.record(), "git_commit": "c0ffee", "versions": versions})
-        plan, event = Proposer(found, asked), 0
+        plan, event = SearchPlan(found, asked), 0
         while not (plan.exhausted or plan.waiting):
             trial = plan.ask()
             trial.identity = trial_identity(trial.config, "d" * 64)

@@ -10,7 +10,7 @@ from cops_core.trial import config_hash
 from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
 from study.run.launch import conduct
-from study.search.plan import FixedPlan
+from study.search.fixed_plan import FixedPlan
 from study.settings import Settings
 
 

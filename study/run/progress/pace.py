@@ -8,7 +8,7 @@ from statistics import fmean
 
 from cops_core.config import TrialConfig
 from study.records.trial import FAILURES, OPEN, StudyTrial
-from study.search.plan import Ahead
+from study.search.plan import Forecast
 
 # What is assumed before anything is known, and how many observations that counts as.
 KEPT = 1 / 3  # of the trials at a rung of a race; those that come early, before there is a bar, do better
@@ -73,17 +73,17 @@ class Pace:
     from what races usually leave. Trials from before the launch count there, and not in the pace; results
     that are reused cost nothing.
 
-    ahead: what the plan has yet to hand out. at_once: trials at a time; None for as many as were seen to
+    forecast: what the plan has yet to hand out. at_once: trials at a time; None for as many as were seen to
     be. now: a clock in seconds.
     """
 
     def __init__(
         self,
-        ahead: Callable[[], Ahead],
+        forecast: Callable[[], Forecast],
         at_once: int | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._plan, self._at_once, self._now = ahead, at_once, now
+        self._plan, self._at_once, self._now = forecast, at_once, now
         self._costs: defaultdict[Kind, _Cost] = defaultdict(_Cost)
         self._running: dict[int, _Running] = {}
         self._waiting: dict[int, StudyTrial] = {}  # for a place, to go on there
@@ -94,7 +94,7 @@ class Pace:
         self._share = _Mean(1.0)  # of their epochs that proposals ran
         # Further seeds, and trials after which they were the question: by whether it was the second seed.
         self._granted, self._decided = Counter[bool](), Counter[bool]()
-        self._ahead: Ahead | None = None  # as it is since the last event
+        self._forecast: Forecast | None = None  # as it is since the last event
 
     def resumed(self, trials: Sequence[StudyTrial]) -> None:
         """Trials from before; those that have not ended wait for a place."""
@@ -135,7 +135,7 @@ class Pace:
 
     def ended(self, trial: StudyTrial) -> None:
         """The trial has ended."""
-        self._ahead = None
+        self._forecast = None
         self._waiting.pop(trial.number, None)
         running = self._running.pop(trial.number, None)
         if trial.status in OPEN:
@@ -157,7 +157,7 @@ class Pace:
 
     def _propose(self, trial: StudyTrial) -> None:
         """The trial is there."""
-        self._ahead = None
+        self._forecast = None
         if not trial.anchor:
             self._proposals[_kind(trial.config)] += 1
             self._reused += bool(trial.reused_from)
@@ -176,30 +176,31 @@ class Pace:
         if trial.seed_index < most:
             self._decided[trial.seed_index == 0] += 1
 
-    def _look(self) -> Ahead:
-        if self._ahead is None:
-            self._ahead = self._plan()
-        return self._ahead
+    def _look(self) -> Forecast:
+        if self._forecast is None:
+            self._forecast = self._plan()
+        return self._forecast
 
     @property
     def left(self) -> float | None:
         """Seconds to the study's end; None as long as nothing is known of the pace."""
         if not any(cost.epoch.weight for cost in self._costs.values()):
             return None
-        ahead = self._look()
-        running = [self._rest(trial, ahead) for trial in self._running.values()]
+        forecast = self._look()
+        running = [self._rest(trial, forecast) for trial in self._running.values()]
         waiting = [
             self._whole(t.config, t.config.training.epochs - len(t.rows)) for t in self._waiting.values()
         ]
-        certain = [self._whole(config, config.training.epochs) for config in ahead.certain]
-        first, further = self._proposal(ahead)
-        second, later = self._chance(True, ahead), self._chance(False, ahead)
-        seeds = ahead.unknown * _further_seeds(ahead.most, second, later)
+        certain = [self._whole(config, config.training.epochs) for config in forecast.certain]
+        first, further = self._proposal(forecast)
+        second, later = self._chance(True, forecast), self._chance(False, forecast)
+        seeds = forecast.unknown * _further_seeds(forecast.most, second, later)
         seeds += sum(
-            _further_seeds(count, second if count == ahead.most else later, later) for count in ahead.further
+            _further_seeds(count, second if count == forecast.most else later, later)
+            for count in forecast.further
         )
-        to_come = sum(waiting) + sum(certain) + ahead.unknown * first + seeds * further
-        count = len(waiting) + len(certain) + ahead.unknown + seeds
+        to_come = sum(waiting) + sum(certain) + forecast.unknown * first + seeds * further
+        count = len(waiting) + len(certain) + forecast.unknown + seeds
         places = min(self._at_once or self._most_at_once, max(len(running) + round(count), 1))
         left = (sum(running) + to_come) / places
         if count:
@@ -226,42 +227,42 @@ class Pace:
         setup, epoch = self._cost(_kind(config))
         return setup + epoch * epochs
 
-    def _rest(self, running: _Running, ahead: Ahead) -> float:
+    def _rest(self, running: _Running, forecast: Forecast) -> float:
         """Seconds that a trial that runs is expected to need still."""
         trial = running.trial
         epochs, done = trial.config.training.epochs, len(trial.rows)
         left: float = epochs - done
-        if not trial.anchor and not (ahead.most and trial.seed_index):
-            left = expected_epochs(epochs, ahead.rungs, done)
+        if not trial.anchor and not (forecast.most and trial.seed_index):
+            left = expected_epochs(epochs, forecast.rungs, done)
         setup, epoch = self._cost(_kind(trial.config))
         due = left * epoch + (setup if running.epochs == 0 else 0.0)
         return max(due - (self._now() - running.heard), 0.0)
 
-    def _proposal(self, ahead: Ahead) -> tuple[float, float]:
+    def _proposal(self, forecast: Forecast) -> tuple[float, float]:
         """Seconds of a first trial that nobody has proposed yet, and of a further seed: it is not stopped."""
-        if not ahead.unknown and not ahead.most:
+        if not forecast.unknown and not forecast.most:
             return 0.0, 0.0
-        pruned = {kind for kind in self._kinds(ahead) if kind[0] != "dense"} or self._kinds(ahead)
+        pruned = {kind for kind in self._kinds(forecast) if kind[0] != "dense"} or self._kinds(forecast)
         weights = {kind: 1 + self._proposals[kind] for kind in pruned}
         costs = {kind: self._cost(kind) for kind in pruned}
         every = sum(weights.values())
         setup, epoch = (sum(weights[kind] * costs[kind][i] for kind in pruned) / every for i in (0, 1))
         epochs = _value(self._epochs) or 0.0
-        usual = expected_epochs(epochs, ahead.rungs, 0) / max(epochs, 1)
-        weight = RACE_WEIGHT if ahead.rungs else SHARE_WEIGHT
+        usual = expected_epochs(epochs, forecast.rungs, 0) / max(epochs, 1)
+        weight = RACE_WEIGHT if forecast.rungs else SHARE_WEIGHT
         share = (self._share.total + weight * usual) / (self._share.weight + weight)
         new = 1 - self._reused / (sum(self._proposals.values()) + REUSED_WEIGHT)
         return (setup + epoch * epochs * share) * new, setup + epoch * epochs
 
-    def _kinds(self, ahead: Ahead) -> set[Kind]:
-        return {*self._costs, *self._proposals, *map(_kind, ahead.certain)}
+    def _kinds(self, forecast: Forecast) -> set[Kind]:
+        return {*self._costs, *self._proposals, *map(_kind, forecast.certain)}
 
-    def _chance(self, second: bool, ahead: Ahead) -> float:
+    def _chance(self, second: bool, forecast: Forecast) -> float:
         """That a configuration is given its second seed, for which its first must survive; or a later one."""
         # Whoever comes through the rungs has won already.
         usual, weight = SECOND if second else THIRD, FURTHER_WEIGHT
-        if second and ahead.rungs:
-            usual, weight = KEPT ** len(ahead.rungs), RACE_WEIGHT
+        if second and forecast.rungs:
+            usual, weight = KEPT ** len(forecast.rungs), RACE_WEIGHT
         return min((self._granted[second] + weight * usual) / (self._decided[second] + weight), 1.0)
 
 

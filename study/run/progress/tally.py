@@ -8,27 +8,27 @@ from study.analysis.configurations import ConfigurationResult, best_per_method, 
 from study.records.observer import Observer
 from study.records.trial import StudyTrial
 from study.run.progress.pace import Pace
-from study.search.plan import Ahead
+from study.search.plan import Forecast
 
 
 class Tally(Observer):
     """Counts, what runs, the best so far, the time left.
 
-    ahead, at_once, now: see `Pace`.
+    forecast, at_once, now: see `Pace`.
     """
 
     def __init__(
         self,
-        ahead: Callable[[], Ahead],
+        forecast: Callable[[], Forecast],
         at_once: int | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.running: dict[int, StudyTrial] = {}  # those that have a place
         self.status: Counter[str] = Counter()  # of trials that are over
         self.reused = 0
-        self._ahead, self._now = ahead, now
+        self._forecast, self._now = forecast, now
         self._begun = now()
-        self._pace = Pace(ahead, at_once, now)
+        self._pace = Pace(forecast, at_once, now)
         self._waiting: set[int] = set()  # for a place, to go on there
         self._over: dict[int, StudyTrial] = {}
         self._hosts: set[str] = set()
@@ -44,8 +44,8 @@ class Tally(Observer):
     def size(self) -> int:
         """Trials in all, at most: races may leave out seeds, and it becomes less as they are decided."""
         if self._size is None:
-            ahead = self._ahead()
-            to_come = len(ahead.certain) + sum(ahead.further) + ahead.unknown * (1 + ahead.most)
+            forecast = self._forecast()
+            to_come = len(forecast.certain) + sum(forecast.further) + forecast.unknown * (1 + forecast.most)
             self._size = self.over + len(self.running) + len(self._waiting) + to_come
         return self._size
 

@@ -11,7 +11,7 @@ from optuna.trial import TrialState, create_trial
 from search_spaces import find_space
 from study.records.store import StudyStore
 from study.search.histories import recalled
-from study.search.proposals import Proposer
+from study.search.search_plan import SearchPlan
 from study.settings import parse_settings
 
 GOOD = {"arm": "freeze", "target": "snip", "combine": False, "learning_rate": 0.05, "weight_decay": 1e-4}
@@ -52,7 +52,7 @@ TRIALS = [
 def proposals(home, name="new"):
     """The study's settings, and the trials that it would run."""
     settings = parse_settings(StudyStore(str(home / "studies"), name).settings()["settings"])
-    plan, trials = Proposer(find_space(settings.space), settings), []
+    plan, trials = SearchPlan(find_space(settings.space), settings), []
     while not plan.exhausted:
         trial = plan.ask()
         trial.add_row({"epoch": 1, "validation_accuracy": 0.5})

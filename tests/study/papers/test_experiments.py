@@ -18,7 +18,7 @@ from study.papers.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.papers.experiments.run import make_experiment, run_experiment
 from study.records.store import StudyStore
 from study.run.launch import Conducted
-from study.search.plan import FixedPlan
+from study.search.fixed_plan import FixedPlan
 
 SMALL = CopsPairs(
     dataset="digits",

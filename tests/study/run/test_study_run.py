@@ -39,11 +39,11 @@ class Recorder(Observer):
 
 
 @pytest.fixture
-def started(proposer):
+def started(search_plan):
     """Makes a run of a plan, and what hears of it."""
 
     def make(plan=None, recorded=(), **options):
-        run, recorder = StudyRun(plan or proposer(trials=9), identify, **options), Recorder()
+        run, recorder = StudyRun(plan or search_plan(trials=9), identify, **options), Recorder()
         run.recall(recorded)
         run.watch([recorder])
         return run, recorder
@@ -131,13 +131,13 @@ def test_an_interrupted_trial_goes_on_too(started):
     assert (trial.number, trial.status, trial.reason, trial.ended) == (0, "running", "", None)
 
 
-def test_a_trial_that_had_just_lost_its_race_is_not_run_on(started, proposer):
-    whole, _ = started(proposer(trials=12, epochs=9))
+def test_a_trial_that_had_just_lost_its_race_is_not_run_on(started, search_plan):
+    whole, _ = started(search_plan(trials=12, epochs=9))
     while (trial := whole.next_trial()).anchor:
         finish(whole, trial, accuracy=0.9)
     assert whole.report(trial, [{**ROW, "validation_accuracy": 0.1}], None)  # lost; and here the driver dies
     records = [StudyTrial.from_record(one.record()) for one in whole.trials]
-    again, recorder = started(proposer(trials=12, epochs=9), recorded=records)
+    again, recorder = started(search_plan(trials=12, epochs=9), recorded=records)
     assert recorder.events[-1] == ("ended", trial.number, "stopped")
     assert again.next_trial().number == trial.number + 1
 
@@ -190,7 +190,7 @@ def test_collapse_divergence_and_infeasible_levels_are_no_failures(started):
     assert not run.stopped_because
 
 
-def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, proposer):
+def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, search_plan):
     quickstart = find_space("quickstart")
 
     def space(trial):
@@ -198,7 +198,7 @@ def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, propose
             raise KeyError("gone")
         return quickstart.sample(trial)
 
-    run, _ = started(proposer(SearchSpace("mine", space, quickstart.question, 24)))
+    run, _ = started(search_plan(SearchSpace("mine", space, quickstart.question, 24)))
     trials = []
     while (trial := run.next_trial()) is not None:
         trials.append(trial)
@@ -211,11 +211,11 @@ def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, propose
     assert run.trials == trials
 
 
-def test_a_plan_that_is_not_the_recorded_one_is_refused(started, proposer):
+def test_a_plan_that_is_not_the_recorded_one_is_refused(started, search_plan):
     whole, _ = started()
     records = cut_off(whole, 8)
     with pytest.raises(InputError, match="has changed since trial"):
-        started(proposer(trials=9, seed=1), recorded=records)
+        started(search_plan(trials=9, seed=1), recorded=records)
 
 
 def test_failures_of_earlier_launches_are_behind_a_study_that_is_resumed(started):
@@ -245,7 +245,7 @@ def test_other_data_than_before_is_refused(started):
         started(recorded=records)
 
 
-def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(started, proposer):
+def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(started, search_plan):
     quickstart = find_space("quickstart")
 
     def space(trial):
@@ -254,7 +254,7 @@ def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(starte
         return quickstart.sample(trial)
 
     question = Rates((Decimal("0.9"),))
-    run, _ = started(proposer(SearchSpace("mine", space, question, 6), trials=6, question=question))
+    run, _ = started(search_plan(SearchSpace("mine", space, question, 6), trials=6, question=question))
     while (trial := run.next_trial()) is not None:
         finish(run, trial)
     assert run.space_error is not None
@@ -283,9 +283,9 @@ def drive(run, draws, concurrency, events):
 
 def state(plan):
     """All that a plan's next steps depend on."""
-    studies = plan._studies.values()
+    studies = plan.histories.values()
     return (
-        [(c.number, c.granted, c.told, [t.number for t in c.trials]) for c in plan.proposed],
+        [(c.number, c.granted, c.finished, [t.number for t in c.trials]) for c in plan.queue.proposed],
         [[(t.state, t.values, t.params, t.intermediate_values) for t in study.trials] for study in studies],
         plan.waiting,
         plan.exhausted,
@@ -305,12 +305,12 @@ def state(plan):
     ],
     ids=str,
 )
-def test_a_plan_that_is_rebuilt_from_records_is_the_one_that_ran(started, proposer, concurrency, changes):
+def test_a_plan_that_is_rebuilt_from_records_is_the_one_that_ran(started, search_plan, concurrency, changes):
     for seed in range(4):
         draws = random.Random(seed)
-        whole, _ = started(proposer(trials=14, epochs=9, **changes))
+        whole, _ = started(search_plan(trials=14, epochs=9, **changes))
         drive(whole, draws, concurrency, draws.randrange(1, 40))
         records = [StudyTrial.from_record(trial.record()) for trial in whole.trials]
-        again, _ = started(proposer(trials=14, epochs=9, **changes), recorded=records)
+        again, _ = started(search_plan(trials=14, epochs=9, **changes), recorded=records)
         assert state(again.plan) == state(whole.plan)
         assert again._event == whole._event

@@ -22,7 +22,7 @@ RATE = Decimal("0.99")
 class Plan:
     """What a summary asks a plan."""
 
-    hopeless: str = ""
+    blocked: str = ""
 
 
 @dataclass
@@ -199,12 +199,12 @@ def test_the_smallest_that_keeps_its_share_is_by_the_mean(ended, summary):
     assert rows == ["1", "0"]
 
 
-def test_a_plan_says_what_it_would_run(proposer, settings):
+def test_a_plan_says_what_it_would_run(search_plan, settings):
     output = io.StringIO()
-    plan = proposer(trials=9, seeds=3)
+    plan = search_plan(trials=9, seeds=3)
     print_plan(Console(file=output, width=200), settings(trials=9, seeds=3), plan)
     text = output.getvalue()
     assert "9 configurations with 3 seeds, at most 27 trials" in text
-    assert f"trial seeds {plan.trial_seed(0)}, {plan.trial_seed(1)}, {plan.trial_seed(2)}\n" in text
+    assert f"trial seeds {plan.seeds.value(0)}, {plan.seeds.value(1)}, {plan.seeds.value(2)}\n" in text
     assert text.count("anchor: ") == 7
     assert "then 2 proposals" in text

@@ -1,22 +1,22 @@
-"""Trials that a proposer asks for, ended with accuracies that are made up."""
+"""Trials that a search_plan asks for, ended with accuracies that are made up."""
 
 from decimal import Decimal
 
 RATES = tuple(Decimal(rate) for rate in ("0.95", "0.99", "0.995"))
 
 
-def finish(proposer, trial, accuracy=0.9, status="finished", epochs=1):
+def finish(search_plan, trial, accuracy=0.9, status="finished", epochs=1):
     trial.facts["accounting"] = {"artifact_bytes": 1000 * trial.density}
     for epoch in range(1, epochs + 1):
         trial.add_row({"epoch": epoch, "validation_accuracy": accuracy})
     trial.status = status
-    proposer.tell(trial)
+    search_plan.tell(trial)
     return trial
 
 
-def run_all(proposer, accuracy=lambda trial: 0.5):
+def run_all(search_plan, accuracy=lambda trial: 0.5):
     trials = []
-    while not proposer.exhausted:
-        trial = proposer.ask()
-        trials.append(finish(proposer, trial, accuracy(trial)))
+    while not search_plan.exhausted:
+        trial = search_plan.ask()
+        trials.append(finish(search_plan, trial, accuracy(trial)))
     return trials

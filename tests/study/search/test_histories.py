@@ -16,15 +16,15 @@ from study.search.histories import histories, recorded_space
 RATES = (Decimal("0.95"), Decimal("0.99"))
 
 
-def run_all(proposer, leave_open=0, ends=("finished", "stopped", "failed")):
+def run_all(search_plan, leave_open=0, ends=("finished", "stopped", "failed")):
     """Runs a plan one trial at a time, as `StudyRun` would; the last `leave_open` never end."""
     trials, event = [], 0
-    while not proposer.exhausted:
-        trial = proposer.ask()
+    while not search_plan.exhausted:
+        trial = search_plan.ask()
         trial.began, event = event, event + 1
         trial.identity = f"{trial.number:064x}"
         trials.append(trial)
-        left = proposer.size - trial.number - 1
+        left = search_plan.size - trial.number - 1
         if left < leave_open:
             if not left:
                 break
@@ -35,7 +35,7 @@ def run_all(proposer, leave_open=0, ends=("finished", "stopped", "failed")):
         if trial.status == "failed":
             trial.rows.clear()
         trial.told, event = event, event + 1
-        proposer.tell(trial)
+        search_plan.tell(trial)
     return trials
 
 
@@ -51,9 +51,9 @@ def content(study):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
-def test_histories_are_those_of_the_study_that_ran(proposer, sampler):
+def test_histories_are_those_of_the_study_that_ran(search_plan, sampler):
     question = Rates(RATES)
-    subject = proposer(question=question, trials=12, sampler=sampler, stopping="none")
+    subject = search_plan(question=question, trials=12, sampler=sampler, stopping="none")
     trials = run_all(subject, leave_open=2)
     made = histories(find_space("quickstart"), subject.settings, from_records(trials))
     assert list(made) == ["0.95", "0.99"]
@@ -69,8 +69,8 @@ def test_histories_are_those_of_the_study_that_ran(proposer, sampler):
     }
 
 
-def test_where_the_rate_is_no_axis_there_is_one_history(proposer):
-    subject = proposer("freezing_rates", question=Pareto(RATES), trials=9)
+def test_where_the_rate_is_no_axis_there_is_one_history(search_plan):
+    subject = search_plan("freezing_rates", question=Pareto(RATES), trials=9)
     trials = run_all(subject, ends=("finished", "failed"))
     made = histories(find_space("freezing_rates"), subject.settings, from_records(trials))
     assert list(made) == ["all"]
@@ -78,25 +78,25 @@ def test_where_the_rate_is_no_axis_there_is_one_history(proposer):
     assert "density" in made["all"].trials[-1].params
 
 
-def test_the_trials_are_left_as_they_are(proposer):
-    subject = proposer(question=Rates(RATES), trials=7, stopping="none")
+def test_the_trials_are_left_as_they_are(search_plan):
+    subject = search_plan(question=Rates(RATES), trials=7, stopping="none")
     trials = run_all(subject)
     before = [trial.record() for trial in trials]
     histories(find_space("quickstart"), subject.settings, trials)
     assert [trial.record() for trial in trials] == before
 
 
-def test_a_study_of_more_configurations_than_its_settings_say_is_whole(proposer):
-    subject = proposer(question=Rates(RATES), trials=9, stopping="none")
+def test_a_study_of_more_configurations_than_its_settings_say_is_whole(search_plan):
+    subject = search_plan(question=Rates(RATES), trials=9, stopping="none")
     trials = run_all(subject)
     fewer = subject.settings.model_copy(update={"trials": 5})
     made = histories(find_space("quickstart"), fewer, trials)
     assert sum(len(study.trials) for study in made.values()) == 8
 
 
-def test_a_space_that_changed_is_one_line(proposer):
+def test_a_space_that_changed_is_one_line(search_plan):
     space = find_space("quickstart")
-    subject = proposer(question=Rates(RATES), trials=6, stopping="none")
+    subject = search_plan(question=Rates(RATES), trials=6, stopping="none")
     trials = run_all(subject)
 
     def other(trial):

@@ -18,8 +18,8 @@ from study.search.slots import slots
 from .proposed import RATES, finish, run_all
 
 
-def test_a_study_begins_with_the_anchors(proposer):
-    trials = run_all(proposer())
+def test_a_study_begins_with_the_anchors(search_plan):
+    trials = run_all(search_plan())
     assert [trial.title for trial in trials[:7]] == [
         "dense",
         *(f"prune snip q={rate}" for rate in RATES),
@@ -29,8 +29,8 @@ def test_a_study_begins_with_the_anchors(proposer):
     assert trials[0].rate is None
 
 
-def test_the_dense_trial_runs_once_and_belongs_to_no_rate(proposer):
-    trials = run_all(proposer())
+def test_the_dense_trial_runs_once_and_belongs_to_no_rate(search_plan):
+    trials = run_all(search_plan())
     assert [trial.number for trial in trials if trial.config.arm == "dense"] == [0]
 
 
@@ -47,61 +47,61 @@ def test_trials_are_spread_evenly_over_the_rates(count, more):
     assert max(shares.values()) - min(shares.values()) <= 1
 
 
-def test_too_few_trials_for_the_anchors_are_refused(proposer):
+def test_too_few_trials_for_the_anchors_are_refused(search_plan):
     with pytest.raises(InputError, match="write 7 or more"):
-        proposer(trials=6)
+        search_plan(trials=6)
 
 
-def test_each_rate_has_a_history_of_its_own(proposer):
-    subject = proposer()
+def test_each_rate_has_a_history_of_its_own(search_plan):
+    subject = search_plan()
     trials = run_all(subject)
-    for rate, study in subject._studies.items():
+    for rate, study in subject.histories.items():
         told = [trial.params for trial in study.trials]
-        assert told == [trial.parameters for trial in trials if trial.rate == rate]
+        assert told == [trial.parameters for trial in trials if str(trial.rate) == rate]
         assert len(told) in (7, 8)
     assert all(trial.config.density == 1 - trial.rate for trial in trials[1:])
 
 
-def test_anchors_outside_the_space_run_outside_the_history(proposer):
-    subject = proposer("score_pairs", trials=10)
+def test_anchors_outside_the_space_run_outside_the_history(search_plan):
+    subject = search_plan("score_pairs", trials=10)
     trials = run_all(subject)
     assert sum(trial.anchor for trial in trials) == 7
-    assert sum(len(study.trials) for study in subject._studies.values()) == 3
+    assert sum(len(study.trials) for study in subject.histories.values()) == 3
 
 
-def test_pareto_searches_the_density_between_its_bounds(proposer):
-    subject = proposer(question=Pareto(), trials=40)
+def test_pareto_searches_the_density_between_its_bounds(search_plan):
+    subject = search_plan(question=Pareto(), trials=40)
     trials = run_all(subject)
     densities = {trial.config.density for trial in trials if not trial.anchor}
     assert len(densities) > 30
     assert all(Decimal("0.0005") <= density <= Decimal("0.5") for density in densities)
-    (study,) = subject._studies.values()
+    (study,) = subject.histories.values()
     assert [trial.values for trial in study.trials] == [[0.5, t.density] for t in trials[1:]]
 
 
-def test_the_same_seed_and_history_give_the_same_proposals(proposer):
+def test_the_same_seed_and_history_give_the_same_proposals(search_plan):
     def configurations(seed):
-        return [trial.config for trial in run_all(proposer(seed=seed), lambda t: 1.0 / (t.number + 1))]
+        return [trial.config for trial in run_all(search_plan(seed=seed), lambda t: 1.0 / (t.number + 1))]
 
     assert configurations(3) == configurations(3)
     assert configurations(3) != configurations(4)
 
 
-def test_a_proposal_depends_on_the_history(proposer):
+def test_a_proposal_depends_on_the_history(search_plan):
     def configurations(sign):
         value = lambda t: 0.5 + sign * t.config.training.learning_rate  # noqa: E731
-        return [trial.config for trial in run_all(proposer(trials=60), value)]
+        return [trial.config for trial in run_all(search_plan(trials=60), value)]
 
     better, worse = configurations(+1), configurations(-1)
     assert better[:10] == worse[:10]
     assert better != worse
 
 
-def test_epochs_and_seed_are_the_studys(proposer):
-    trials = run_all(proposer(epochs=3, seed=5))
+def test_epochs_and_seed_are_the_studys(search_plan):
+    trials = run_all(search_plan(epochs=3, seed=5))
     assert {trial.config.training.epochs for trial in trials} == {3}
     assert len({trial.config.seed for trial in trials}) == 1
-    assert trials[0].config.seed != run_all(proposer(seed=6))[0].config.seed
+    assert trials[0].config.seed != run_all(search_plan(seed=6))[0].config.seed
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_epochs_and_seed_are_the_studys(proposer):
         ("killed", TrialState.FAIL),
     ],
 )
-def test_the_sampler_is_told_the_truth(proposer, status, state):
-    subject = proposer(question=Rates(RATES[:1]), trials=5)
+def test_the_sampler_is_told_the_truth(search_plan, status, state):
+    subject = search_plan(question=Rates(RATES[:1]), trials=5)
     subject.ask()
     trial = finish(subject, subject.ask(), 0.7, status, epochs=2)
-    (study,) = subject._studies.values()
+    (study,) = subject.histories.values()
     told = study.trials[trial.number - 1]
     assert told.state == state
     if state == TrialState.PRUNED:
@@ -130,8 +130,8 @@ def test_the_sampler_is_told_the_truth(proposer, status, state):
     assert violated == {status} & {"diverged", "collapsed", "infeasible"}
 
 
-def test_smallest_runs_the_dense_trial_alone_first(proposer):
-    subject = proposer(question=Smallest(Decimal("0.9")), trials=9)
+def test_smallest_runs_the_dense_trial_alone_first(search_plan):
+    subject = search_plan(question=Smallest(Decimal("0.9")), trials=9)
     dense = subject.ask()
     assert dense.config.arm == "dense"
     assert subject.waiting
@@ -139,43 +139,43 @@ def test_smallest_runs_the_dense_trial_alone_first(proposer):
     assert not subject.waiting
     poor = finish(subject, subject.ask(), 0.70)
     good = finish(subject, subject.ask(), 0.75)
-    (study,) = subject._studies.values()
+    (study,) = subject.histories.values()
     told = {t.values[0]: t.constraints["accuracy"] for t in study.trials if t.values}
     assert told[poor.density] == pytest.approx(0.9 * 0.8 - 0.70)
     assert told[good.density] == pytest.approx(0.9 * 0.8 - 0.75)
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "killed"])
-def test_smallest_is_hopeless_without_a_dense_accuracy(proposer, status):
-    subject = proposer(question=Smallest(), trials=9)
+def test_smallest_is_blocked_without_a_dense_accuracy(search_plan, status):
+    subject = search_plan(question=Smallest(), trials=9)
     finish(subject, subject.ask(), status=status)
-    assert status in subject.hopeless
+    assert status in subject.blocked
 
 
 def space_of(function):
     return SearchSpace("mine", function, Rates(RATES), trials=9)
 
 
-def test_a_space_may_choose_the_density_unless_the_rates_are_an_axis(proposer):
+def test_a_space_may_choose_the_density_unless_the_rates_are_an_axis(search_plan):
     def space(trial):
         return TrialConfig(arm="prune", selection=Selection(target="snip"), density=Decimal("0.125"))
 
     with pytest.raises(InputError, match="chooses the density"):
-        proposer(space_of(space), trials=9)
-    trials = run_all(proposer(space_of(space), question=Pareto(), trials=9))
+        search_plan(space_of(space), trials=9)
+    trials = run_all(search_plan(space_of(space), question=Pareto(), trials=9))
     assert [trial.config.density for trial in trials[7:]] == [Decimal("0.125")] * 2
 
 
-def test_a_wrong_configuration_of_a_space_is_one_line(proposer):
+def test_a_wrong_configuration_of_a_space_is_one_line(search_plan):
     def space(trial):
         return TrialConfig(arm="prune", selection=Selection(target="synflo"))
 
     with pytest.raises(InputError, match="did you mean 'synflow'") as caught:
-        proposer(space_of(space), trials=9)
+        search_plan(space_of(space), trials=9)
     assert "\n" not in str(caught.value)
 
 
-def test_a_space_that_fails_later_fails_by_name(proposer):
+def test_a_space_that_fails_later_fails_by_name(search_plan):
     def space(trial):
         lr = trial.suggest_float("learning_rate", 0.01, 0.1)
         if calls.append(lr) or len(calls) > 1:
@@ -185,43 +185,43 @@ def test_a_space_that_fails_later_fails_by_name(proposer):
         )
 
     calls: list[float] = []
-    subject = proposer(space_of(space), trials=9)
+    subject = search_plan(space_of(space), trials=9)
     with pytest.raises(InputError, match="space 'mine' fails: ZeroDivisionError: late"):
         run_all(subject)
 
 
-def test_pareto_may_weigh_accuracy_against_stored_bytes(proposer):
-    subject = proposer(question=Pareto(cost="bytes"), trials=9)
+def test_pareto_may_weigh_accuracy_against_stored_bytes(search_plan):
+    subject = search_plan(question=Pareto(cost="bytes"), trials=9)
     trials = run_all(subject)
-    (study,) = subject._studies.values()
+    (study,) = subject.histories.values()
     assert [t.values for t in study.trials] == [[0.5, 1000 * t.density] for t in trials[1:]]
 
 
-def test_a_choice_that_json_would_change_is_refused(proposer):
+def test_a_choice_that_json_would_change_is_refused(search_plan):
     def space(trial):
         trial.suggest_categorical("pair", [(1, 2), (3, 4)])
         return TrialConfig(arm="prune", selection=Selection(target="snip"))
 
     with pytest.raises(InputError, match=r"the choice .* of 'pair' cannot be recorded"):
-        run_all(proposer(space_of(space), trials=9))
+        run_all(search_plan(space_of(space), trials=9))
 
 
-def test_a_space_may_not_ask_for_the_test_images(proposer):
+def test_a_space_may_not_ask_for_the_test_images(search_plan):
     def space(trial):
         return TrialConfig(arm="prune", selection=Selection(target="snip"), test=True)
 
     with pytest.raises(InputError, match=r"asks for the test images.* judge with cops close"):
-        proposer(space_of(space), trials=9)
+        search_plan(space_of(space), trials=9)
 
 
-def test_an_infeasible_configuration_is_no_failure_when_bytes_count_either(proposer):
-    subject = proposer(question=Pareto(cost="bytes"), trials=9)
+def test_an_infeasible_configuration_is_no_failure_when_bytes_count_either(search_plan):
+    subject = search_plan(question=Pareto(cost="bytes"), trials=9)
     for _ in range(7):
         finish(subject, subject.ask())
     trial = subject.ask()
     trial.status = "infeasible"  # there is no network, and no epoch
     subject.tell(trial)
-    (study,) = subject._studies.values()
+    (study,) = subject.histories.values()
     told = study.trials[-1]
     assert (told.state, told.values) == (TrialState.COMPLETE, [0.0, 1000.0])
     assert told.constraints["infeasible"] == 1.0

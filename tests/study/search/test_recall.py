@@ -36,9 +36,9 @@ def noisy(trial):
 
 @pytest.mark.parametrize("changes", [{}, {"seeds": 3}, {"seeds": 3, "racing": False}, {"sampler": "qmc"}])
 @pytest.mark.parametrize("cut", [1, 8, 17])
-def test_a_recalled_study_goes_on_with_the_same_trials(proposer, changes, cut):
-    whole = history(proposer(trials=20, **changes), noisy, 10**6)
-    again = proposer(trials=20, **changes)
+def test_a_recalled_study_goes_on_with_the_same_trials(search_plan, changes, cut):
+    whole = history(search_plan(trials=20, **changes), noisy, 10**6)
+    again = search_plan(trials=20, **changes)
     for trial in copied(whole[:cut]):
         again.recall(trial)
         again.tell(trial)
@@ -46,22 +46,22 @@ def test_a_recalled_study_goes_on_with_the_same_trials(proposer, changes, cut):
     assert [describe(t) for t in rest] == [describe(t) for t in whole[cut:]]
 
 
-def test_more_trials_of_a_study_are_the_next_ones(proposer):
-    few, many = history(proposer(trials=12), noisy, 99), history(proposer(trials=20), noisy, 99)
+def test_more_trials_of_a_study_are_the_next_ones(search_plan):
+    few, many = history(search_plan(trials=12), noisy, 99), history(search_plan(trials=20), noisy, 99)
     assert [describe(t) for t in few] == [describe(t) for t in many[:12]]
 
 
-def test_a_space_that_changed_is_refused_with_the_difference(proposer):
+def test_a_space_that_changed_is_refused_with_the_difference(search_plan):
     from search_spaces import find_space
 
     quickstart = find_space("quickstart")
-    trials = history(proposer(), noisy, 9)
+    trials = history(search_plan(), noisy, 9)
 
     def space(trial):
         config = quickstart.sample(trial)
         return config.changed(training=config.training.model_copy(update={"momentum": 0.5}))
 
-    changed = proposer(SearchSpace("quickstart", space, quickstart.question, 24))
+    changed = search_plan(SearchSpace("quickstart", space, quickstart.question, 24))
     dense, *_ = copied(trials)
     with pytest.raises(InputError, match=r"has changed since trial 0 .*training\.momentum 0\.9, now 0\.5"):
         changed.recall(dense)

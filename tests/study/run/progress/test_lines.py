@@ -14,7 +14,7 @@ from study.run.progress.plain import PlainLines
 from study.run.progress.tally import Tally
 from study.run.progress.view import TerminalView
 from study.run.progress.words import time_left
-from study.search.plan import Ahead
+from study.search.plan import Forecast
 
 
 class Told:
@@ -22,7 +22,7 @@ class Told:
 
     def __init__(self, size, make):
         self.output, self.clock, self.to_come = io.StringIO(), [0.0], size
-        self.tally = Tally(lambda: Ahead(unknown=self.to_come), at_once=1, now=lambda: self.clock[0])
+        self.tally = Tally(lambda: Forecast(unknown=self.to_come), at_once=1, now=lambda: self.clock[0])
         self.view = make(self.output, self.tally)
         self.tell("resumed", [])
 
@@ -161,7 +161,7 @@ def test_every_event_is_a_line_of_json(ended, events):
 
 
 def test_which_view_a_study_has(settings):
-    tally = Tally(Ahead)
+    tally = Tally(Forecast)
     terminal = {"file": io.StringIO(), "force_terminal": True}
     views = [
         choose_view(Console(**terminal, _environ={"TERM": "xterm"}), None, settings(), tally),

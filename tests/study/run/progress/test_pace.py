@@ -11,7 +11,8 @@ import pytest
 from cops_core.config import TrialConfig
 from search_spaces.question import Rates
 from study.run.progress.pace import Pace, expected_epochs
-from study.search.plan import Ahead, FixedPlan
+from study.search.fixed_plan import FixedPlan
+from study.search.plan import Forecast
 
 TWO, FIVE = (Rates(tuple(map(Decimal, rates.split()))) for rates in ("0.9 0.99", "0.9 0.95 0.97 0.99 0.995"))
 EPOCH_S = {"dense": 1.0, "prune": 0.5, "freeze": 0.8}  # as measured with LeNet on Fashion-MNIST
@@ -37,7 +38,7 @@ class Simulated:
 def simulate(plan, workers=2, seed=0):
     """Run the plan on workers that start first, compute scores once, and are now faster, now slower."""
     draws, clock, queue, free = random.Random(seed), [0.0], [], list(range(workers))
-    pace = Pace(lambda: plan.ahead, workers, lambda: clock[0])
+    pace = Pace(lambda: plan.forecast, workers, lambda: clock[0])
     fresh, scores, quality, estimates = set(free), set(), {}, []
 
     def setup_s(trial):
@@ -96,10 +97,10 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("kind", STUDIES)
-def test_the_time_left_is_right_within_a_quarter_after_a_tenth(proposer, kind):
+def test_the_time_left_is_right_within_a_quarter_after_a_tenth(search_plan, kind):
     ratios = {share: [] for share in AT}
     for seed in range(4):
-        study = simulate(proposer(sampler="random", seed=seed, **STUDIES[kind]), seed=seed)
+        study = simulate(search_plan(sampler="random", seed=seed, **STUDIES[kind]), seed=seed)
         for share in AT:
             ratios[share].append(study.ratio(share))
     # How many seeds a race will grant is known to nobody while the best is still to be found.
@@ -108,8 +109,8 @@ def test_the_time_left_is_right_within_a_quarter_after_a_tenth(proposer, kind):
         assert all(low <= ratio <= high for ratio in sorted(found)[1:3]), (share, found)
 
 
-def test_many_places_at_once(proposer):
-    study = simulate(proposer(question=TWO, trials=400, sampler="random", epochs=9), workers=16)
+def test_many_places_at_once(search_plan):
+    study = simulate(search_plan(question=TWO, trials=400, sampler="random", epochs=9), workers=16)
     assert all(0.75 <= study.ratio(share) <= 1.25 for share in AT)
 
 
@@ -137,7 +138,7 @@ def train(pace, trial, clock, epochs, seconds, status="running"):
 
 def test_nothing_is_said_before_anything_is_known(configs):
     plan, clock = FixedPlan(configs(4)), [0.0]
-    pace = Pace(lambda: plan.ahead, 1, lambda: clock[0])
+    pace = Pace(lambda: plan.forecast, 1, lambda: clock[0])
     trial = plan.ask()
     pace.started(trial)
     clock[0] += 20.0  # the worker starts
@@ -151,7 +152,7 @@ def test_nothing_is_said_before_anything_is_known(configs):
 
 def test_resumed_and_reused_trials_cost_nothing_and_do_not_change_the_pace(configs):
     plan, clock = FixedPlan(configs(6)), [0.0]
-    pace = Pace(lambda: plan.ahead, 1, lambda: clock[0])
+    pace = Pace(lambda: plan.forecast, 1, lambda: clock[0])
     done, half = plan.ask(), plan.ask()
     done.status = "finished"
     half.rows = [{"epoch": epoch, "validation_accuracy": 0.5} for epoch in range(1, 6)]
@@ -167,7 +168,7 @@ def test_resumed_and_reused_trials_cost_nothing_and_do_not_change_the_pace(confi
 
 def test_a_trial_that_lost_its_place_is_to_be_trained_on(configs):
     plan, clock = FixedPlan(configs(2)), [0.0]
-    pace = Pace(lambda: plan.ahead, 1, lambda: clock[0])
+    pace = Pace(lambda: plan.forecast, 1, lambda: clock[0])
     trial = plan.ask()
     pace.started(trial)
     train(pace, trial, clock, 4, 1.0)
@@ -177,7 +178,7 @@ def test_a_trial_that_lost_its_place_is_to_be_trained_on(configs):
 
 def test_a_slower_machine_makes_it_longer(configs):
     plan, clock = FixedPlan(configs(50)), [0.0]
-    pace = Pace(lambda: plan.ahead, 1, lambda: clock[0])
+    pace = Pace(lambda: plan.forecast, 1, lambda: clock[0])
     for seconds in (1.0, 2.0):
         for _ in range(20):
             trial = plan.ask()
@@ -201,20 +202,20 @@ def test_a_race_leaves_a_third_at_each_rung(rungs, done, expected):
     assert expected_epochs(9, rungs, done) == pytest.approx(expected)
 
 
-def test_a_plan_says_what_is_to_come(proposer):
-    plan = proposer(question=TWO, trials=9, seeds=3, epochs=9)
-    anchors = plan.ahead.certain
+def test_a_plan_says_what_is_to_come(search_plan):
+    plan = search_plan(question=TWO, trials=9, seeds=3, epochs=9)
+    anchors = plan.forecast.certain
     assert [config.arm for config in anchors] == 3 * ["dense"] + 6 * ["prune"] + 6 * ["freeze"]
     assert {config.training.epochs for config in anchors} == {9}
-    assert plan.ahead == Ahead(certain=anchors, unknown=4, further=[], most=2, rungs=(1, 3))
+    assert plan.forecast == Forecast(certain=anchors, unknown=4, further=[], most=2, rungs=(1, 3))
     for _ in range(15):
         plan.ask()
     proposal = plan.ask()
-    assert plan.ahead == Ahead(certain=[], unknown=3, further=[2], most=2, rungs=(1, 3))
+    assert plan.forecast == Forecast(certain=[], unknown=3, further=[2], most=2, rungs=(1, 3))
     proposal.add_row({"epoch": 9, "validation_accuracy": 0.9})
     proposal.status = "finished"
     plan.tell(proposal)
-    assert plan.ahead.further == [1]
-    assert plan.ahead.certain == [plan._seeded(proposal.config, 0)]  # it was granted its second seed
-    whole = proposer(question=TWO, trials=9, seeds=3, racing=False, stopping="none").ahead
+    assert plan.forecast.further == [1]
+    assert plan.forecast.certain == [plan.trial_config(proposal.config, 0)]  # it was granted its second seed
+    whole = search_plan(question=TWO, trials=9, seeds=3, racing=False, stopping="none").forecast
     assert (whole.unknown, whole.most, whole.rungs) == (12, 0, ())

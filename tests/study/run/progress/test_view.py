@@ -15,7 +15,7 @@ from study.analysis.configurations import Comparison, best_per_method, by_config
 from study.records.trial import StudyTrial
 from study.run.progress.tally import Tally
 from study.run.progress.view import TerminalView
-from study.search.plan import Ahead
+from study.search.plan import Forecast
 from study.views.tables import best_table, failure_table, show_p
 
 RATE = Decimal("0.99")
@@ -54,7 +54,7 @@ class Screen:
         console = Console(
             file=self.output, force_terminal=True, color_system=None, width=width, height=60, _environ={}
         )
-        self.tally = Tally(lambda: Ahead(unknown=self.to_come), at_once=2, now=lambda: self.clock[0])
+        self.tally = Tally(lambda: Forecast(unknown=self.to_come), at_once=2, now=lambda: self.clock[0])
         self.view = TerminalView(console, study, self.tally)
 
     def __enter__(self):

@@ -14,8 +14,8 @@ ROW = {"epoch": 1, "validation_accuracy": 0.5}
 
 
 @pytest.fixture
-def run(proposer):
-    made = StudyRun(proposer(trials=9, epochs=9), lambda config: "identity")
+def run(search_plan):
+    made = StudyRun(search_plan(trials=9, epochs=9), lambda config: "identity")
     made.recall([])
     made.watch([])
     return made

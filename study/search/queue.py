@@ -1,0 +1,63 @@
+"""A study's configurations in their order: those that were proposed, and the places that are left."""
+
+from collections import deque
+
+from study.records.trial import StudyTrial
+from study.search.configuration import Configuration
+from study.search.proposals import Proposals
+from study.search.seeds import Seeds
+from study.search.slots import slots
+
+
+class ConfigurationQueue:
+    """Proposes one configuration after the other, and knows which of them may have another seed.
+
+    proposed: the configurations so far, by number. left: the slots of those to come.
+    Raises InputError if there are fewer `trials` than anchors.
+    """
+
+    def __init__(self, proposals: Proposals, seeds: Seeds, trials: int) -> None:
+        self.proposed: list[Configuration] = []
+        self.left = deque(slots(proposals.question, trials))
+        self._proposals = proposals
+        self._seeds = seeds
+
+    @property
+    def dense(self) -> Configuration | None:
+        """The dense anchor, once it has been proposed."""
+        return self.proposed[0] if self.proposed else None
+
+    @property
+    def open(self) -> list[Configuration]:
+        """Those that were proposed and have not finished, in order."""
+        return [each for each in self.proposed if not each.finished]
+
+    @property
+    def awaiting_seed(self) -> Configuration | None:
+        """The first one that may have another seed now."""
+        return next((each for each in self.open if len(each.trials) < each.granted), None)
+
+    def propose(self) -> Configuration:
+        """The next configuration. Raises InputError if the space fails on the sampler's parameters."""
+        return self._add(recorded=None)
+
+    def recall(self, trial: StudyTrial) -> Configuration:
+        """The configuration of a recorded trial: a new one for its first seed, else one that is known."""
+        if trial.seed_index == 0:
+            return self._add(recorded=trial)
+        configuration = self.proposed[trial.configuration]
+        configuration.granted = max(configuration.granted, trial.seed_index + 1)
+        return configuration
+
+    def rivals(self, configuration: Configuration) -> list[Configuration]:
+        """The other ones of the same history."""
+        history = configuration.slot.history
+        return [each for each in self.proposed if each.slot.history == history and each is not configuration]
+
+    def _add(self, recorded: StudyTrial | None) -> Configuration:
+        slot = self.left.popleft()
+        parameters = None if recorded is None else recorded.parameters
+        configuration = self._proposals.make(len(self.proposed), slot, parameters)
+        configuration.granted = self._seeds.at_first(slot)
+        self.proposed.append(configuration)
+        return configuration

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError, lookup
 from cops_core.whole_file import whole_file
+from study.console import print_line
 from study.papers.experiments import EXPERIMENTS
 from study.records.evaluations import EVALUATIONS, test_evaluations
 from study.records.frames import csv_tables
@@ -36,7 +37,7 @@ def export_study(store: StudyStore, kind: str, out: Path | None, console: Consol
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}): choose another with --out"
         ) from error
-    console.print(f"{store.name}: {path}", markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"{store.name}: {path}")
 
 
 def _parquet(store: StudyStore, folder: Path) -> None:

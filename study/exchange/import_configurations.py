@@ -9,7 +9,8 @@ from rich.console import Console
 
 from cops_core.errors import InputError, lookup
 from search_spaces.base import SearchSpace
-from study.exchange.imports import new_study, origin, say, say_next
+from study.console import print_line
+from study.exchange.imports import new_study, origin, say_next
 from study.provenance import git_commit, versions
 from study.records.store import StudyStore
 from study.search.given import check_given
@@ -63,7 +64,7 @@ def import_configurations(
         }
         store.write_json("study.json", record)
     rates = f", each at rate {', '.join(map(str, question.rates))}" if question.axis else ""
-    say(
+    print_line(
         console,
         f"{store.name}: {len(trials)} configurations of {chosen.name!r} come after the anchors{rates};"
         " their values stay behind",

@@ -10,7 +10,8 @@ from rich.console import Console
 from cops_core.cache import DEFAULT_CACHE
 from cops_core.errors import InputError
 from cops_core.trial import DEFAULT_DATA_ROOT
-from study.exchange.imports import new_study, origin, say, say_next
+from study.console import print_line
+from study.exchange.imports import new_study, origin, say_next
 from study.records.evaluations import EVALUATIONS
 from study.records.store import ARTIFACTS, TRIALS, StudyStore
 from study.records.tables import trial_tables
@@ -63,9 +64,9 @@ def import_study(
         for file, content in (files | trial_tables(store.name, trials)).items():
             store.write(file, content)
         store.write_json("study.json", {**about, "imported": origin(source)})  # last: now it is a study
-    say(console, f"{store.name}: {len(trials)} trials restored in {store.path}")
+    print_line(console, f"{store.name}: {len(trials)} trials restored in {store.path}")
     if missing := sum("artifact" in trial.facts for trial in trials):
-        say(
+        print_line(
             console,
             f"{missing} networks are not there, which an export leaves where they are: copy the {ARTIFACTS}/"
             f" of the study that was exported to {store.path}/{ARTIFACTS}/ to have them",

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from cops_core.errors import InputError
+from study.console import print_line
 from study.places import DEFAULT_HOME
 from study.records.lease import Lease
 from study.records.store import TRIALS, StudyStore
@@ -46,9 +47,4 @@ def say_next(console: Console, settings: Settings) -> None:
     home = "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
     storage = "" if settings.storage is None else f" --storage {quote(settings.storage)}"
     plugins = "".join(f" --plugin {quote(plugin.name)}" for plugin in settings.plugins)
-    say(console, f"go on with: cops resume {settings.name}{home}{storage}{plugins}")
-
-
-def say(console: Console, line: str) -> None:
-    """One line, as it is."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"go on with: cops resume {settings.name}{home}{storage}{plugins}")

@@ -16,6 +16,7 @@ from cops_core.plugins import find_plugins
 from search_spaces import SEARCH_SPACES
 from search_spaces.contract import SPACE_CHECKS
 from search_spaces.plugins import REGISTRIES, load_plugins
+from study.console import print_line
 
 # Exit codes: every promise is kept; one is broken.
 KEPT, BROKEN = 0, 1
@@ -49,9 +50,9 @@ def check_all(data_root: Path, console: Console, *, with_data: bool) -> int:
     ]
     code = _check(components, data_root, console)
     for name in sorted(absent):
-        console.print(f"{name} was left out, since its files are not in {data_root}", soft_wrap=True)
+        print_line(console, f"{name} was left out, since its files are not in {data_root}")
     if not with_data:
-        console.print("data sets were left out, since that may fetch them: cops check --data")
+        print_line(console, "data sets were left out, since that may fetch them: cops check --data")
     return code
 
 

@@ -19,6 +19,7 @@ from cops_core.placement import placement_of
 from cops_core.train import evaluate
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import interval
+from study.console import print_line
 from study.provenance import git_commit
 from study.records.evaluations import EVALUATIONS, test_evaluations
 from study.records.lease import Lease
@@ -71,9 +72,7 @@ def close_study(
     planned = store.settings()["settings"]["trials"]
     begun = len({trial.configuration for trial in trials})
     if begun < planned:
-        console.print(
-            f"it ends with {begun} of the {planned} configurations that were planned", highlight=False
-        )
+        print_line(console, f"it ends with {begun} of the {planned} configurations that were planned")
     return judged
 
 
@@ -207,10 +206,10 @@ def _say(
 ) -> None:
     """Print the look: validation beside test, by rate, the best on validation first."""
     if look["look"] > 1:
-        console.print(
+        print_line(
+            console,
             f"this is look {look['look']} at the test images:"
             " what is chosen by it is no longer judged by them",
-            soft_wrap=True,
         )
     table = Table(
         title="chosen on validation, judged on test", title_justify="left", box=None, header_style="dim"
@@ -230,7 +229,7 @@ def _say(
         )
     console.print(table)
     for name, reason in left_out.items():
-        console.print(f"not judged: {name}, {reason}", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"not judged: {name}, {reason}")
 
 
 def _shown(accuracies: Sequence[float]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from study.console import print_line
 from study.networks.close import close_study
 from study.places import storage_uri
 from study.records.evaluations import test_evaluations
@@ -46,10 +47,8 @@ def judge(
         test_evaluations(store),
     )
     if problem:
-        console.print(
-            f"[yellow]MLflow was not told ({problem}); it is all in {_place(store)}", soft_wrap=True
-        )
-    console.print(f"study {name} is closed; written to {_place(store)}", soft_wrap=True, highlight=False)
+        print_line(console, f"MLflow was not told ({problem}); it is all in {_place(store)}", "yellow")
+    print_line(console, f"study {name} is closed; written to {_place(store)}")
 
 
 def _place(store: StudyStore) -> str:

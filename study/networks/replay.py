@@ -15,6 +15,7 @@ from cops_core.config import parse_config
 from cops_core.errors import InputError
 from cops_core.machine import machine
 from cops_core.trial import Trial
+from study.console import print_line
 from study.tracking import CONFIG_FILE, fetch, histories
 
 # Exit codes: the same trial; another one.
@@ -54,7 +55,7 @@ def replay(
     logged = histories(run_id, again.metrics, tracking_uri, home)
     lines, same = _findings(record, again, logged)
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        print_line(console, line)
     return SAME if same else OTHER
 
 

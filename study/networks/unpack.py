@@ -10,6 +10,7 @@ from safetensors.torch import save
 from cops_core.artifact import Artifact, load_artifact
 from cops_core.errors import InputError, near_path
 from cops_core.whole_file import write_whole
+from study.console import print_line
 from study.tracking import NETWORK_FILE, fetch
 
 # A run's id, or what is left of one: MLflow is asked which one was meant.
@@ -48,7 +49,7 @@ def unpack(
         artifact = load_artifact(path, extensions)
     _write(artifact, source, out)
     parameters = sum(parameter.numel() for parameter in artifact.model.parameters())
-    console.print(f"{artifact.header.model}, {parameters:,} parameters: {out}", soft_wrap=True)
+    print_line(console, f"{artifact.header.model}, {parameters:,} parameters: {out}")
 
 
 def _write(artifact: Artifact, source: str, out: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 from uuid import uuid4
 
 from rich.console import Console
-from rich.markup import escape
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
+from study.console import print_line
 from study.provenance import git_commit, versions
 from study.records.evaluations import is_closed
 from study.records.lease import Lease
@@ -76,7 +76,7 @@ class Conducted:
     def print_problems(self, console: Console) -> None:
         """A line each."""
         for problem in self.problems:
-            console.print(f"[yellow]{escape(problem)}", highlight=False, soft_wrap=True)
+            print_line(console, problem, "yellow")
 
 
 def launch(
@@ -244,7 +244,7 @@ def _announce(console: Console, settings: Settings, run: StudyRun, placed: Place
     there = sum(trial.over for trial in run.trials)
     goes_on = f", going on after {there} that have ended" if run.trials else ""
     at_once = "nothing is left to run" if run.over else str(placed)
-    console.print(f"{settings.name}: {size} trials{seeds}{goes_on}, {at_once}", highlight=False)
+    print_line(console, f"{settings.name}: {size} trials{seeds}{goes_on}, {at_once}")
 
 
 def _study_record(settings: Settings, store: StudyStore) -> dict[str, Any]:

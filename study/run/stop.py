@@ -8,6 +8,7 @@ from contextlib import suppress
 from rich.console import Console
 
 from cops_core.errors import InputError
+from study.console import print_line
 from study.records.lease import STOP, Lease, driver
 from study.records.observer import Observer
 from study.records.store import StudyStore, no_study
@@ -32,23 +33,21 @@ def request_stop(store: StudyStore, console: Console, timeout_s: float) -> bool:
             f"nobody runs study {name!r}, so that nothing can be stopped: see `cops status {name}`"
         )
     store.write_json(STOP, {"token": running.token, "asked": time.time()})
-    console.print(f"asked {running} to end study {name}", markup=False, highlight=False)
+    print_line(console, f"asked {running} to end study {name}")
     began = time.monotonic()
     while (now := driver(store)) is not None and now.token == running.token:
         if time.monotonic() - began > timeout_s:
-            console.print(
+            print_line(
+                console,
                 f"it has not ended within {timeout_s:.0f} s. The request stands, and it may still end;"
                 f" kill process {running.pid} on {running.host} if it does not: `cops resume {name}` goes"
                 " on from what was written",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
             )
             return False
         time.sleep(POLL_S)
     if stop_requested(store, running.token):  # it was killed, and could not tidy up
         store.delete(STOP)
-    console.print(f"study {name} has ended; `cops resume {name}` goes on with it", highlight=False)
+    print_line(console, f"study {name} has ended; `cops resume {name}` goes on with it")
     return True
 
 

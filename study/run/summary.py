@@ -6,9 +6,10 @@ from shlex import quote
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from study.analysis.answer import print_best
+from study.console import print_line
 from study.places import DEFAULT_HOME
 from study.records.store import StudyStore
 from study.records.trial import FAILURES, OPEN, StudyTrial
@@ -28,18 +29,19 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     size = f"{settings.trials} trials"
     if settings.seeds > 1:
         size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {plan.size} trials"
-    console.print(f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
+    print_line(console, f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
     seeds = [str(plan.seeds.value(index)) for index in range(settings.seeds)]
     shown = ", ".join(seeds[:MOST_SEEDS]) + (", ..." if len(seeds) > MOST_SEEDS else "")
-    console.print(
+    print_line(
+        console,
         f"  {base.model} on {base.dataset}, {settings.epochs or base.training.epochs} epochs, "
-        f"trial seed{'s' if len(seeds) > 1 else ''} {shown}"
+        f"trial seed{'s' if len(seeds) > 1 else ''} {shown}",
     )
-    console.print(f"  question: {plan.proposals.question}")
-    console.print(f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
+    print_line(console, f"  question: {plan.proposals.question}")
+    print_line(console, f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
     for number, config in enumerate(anchors):
-        console.print(f"  anchor: {StudyTrial(number=number, config=config).title}")
-    console.print(f"  then {settings.trials - len(anchors)} proposals")
+        print_line(console, f"  anchor: {StudyTrial(number=number, config=config).title}")
+    print_line(console, f"  then {settings.trials - len(anchors)} proposals")
 
 
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
@@ -47,21 +49,21 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     trials = run.trials
     home, storage = _home(settings), _storage(settings)
     status = f"cops status {settings.name}{storage or home}"
-    console.print(
-        f"{settings.name}: {_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}",
-        soft_wrap=True,
-    )
+    counts = f"{_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}"
+    print_line(console, f"{settings.name}: {counts}")
     print_failures(console, trials, status)
     print_artifacts(console, trials)
     for reason in _ended_early(run):
-        console.print(f"the study ended early: {reason}", markup=False, soft_wrap=True)
+        print_line(console, f"the study ended early: {reason}")
     print_best(console, trials, settings.record()["question"])
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials):
-        console.print(f"go on with: [bold]{escape(go_on_command(settings))}[/]", soft_wrap=True)
+        print_line(console, Text.assemble("go on with: ", (go_on_command(settings), "bold")))
     served = settings.tracking_uri is not None and settings.tracking_uri.startswith("http")
-    browse = escape(settings.tracking if served else f"cops ui{home}")
-    console.print(f"next: [bold]{browse}[/] to browse every trial, [bold]{escape(status)}[/]", soft_wrap=True)
+    browse = settings.tracking if served else f"cops ui{home}"
+    print_line(
+        console, Text.assemble("next: ", (browse, "bold"), " to browse every trial, ", (status, "bold"))
+    )
 
 
 def write_summary(
@@ -124,10 +126,9 @@ def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) 
     failures = [trial for trial in trials if trial.status in FAILURES]
     for trial in failures[:MOST_FAILURES]:
         reason = " ".join(trial.reason.split())
-        line = f"  trial {trial.number} ({trial.title}) {trial.status}: {reason}"
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(console, f"  trial {trial.number} ({trial.title}) {trial.status}: {reason}")
     if len(failures) > MOST_FAILURES:
-        console.print(f"  and {len(failures) - MOST_FAILURES} more: {status}", markup=False, soft_wrap=True)
+        print_line(console, f"  and {len(failures) - MOST_FAILURES} more: {status}")
 
 
 def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
@@ -135,7 +136,7 @@ def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
     missing = [trial.facts["artifact_missing"] for trial in trials if "artifact_missing" in trial.facts]
     if missing:
         networks = "1 trained network" if len(missing) == 1 else f"{len(missing)} trained networks"
-        console.print(f"{networks} could not be kept: {missing[0]}", markup=False, soft_wrap=True)
+        print_line(console, f"{networks} could not be kept: {missing[0]}")
 
 
 def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
@@ -145,4 +146,4 @@ def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
         for which in ("scores_computed", "scores_cached")
     )
     if computed or cached:
-        console.print(f"scores: {computed} computed, {cached} times one that was there already")
+        print_line(console, f"scores: {computed} computed, {cached} times one that was there already")

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from cops_core.cache import ScoreCache
 from cops_core.whole_file import write_whole
+from study.console import print_line
 from study.provenance import git_commit, versions
 from study.run.preflight import check_home, check_score_cache
 from study.scores.compare import Comparison, compare
@@ -59,10 +60,10 @@ def run_scores(
     seconds = {"scoring": clock[1] - clock[0], "comparing": clock[2] - clock[1]}
     folder = home / "scores" / study.name
     write_files(folder, files, {**_manifest(study, comparison), **scored.origin, "seconds": seconds})
-    console.print(f"{study.title}: {scored.origin['weights']:,} weights", soft_wrap=True)
+    print_line(console, f"{study.title}: {scored.origin['weights']:,} weights")
     console.print()
     show_comparison(console, comparison)
-    console.print(f"tables and figures in {folder}", markup=False, soft_wrap=True)
+    print_line(console, f"tables and figures in {folder}")
     return folder
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cops_core.collapse import Connectivity
 from cops_core.compare import LEVELS
+from study.console import print_line
 from study.scores.compare import AtDensity, Comparison, Floats
 
 MOST_LAYERS = 10
@@ -22,7 +23,7 @@ Cells = Sequence[Sequence[str]]
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print every table of `comparison`."""
     for title, table in _tables(comparison):
-        console.print(title, style="italic", soft_wrap=True)
+        print_line(console, title, "italic")
         console.print(table)
         console.print()
 

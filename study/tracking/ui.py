@@ -9,6 +9,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from cops_core.errors import InputError, near_path
+from study.console import print_line
 from study.tracking import browse
 from study.tracking.server.command import check_free, server_command
 
@@ -25,8 +26,8 @@ def serve_ui(home: Path, port: int, console: Console) -> NoReturn:
     with FileLock(home / "mlflow.db.lock"):  # a launch may be creating the database right now
         pass
     page = f"http://127.0.0.1:{port}{browse(home)}"
-    console.print(f"browse: {page}", highlight=False, markup=False, soft_wrap=True)
-    console.print("it answers within seconds, until Ctrl-C", highlight=False)
+    print_line(console, f"browse: {page}")
+    print_line(console, "it answers within seconds, until Ctrl-C")
     console.file.flush()  # it would be lost with this program
     command, environment = server_command(home, port)
     command += ["--uvicorn-opts", "--log-level warning"]  # a line for each request would bury the address

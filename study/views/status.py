@@ -11,6 +11,7 @@ from rich.table import Table
 
 from study.analysis.answer import print_best
 from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
+from study.console import print_line
 from study.records.evaluations import test_evaluations
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
@@ -42,7 +43,10 @@ def show_status(
     if as_json:
         print_json(console, {"studies": summaries})
     else:
-        console.print(_overview(summaries) if summaries else f"no studies in {storage_uri}")
+        if summaries:
+            console.print(_overview(summaries))
+        else:
+            print_line(console, f"no studies in {storage_uri}")
 
 
 def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
@@ -160,16 +164,16 @@ def print_json(console: Console, content: dict[str, Any]) -> None:
 def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyTrial], *, logs: bool) -> None:
     console.print(_overview([content]))
     if content["holder"] is not None:
-        console.print(f"running: {content['holder']}", markup=False, soft_wrap=True)
+        print_line(console, f"running: {content['holder']}")
     if content["looks"]:
         times = "once" if len(content["looks"]) == 1 else f"{len(content['looks'])} times"
-        console.print(f"closed: the test part has been looked at {times}")
+        print_line(console, f"closed: the test part has been looked at {times}")
     failures = [trial for trial in trials if trial.status in FAILURES]
     if failures:
         console.print(failure_table(failures))
     for trial in failures if logs else ():
         console.rule(f"trial {trial.number}", align="left")
-        console.print(trial.log.rstrip() or "no log", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, trial.log.rstrip() or "no log")
     print_best(console, trials, content["question"])
 
 

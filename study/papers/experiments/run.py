@@ -8,6 +8,7 @@ from cops_core.config import TrialConfig
 from cops_core.data import DATASETS, is_at_hand
 from cops_core.errors import lookup
 from cops_core.models import MODELS
+from study.console import print_line
 from study.papers.experiments import EXPERIMENTS
 from study.papers.experiments.base import Asked, Experiment
 from study.papers.experiments.fixed import run_fixed
@@ -46,7 +47,7 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
     answer = experiment.answer(run, lambda dataset: is_at_hand(dataset, root))
     for file, content in {"results.md": answer.markdown.encode(), **answer.figures}.items():
         stores[-1].write(file, content)
-    console.print(answer.markdown, markup=False, soft_wrap=True)
+    print_line(console, answer.markdown)
     written = ", ".join(["results.md", *answer.figures])
-    console.print(f"{written} in {stores[-1].path}", soft_wrap=True)
+    print_line(console, f"{written} in {stores[-1].path}")
     return answer.markdown

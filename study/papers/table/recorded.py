@@ -5,6 +5,7 @@ from rich.console import Console
 from cops_core.data import is_at_hand
 from cops_core.errors import InputError
 from search_spaces.presets import Preset
+from study.console import print_line
 from study.papers.table.files import table_files
 from study.papers.table.show import print_table
 from study.papers.table.table import PaperTable, make_table
@@ -34,7 +35,7 @@ def recorded_table(preset: Preset, asked: Preset, settings: Settings, console: C
             raise InputError(
                 f"{store.path} cannot be written ({reason}): make room, or change --storage"
             ) from error
-        console.print(f"{', '.join(files)} in {store.path}", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"{', '.join(files)} in {store.path}")
     return table
 
 
@@ -50,7 +51,7 @@ def plan_table(preset: Preset, asked: Preset, settings: Settings, console: Conso
         f"{asked.model} on {asked.dataset}, {there}",
     ]
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def find_recorded(preset: Preset, asked: Preset, store: StudyStore) -> PaperTable:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import ray
 from rich.console import Console
-from rich.markup import escape
 
 from cops_core.errors import InputError
+from study.console import print_line
 from study.run.ray.fitness.cluster import check_nodes, refuse_unfit
 from study.run.ray.fitness.nodes import places
 from study.run.ray.gpus import usual_share, waits_for_gpus
@@ -57,24 +57,21 @@ def place(
                 console=console,
             )
         )
-    if settings.gpus_per_trial == "auto" and settings.device != "cpu":
-        _say(console, waits_for_gpus(settings, ray.cluster_resources().get("GPU", 0)))
+    waits = settings.gpus_per_trial == "auto" and settings.device != "cpu"
+    if waits and (line := waits_for_gpus(settings, ray.cluster_resources().get("GPU", 0))):
+        print_line(console, line, "yellow")
     at_once = settings.concurrency or plan.size
     gpus, measured = usual_share(settings, example, reference, at_once, stopped)
     if settings.address is not None and not places(settings.cpus_per_trial, gpus):
         wanted = f"{settings.cpus_per_trial} CPUs and {gpus:g} GPUs"
-        _say(console, f"no node of the cluster has {wanted} now: trials wait until one joins that has")
+        line = f"no node of the cluster has {wanted} now: trials wait until one joins that has"
+        print_line(console, line, "yellow")
     return Placed(
         gpus=gpus,
         concurrency=_concurrency(settings, gpus),
         measured=measured,
         on_cluster=settings.address is not None,
     )
-
-
-def _say(console: Console, line: str | None) -> None:
-    if line:
-        console.print(f"[yellow]{escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _concurrency(settings: Settings, gpus: float) -> int | None:

@@ -14,6 +14,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from cops_core.errors import InputError
+from study.console import print_line
 from study.places import storage_uri, whole_path
 from study.tracking.server.backup import INTERVAL_S
 from study.tracking.server.command import check_free
@@ -47,7 +48,7 @@ def end(*, home: Path, console: Console) -> None:
     with _alone(served):
         if not stop(served):
             raise InputError(f"no server of {served.home} runs here, so that nothing can be ended")
-    console.print("MLflow's server has ended", highlight=False)
+    print_line(console, "MLflow's server has ended")
 
 
 def _check_linux() -> None:
@@ -99,14 +100,11 @@ def _wait(supervisor: "subprocess.Popen[bytes]", served: Served) -> int:
 
 
 def _say(console: Console, served: Served, restored: bool, detach: bool) -> None:
-    def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     if restored:
-        line(f"restored {DATABASE} from its backup")
+        print_line(console, f"restored {DATABASE} from its backup")
     kept = (
         "" if served.storage is None else f", backed up to {served.storage}/{FOLDER} every {INTERVAL_S:.0f} s"
     )
-    line(f"MLflow on http://127.0.0.1:{served.port}{kept}")
+    print_line(console, f"MLflow on http://127.0.0.1:{served.port}{kept}")
     home = shlex.quote(str(served.home))
-    line(f"end it with cops serve --stop --home {home}" if detach else "end it with Ctrl-C")
+    print_line(console, f"end it with cops serve --stop --home {home}" if detach else "end it with Ctrl-C")

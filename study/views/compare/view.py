@@ -11,6 +11,7 @@ from rich.table import Table
 
 from study.analysis.configurations import ConfigurationResult
 from study.analysis.statistics import Interval
+from study.console import print_line
 from study.views.compare.sides import Held, Side, SideBySide
 from study.views.status import configuration_content
 from study.views.tables import show_p
@@ -20,10 +21,10 @@ def print_comparison(console: Console, found: SideBySide) -> None:
     """What each argument has at each rate, how far it is from the first, and what else differs."""
     marks = _marks(found.sides)
     for side in found.sides:
-        console.print(f"{marks[side.label]}  {escape(side.label)}", highlight=False, soft_wrap=True)
-    console.print("\nbest of each by mean validation accuracy", style="italic")
+        print_line(console, f"{marks[side.label]}  {side.label}")
+    print_line(console, "\nbest of each by mean validation accuracy", "italic")
     console.print(_best_table(found.rates, marks))
-    console.print(f"paired difference to {marks[found.sides[0].label]} over the common seeds", style="italic")
+    print_line(console, f"paired difference to {marks[found.sides[0].label]} over the common seeds", "italic")
     console.print(_difference_table(found.rates, marks))
     if any(math.isfinite(held.p_value) for row in found.rates.values() for held in row):
         console.print(
@@ -32,11 +33,13 @@ def print_comparison(console: Console, found: SideBySide) -> None:
             style="dim",
         )
     if _without_common_seed(found):
-        console.print("no seed in common: nothing can be compared pair by pair (see --seed of the studies)")
+        print_line(
+            console, "no seed in common: nothing can be compared pair by pair (see --seed of the studies)"
+        )
     if found.differences:
         console.print(_settings_table(found, marks))
     else:
-        console.print("settings: the same")
+        print_line(console, "settings: the same")
 
 
 def _without_common_seed(found: SideBySide) -> bool:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from cops_core.whole_file import write_whole
+from study.console import print_line
 from study.places import storage_uri
 from study.records.store import find_study
 from study.settings import parse_settings
@@ -41,7 +42,7 @@ def write_report(
         files = report_files(report)
         write_files(folder, files)
     for line in (report.headline, *(region.sentence for region in report.regions)):
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(console, line)
     settings = parse_settings(record["settings"])
     settings = settings.model_copy(
         update={"home": home, "tracking_uri": tracking_uri or settings.tracking_uri}
@@ -54,8 +55,8 @@ def write_report(
         study_note(name, record["settings"], home, description(report)),
     )
     if problem:
-        console.print(f"[yellow]MLflow was not told ({problem})", soft_wrap=True)
-    console.print(f"written: {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"MLflow was not told ({problem})", "yellow")
+    print_line(console, f"written: {folder / PAGE}")
     return folder / PAGE
 
 

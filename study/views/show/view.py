@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from study.console import print_line
 from study.records.trial import StudyTrial
 from study.views.show.trial import Found, commands, fields, when
 
@@ -21,10 +22,10 @@ Value = str | float | None
 def print_trial(console: Console, found: Found, home: Path) -> None:
     """Print all that is known of a trial; `--json` has every number."""
     trial = found.trial
-    console.print(f"[bold]{escape(trial.title)}", highlight=False)
+    print_line(console, trial.title, "bold")
     _print_pairs(console, "", _identity(found))
     if trial.log:
-        console.print(trial.log.rstrip(), markup=False, highlight=False)
+        print_line(console, trial.log.rstrip())
     differing, defaults = fields(trial.config)
     _print_pairs(console, "configuration, where it is not the default", _texts(differing))
     shown = ", ".join(f"{name} {_text(value)}" for name, value in defaults.items() if value is not None)
@@ -40,8 +41,8 @@ def print_trial(console: Console, found: Found, home: Path) -> None:
     _print_pairs(console, "where and when", _place(found))
     _print_pairs(console, "hashes and files", _files(found))
     for what, command in commands(found, home).items():
-        console.print(f"\n{what}:", highlight=False)
-        console.print(command, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"\n{what}:")
+        print_line(console, command)
 
 
 def _identity(found: Found) -> dict[str, Value]:
@@ -244,4 +245,4 @@ def _print_table(
 
 def _print_title(console: Console, title: str) -> None:
     if title:
-        console.print(f"\n{title}", style="italic", highlight=False)
+        print_line(console, f"\n{title}", "italic")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cops_core.data import DATASETS, load_data
 from cops_core.errors import InputError, lookup, unknown
 from cops_core.plugins import Plugin
+from study.console import print_line
 from study.run.preflight import check_home
 from study.run.ray.cluster import Cluster
 from study.run.ray.fitness.machine import Expected, Token
@@ -49,7 +49,7 @@ def check_cluster(
         connect(tracking, home)
     except InputError as error:
         code = UNFIT
-        _print_problem(console, str(error))
+        print_line(console, str(error), "red")
     with Cluster(address):
         examined = check_nodes(
             storage=storage,
@@ -89,7 +89,7 @@ def check_nodes(
         examined = examine_nodes(expected, data, use_gpus=use_gpus)
     for entry in examined:
         for problem in entry.problems:
-            _print_problem(console, f"node {_name(entry)}: {problem}")
+            print_line(console, f"node {_name(entry)}: {problem}", "red")
     return examined
 
 
@@ -101,10 +101,6 @@ def refuse_unfit(examined: Sequence[Examined]) -> None:
             f"{len(unfit)} of the cluster's {len(examined)} nodes cannot run this study"
             f" ({', '.join(unfit)}): mend what is said of each, or remove it"
         )
-
-
-def _print_problem(console: Console, line: str) -> None:
-    console.print(f"[red]{escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _print_nodes(examined: Sequence[Examined], console: Console) -> None:

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from cops_core.errors import InputError, did_you_mean, near_path
 from study.places import tracking
 from study.tracking.connect import connect
+from study.tracking.find import tagged_runs
 
 NEWEST = 1000  # runs among which a misspelt one is looked for
 
@@ -48,10 +49,9 @@ def run_id_of(study: Mapping[str, str], trial: str, tracking_uri: str | None, ho
     study: the tags by which a study is known. trial: its name. InputError if MLflow does not answer.
     """
     client, _ = _client(tracking_uri, home)
-    wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in {**study, "trial": trial}.items())
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found = client.search_runs(experiments, wanted, max_results=1)
-    return str(found[0].info.run_id) if found else None
+    found = next(tagged_runs(client, experiments, {**study, "trial": trial}, page=1), None)
+    return None if found is None else str(found.info.run_id)
 
 
 def histories(

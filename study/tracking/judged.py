@@ -11,6 +11,7 @@ from mlflow.entities import Metric, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from study.tracking.connect import connect, experiment_id
+from study.tracking.find import tagged_runs
 from study.tracking.parent import upload
 from study.tracking.refusal import reason
 
@@ -43,18 +44,11 @@ def _log(
     looks: Sequence[Mapping[str, Any]],
 ) -> None:
     now = int(time.time() * 1000)
-    wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
-    token = None
-    while True:
-        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
-        for run in page:
-            accuracy = accuracies.get(run.data.tags.get("trial", ""))
-            if accuracy is not None:
-                metric = Metric("test_accuracy", accuracy, now, len(looks))
-                client.log_batch(run.info.run_id, metrics=[metric], tags=[RunTag("looks", str(len(looks)))])
-            elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
-                upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
-                client.set_tag(run.info.run_id, "status", "closed")
-        token = page.token
-        if not token:
-            return
+    for run in tagged_runs(client, [experiment], tags):
+        accuracy = accuracies.get(run.data.tags.get("trial", ""))
+        if accuracy is not None:
+            metric = Metric("test_accuracy", accuracy, now, len(looks))
+            client.log_batch(run.info.run_id, metrics=[metric], tags=[RunTag("looks", str(len(looks)))])
+        elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
+            upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
+            client.set_tag(run.info.run_id, "status", "closed")

@@ -12,9 +12,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from cops_core.plugins import Plugin
 from study.tracking.content import TAG_LENGTH, as_json, params, provenance
 from study.tracking.describe import placed, study_note
+from study.tracking.find import STUDY, study_run, tagged_runs
 
-PAGE = 1000
-STUDY = "study"  # the tag `kind` of a parent: MLflow cannot be asked for runs without a parent
 CHANGED = "changed."
 UNLOGGED = ("first",)  # whole configurations, more parameters than a run may have; study.json has them
 
@@ -52,7 +51,7 @@ class ParentRun:
         """The run's id: the study's own run, reopened, or else a new one."""
         if not self.run_id:
             self.experiment = self._find_experiment()
-            found = self._find()
+            found = study_run(self._client, self.experiment, self.tags)
             run_id = self._create() if found is None else str(found.info.run_id)
             self._log_settings(run_id, found)
             if found is not None and found.info.status != "RUNNING":
@@ -67,27 +66,12 @@ class ParentRun:
 
     def children(self) -> Iterator[Run]:
         """All runs below this one, a page at a time."""
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self.experiment],
-                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'",
-                max_results=PAGE,
-                page_token=token,
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+        return tagged_runs(self._client, [self.experiment], {MLFLOW_PARENT_RUN_ID: self.run_id})
 
     def child(self, trial: str) -> Run | None:
         """The run of the trial of this name; None if there is none."""
-        found = self._client.search_runs(
-            [self.experiment],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}' and tags.trial = '{trial}'",
-            max_results=1,
-        )
-        return found[0] if found else None
+        tags = {MLFLOW_PARENT_RUN_ID: self.run_id, "trial": trial}
+        return next(tagged_runs(self._client, [self.experiment], tags, page=1), None)
 
     def attach(self, files: Mapping[str, bytes]) -> None:
         """Make `files`, by their paths, artifacts of the run, beside the settings and the plugins."""
@@ -105,12 +89,6 @@ class ParentRun:
         tags = {"status": status, MLFLOW_RUN_NOTE: note[:TAG_LENGTH]}
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self._client.set_terminated(run_id, "FINISHED" if complete else "KILLED")
-
-    def _find(self) -> Run | None:
-        """The latest run of this study that is none of a trial."""
-        wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in self.tags.items())
-        found = self._client.search_runs([self.experiment], f"{wanted} and tags.kind = '{STUDY}'")
-        return next((run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags), None)
 
     def _create(self) -> str:
         tags = {

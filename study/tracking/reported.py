@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from study.places import SQLITE
 from study.tracking.connect import connect, experiment_id
 from study.tracking.content import TAG_LENGTH
 from study.tracking.describe import placed
+from study.tracking.find import study_run
 from study.tracking.parent import upload
 from study.tracking.refusal import reason
 
@@ -27,13 +28,11 @@ def log_report(
         return f"there is no {database}"
     try:
         client = connect(tracking_uri, home)
-        wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
         experiment = experiment_id(client, tracking_uri, home)
-        found = client.search_runs([experiment], f"{wanted} and tags.kind = 'study'")
-        parents = [run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags]
-        if not parents:
+        found = study_run(client, experiment, tags)
+        if found is None:
             return "it has no run of this study"
-        run_id = parents[0].info.run_id
+        run_id = found.info.run_id
         upload(client, run_id, files)
         client.set_tag(run_id, MLFLOW_RUN_NOTE, placed(note, experiment, run_id)[:TAG_LENGTH])
     except Exception as error:  # the report is written already

@@ -22,8 +22,8 @@ from search_spaces.question import Question
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.frames import frame
 from study.records.store import StudyStore, find_study
-from study.run.launch import COMPLETE
 from study.run.launch import launch as run_study
+from study.run.outcome import COMPLETE
 from study.settings import GpuShare, check_stopping, make_settings
 
 

@@ -22,7 +22,7 @@ import typer
 from rich.console import Console
 
 import study
-import study.run.launch
+import study.run.recording
 from search_spaces.question import Pareto
 from study.records.store import StudyStore
 from study.tracking import MlflowView
@@ -185,7 +185,7 @@ def main(
     with folder() as home:
         for number in range(rounds):
             for kind, view in views.items():
-                study.run.launch.MlflowView = view
+                study.run.recording.MlflowView = view
                 uri = None
                 if kind == "away":
                     Away.server, uri = serve(home)

@@ -9,7 +9,7 @@ from cops_core.errors import InputError
 from cops_core.trial import config_hash
 from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
-from study.run.launch import conduct
+from study.run.driver import run_study
 from study.search.fixed_plan import FixedPlan
 from study.settings import Settings
 
@@ -23,11 +23,11 @@ def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Conso
     done = _finished(store.trials() if store.exists else [])
     if any(config_hash(config) not in done for config in configs):
         again = settings.model_copy(update={"retry": True})
-        conducted = conduct(lambda _: FixedPlan(configs), again, store, console)
-        conducted.print_problems(console)
-        if conducted.broken_off:
+        outcome = run_study(lambda _: FixedPlan(configs), again, store, console)
+        outcome.print_problems(console)
+        if outcome.broken_off:
             raise KeyboardInterrupt
-        done = _finished(conducted.run.trials)
+        done = _finished(outcome.run.trials)
     left = [config for config in configs if config_hash(config) not in done]
     if left:
         raise InputError(

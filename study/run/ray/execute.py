@@ -6,9 +6,9 @@ from tempfile import TemporaryDirectory
 import ray
 from ray import tune
 
+from study.run.ray.allocation import Allocation
 from study.run.ray.deaths import Deaths
 from study.run.ray.fitness.nodes import alive_nodes
-from study.run.ray.place import Placed
 from study.run.ray.reporter import Reporter
 from study.run.ray.searcher import StudySearcher
 from study.run.ray.shared_data import DataShare
@@ -21,9 +21,9 @@ from study.settings import Settings
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
-def run_trials(run: StudyRun, settings: Settings, placed: Placed, data: DataShare) -> None:
+def run_trials(run: StudyRun, settings: Settings, allocation: Allocation, data: DataShare) -> None:
     """Run the study's trials to their end, or until it is stopped."""
-    searcher = StudySearcher(run, settings, Shares(placed.gpus), data, placed.concurrency)
+    searcher = StudySearcher(run, settings, Shares(allocation.gpus), data, allocation.concurrency)
     deaths = Deaths(lambda: {node.id for node in alive_nodes()}, own=ray.get_runtime_context().get_node_id())
     reporter = Reporter(run, searcher, deaths)
     # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.

@@ -17,7 +17,7 @@ from study.papers.experiments.freezenet import FreezeNetRates, Setting
 from study.papers.experiments.iterated_snip import VARIANTS, IteratedSnip
 from study.papers.experiments.run import make_experiment, run_experiment
 from study.records.store import StudyStore
-from study.run.launch import Conducted
+from study.run.outcome import StudyOutcome
 from study.search.fixed_plan import FixedPlan
 
 SMALL = CopsPairs(
@@ -112,13 +112,15 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
     assert table.count("\n| ") == 5  # the heading and four families
     assert "paired by seed" in output.getvalue()
 
-    monkeypatch.setattr("study.papers.experiments.fixed.conduct", lambda *a: pytest.fail("ran a trial twice"))
+    monkeypatch.setattr(
+        "study.papers.experiments.fixed.run_study", lambda *a: pytest.fail("ran a trial twice")
+    )
     assert run_experiment("small", SMALL, chosen, console) == table
 
 
 def test_a_trial_that_is_missing_is_said(settings, ended, monkeypatch):
     monkeypatch.setattr(
-        "study.papers.experiments.fixed.conduct", lambda plan, *a: Conducted(_Nothing(plan), [])
+        "study.papers.experiments.fixed.run_study", lambda plan, *a: StudyOutcome(_Nothing(plan), [])
     )
     with pytest.raises(InputError, match="8 of 8 trials of test are not finished"):
         run_fixed(SMALL.selection_trials(), settings(), Console(file=io.StringIO()))

@@ -11,7 +11,7 @@ from cops_core.plugins import find_plugins
 from study.provenance import PACKAGES, code_sha256, versions
 from study.run.ray.fitness.machine import CLOCK_S, Expected, Token, clock_problems, examine
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from study.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class Allocation:
     """GPUs for each trial; trials at once, None for as many as a cluster's nodes carry; what was measured."""
 
     gpus: float = 0.0
@@ -31,9 +31,9 @@ class Placed:
         return f"{at_once}{share}{f' ({self.measured})' if self.measured else ''}"
 
 
-def place(
+def allocate(
     settings: Settings, plan: Plan, data: DataShare, stopped: Callable[[], bool], console: Console
-) -> Placed:
+) -> Allocation:
     """What Ray is asked for, on nodes that are fit. Ray is connected.
 
     stopped: whether the study was asked to end.
@@ -43,7 +43,7 @@ def place(
     """
     example = plan.example
     if example is None:
-        return Placed(concurrency=settings.concurrency)
+        return Allocation(concurrency=settings.concurrency)
     reference = data.reference(example.dataset)
     if settings.address is not None:
         refuse_unfit(
@@ -66,7 +66,7 @@ def place(
         wanted = f"{settings.cpus_per_trial} CPUs and {gpus:g} GPUs"
         line = f"no node of the cluster has {wanted} now: trials wait until one joins that has"
         print_line(console, line, "yellow")
-    return Placed(
+    return Allocation(
         gpus=gpus,
         concurrency=_concurrency(settings, gpus),
         measured=measured,

@@ -77,6 +77,14 @@ def near_path(path: Path) -> str:
     return f": did you mean {str(path.parent / near)!r}?" if near is not None else ""
 
 
+def parse_decimal(flag: str, text: str) -> Decimal:
+    """A number from the command line, kept as the decimal that was written."""
+    try:
+        return Decimal(text.strip()).normalize()
+    except InvalidOperation:
+        raise InputError(f"{flag} {text!r} is not a number: write e.g. 0.99") from None
+
+
 def as_share(number: Decimal | float) -> str:
     """`: did you mean 0.99?` for a share that was written as 99 (per cent), else nothing."""
     if not (math.isfinite(number) and 2 <= number < 100):

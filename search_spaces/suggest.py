@@ -1,12 +1,14 @@
 """Parts that search spaces share, so that one parameter has one name in every study."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import cast
 
 from optuna.trial import BaseTrial
 
 from cops_core.config import Arm, Control, Scope, Selection, Training
 
+LOWEST_DENSITY, HIGHEST_DENSITY = 0.0005, 0.5
 ONE_SHOT_SCORES = ("magnitude", "snip", "grasp", "synflow")
 
 
@@ -55,3 +57,9 @@ def suggest_training(trial: BaseTrial, epochs: int) -> Training:
         learning_rate=trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
         weight_decay=trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
     )
+
+
+def suggest_density(trial: BaseTrial) -> Decimal:
+    """A density between 0.0005 and 0.5, log-uniform, with four significant digits."""
+    density = trial.suggest_float("density", LOWEST_DENSITY, HIGHEST_DENSITY, log=True)
+    return Decimal(f"{density:.4g}")

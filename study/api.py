@@ -7,96 +7,57 @@ table = study.load("quickstart")
 """
 
 from collections.abc import Sequence
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import pandas as pd
 from rich.console import Console
 
-from cops_core.cache import DEFAULT_CACHE
 from cops_core.plugins import find_plugins
-from cops_core.trial import DEFAULT_DATA_ROOT
 from search_spaces import find_space
 from search_spaces.plugins import load_plugins
 from search_spaces.question import Question
+from study.arguments import Arguments
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.frames import frame
 from study.records.store import StudyStore, find_study
 from study.run.launch import launch as run_study
 from study.run.outcome import COMPLETE
-from study.settings import GpuShare, check_stopping, make_settings
+from study.settings import Settings, settings_of
 
 
 def launch(
     space: str,
     *,
-    name: str | None = None,
-    trials: int | None = None,
     question: Question | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    racing: bool = True,
-    sampler: str = "tpe",
-    stopping: str | None = None,
-    epochs: int | None = None,
-    fresh: bool = False,
-    retry: bool = False,
-    checkpoint_every: float = 30.0,
-    failure_share: float = 0.25,
-    concurrency: int | None = None,
-    cpus_per_trial: int = 1,
-    gpus_per_trial: GpuShare | None = None,
-    device: Literal["auto", "cpu"] = "auto",
-    home: str | Path = DEFAULT_HOME,
-    storage: str | None = None,
-    tracking_uri: str | None = None,
-    address: str | None = None,
-    data_root: str | Path = DEFAULT_DATA_ROOT,
-    score_cache: str | Path = DEFAULT_CACHE,
     plugins: Sequence[str] = (),
     quiet: bool = False,
+    **settings: Unpack[Arguments],
 ) -> pd.DataFrame:
-    """Run a study to its end, or go on with it where it was; returns its table (see `load`).
+    """Run a study to its end, or resume it; returns its table (see `load`).
 
-    As `cops launch`, whose `--help` says what each argument means; `question` is one of
-    `search_spaces.question`. quiet: print nothing. The table's `attrs["complete"]` says whether every trial
-    came to an end of its own, as the command's exit code does. Raises InputError in one line for wrong
-    input.
+    Args:
+        space: A space's name, or the path of a Python file with one.
+        question: One of `search_spaces.question`; None asks the space's own.
+        plugins: Modules or .py files with components of your own.
+        quiet: Print nothing.
+        settings: As the flags of `cops launch`; None leaves one out.
+        {arguments}
+
+    Returns:
+        A row per trial. `attrs["complete"]` says whether every trial came to an end of its own, as the
+        command's exit code does.
+
+    Raises:
+        InputError: Wrong input, in one line.
     """
     found_plugins = find_plugins(plugins)
     load_plugins(found_plugins)
     found = find_space(space)
-    asked = question or found.question
-    check_stopping(stopping, asked)
-    settings = make_settings(
-        space=found.word,
-        name=name or found.name,
-        trials=found.trials if trials is None else trials,
-        question=asked,
-        seed=seed,
-        seeds=seeds,
-        racing=racing,
-        sampler=sampler,
-        stopping=stopping or "asha",
-        epochs=epochs,
-        fresh=fresh,
-        retry=retry,
-        checkpoint_every=checkpoint_every,
-        failure_share=failure_share,
-        concurrency=concurrency,
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-        device=device,
-        home=Path(home),
-        storage=storage,
-        tracking_uri=tracking_uri,
-        address=address,
-        data_root=Path(data_root),
-        score_cache=Path(score_cache),
-        plugins=found_plugins,
-    )
-    code = run_study(found, settings, Console(quiet=quiet))
-    table = frame(StudyStore(settings.storage_uri, settings.name))
+    asked = settings_of(found, question or found.question, settings, found_plugins)
+    code = run_study(found, asked, Console(quiet=quiet))
+    table = frame(StudyStore(asked.storage_uri, asked.name))
     table.attrs["complete"] = code == COMPLETE
     return table
 
@@ -108,3 +69,28 @@ def load(name: str, *, home: str | Path = DEFAULT_HOME, storage: str | None = No
     epoch. See `study.records.tables.SCHEMA`.
     """
     return frame(find_study(storage_uri(Path(home), storage), name))
+
+
+def _say_settings() -> None:
+    """Spell out the settings in the signature and help of `launch`, for notebooks."""
+    own = [
+        parameter
+        for parameter in signature(launch).parameters.values()
+        if parameter.kind is not Parameter.VAR_KEYWORD
+    ]
+    kinds = Arguments.__annotations__
+    more = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=_default(name), annotation=kinds[name])
+        for name in kinds
+    ]
+    launch.__signature__ = signature(launch).replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    _, _, arguments = (Arguments.__doc__ or "").partition("Args:\n")
+    launch.__doc__ = (launch.__doc__ or "").format(arguments=arguments.strip())
+
+
+def _default(name: str) -> object:
+    field = Settings.model_fields[name]
+    return None if field.is_required() else field.get_default()
+
+
+_say_settings()

@@ -8,8 +8,8 @@ from functools import cached_property
 from itertools import groupby
 from statistics import fmean
 
-from search_spaces.question import Cost
 from study.analysis.statistics import Interval, holm, interval, paired
+from study.analysis.words import share, size
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
 
 # What a configuration is called when its trials ended differently: the first of these that one has.
@@ -98,9 +98,20 @@ class ConfigurationResult:
         """All parameters over the trained ones; None before a network was built."""
         return next((t.facts["compression"] for t in self.trials if "compression" in t.facts), None)
 
-    def cost(self, which: Cost) -> float:
-        """What is weighed against accuracy."""
-        return self.density if which == "density" else self.stored_bytes
+    @property
+    def arm(self) -> str:
+        """What becomes of the weights outside the mask, `dense` without one."""
+        return self.trials[0].config.arm
+
+    @property
+    def shown_accuracy(self) -> str:
+        """`78.80 % ± 1.14 % (3 seeds)`, `78.80 % (1 seed)`; empty without any accuracy."""
+        return "" if self.interval is None else share(self.interval)
+
+    @property
+    def shown_size(self) -> str:
+        """The mean size of its artefacts, for a person; empty where it is not known."""
+        return size(self.stored_bytes)
 
 
 @dataclass(frozen=True)
@@ -143,33 +154,8 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
     ]
 
 
-def best_per_method(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
-    """The best of each method at each rate by mean accuracy: rates in order, the best first.
-
-    Where the rate is not an axis: the best of each method. Of equals, the first.
-    """
-    best: dict[tuple[float, str], ConfigurationResult] = {}
-    for found in comparable(configurations):
-        group = (-1.0 if found.rate is None else float(found.rate), found.method)
-        if group not in best or found.mean > best[group].mean:
-            best[group] = found
-    return [best[key] for key in sorted(best, key=lambda key: (key[0], -best[key].mean))]
-
-
-def pareto_front(
-    configurations: Sequence[ConfigurationResult], cost: Cost = "density"
-) -> list[ConfigurationResult]:
-    """Those that no other beats in both mean accuracy and cost, the costliest first."""
-    known = [found for found in comparable(configurations) if not math.isnan(found.cost(cost))]
-    front: list[ConfigurationResult] = []
-    for found in sorted(known, key=lambda found: (found.cost(cost), -found.mean)):
-        if not front or found.mean > front[-1].mean:
-            front.append(found)
-    return front[::-1]
-
-
 def comparisons(best: Sequence[ConfigurationResult]) -> list[Comparison]:
-    """Each rate's best against every other of that rate, for what `best_per_method` gives.
+    """Each rate's best against every other of that rate, for the best of each method.
 
     Where the rate is not an axis densities differ as well, and nothing is compared.
     """

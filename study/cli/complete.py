@@ -11,8 +11,10 @@ from pathlib import Path
 
 import typer
 
+from study.arguments import SETTINGS
+
 ROOT = Path(__file__).parents[2]
-HOME = Path("cops-home")  # study.settings.DEFAULT_HOME, without its imports
+HOME = Path(str(SETTINGS["home"].value))
 
 
 def names_in(file: str, registry: str) -> list[str]:
@@ -44,14 +46,9 @@ conventions = registered("cops_core/scores/conventions.py", "CONVENTIONS")
 models = registered("cops_core/models/__init__.py", "MODELS")
 datasets = registered("cops_core/data/__init__.py", "DATASETS")
 initializations = registered("cops_core/initialization.py", "INITIALIZATIONS")
-samplers = registered("study/search/samplers.py", "SAMPLERS")
-stoppings = registered("study/search/stopping.py", "STOPPINGS")
-objectives = registered("study/settings.py", "OBJECTIVES")
-costs = registered("search_spaces/question.py", "Cost")
 experiments = registered("study/papers/experiments/__init__.py", "EXPERIMENTS")
 formats = registered("study/exchange/export.py", "FORMATS")
 presets = registered("search_spaces/presets/__init__.py", "PRESETS")
-trial_devices = registered("study/settings.py", "Device")
 
 
 def spaces(incomplete: str) -> list[str]:

@@ -75,10 +75,10 @@ def scores(
     from rich.console import Console
 
     from cops_core.cache import DEFAULT_CACHE
+    from cops_core.errors import parse_decimal
     from cops_core.trial import DEFAULT_DATA_ROOT
     from study.scores.question import make_score_study
     from study.scores.run import run_scores
-    from study.settings import parse_decimal
 
     plugins = use_plugins(plugin)
     asked = make_score_study(
@@ -181,5 +181,5 @@ def spaces(plugin: PluginOption = None) -> None:
     for heading in ("space", "trials", "asks", "what it searches"):
         table.add_column(heading)
     for space in SEARCH_SPACES.values():
-        table.add_row(space.name, str(space.trials), type(space.question).__name__.lower(), space.description)
+        table.add_row(space.name, str(space.trials), space.question.name, space.description)
     Console().print(table)

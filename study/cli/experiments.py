@@ -6,21 +6,20 @@ import typer
 
 from study.cli import complete
 from study.cli.options import (
-    HOME,
-    AddressOption,
-    ConcurrencyOption,
+    RUN_FLAGS,
     DatasetOption,
-    HomeOption,
+    Given,
     ModelOption,
-    ScoreCacheOption,
-    StorageOption,
-    TrackingOption,
+    PluginOption,
     otherwise,
+    use_plugins,
+    with_flags,
 )
 
 OWN = "the experiment's"
 
 
+@with_flags(*RUN_FLAGS)
 def experiment(
     name: Annotated[
         str,
@@ -29,6 +28,7 @@ def experiment(
             autocompletion=complete.experiments,
         ),
     ],
+    given: Given,
     seeds: Annotated[int | None, typer.Option(min=2, help="Seeds that judge.", show_default=OWN)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each trial.", show_default=OWN)] = None,
     rates: Annotated[
@@ -36,12 +36,7 @@ def experiment(
     ] = None,
     dataset: Annotated[str | None, otherwise(DatasetOption, OWN)] = None,
     model: Annotated[str | None, otherwise(ModelOption, OWN)] = None,
-    concurrency: ConcurrencyOption = None,
-    score_cache: ScoreCacheOption = None,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
-    address: AddressOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off.
 
@@ -50,24 +45,14 @@ def experiment(
     """
     from rich.console import Console
 
-    from cops_core.cache import DEFAULT_CACHE
     from search_spaces.question import Rates
     from study.papers.experiments.base import Asked
     from study.papers.experiments.run import make_experiment, run_experiment
     from study.settings import make_settings, parse_rates
 
+    plugins = use_plugins(plugin)
     asked = Asked(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
     chosen = make_experiment(name, asked)
-    settings = make_settings(
-        space=name,
-        name=name,
-        trials=1,
-        question=Rates(chosen.rates),
-        concurrency=concurrency,
-        score_cache=score_cache or DEFAULT_CACHE,
-        home=home,
-        storage=storage,
-        tracking_uri=tracking_uri,
-        address=address,
-    )
+    own = {"kind": "experiment", "space": name, "name": name, "trials": 1, "question": Rates(chosen.rates)}
+    settings = make_settings(**{**own, **given, "plugins": plugins})
     run_experiment(name, chosen, settings, Console())

@@ -7,23 +7,27 @@ import typer
 from study.cli import complete
 from study.cli.options import (
     HOME,
-    EpochsOption,
+    Given,
     HomeOption,
     PluginOption,
     StorageOption,
     TrackingOption,
-    TrialsOption,
-    otherwise,
     use_plugins,
+    with_flags,
 )
 
 SPACE = "With --space"
+# What a new study may be told beside its space and name.
+SETTINGS = ("trials", "epochs", "seed", "seeds", "sampler")
+QUESTION = ("rates", "objective", "cost", "keep")
 
 
+@with_flags(*SETTINGS, *QUESTION, panel=SPACE)
 def import_(
     source: Annotated[
         str, typer.Argument(help="The SQLite file of an Optuna study, or sqlite:///FILE.", metavar="SOURCE")
     ],
+    given: Given,
     name: Annotated[
         str | None,
         typer.Option(help="The new study's name.", show_default="that of the study that was exported"),
@@ -52,40 +56,6 @@ def import_(
             rich_help_panel=SPACE,
         ),
     ] = None,
-    trials: Annotated[int | None, otherwise(TrialsOption, "the space's, or as needed", SPACE)] = None,
-    rates: Annotated[
-        str | None,
-        typer.Option(
-            help="Freezing rates, e.g. 0.95,0.99.", show_default="the space's", rich_help_panel=SPACE
-        ),
-    ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="pareto or smallest, as with cops launch.",
-            show_default="the space's",
-            rich_help_panel=SPACE,
-            autocompletion=complete.objectives,
-        ),
-    ] = None,
-    epochs: Annotated[int | None, otherwise(EpochsOption, "the space's", SPACE)] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Every random draw derives from it.", show_default="0", rich_help_panel=SPACE),
-    ] = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(help="Trials of each configuration.", show_default="1", rich_help_panel=SPACE),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            help="Who proposes what comes after: tpe, random, qmc, nsga2 or gp.",
-            show_default="tpe",
-            rich_help_panel=SPACE,
-            autocompletion=complete.samplers,
-        ),
-    ] = None,
     home: HomeOption = HOME,
     storage: StorageOption = None,
     tracking_uri: TrackingOption = None,
@@ -102,33 +72,30 @@ def import_(
     from cops_core.errors import InputError
 
     plugins = use_plugins(plugin)
-    chosen = {"epochs": epochs, "seed": seed, "seeds": seeds, "sampler": sampler}
-    new = {"study": study, "best": best, "trials": trials, "rates": rates, "objective": objective, **chosen}
+    new = {"study": study, "best": best, **given}
     if space is None:
         from study.exchange.import_study import import_study
 
-        if given := [option for option, value in new.items() if value is not None]:
-            raise InputError(f"--{given[0]} belongs to --space: write both, or neither")
+        if unasked := [option for option, value in new.items() if value is not None]:
+            raise InputError(f"--{unasked[0]} belongs to --space: write both, or neither")
         import_study(
             source, name=name, home=home, storage=storage, tracking_uri=tracking_uri, console=Console()
         )
         return
     from search_spaces import find_space
     from study.exchange.import_configurations import import_configurations
-    from study.settings import choose_question, parse_rates
+    from study.settings import question_from
 
     if name is None:
         raise InputError("--space makes a new study: write its --name, too")
     found = find_space(space)
-    question = choose_question(found.question, None if rates is None else parse_rates(rates), objective, None)
     values = {
-        **{option: value for option, value in chosen.items() if value is not None},
+        **{flag: value for flag, value in given.items() if flag in SETTINGS},
         "home": home,
         "storage": storage,
         "tracking_uri": tracking_uri,
         "name": name,
-        "trials": trials,
-        "question": question,
+        "question": question_from(found, {flag: given.get(flag) for flag in QUESTION}),
         "plugins": plugins,
     }
     import_configurations(source, study=study, best=best, space=found, values=values, console=Console())

@@ -5,23 +5,14 @@ from typing import Annotated
 import typer
 
 from study.cli import complete
-from study.cli.options import (
-    HOME,
-    AddressOption,
-    ConcurrencyOption,
-    DataRootOption,
-    DeviceOption,
-    GpusOption,
-    HomeOption,
-    ScoreCacheOption,
-    StorageOption,
-    TrackingOption,
-)
+from study.cli.options import RUN_FLAGS, Given, PluginOption, use_plugins, with_flags
 
 OWN = "the preset's"
 
 
+@with_flags(*RUN_FLAGS)
 def table(
+    given: Given,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -46,15 +37,7 @@ def table(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
     ] = False,
-    concurrency: ConcurrencyOption = None,
-    gpus_per_trial: GpusOption = None,
-    device: DeviceOption = "auto",
-    score_cache: ScoreCacheOption = None,
-    data_root: DataRootOption = None,
-    home: HomeOption = HOME,
-    storage: StorageOption = None,
-    tracking_uri: TrackingOption = None,
-    address: AddressOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Print a paper's table beside ours, from what is recorded; what is missing is run first.
 
@@ -66,39 +49,26 @@ def table(
     from rich.console import Console
 
     from cops_core.errors import InputError, lookup
-    from cops_core.trial import DEFAULT_DATA_ROOT
     from search_spaces.presets import PRESETS
 
-    root = data_root or DEFAULT_DATA_ROOT
     if name is None:
+        from cops_core.trial import DEFAULT_DATA_ROOT
         from study.papers.table.listing import preset_table
 
+        root = given.get("data_root", DEFAULT_DATA_ROOT)
         Console().print(preset_table(PRESETS, root.expanduser()))
         return
     if recorded and dry_run:
         raise InputError("--recorded runs nothing, --dry-run says what would run: write one of them")
-    from cops_core.cache import DEFAULT_CACHE
     from search_spaces.question import Rates
     from study.papers.table.recorded import plan_table, recorded_table, study_name
-    from study.settings import make_settings, parse_rates, parse_share
+    from study.settings import make_settings, parse_rates
 
+    plugins = use_plugins(plugin)
     preset = lookup("preset", name, PRESETS)
     asked = preset.changed(epochs=epochs, seeds=seeds, rates=None if rates is None else parse_rates(rates))
-    settings = make_settings(
-        space=name,
-        name=study_name(preset, asked),
-        trials=1,
-        question=Rates(asked.rates),
-        concurrency=concurrency,
-        gpus_per_trial=None if gpus_per_trial is None else parse_share(gpus_per_trial),
-        device=device,
-        score_cache=score_cache or DEFAULT_CACHE,
-        data_root=root,
-        home=home,
-        storage=storage,
-        tracking_uri=tracking_uri,
-        address=address,
-    )
+    own = {"kind": "table", "space": name, "trials": 1, "question": Rates(asked.rates)}
+    settings = make_settings(**{**own, **given, "name": study_name(preset, asked), "plugins": plugins})
     if dry_run:
         plan_table(preset, asked, settings, Console())
     elif recorded:

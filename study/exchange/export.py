@@ -9,7 +9,6 @@ from rich.console import Console
 from cops_core.errors import InputError, lookup
 from cops_core.whole_file import whole_file
 from study.console import print_line
-from study.papers.experiments import EXPERIMENTS
 from study.records.evaluations import EVALUATIONS, test_evaluations
 from study.records.frames import csv_tables
 from study.records.store import StudyStore
@@ -51,12 +50,12 @@ def _csv(store: StudyStore, folder: Path) -> None:
 def _optuna(store: StudyStore, file: Path) -> None:
     """One Optuna study per history; they hold every record and what else an import needs."""
     record = store.settings()
-    if record["settings"]["space"] in EXPERIMENTS:
-        raise InputError(
-            f"{store.name!r} is part of an experiment, which no sampler proposed: write --format parquet"
-            " or csv"
-        )
     settings = parse_settings(record["settings"])
+    if settings.kind != "search":
+        raise InputError(
+            f"{store.name!r} belongs to a fixed {settings.kind}, which no sampler proposed: write --format"
+            " parquet or csv"
+        )
     about = {"settings": record, "files": _files(store)}
     write_optuna(file, as_optuna(recorded_space(settings), settings, store.trials(), about))
 

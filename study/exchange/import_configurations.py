@@ -42,7 +42,7 @@ def import_configurations(
     for trial in trials:
         check_given(space, question, trial.params, f"trial {trial.number} of {chosen.name!r}")
     needed = anchor_count(question) + len(trials) * (len(question.rates) if question.axis else 1)
-    size = max(space.trials, needed) if values["trials"] is None else values["trials"]
+    size = values.get("trials", max(space.trials, needed))
     if size < needed:
         raise InputError(
             f"--trials {size} is fewer than the anchors and the {len(trials)} configurations: write {needed}"

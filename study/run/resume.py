@@ -1,7 +1,6 @@
 """`cops resume`: the same launch again, from what the study wrote about itself."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -9,52 +8,44 @@ from rich.console import Console
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from search_spaces import find_space
-from study.papers.experiments import EXPERIMENTS
-from study.places import storage_uri
+from study.places import DEFAULT_HOME, storage_uri
 from study.records.store import find_study
 from study.run.launch import launch
-from study.settings import Settings, make_settings, parse_settings
+from study.settings import make_settings, parse_settings, setting_flags
 
 
 def resume(
     name: str,
-    *,
-    home: Path,
-    storage: str | None,
-    address: str | None,
-    fresh: bool,
-    retry: bool,
-    changes: Mapping[str, Any],
-    plugins: Sequence[Plugin],
+    given: Mapping[str, Any],
+    plugins: tuple[Plugin, ...],
     console: Console,
+    *,
     events: TextIO | None = None,
 ) -> int:
-    """Go on with a study; returns the exit code.
+    """Run a study from where it was; returns the exit code.
 
-    changes: of the settings that may differ from launch to launch. address: None is this machine,
-    wherever the study ran before. events: see `launch`. Raises InputError as `launch` does.
+    Args:
+        name: The study's; `home` and `storage` among `given` say where it lies.
+        given: Settings that may change between launches, by name. What is left out is as before, or has
+            its default where it belongs to one launch alone.
+        plugins: Those that are loaded.
+        console: Where a person reads.
+        events: See `launch`.
+
+    Raises:
+        InputError: There is no such study, it needs other plugins, it belongs to an experiment, and
+            whatever `launch` refuses.
     """
-    store = find_study(storage_uri(home, storage), name)
+    store = find_study(storage_uri(given.get("home", DEFAULT_HOME), given.get("storage")), name)
     record = store.settings()["settings"]
-    if record["space"] in EXPERIMENTS:
-        raise InputError(
-            f"{name!r} is part of an experiment: cops experiment {record['space']} goes on with it"
-        )
+    before = parse_settings(record)
+    if before.kind != "search":
+        raise InputError(f"{name!r} is not a search: cops {before.kind} {before.space} resumes it")
     missing = [plugin for plugin in record["plugins"] if plugin not in {p.name for p in plugins}]
     if missing:
         flags = " ".join(f"--plugin {plugin}" for plugin in missing)
         raise InputError(f"study {name!r} used plugins: add {flags}")
-    before = parse_settings(record)
-    settings = make_settings(
-        **{
-            **{name: getattr(before, name) for name in Settings.model_fields},
-            "home": home,
-            "storage": storage,
-            "address": address,
-            "fresh": fresh,
-            "retry": retry,
-            "plugins": tuple(plugins),
-            **changes,
-        }
-    )
+    each = {setting for setting, flag in setting_flags().items() if flag.changes == "each"} - {"name"}
+    kept = {setting: value for setting, value in dict(before).items() if setting not in each}
+    settings = make_settings(**{**kept, **given, "plugins": plugins})
     return launch(find_space(settings.space), settings, console, events=events)

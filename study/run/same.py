@@ -5,29 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cops_core.errors import InputError
-from study.settings import parse_settings
-
-# What may differ from one launch to the next: how many trials, on what they run, where things lie.
-FREE = frozenset(
-    {
-        "name",
-        "trials",
-        "fresh",
-        "retry",
-        "failure_share",
-        "checkpoint_every",
-        "concurrency",
-        "cpus_per_trial",
-        "gpus_per_trial",
-        "device",
-        "home",
-        "storage",
-        "tracking_uri",
-        "address",
-        "data_root",
-        "score_cache",
-    }
-)
+from study.settings import parse_settings, setting_flags
 
 
 def check_same(name: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -38,15 +16,17 @@ def check_same(name: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -
     says is compared by replaying it on the recorded parameters.
     """
     before = {**parse_settings(recorded).record(), "plugins": recorded["plugins"]}
+    flags = setting_flags()
     differences = [
         f"{key.replace('_', ' ')} {_shown(before[key])}, now {_shown(now[key])}"
         for key in now
-        if key not in FREE and _plain(key, before[key]) != _plain(key, now[key])
+        if (key not in flags or flags[key].changes == "never")
+        and _plain(key, before[key]) != _plain(key, now[key])
     ]
     if differences:
         raise InputError(
-            f"study {name!r} is there already with other settings: {'; '.join(differences)}:"
-            " choose another --name, or the same settings to go on with it"
+            f"study {name!r} already exists with other settings: {'; '.join(differences)}:"
+            " choose another --name, or the same settings to resume it"
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from study.analysis.answer import print_best
 from study.console import print_line
 from study.places import DEFAULT_HOME
 from study.records.store import StudyStore
@@ -17,6 +16,7 @@ from study.run.progress.json_lines import write_event
 from study.run.study_run import StudyRun
 from study.search.search_plan import SearchPlan
 from study.settings import Settings
+from study.views.answer import print_best
 from study.views.status import summary
 
 MOST_FAILURES = 10
@@ -55,7 +55,7 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     print_artifacts(console, trials)
     for reason in _ended_early(run):
         print_line(console, f"the study ended early: {reason}")
-    print_best(console, trials, settings.record()["question"])
+    print_best(console, trials, settings.question)
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials):
         print_line(console, Text.assemble("go on with: ", (go_on_command(settings), "bold")))

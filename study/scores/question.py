@@ -7,8 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cops_core.config import ConventionName, Density, ScoreName, TrialConfig, parse_config
-from cops_core.errors import InputError, as_share, did_you_mean, one_line
-from study.settings import parse_decimal
+from cops_core.errors import InputError, as_share, did_you_mean, one_line, parse_decimal
 
 DEFAULT_SCORES = ("magnitude", "snip", "grasp", "synflow", "random")
 DEFAULT_DENSITIES = ("0.1", "0.01", "0.001")

@@ -11,7 +11,8 @@ from optuna.trial import FixedTrial
 
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from search_spaces.question import Question, suggest_density
+from search_spaces.question import Question
+from search_spaces.suggest import suggest_density
 from study.search.errors import recordable, space_errors
 
 

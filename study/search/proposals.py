@@ -8,7 +8,7 @@ from optuna.trial import Trial
 from cops_core.config import TrialConfig
 from search_spaces.anchors import anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
-from search_spaces.question import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
+from search_spaces.suggest import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
 from study.search.configuration import Configuration
 from study.search.errors import check_choices, recordable, space_errors
 from study.search.given import check_given

@@ -22,6 +22,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
+from study.settings import SamplerName
+
 # TPE and GP begin to model once this many trials of a history have ended; before, they draw at random.
 # A rate of the quickstart has eight trials in all: Optuna's own ten would never model anything.
 STARTUP_TRIALS = 5
@@ -167,7 +169,7 @@ def _gp(proposal_seed: int, study_seed: int) -> BaseSampler:
     return Alone(sampler, "gp:relative_params:0", single_thread=True)
 
 
-SAMPLERS: Mapping[str, Sampler] = {
+SAMPLERS: Mapping[SamplerName, Sampler] = {
     "tpe": Sampler(_tpe),
     "random": Sampler(_random),
     "qmc": Sampler(_qmc, replays=True),

@@ -8,6 +8,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHal
 from optuna.samplers import RandomSampler
 
 from study.records.trial import StudyTrial
+from study.settings import StoppingName
 
 # A third of a rung's trials goes on to the next rung, which is three times as long.
 REDUCTION_FACTOR = 3
@@ -41,10 +42,14 @@ def _none(epochs: int) -> BasePruner:
 
 
 # From the epochs of the longest trial, 1 or more.
-STOPPINGS: Mapping[str, Callable[[int], BasePruner]] = {"asha": _asha, "hyperband": _hyperband, "none": _none}
+STOPPINGS: Mapping[StoppingName, Callable[[int], BasePruner]] = {
+    "asha": _asha,
+    "hyperband": _hyperband,
+    "none": _none,
+}
 
 
-def rungs(stopping: str, epochs: int) -> tuple[int, ...]:
+def rungs(stopping: StoppingName, epochs: int) -> tuple[int, ...]:
     """The epochs after which trials are compared, before the last. Of several races, those of the first."""
     found, rung = [], _first_rung(epochs)
     while stopping != "none" and rung < epochs:
@@ -60,7 +65,7 @@ class Race:
     reports every epoch, the table does not depend on the order of the reports, only on who entered when.
     """
 
-    def __init__(self, stopping: str, epochs: int, name: str) -> None:
+    def __init__(self, stopping: StoppingName, epochs: int, name: str) -> None:
         """stopping: one of STOPPINGS. epochs: of the longest trial.
 
         name: unique among a study's races, and the same each time the study is resumed: Hyperband
@@ -96,7 +101,7 @@ class Race:
 class Races:
     """The races of a study: one within each rate and seed index, begun by the first trial that enters it."""
 
-    def __init__(self, stopping: str, epochs: int, name: str, *, later_seeds: bool) -> None:
+    def __init__(self, stopping: StoppingName, epochs: int, name: str, *, later_seeds: bool) -> None:
         """stopping, epochs: as of `Race`. name: the study's part of the races' names.
 
         later_seeds: whether trials of the second seed and later ones race, too.

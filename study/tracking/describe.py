@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote as url_quote
 
 from cops_core.config import TrialConfig
+from search_spaces.question import parse_question
 from study.places import DEFAULT_HOME, tracking
 from study.records.trial import OPEN, StudyTrial
 
@@ -85,7 +86,7 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     seeds = int(settings.get("seeds", 1))
     over = f" over up to {seeds} seeds" if seeds > 1 else ""
     size = f" with {settings['trials']} configurations" if "trials" in settings else ""
-    question = _question(settings.get("question", {}))
+    question = parse_question(settings["question"]).sentence
     commands = "\n".join(f"cops {verb} {name}{options}" for verb in ("status", "report", "resume"))
     return "\n\n".join(
         [
@@ -144,15 +145,3 @@ def _result(trial: StudyTrial) -> str:
     if math.isfinite(trial.stored_bytes):
         parts.append(f"{trial.stored_bytes:,.0f} bytes stored")
     return ", ".join(parts) + (f" ({trial.reason})" if trial.reason else "")
-
-
-def _question(question: Mapping[str, Any]) -> str:
-    """What the study asks, in a sentence."""
-    kind = question.get("kind")
-    if kind == "pareto":
-        return f"What validation accuracy is to be had at which {question.get('cost', 'density')}?"
-    if kind == "smallest":
-        keep = question.get("keep", "enough")
-        return f"How few weights keep {keep} of the dense network's validation accuracy?"
-    rates = ", ".join(question.get("rates", ()))
-    return f"Which method has the best validation accuracy at the freezing rates {rates}?"

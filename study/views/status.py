@@ -9,13 +9,15 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from study.analysis.answer import print_best
-from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration, comparisons
+from search_spaces.question import parse_question
+from search_spaces.question.rates import best_per_method
+from study.analysis.configurations import ConfigurationResult, by_configuration, comparable, comparisons
 from study.console import print_line
 from study.records.evaluations import test_evaluations
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial
+from study.views.answer import print_best
 from study.views.tables import failure_table
 
 # running: a process runs it now. complete: every trial of the plan is over. unfinished: it can be
@@ -58,7 +60,7 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
     """
     record, configurations = store.settings(), by_configuration(trials)
     settings, running, looked = record["settings"], holder(store), test_evaluations(store)
-    best = best_per_method(configurations)
+    best = best_per_method(comparable(configurations))
     p_values = {compared.other.number: _finite(compared.p_value) for compared in comparisons(best)}
     return {
         "name": store.name,
@@ -174,7 +176,7 @@ def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyT
     for trial in failures if logs else ():
         console.rule(f"trial {trial.number}", align="left")
         print_line(console, trial.log.rstrip() or "no log")
-    print_best(console, trials, content["question"])
+    print_best(console, trials, parse_question(content["question"]))
 
 
 def _overview(summaries: Sequence[dict[str, Any]]) -> Table:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from search_spaces.question import Cost
 from study.analysis.configurations import Comparison, ConfigurationResult
 from study.records.trial import StudyTrial
 
@@ -15,13 +14,15 @@ def best_table(
     configurations: Sequence[ConfigurationResult],
     title: str,
     compared: Sequence[Comparison] = (),
-    cost: Cost = "density",
+    *,
+    show_bytes: bool = False,
 ) -> Table:
     """Configurations as a table: one row each, in the order given, a blank line between rates.
 
     accuracy: on the validation part, last epoch; over several seeds the mean with its 95 % interval and
     their number, and `sd`, the deviation of a single seed. p: see `Comparison`, where any of `compared`
-    has one. bytes: of the artefact, mean over the seeds, where they are the cost. factor: all parameters
+    has one. bytes: of the artefact, mean over the seeds, with
+    `show_bytes`. factor: all parameters
     over the trained ones. With several seeds density and factor give way to the longer accuracy: the
     rate says one, the trained parameters the other.
     """
@@ -32,7 +33,7 @@ def best_table(
         "sd": seeds,
         "p": bool(p_values),
         "density": not seeds,
-        "bytes": cost == "bytes",
+        "bytes": show_bytes,
         "trained": True,
         "factor": not seeds,
         "config" if seeds else "trial": True,

@@ -4,7 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from study.analysis.configurations import ConfigurationResult, best_per_method, by_configuration
+from search_spaces.question.rates import best_per_method
+from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.records.observer import Observer
 from study.records.trial import StudyTrial
 from study.run.progress.pace import Pace
@@ -66,7 +67,9 @@ class Tally(Observer):
         Trials that run would hold back the seeds of their configuration that are over.
         """
         if self._best is None:
-            self._best = best_per_method(by_configuration(list(self._over.values()))) if self._over else []
+            self._best = (
+                best_per_method(comparable(by_configuration(list(self._over.values())))) if self._over else []
+            )
         return self._best
 
     @property

@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cops_core.errors import InputError, unknown
-from search_spaces.question import Question
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import Interval, holm, interval, paired
 from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
-from study.settings import Settings, parse_settings
+from study.settings import Settings, parse_settings, setting_flags
 
-# Settings that say how a study searched, by the names under which `cops launch` knows them.
-SEARCH = ("space", "trials", "seed", "seeds", "racing", "sampler", "stopping")
 Read = Callable[[StudyTrial], object]
 # What a trial's accuracy depends on beside its method and what is searched.
 TRAINED: Mapping[str, Read] = {
@@ -207,19 +204,15 @@ def _interval(values: Mapping[int, float]) -> Interval | None:
 def _differences(sides: Sequence[Side]) -> dict[str, tuple[str, ...]]:
     """What differs between the studies' settings, and between what all trials of each have in common."""
     every = {
-        **{name: [str(getattr(side.settings, name)) for side in sides] for name in SEARCH},
-        "question": [_question(side.settings.question) for side in sides],
+        **{
+            name: [str(getattr(side.settings, name)) for side in sides]
+            for name, flag in setting_flags().items()
+            if flag.search
+        },
+        "question": [str(side.settings.question) for side in sides],
         **{
             name: [", ".join(sorted(_values(side.trials, read))) for side in sides]
             for name, read in TRAINED.items()
         },
     }
     return {name: tuple(values) for name, values in every.items() if len(set(values)) > 1}
-
-
-def _question(question: Question) -> str:
-    """`rates 0.95, 0.99`, `smallest keep 0.99 ...`."""
-    fields = {name: value for name, value in vars(question).items() if name != "rates"}
-    extra = [f"{name} {value}" for name, value in fields.items()]
-    kind = [] if question.axis else [type(question).__name__.lower()]
-    return " ".join([*kind, *extra, "rates", ", ".join(map(str, question.rates))])

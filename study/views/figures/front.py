@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from study.analysis.configurations import ConfigurationResult, comparable, pareto_front
+from search_spaces.question.pareto import pareto_front
+from study.analysis.configurations import ConfigurationResult, comparable
 from study.analysis.groups import ARMS, half_width, networks, over_seeds
 from study.views.figures.style import FAINT, GREY, bare, ink, note, percent_axis
 

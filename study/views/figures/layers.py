@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from study.analysis.configurations import ConfigurationResult, best_per_method
+from search_spaces.question.rates import best_per_method
+from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import Group, at_each_rate
 from study.views.figures.style import FAINT, note, percent_axis
 

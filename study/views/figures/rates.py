@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from study.analysis.configurations import ConfigurationResult, best_per_method, comparable, pareto_front
+from search_spaces.question.pareto import pareto_front
+from search_spaces.question.rates import best_per_method
+from study.analysis.configurations import ConfigurationResult, comparable
 from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
 from study.views.figures.style import FAINT, GREY, bare, note, percent_axis, score_ink
 

@@ -4,40 +4,37 @@ from collections.abc import Iterator, Mapping
 from shlex import join
 from typing import Any
 
-from study.papers.experiments import EXPERIMENTS
-from study.settings import Settings
-
-# What decides the results and is not the question; where things lie belongs to the machine.
-VALUES = ("trials", "seed", "seeds", "sampler", "stopping", "epochs", "concurrency", "cpus_per_trial")
+from study.flags import Flag
+from study.settings import Settings, parse_settings, setting_flags
 
 IMPORTED = "  # but for its first proposals, which cops import took from an Optuna study"
 
 
-def launch_command(name: str, settings: Mapping[str, Any]) -> str:
-    """`cops launch SPACE --name NAME ...` with every setting that is not its default.
+def launch_command(name: str, record: Mapping[str, Any]) -> str:
+    """`cops launch SPACE --name NAME ...` with all that decides results and is not a setting's default.
 
-    settings: as recorded. An experiment's studies are made by `cops experiment`.
+    Where things lie belongs to the machine. record: the settings as recorded.
     """
-    if settings["space"] in EXPERIMENTS:
-        return join(["cops", "experiment", settings["space"]])
-    words = ["cops", "launch", settings["space"], "--name", name]
-    for field in VALUES:
-        value = settings.get(field)
-        if value is not None and (field == "trials" or value != Settings.model_fields[field].default):
-            words += [f"--{field.replace('_', '-')}", str(value)]
-    if settings.get("seeds", 1) > 1 and not settings.get("racing", True):
-        words.append("--no-racing")
-    words += _question(settings["question"])
-    for plugin in settings.get("plugins", {}):
+    settings = parse_settings(record)
+    if settings.kind != "search":
+        return join(["cops", settings.kind, settings.space])
+    words = ["cops", "launch", settings.space, "--name", name]
+    for field, flag in setting_flags().items():
+        if (flag.changes == "never" and not flag.argument) or flag.decides:
+            words += _words(field, flag, settings)
+    words += settings.question.flags()
+    for plugin in record["plugins"]:
         words += ["--plugin", plugin]
-    return join(words) + (IMPORTED if settings.get("first") else "")
+    return join(words) + (IMPORTED if settings.first else "")
 
 
-def _question(question: Mapping[str, Any]) -> Iterator[str]:
-    if question["kind"] != "rates":
-        yield from ("--objective", question["kind"])
-    if question["kind"] == "smallest":
-        yield from ("--keep", question["keep"])
-    if question.get("cost", "density") != "density":
-        yield from ("--cost", question["cost"])
-    yield from ("--rates", ",".join(question["rates"]))
+def _words(field: str, flag: Flag, settings: Settings) -> Iterator[str]:
+    """The flag with its value, where that is not the default."""
+    value, default = getattr(settings, field), Settings.model_fields[field].get_default()
+    if value == default or value is None:
+        return
+    if isinstance(value, bool):
+        on, _, off = (flag.spelling or "").partition("/")
+        yield on if value else off
+    else:
+        yield from (f"--{field.replace('_', '-')}", str(value))

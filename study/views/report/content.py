@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from cops_core.errors import InputError
-from study.analysis.answer import Answer, answer
+from search_spaces.question import Answer, parse_question
+from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.analysis.regions import Region, searched_regions
+from study.analysis.words import seconds, shares
 from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
@@ -20,8 +22,6 @@ from study.views.figures.parameters import importances, slices
 from study.views.figures.style import svg
 from study.views.report.command import launch_command
 from study.views.report.ends import End, ends
-from study.views.report.headline import headline
-from study.views.report.words import seconds, shares
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Report:
     caveat: str
     trials: tuple[StudyTrial, ...]
     found: tuple[ConfigurationResult, ...]
-    answered: Answer | None
+    answered: Answer[ConfigurationResult]
     judged: tuple[tuple[str, str, int, str, str], ...]
     drawings: dict[str, Figure]
     regions: tuple[Region, ...]
@@ -65,17 +65,18 @@ def make_report(
 ) -> Report:
     """The report of these trials. record: the study's, as `study.json` has it. looked: at the test part."""
     settings, found = record["settings"], by_configuration(trials)
+    question = parse_question(settings["question"])
     drawings = {name: plate.draw(found) for name, plate in FIGURES.items()}
     parameters, missing = _parameters(settings, trials)
     names = sorted({name.split("_", 1)[1] for name in parameters})
     return Report(
         name=name,
-        headline=headline(found, settings["question"]),
+        headline=headline(found, question),
         facts=_facts(record, trials, found),
         caveat=_caveat(found, judged=bool(looked)),
         trials=tuple(trials),
         found=tuple(found),
-        answered=answer(found, settings["question"]),
+        answered=answer(found, question),
         judged=tuple(_judged(looked, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)),
@@ -94,7 +95,7 @@ def _facts(
     seeds = settings.get("seeds", 1)
     spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
     return {
-        "question": _question(settings["question"]),
+        "question": parse_question(settings["question"]).sentence,
         "data and network": "; ".join(
             dict.fromkeys(f"{trial.config.model} on {trial.config.dataset}" for trial in trials)
         ),
@@ -104,15 +105,6 @@ def _facts(
         "begun": record["started"][:16].replace("T", " ") + " UTC",
         "time in trials": seconds(spent),
     }
-
-
-def _question(question: dict[str, Any]) -> str:
-    rates = ", ".join(question["rates"])
-    if question["kind"] == "pareto":
-        return f"What accuracy is to be had at which {question.get('cost', 'density')}?"
-    if question["kind"] == "smallest":
-        return f"How few weights keep {float(question['keep']):.1%} of the dense network's accuracy?"
-    return f"Which method is best at the freezing rates {rates}?"
 
 
 def _caveat(found: Sequence[ConfigurationResult], *, judged: bool) -> str:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from study.analysis.answer import first_of_each_rate
+from study.analysis.answer import NOTHING, first_of_each_rate
+from study.analysis.configurations import comparisons
 from study.analysis.regions import ASPECTS, CAVEAT
 from study.views.figures import FIGURES, PARAMETERS, Captioned
 from study.views.report.content import Report
-from study.views.report.headline import NOTHING
-from study.views.report.words import accuracy, size
 from study.views.tables import show_p
 
 MOST_ROWS = 8  # of each rate in the table of the best; the files have all
@@ -89,24 +88,22 @@ def page(report: Report) -> bytes:
 
 
 def _title(report: Report) -> str:
-    title = "The best" if report.answered is None else report.answered.title
+    title = report.answered.title or "The best"
     return title[0].upper() + title[1:]
 
 
 def _rows(report: Report) -> Iterator[list[Row]]:
-    if report.answered is None:
-        return
-    p_values = {each.other.number: each.p_value for each in report.answered.compared}
+    p_values = {each.other.number: each.p_value for each in comparisons(report.answered.configurations)}
     for group in first_of_each_rate(report.answered, MOST_ROWS):
         yield [
             Row(
                 rate="" if each.freezing_rate is None else f"{each.freezing_rate:f}",
                 method=each.detailed_method + (" (collapsed)" if each.status == "collapsed" else ""),
-                accuracy=accuracy(each),
+                accuracy=each.shown_accuracy,
                 p=show_p(p) if (p := p_values.get(each.number)) is not None and p == p else "",
                 trained="" if each.trained_parameters is None else f"{each.trained_parameters:,}",
                 factor="" if each.compression is None else f"{each.compression:.1f}",
-                stored=size(each.stored_bytes),
+                stored=each.shown_size,
                 number=each.number,
             )
             for each in group

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.answer import Answer
-from study.analysis.configurations import ConfigurationResult
+from search_spaces.question import Answer
+from study.analysis.configurations import ConfigurationResult, comparisons
 from study.analysis.groups import at_each_rate
 from study.analysis.regions import family_rows
 from study.views.figures.layers import best_masks, layer_densities
@@ -17,14 +17,14 @@ from study.views.report.ends import End
 NEEDS = "% needs \\usepackage{booktabs}\n"
 
 
-def best_frame(answered: Answer | None) -> pd.DataFrame:
+def best_frame(answered: Answer[ConfigurationResult]) -> pd.DataFrame:
     """The answer: a row per configuration. half_width: of the 95 % interval; NaN with one seed.
 
     p_value: see `study.analysis.configurations.Comparison`; NaN for the best of a rate, and without
     seeds in common.
     """
-    p_values = {} if answered is None else {each.other.number: each.p_value for each in answered.compared}
-    rows = [] if answered is None else [_row(each, p_values) for each in answered.configurations]
+    p_values = {each.other.number: each.p_value for each in comparisons(answered.configurations)}
+    rows = [_row(each, p_values) for each in answered.configurations]
     columns = {
         "rate": "string",
         "method": "string",

@@ -4,17 +4,17 @@ import sys
 from decimal import Decimal
 
 import pytest
+from study.views.report.headline import NOTHING, headline
 
 import study.run.launch
 from search_spaces.question import Pareto, Rates, Smallest
 from study import cli
 from study.analysis.configurations import by_configuration
 from study.analysis.statistics import Interval
+from study.analysis.words import seconds, share, shares, size
 from study.settings import make_settings, parse_settings
 from study.views.report.command import launch_command
 from study.views.report.ends import ends, why
-from study.views.report.headline import NOTHING, headline
-from study.views.report.words import seconds, share, shares, size
 
 RATES = {"kind": "rates", "rates": ["0.9", "0.99"]}
 SMALLEST = {"kind": "smallest", "keep": "0.8", "rates": ["0.99"]}

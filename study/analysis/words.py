@@ -3,15 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from study.analysis.configurations import ConfigurationResult
 from study.analysis.statistics import Interval, interval
 
 SPACE = "\u00a0"  # at which no line is broken
-
-
-def accuracy(each: ConfigurationResult) -> str:
-    """`78.80 % ± 1.14 % (3 seeds)`, `78.80 % (1 seed)`; empty without any accuracy."""
-    return "" if each.interval is None else share(each.interval)
 
 
 def share(found: Interval) -> str:

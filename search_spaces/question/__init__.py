@@ -1,0 +1,51 @@
+"""The questions that a study may ask, each a class in a file of its own."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from cops_core.errors import InputError, lookup
+from search_spaces.question.base import Answer, Candidate, Question
+from search_spaces.question.pareto import Pareto
+from search_spaces.question.rates import Rates
+from search_spaces.question.smallest import Smallest
+
+__all__ = ["QUESTIONS", "Answer", "Candidate", "Pareto", "Question", "Rates", "Smallest"]
+
+QUESTIONS: dict[str, type[Question]] = {
+    "rates": Rates,
+    "pareto": Pareto,
+    "smallest": Smallest,
+}
+
+
+def parse_question(record: Mapping[str, Any]) -> Question:
+    """The question that `Question.record` wrote."""
+    words = {name: text for name, text in record.items() if name not in ("kind", "rates")}
+    rates = [Decimal(rate) for rate in record["rates"]]
+    return lookup("question", record["kind"], QUESTIONS).parse(words, rates)
+
+
+def choose_question(
+    default: Question, objective: str | None, rates: Sequence[Decimal] | None, words: Mapping[str, str]
+) -> Question:
+    """The question that flags ask, else `default`.
+
+    Args:
+        default: The space's own question, where no flag asks another.
+        objective: A key of `QUESTIONS`; None is `rates` where there are rates.
+        rates: Freezing rates in (0, 1); None leaves them to the question.
+        words: The text of the flags that belong to one question, by field, as far as they are given.
+
+    Raises:
+        InputError: An unknown objective, a flag of another question, a wrong value.
+    """
+    if objective is not None:
+        asked = lookup("objective", objective, QUESTIONS)
+    else:
+        asked = Rates if rates else type(default)
+    for name in words:
+        owners = [question for question in QUESTIONS.values() if name in question.own_types()]
+        if objective is None or asked not in owners:
+            raise InputError(f"--{name} belongs to --objective {owners[0].name}: write both")
+    return default if objective is None and not rates else asked.parse(words, rates)

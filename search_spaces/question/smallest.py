@@ -1,0 +1,76 @@
+"""How few weights keep a share of the dense network's accuracy?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from cops_core.errors import InputError, as_share
+from search_spaces.question.base import Answer, C, Question, without_dense
+
+MOST = 10  # configurations of an answer
+
+
+@dataclass(frozen=True)
+class Smallest(Question):
+    """How few weights keep this share of the dense network's validation accuracy?
+
+    keep: the share, in (0, 1].
+    """
+
+    keep: Decimal = field(default=Decimal("0.99"), metadata={"help": "Share of the dense accuracy"})
+
+    name = "smallest"
+    summary = "fewest weights that keep --keep"
+    axis = False
+    directions = ("minimize",)
+
+    def __post_init__(self) -> None:
+        """Refuses a share that is none."""
+        super().__post_init__()
+        if not (self.keep.is_finite() and 0 < self.keep <= 1):
+            advice = as_share(self.keep) or ": write the share to keep, e.g. 0.99"
+            raise InputError(f"keep {self.keep} is not in (0, 1]{advice}")
+
+    @property
+    def sentence(self) -> str:
+        """With the share."""
+        return f"How few weights keep {self._share}?"
+
+    def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
+        """The density."""
+        return (density,)
+
+    def constraint(self, accuracy: float, dense_accuracy: float | None) -> float | None:
+        """keep * dense - accuracy, which must be at most 0; None while there is no dense accuracy."""
+        return None if dense_accuracy is None else float(self.keep) * dense_accuracy - accuracy
+
+    @property
+    def needs_dense(self) -> bool:
+        """The constraint is relative to the dense trial."""
+        return True
+
+    def answer(self, compared: Sequence[C]) -> Answer[C]:
+        """The configurations that keep the share, sparsest first; none before the dense one has finished."""
+        finished = [each for each in compared if each.status == "finished"]
+        dense = next((each for each in finished if each.method == "dense"), None)
+        if dense is None:
+            return Answer("The dense network has not run to its end yet.", "", ())
+        kept = [each for each in finished if each.mean >= float(self.keep) * dense.mean]
+        sparsest = tuple(sorted(kept, key=lambda each: each.density)[:MOST])
+        title = f"fewest weights that keep {float(self.keep):.1%} of the dense accuracy {dense.mean:.2%}"
+        return Answer(self._headline(sparsest), title, sparsest)
+
+    def _headline(self, answered: Sequence[C]) -> str:
+        sparse = without_dense(answered)
+        if not sparse:
+            return f"No configuration with a mask keeps {self._share}."
+        least = sparse[0]
+        trained = "" if least.trained_parameters is None else f" ({least.trained_parameters:,} parameters)"
+        return (
+            f"The fewest weights that keep {self._share}: a density of {least.density:.3g}{trained}, with"
+            f" {least.detailed_method} at {least.shown_accuracy}."
+        )
+
+    @property
+    def _share(self) -> str:
+        return f"{float(self.keep):.1%} of the dense network's validation accuracy"

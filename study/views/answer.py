@@ -1,0 +1,27 @@
+"""The answer to a study's question as a table in a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from search_spaces.question import Question
+from study.analysis.answer import answer, first_of_each_rate
+from study.analysis.configurations import by_configuration, comparisons
+from study.records.trial import StudyTrial
+from study.views.tables import best_table
+
+MOST_METHODS = 10  # of each rate; the report's files have all
+
+
+def print_best(console: Console, trials: Sequence[StudyTrial], question: Question) -> None:
+    """The answer to the study's question; nothing where there is none yet."""
+    found = answer(by_configuration(trials), question)
+    if not found.configurations:
+        return
+    shown = [each for group in first_of_each_rate(found, MOST_METHODS) for each in group]
+    compared = comparisons(found.configurations)
+    console.print(best_table(shown, found.title, compared, show_bytes=found.shows_bytes))
+    if left_out := len(found.configurations) - len(shown):
+        console.print(
+            f"and {left_out} more, all of them in the tables of cops report", style="dim", soft_wrap=True
+        )

@@ -5,6 +5,7 @@ type checkers read the arguments of `study.launch` there. A test holds it.
 """
 
 import subprocess
+import sys
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def text() -> str:
         '    """\n',
         *(f"    {name}: {_type(Settings.model_fields[name].annotation)}" for name in arguments),
     ]
-    ruff = ["ruff", "format", "--stdin-filename", str(FILE), "-"]
+    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(FILE), "-"]
     written = subprocess.run(ruff, input="\n".join(lines), capture_output=True, text=True, check=True)
     return written.stdout
 

@@ -7,7 +7,7 @@ answer and the headline.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args, get_origin
 
@@ -85,9 +85,10 @@ class Answer(Generic[C]):
     shows_bytes: bool = False
 
 
-@dataclass(frozen=True)
 class Question(ABC):
     """Which densities are tried, what the sampler is to improve, and what answers the question.
+
+    Each question is a frozen dataclass.
 
     rates: the freezing rates, each in (0, 1), with anchors of its own. name: of the question in records
     and for `--objective`. summary: the same in the help of a command. axis: each rate has its own sampler
@@ -95,7 +96,7 @@ class Question(ABC):
     is a flag of the command, whose help stands in the field's metadata.
     """
 
-    rates: tuple[Decimal, ...] = DEFAULT_RATES
+    rates: tuple[Decimal, ...]
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -145,14 +146,15 @@ class Question(ABC):
     @classmethod
     def own_types(cls) -> dict[str, Any]:
         """The type of each field beside the rates: a Decimal, or a Literal of words."""
+        assert is_dataclass(cls)
         return {field.name: field.type for field in fields(cls) if field.name != "rates"}
 
     @classmethod
     def parse(cls, words: Mapping[str, str], rates: Sequence[Decimal] | None = None) -> Self:
         """The question from the text of its own fields; what is left out has its default."""
         types = cls.own_types()
-        values = {name: _read(name, types[name], text) for name, text in words.items()}
-        return cls(**values) if not rates else cls(rates=tuple(rates), **values)
+        values: dict[str, Any] = {name: _read(name, types[name], text) for name, text in words.items()}
+        return cls(**values, **({"rates": tuple(rates)} if rates else {}))
 
     def flags(self) -> list[str]:
         """The words of the command line that ask this question."""

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
-from search_spaces.question.base import Answer, C, Candidate, Question, without_dense
+from search_spaces.question.base import DEFAULT_RATES, Answer, C, Candidate, Question, without_dense
 
 Cost = Literal["density", "bytes"]
 
@@ -17,6 +18,7 @@ class Pareto(Question):
     cost: the density, or the bytes of the trained network as it is stored.
     """
 
+    rates: tuple[Decimal, ...] = DEFAULT_RATES
     cost: Cost = field(default="density", metadata={"help": "Density, or bytes as stored"})
 
     name = "pareto"

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
-from search_spaces.question.base import Answer, C, Question
+from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question
 
 
 @dataclass(frozen=True)
 class Rates(Question):
     """Which method is best at each of these freezing rates? Methods are compared within a rate."""
+
+    rates: tuple[Decimal, ...] = DEFAULT_RATES
 
     name = "rates"
     summary = "the best method at each of --rates"
@@ -24,6 +27,10 @@ class Rates(Question):
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """The validation accuracy."""
         return (accuracy,)
+
+    def flags(self) -> list[str]:
+        """Its rates alone: they ask this question."""
+        return ["--rates", ",".join(map(str, self.rates))]
 
     def answer(self, compared: Sequence[C]) -> Answer[C]:
         """The best of each method at each rate; the headline is of the highest, where methods differ most."""

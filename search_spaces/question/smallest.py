@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from cops_core.errors import InputError, as_share
-from search_spaces.question.base import Answer, C, Question, without_dense
+from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question, without_dense
 
 MOST = 10  # configurations of an answer
 
@@ -18,6 +18,7 @@ class Smallest(Question):
     """
 
     keep: Decimal = field(default=Decimal("0.99"), metadata={"help": "Share of the dense accuracy"})
+    rates: tuple[Decimal, ...] = DEFAULT_RATES
 
     name = "smallest"
     summary = "fewest weights that keep --keep"
@@ -34,7 +35,7 @@ class Smallest(Question):
     @property
     def sentence(self) -> str:
         """With the share."""
-        return f"How few weights keep {self._share}?"
+        return f"How few weights keep {float(self.keep):.1%} of the dense network's validation accuracy?"
 
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """The density."""
@@ -73,4 +74,4 @@ class Smallest(Question):
 
     @property
     def _share(self) -> str:
-        return f"{float(self.keep):.1%} of the dense network's validation accuracy"
+        return f"{float(self.keep):.1%} of the dense network's accuracy"

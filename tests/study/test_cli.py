@@ -30,7 +30,7 @@ WRONG = [
         "gpus_per_trial: -1 is neither a part of one",
     ),
     (["launch", "quickstart", "--gpus-per-trial", "1.5"], "gpus_per_trial: 1.5 is neither a part of one"),
-    (["launch", "quickstart", "--gpus-per-trial", "all"], "--gpus-per-trial 'all' is not a number"),
+    (["launch", "quickstart", "--gpus-per-trial", "all"], "gpus_per_trial: 'all' is not a number"),
     (["launch", "quickstart", "--device", "tpx"], "unknown device 'tpx' (known: auto, cpu)"),
     (["launch", "quickstart", "--storage", "s3://key:secret@b/d"], "the secret in --storage would be rec"),
     (["launch", "quickstart", "--tracking-uri", "http://me:pw@h:5"], "its password would be recorded"),

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import typer
@@ -21,15 +20,13 @@ from cops_core.models import MODELS
 from cops_core.scores import CONVENTIONS, SCORES
 from search_spaces import SEARCH_SPACES
 from search_spaces.presets import PRESETS
-from search_spaces.question import Cost
 from study import cli
 from study.cli import complete
 from study.exchange.export import FORMATS
 from study.papers.experiments import EXPERIMENTS
 from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
-from study.search.stopping import STOPPINGS
-from study.settings import DEFAULT_HOME, OBJECTIVES, Device
+from study.settings import DEFAULT_HOME
 
 GROUP = typer.main.get_command(cli.app)
 REGISTRIES = {
@@ -38,11 +35,6 @@ REGISTRIES = {
     "models": MODELS,
     "datasets": DATASETS,
     "initializations": INITIALIZATIONS,
-    "samplers": SAMPLERS,
-    "stoppings": STOPPINGS,
-    "objectives": OBJECTIVES,
-    "costs": get_args(Cost),
-    "trial_devices": get_args(Device),
     "experiments": EXPERIMENTS,
     "presets": PRESETS,
     "formats": FORMATS,

@@ -15,13 +15,14 @@ from cops_core.scores import CONVENTIONS, SCORES
 from search_spaces import SEARCH_SPACES
 from search_spaces.plugins import REGISTRIES
 from search_spaces.presets import PRESETS
-from search_spaces.question import Cost
+from search_spaces.question import QUESTIONS
+from search_spaces.question.pareto import Cost
 from study import cli
 from study.papers.experiments import EXPERIMENTS
 from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.search.stopping import STOPPINGS
-from study.settings import OBJECTIVES, Settings
+from study.settings import Settings
 from study.tracking import connect, experiment_id
 
 QUICK = ("launch", "quickstart")
@@ -238,7 +239,7 @@ NAMES = {
     "presets": PRESETS,
     "samplers": SAMPLERS,
     "stoppings": STOPPINGS,
-    "objectives": OBJECTIVES,
+    "objectives": QUESTIONS,
     "costs": get_args(Cost),
     "dicts of plugins": REGISTRIES,
     **LITERALS,
@@ -277,7 +278,7 @@ BORDERS = {
     "table {}": PRESETS,
     "launch quickstart --sampler {}": SAMPLERS,
     "launch quickstart --stopping {}": STOPPINGS,
-    "launch quickstart --objective {}": OBJECTIVES,
+    "launch quickstart --objective {}": QUESTIONS,
     "scores --score {}": SCORES,
     "scores --model {}": MODELS,
     "scores --dataset {}": DATASETS,

@@ -183,11 +183,11 @@ def test_wrong_input_is_one_line(recorded, export, words, complaint):
 def test_a_space_that_is_gone_and_an_experiment_are_refused(recorded, export):
     store = recorded(accuracy, **PLAN)
     record = store.settings()
-    for space, complaint in (
-        ("/no/such/space.py", "the space of study 'mine' is needed, and cannot be found"),
-        ("freezenet", "'mine' is part of an experiment"),
+    for change, complaint in (
+        ({"space": "/no/such/space.py"}, "the space of study 'mine' is needed, and cannot be found"),
+        ({"kind": "experiment", "space": "headline"}, "'mine' belongs to a fixed experiment"),
     ):
-        store.write_json("study.json", {**record, "settings": {**record["settings"], "space": space}})
+        store.write_json("study.json", {**record, "settings": {**record["settings"], **change}})
         code, _, err = export("mine", "--format", "optuna")
         assert (code, err.count("\n")) == (2, 1)
         assert complaint in err

@@ -11,13 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cops_core.config import Control, Selection, TrialConfig
-from study.analysis.configurations import (
-    best_per_method,
-    by_configuration,
-    comparable,
-    comparisons,
-    pareto_front,
-)
+from search_spaces.question.pareto import cost_of, pareto_front
+from search_spaces.question.rates import best_per_method
+from study.analysis.configurations import by_configuration, comparable, comparisons
 from study.records.tables import EPOCHS_TABLE, SCHEMA, TRIALS_TABLE, trial_row, trial_tables
 from study.records.trial import StudyTrial
 
@@ -213,11 +209,11 @@ def test_the_best_of_each_method_is_within_its_rate_and_by_the_mean():
 def front_by_hand(configurations, cost):
     """Slow and plain: nobody else is at least as good in both, and better in one."""
     return {
-        (found.mean, found.cost(cost))
+        (found.mean, cost_of(found, cost))
         for found in configurations
         if not any(
-            (other.mean >= found.mean and other.cost(cost) <= found.cost(cost))
-            and (other.mean, other.cost(cost)) != (found.mean, found.cost(cost))
+            (other.mean >= found.mean and cost_of(other, cost) <= cost_of(found, cost))
+            and (other.mean, cost_of(other, cost)) != (found.mean, cost_of(found, cost))
             for other in configurations
         )
     }
@@ -234,7 +230,7 @@ def test_the_pareto_front_holds_what_nothing_beats(points, cost):
         trials[-1].facts = {"accounting": {"artifact_bytes": size}}
     found = by_configuration(trials)
     front = pareto_front(found, cost)
-    places = [(each.mean, each.cost(cost)) for each in front]
+    places = [(each.mean, cost_of(each, cost)) for each in front]
     assert set(places) == front_by_hand(found, cost)
     assert len(set(places)) == len(places)
     assert places == sorted(places, key=lambda place: -place[1])
@@ -269,7 +265,7 @@ def test_the_best_is_what_a_slow_search_finds(drawn):
     for rate, method, tenths, status in drawn:
         if len(tenths) == most and status != "stopped":
             means.setdefault((rate, f"freeze {method}"), []).append(fmean(t / 10 for t in tenths))
-    best = best_per_method(by_configuration(trials))
+    best = best_per_method(comparable(by_configuration(trials)))
     assert {(each.rate, each.method): each.mean for each in best} == {
         place: max(values) for place, values in means.items()
     }

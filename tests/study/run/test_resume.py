@@ -9,8 +9,8 @@ from search_spaces.question import Pareto, Rates, Smallest
 from study.places import storage_uri
 from study.records.store import StudyStore
 from study.run.resume import resume
-from study.run.same import FREE, check_same
-from study.settings import Settings, parse_settings
+from study.run.same import check_same
+from study.settings import Settings, parse_settings, setting_flags
 
 
 def test_settings_come_back_from_their_record(settings):
@@ -31,9 +31,11 @@ def test_paths_mean_the_same_from_another_folder(settings, monkeypatch, tmp_path
     assert made.tracking_uri == f"sqlite:///{tmp_path}/one/here.db"
 
 
-def test_every_setting_is_compared_or_said_to_be_free():
+def test_what_a_study_is_never_changes():
+    """Whoever adds a setting decides whether a study is the same with another value of it."""
+    free = {name for name, flag in setting_flags().items() if flag.changes != "never"}
     compared = {"space", "question", "seed", "seeds", "racing", "sampler", "stopping", "epochs", "plugins"}
-    assert set(Settings.model_fields) == compared | {"first"} | FREE
+    assert set(Settings.model_fields) - free == compared | {"first", "kind"}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_every_setting_is_compared_or_said_to_be_free():
 )
 def test_other_settings_are_refused_with_the_difference(settings, changes, difference):
     before, now = settings().record(), settings().model_copy(update=changes).record()
-    with pytest.raises(InputError, match="is there already with other settings") as caught:
+    with pytest.raises(InputError, match="already exists with other settings") as caught:
         check_same("test", before, now)
     assert difference in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -77,16 +79,8 @@ def test_a_setting_that_was_not_there_yet_had_its_default(settings):
         check_same("test", before, settings(sampler="qmc").record())
 
 
-def go_on(settings, **changes):
-    options = {
-        "storage": None,
-        "address": None,
-        "fresh": False,
-        "retry": False,
-        "plugins": (),
-        "console": None,
-    }
-    return resume("test", home=settings.home, changes=changes, **options)
+def run_again(settings, name="test", **changes):
+    return resume(name, {"home": settings.home, **changes}, (), None)
 
 
 @pytest.fixture
@@ -101,37 +95,27 @@ def begun(settings):
 )
 def test_a_wrong_value_is_refused_and_not_recorded(begun, name, value):
     with pytest.raises(InputError, match=name):
-        go_on(begun, **{name: value})
+        run_again(begun, **{name: value})
     assert StudyStore(begun.storage_uri, "test").settings() == {"settings": begun.record()}
 
 
 def test_a_study_that_is_not_there_is_named_with_its_nearest(begun):
     with pytest.raises(InputError, match="unknown study 'tset': did you mean 'test'"):
-        resume(
-            *("tset",),
-            home=begun.home,
-            storage=None,
-            address=None,
-            fresh=False,
-            retry=False,
-            changes={},
-            plugins=(),
-            console=None,
-        )
+        run_again(begun, "tset")
 
 
 def test_plugins_that_it_used_are_asked_for(begun):
     record = {**begun.record(), "plugins": {"mine": "ab" * 32}}
     StudyStore(begun.storage_uri, "test").create({"settings": record})
     with pytest.raises(InputError, match="used plugins: add --plugin mine"):
-        go_on(begun)
+        run_again(begun)
 
 
 def test_a_part_of_an_experiment_is_resumed_by_its_own_command(begun):
-    record = {**begun.record(), "space": "freezenet"}
+    record = {**begun.record(), "kind": "experiment", "space": "headline"}
     StudyStore(begun.storage_uri, "test").create({"settings": record})
-    with pytest.raises(InputError, match="cops experiment freezenet goes on with it"):
-        go_on(begun)
+    with pytest.raises(InputError, match="cops experiment headline resumes it"):
+        run_again(begun)
 
 
 @pytest.mark.parametrize("typo", ["s3:/bucket/dir", "s3:bucket", "gs:/b"])

@@ -75,6 +75,7 @@ def test_commands_name_a_place_that_is_not_the_default(home):
     assert where(tracking(home, None), home) == f" --home {home}"
     assert where("http://127.0.0.1:5000", home) == " --tracking-uri http://127.0.0.1:5000"
     settings = {"space": "quickstart", "trials": 5, "seeds": 3, "storage": "s3://b/dir"}
+    settings["question"] = {"kind": "rates", "rates": ["0.9"]}
     note = study_note("mine", settings, Path("else where"), "**Best.**")
     assert note.startswith("**Best.**\n\n")
     assert "5 configurations over up to 3 seeds" in note
@@ -94,7 +95,7 @@ def test_commands_name_a_place_that_is_not_the_default(home):
         ),
         (
             {"kind": "smallest", "rates": [], "keep": "0.98"},
-            "How few weights keep 0.98 of the dense network's",
+            "How few weights keep 98.0% of the dense network's",
         ),
     ],
 )

@@ -6,7 +6,8 @@ import optuna
 import pytest
 from matplotlib import pyplot, rcParams
 
-from study.analysis.configurations import by_configuration, pareto_front
+from search_spaces.question.pareto import pareto_front
+from study.analysis.configurations import by_configuration
 from study.analysis.groups import at_each_rate, half_width
 from study.views.figures.front import accuracy_by_bytes
 from study.views.figures.layers import best_masks, layer_densities, layers

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from search_spaces.question import Rates
+from search_spaces.question import Rates, parse_question
 from study.records.store import StudyStore
-from study.settings import make_settings, parse_question
+from study.settings import make_settings
 from study.views.figures import FIGURES
 from study.views.report.content import make_report
 from study.views.report.files import PAGE, closing_files, report_files

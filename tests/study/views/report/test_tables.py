@@ -2,16 +2,18 @@
 
 import io
 import math
+from decimal import Decimal
 
 import pandas as pd
 import pytest
 
+from search_spaces.question import Rates
 from study.analysis.answer import answer
 from study.analysis.configurations import by_configuration
 from study.views.report.ends import ends
 from study.views.report.tables import best_frame, best_latex, ends_frame, ends_latex, layers_frame, parquet
 
-QUESTION = {"kind": "rates", "rates": ["0.9", "0.99"]}
+QUESTION = Rates((Decimal("0.9"), Decimal("0.99")))
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import sys
 from decimal import Decimal
 
 import pytest
-from study.views.report.headline import NOTHING, headline
 
 import study.run.launch
 from search_spaces.question import Pareto, Rates, Smallest
 from study import cli
+from study.analysis.answer import NOTHING, headline
 from study.analysis.configurations import by_configuration
 from study.analysis.statistics import Interval
 from study.analysis.words import seconds, share, shares, size
@@ -16,8 +16,9 @@ from study.settings import make_settings, parse_settings
 from study.views.report.command import launch_command
 from study.views.report.ends import ends, why
 
-RATES = {"kind": "rates", "rates": ["0.9", "0.99"]}
-SMALLEST = {"kind": "smallest", "keep": "0.8", "rates": ["0.99"]}
+RATES = Rates((Decimal("0.9"), Decimal("0.99")))
+SMALLEST = Smallest(keep=Decimal("0.8"), rates=(Decimal("0.99"),))
+RECORD = {"name": "mine", "space": "quickstart", "trials": 3, "question": RATES.record(), "plugins": {}}
 
 
 def plain(text):
@@ -59,16 +60,14 @@ def test_a_headline_of_one_seed_says_so(studies):
     assert "80.00 % (1 seed)" in said(studies["one seed"])
 
 
-@pytest.mark.parametrize(
-    "question", [RATES, SMALLEST, {"kind": "pareto", "cost": "bytes", "rates": ["0.99"]}]
-)
+@pytest.mark.parametrize("question", [RATES, SMALLEST, Pareto(cost="bytes")])
 def test_no_headline_before_anything_has_ended(studies, question):
     for kind in ("nothing", "only failures", "one trial that runs"):
         assert said(studies[kind], question) == NOTHING
 
 
 def test_the_headline_of_a_front_says_where_it_begins_and_ends(studies):
-    question = {"kind": "pareto", "cost": "bytes", "rates": ["0.99"]}
+    question = Pareto(cost="bytes")
     assert said(studies["a searched rate"], question) == (
         "4 configurations stand on the front of accuracy and bytes, from 65.00 % (1 seed) at a density of"
         " 0.001 (1 kB) to 95.00 % (1 seed) at a density of 0.4 (400 kB)."
@@ -77,12 +76,12 @@ def test_the_headline_of_a_front_says_where_it_begins_and_ends(studies):
 
 
 def test_the_headline_of_the_smallest_is_the_sparsest_that_keeps_enough(studies):
-    assert said(studies["a searched rate"], {**SMALLEST, "keep": "0.85"}) == (
+    assert said(studies["a searched rate"], Smallest(keep=Decimal("0.85"))) == (
         "The fewest weights that keep 85.0% of the dense network's accuracy: a density of 0.05"
         " (100 parameters), with freeze cops(snip; synflow 0.5) at 85.00 % (1 seed)."
         " The dense network has 97.00 % (1 seed)."
     )
-    assert said(studies["a searched rate"], {**SMALLEST, "keep": "0.999"}).startswith(
+    assert said(studies["a searched rate"], Smallest(keep=Decimal("0.999"))).startswith(
         "No configuration with a mask keeps 99.9% of the dense network's accuracy."
     )
 
@@ -145,7 +144,7 @@ def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
 
 
 def test_what_no_flag_can_say_is_said_behind_the_command():
-    record = {"space": "quickstart", "trials": 3, "question": RATES, "first": [{"arm": "prune"}]}
+    record = {**RECORD, "first": [{"arm": "prune"}]}
     assert launch_command("mine", record) == (
         "cops launch quickstart --name mine --trials 3 --rates 0.9,0.99"
         "  # but for its first proposals, which cops import took from an Optuna study"
@@ -153,12 +152,12 @@ def test_what_no_flag_can_say_is_said_behind_the_command():
 
 
 def test_an_experiment_is_run_again_as_such():
-    record = {"space": "freezenet", "trials": 3, "question": RATES}
-    assert launch_command("freezenet", record) == "cops experiment freezenet"
+    record = {**RECORD, "kind": "experiment", "space": "headline"}
+    assert launch_command("headline-choose", record) == "cops experiment headline"
 
 
 def test_a_name_that_a_shell_would_split_is_quoted():
-    record = {"space": "my space.py", "trials": 3, "question": RATES, "plugins": {"my_scores": "0"}}
+    record = {**RECORD, "space": "my space.py", "plugins": {"my_scores": "0"}}
     assert launch_command("mine", record) == (
         "cops launch 'my space.py' --name mine --trials 3 --rates 0.9,0.99 --plugin my_scores"
     )

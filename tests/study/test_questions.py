@@ -53,7 +53,7 @@ def fourth(monkeypatch):
     monkeypatch.setitem(QUESTIONS, "reach", Reach)
 
 
-@pytest.mark.parametrize("question", [kind for kind in QUESTIONS.values()], ids=list(QUESTIONS))
+@pytest.mark.parametrize("question", list(QUESTIONS.values()), ids=list(QUESTIONS))
 def test_a_question_comes_back_from_its_record_and_its_flags(question):
     made = question(rates=RATES)
     assert parse_question(json.loads(json.dumps(made.record()))) == made

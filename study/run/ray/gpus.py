@@ -10,6 +10,7 @@ from cops_core.config import TrialConfig, parse_config
 from cops_core.demand import Demand, measure_demand, share_of
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
+from search_spaces.plugins import load_plugins
 from study.run.ray.shared_data import received
 from study.run.ray.shares import spread
 from study.settings import Settings
@@ -82,8 +83,5 @@ def _measured(
 # In a process of its own, whose memory is all this trial's.
 @ray.remote(max_calls=1, max_retries=2)
 def _measure(config: str, data: list[Any], plugins: tuple[Plugin, ...]) -> Demand:
-    if plugins:
-        from search_spaces.plugins import load_plugins  # brings Optuna along
-
-        load_plugins(plugins)
+    load_plugins(plugins)
     return measure_demand(parse_config(json.loads(config)), data=received(data[0]), device="cuda")

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from cops_core.errors import InputError
 from study.records.folder import Folder
+from study.tracking.connect import connect
 from study.tracking.server.backup import Backup
 from study.tracking.server.database import DATABASE, FOLDER, damage, mark, owner
 
@@ -19,8 +20,6 @@ def prepare(home: Path, storage: str | None) -> bool:
     With a storage: restored from there if the home has none, and backed up there. InputError if the
     storage does not answer, or has the backup of another database.
     """
-    from study.tracking.connect import connect
-
     database = home / DATABASE
     restored = False
     if storage is not None:

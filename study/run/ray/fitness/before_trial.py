@@ -6,6 +6,7 @@ import torch
 
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
+from search_spaces.plugins import load_plugins
 from study.provenance import code_sha256
 from study.records.store import StudyStore
 
@@ -24,13 +25,10 @@ def check_this_node(wanted_code: str, device: str, plugins: tuple[Plugin, ...], 
     host = socket.gethostname()
     if code_sha256() != wanted_code:
         raise UnfitError(f"the code on {host} is not the driver's: install the driver's commit there")
-    if plugins:
-        from search_spaces.plugins import load_plugins  # brings Optuna along
-
-        try:
-            load_plugins(plugins)
-        except InputError as error:
-            raise UnfitError(f"a plugin cannot be loaded on {host} ({error}): install it there") from error
+    try:
+        load_plugins(plugins)
+    except InputError as error:
+        raise UnfitError(f"a plugin cannot be loaded on {host} ({error}): install it there") from error
     if not _sees(store):
         raise UnfitError(f"{host} does not see the study's storage: mend its access")
     if device == "cuda" and not torch.cuda.is_available():

@@ -15,6 +15,7 @@ import torch
 from cops_core.data import ImageData
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
+from search_spaces.plugins import load_plugins
 from study.provenance import code_sha256, versions
 from study.records.folder import Folder
 from study.run.preflight import check_score_cache
@@ -126,13 +127,10 @@ def score_cache_problems(folder: Path) -> Iterator[str]:
 
 def _plugin_problems(plugins: tuple[Plugin, ...]) -> Iterator[str]:
     """They can be loaded."""
-    if plugins:
-        from search_spaces.plugins import load_plugins  # brings Optuna along
-
-        try:
-            load_plugins(plugins)
-        except InputError as error:
-            yield f"a plugin cannot be loaded there ({_reason(error)}): install it there too"
+    try:
+        load_plugins(plugins)
+    except InputError as error:
+        yield f"a plugin cannot be loaded there ({_reason(error)}): install it there too"
 
 
 def gpu_names() -> tuple[str, ...]:

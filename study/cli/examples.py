@@ -39,7 +39,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "close": ("cops close quickstart --top 1",),
     "experiment": (
         "cops experiment headline",
-        "cops experiment freezenet --dataset fashion_mnist --seeds 5",
+        "cops experiment iterated_snip --rates 0.99,0.995 --seeds 10",
     ),
     "table": (
         "cops table",

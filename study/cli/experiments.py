@@ -24,7 +24,7 @@ def experiment(
     name: Annotated[
         str,
         typer.Argument(
-            help="The experiment: cops_pairs, freezenet, headline or iterated_snip.",
+            help="The experiment: headline or iterated_snip.",
             autocompletion=complete.experiments,
         ),
     ],

@@ -151,9 +151,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "uv run cops table cops_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
         "uv run cops table cops_lenet_5_caffe_fashion_mnist --epochs 1 --seeds 2"
         " --rates 0.9,0.99,0.995,0.999": LONG,
-        "uv run cops experiment cops_pairs": LONG,
         "uv run cops experiment iterated_snip": LONG,
-        "uv run cops experiment freezenet": LONG,
         "uv run cops launch gss --rates 0.99,0.998 --trials 260 --epochs 3 --sampler random"
         " --stopping none": LONG,
         "uv run cops report gss": OF_LONG,

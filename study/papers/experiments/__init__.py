@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 
 from study.papers.experiments.base import Experiment
-from study.papers.experiments.cops_pairs import CopsPairs
-from study.papers.experiments.freezenet import FreezeNetRates
 from study.papers.experiments.headline import Headline
 from study.papers.experiments.iterated_snip import IteratedSnip
 
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
-    "cops_pairs": CopsPairs,
-    "freezenet": FreezeNetRates,
     "headline": Headline,
     "iterated_snip": IteratedSnip,
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self
 
-from cops_core.config import Selection, Training, TrialConfig
+from cops_core.config import Training, TrialConfig
 from study.records.trial import StudyTrial
 
 # Runs configurations as the study of that name, each once, however often it is called.
@@ -48,8 +48,8 @@ class Experiment(ABC):
     seed: int = 0
 
     @abstractmethod
-    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
-        """Run what the question needs. at_hand: whether a data set is there without a download."""
+    def answer(self, run: RunTrials) -> Answer:
+        """Run what the question needs."""
 
     def changed(self, asked: Asked) -> Self:
         """This experiment with some of its settings changed."""
@@ -62,22 +62,3 @@ class Experiment(ABC):
             training=self.training.model_copy(update={"epochs": epochs}),
             rates=asked.rates or self.rates,
         )
-
-    def trial(self, selection: Selection, rate: Decimal, seed: int) -> TrialConfig:
-        """A pruned trial of this experiment."""
-        return TrialConfig(
-            dataset=self.dataset,
-            model=self.model,
-            seed=seed,
-            arm="prune",
-            selection=selection,
-            density=1 - rate,
-            training=self.training,
-        )
-
-
-def rate_of(trial: StudyTrial) -> Decimal:
-    """The freezing rate of a trial that has a density."""
-    rate = trial.config.freezing_rate
-    assert rate is not None
-    return rate

@@ -6,7 +6,7 @@ seeds, for as many epochs. What of them is best on validation is judged on the t
 which chose nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import permutations
@@ -75,7 +75,7 @@ class Headline(Experiment):
             ),
         )
 
-    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
+    def answer(self, run: RunTrials) -> Answer:
         """Tables for each setting, and one figure of them all."""
         lines: list[str] = []
         panels: dict[str, Curves] = {}

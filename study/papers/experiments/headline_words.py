@@ -7,6 +7,7 @@ from decimal import Decimal
 from cops_core.config import TrialConfig
 from cops_core.trial import config_hash
 from study.analysis.statistics import Interval, interval
+from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
 
 
@@ -112,7 +113,7 @@ def _results(outcome: Outcome, comparisons: Comparisons) -> list[str]:
             ours, theirs = outcome.at(first, rate).test, outcome.at(second, rate).test
             cells.append(_cell([ours[seed] - theirs[seed] for seed in ours], sign="+"))
         rows.append([str(rate), *cells])
-    return [f"Dense: {outcome.dense:.1%}.", "", *_markdown(columns, rows), ""]
+    return [f"Dense: {outcome.dense:.1%}.", "", *markdown_table(columns, rows), ""]
 
 
 def _chosen(outcome: Outcome) -> list[str]:
@@ -128,7 +129,7 @@ def _chosen(outcome: Outcome) -> list[str]:
         for each in outcome.judged
     ]
     columns = ["rate", "contender", "chosen on validation", "validation", "test"]
-    return [*_markdown(columns, rows), ""]
+    return [*markdown_table(columns, rows), ""]
 
 
 def _budgets(outcome: Outcome, comparisons: Comparisons) -> list[str]:
@@ -140,7 +141,7 @@ def _budgets(outcome: Outcome, comparisons: Comparisons) -> list[str]:
         counts = (configurations, outcome.selection_seeds, trainings, trainings * epochs)
         rows.append([name, *map(str, counts)])
     columns = ["contender", "configurations at each rate", "seeds that choose", "trainings", "epochs"]
-    return [*_markdown(columns, rows), ""]
+    return [*markdown_table(columns, rows), ""]
 
 
 def _configuration(config: TrialConfig) -> str:
@@ -156,11 +157,3 @@ def _configuration(config: TrialConfig) -> str:
 def _cell(values: Sequence[float], sign: str = "") -> str:
     found = interval(values)
     return f"{found.mean:{sign}.1%} ± {found.half_width:.1%}"
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_row(columns), _row(["---"] * len(columns)), *map(_row, rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

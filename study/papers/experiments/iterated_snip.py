@@ -1,15 +1,16 @@
 """Why does iterated SNIP often do badly? What it cuts off, under every way of iterating it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
 
-from cops_core.config import Selection, Training
+from cops_core.config import Selection, Training, TrialConfig
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
 from study.papers.experiments.base import Answer, Experiment, RunTrials
+from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
 
 ROUNDS = 50
@@ -35,13 +36,22 @@ class IteratedSnip(Experiment):
     rates: tuple[Decimal, ...] = (Decimal("0.995"),)
     training: Training = field(default_factory=lambda: Training(epochs=8))
 
-    def answer(self, run: RunTrials, at_hand: Callable[[str], bool]) -> Answer:
+    def answer(self, run: RunTrials) -> Answer:
         """A table per rate."""
         seeds = [derive_seed(self.seed, "iterated snip", index) for index in range(self.judge_seeds)]
         trials = run(
             "trials",
             [
-                self.trial(selection, rate, seed).changed(test=True)
+                TrialConfig(
+                    dataset=self.dataset,
+                    model=self.model,
+                    seed=seed,
+                    arm="prune",
+                    selection=selection,
+                    density=1 - rate,
+                    training=self.training,
+                    test=True,
+                )
                 for rate in self.rates
                 for selection in VARIANTS.values()
                 for seed in seeds
@@ -52,20 +62,20 @@ class IteratedSnip(Experiment):
 
 def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:
     """The trials of one rate as Markdown lines: a row per variant."""
-    lines = [
-        f"### Freezing rate {rate}",
-        "",
-        "| rounds | test accuracy, mean and 95 % interval | classes with a live path, by seed"
-        " | test accuracy, by seed |",
-        "|---|---|---|---|",
-    ]
+    columns = (
+        "rounds",
+        "test accuracy, mean and 95 % interval",
+        "classes with a live path, by seed",
+        "test accuracy, by seed",
+    )
+    rows = []
     for name, selection in VARIANTS.items():
         here = [t for t in trials if t.config.selection == selection and t.config.freezing_rate == rate]
         accuracies = [trial.facts["test_accuracy"] for trial in here]
         classes = [str(trial.connectivity["live_outputs"]) for trial in here]
         by_seed = ", ".join(f"{accuracy:.1%}" for accuracy in accuracies)
-        lines.append(f"| {name} | {interval(accuracies):.1%} | {', '.join(classes)} | {by_seed} |")
-    return [*lines, "", bound(trials, rate), ""]
+        rows.append((name, f"{interval(accuracies):.1%}", ", ".join(classes), by_seed))
+    return [f"### Freezing rate {rate}", "", *markdown_table(columns, rows), "", bound(trials, rate), ""]
 
 
 def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:

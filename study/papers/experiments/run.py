@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from cops_core.config import TrialConfig
-from cops_core.data import DATASETS, is_at_hand
+from cops_core.data import DATASETS
 from cops_core.errors import lookup
 from cops_core.models import MODELS
 from study.console import print_line
@@ -43,8 +43,7 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
         stores.append(StudyStore(asked.storage_uri, asked.name))
         return run_fixed(configs, asked, console)
 
-    root = settings.data_root.expanduser()
-    answer = experiment.answer(run, lambda dataset: is_at_hand(dataset, root))
+    answer = experiment.answer(run)
     for file, content in {"results.md": answer.markdown.encode(), **answer.figures}.items():
         stores[-1].write(file, content)
     print_line(console, answer.markdown)

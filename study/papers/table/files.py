@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.analysis.statistics import Interval
+from study.papers.markdown import markdown_table
 from study.papers.table.cell import NOT_RUN, Cell, Held
 from study.papers.table.show import blocks
 from study.papers.table.table import PaperTable
@@ -52,17 +53,21 @@ def table_files(table: PaperTable) -> dict[str, bytes]:
 
 def markdown(table: PaperTable) -> str:
     """Rows are rates, columns methods."""
+    columns = ["rate", "trained", *table.asked.methods]
+    cells = [
+        [str(rate), factor(row), *("; ".join(cell_lines(table, cell)) for cell in row)]
+        for rate in table.asked.rates
+        if (row := table.row(rate))
+    ]
     lines = [
         f"### {table.preset.name}",
         "",
         *(line for text in [*heading(table), dense_line(table)] for line in (text, "")),
-        f"| rate | trained | {' | '.join(table.asked.methods)} |",
-        f"|---|---|{'---|' * len(table.asked.methods)}",
+        *markdown_table(columns, cells),
+        "",
+        *(line for text in foot(table) for line in (text, "")),
     ]
-    for rate in table.asked.rates:
-        cells = ["; ".join(cell_lines(table, cell)) for cell in table.row(rate)]
-        lines.append(f"| {rate} | {factor(table.row(rate))} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(line for text in foot(table) for line in (text, ""))])
+    return "\n".join(lines)
 
 
 def rows(table: PaperTable) -> Iterator[dict[str, Any]]:

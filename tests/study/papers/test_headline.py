@@ -110,7 +110,7 @@ def test_it_answers_from_real_trials():
         return studies[part]
 
     experiment = Headline(dataset="digits", settings=(SMALL,), judge_seeds=2)
-    answer = experiment.answer(run, lambda _: True)
+    answer = experiment.answer(run)
     selection, judging = studies.values()
     assert not any(trial.config.test for trial in selection)
     assert all(trial.config.test for trial in judging)

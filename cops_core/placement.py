@@ -16,7 +16,9 @@ from torch.autograd.graph import increment_version
 from torch.optim import SGD, Optimizer
 
 from cops_core.config import Training
-from cops_core.errors import InputError
+from cops_core.errors import InputError, did_you_mean
+
+DEVICES = ("cpu", "cuda")  # the kinds; a GPU may have its number behind
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,31 @@ def placement_of(device: torch.device, model: nn.Module, precision: str) -> Plac
     return Placement(device, torch.channels_last if channels_last else torch.preserve_format, fused=True)
 
 
-def pinned(name: str) -> torch.device:
-    """The device called `name` (`cpu`, `cuda`, `cuda:1`); a GPU becomes this process's current one.
-
-    What names no device then goes there too. Otherwise it would go to GPU 0, where torch would make a
-    context of some hundred MB for it.
-
-    Raises InputError if there is no such device.
-    """
+def find_device(name: str) -> torch.device:
+    """The device called `name`: `cpu`, `cuda`, or `cuda:1`. InputError if there is no such device."""
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError(f"unknown device {name!r}: write cpu, cuda or e.g. cuda:1") from None
-    if device.type != "cuda":
-        return device
+        advice = did_you_mean(name, DEVICES) or ": write cpu, cuda or e.g. cuda:1"
+        raise InputError(f"unknown device {name!r}{advice}") from None
+    if device.type not in DEVICES:
+        raise InputError(f"device {name!r} is not supported: write cpu or cuda")
     count = torch.cuda.device_count()
-    if (device.index or 0) >= count:
+    if device.type == "cuda" and (device.index or 0) >= count:
         known = f"cpu or cuda:0 to cuda:{count - 1}" if count else "cpu"
         raise InputError(f"device {name!r} is not there, torch sees {count} GPUs: write {known}")
+    return device
+
+
+def pinned(name: str) -> torch.device:
+    """The device that `find_device` finds; a GPU becomes this process's current one.
+
+    What names no device then goes there too. Otherwise it would go to GPU 0, where torch would make a
+    context of some hundred MB for it.
+    """
+    device = find_device(name)
+    if device.type != "cuda":
+        return device
     index = torch.cuda.current_device() if device.index is None else device.index
     torch.cuda.set_device(index)
     return torch.device("cuda", index)

@@ -48,6 +48,7 @@ datasets = registered("cops_core/data/__init__.py", "DATASETS")
 initializations = registered("cops_core/initialization.py", "INITIALIZATIONS")
 experiments = registered("study/papers/experiments/__init__.py", "EXPERIMENTS")
 formats = registered("study/exchange/export.py", "FORMATS")
+devices = registered("cops_core/placement.py", "DEVICES")
 presets = registered("search_spaces/presets/__init__.py", "PRESETS")
 
 
@@ -67,8 +68,3 @@ def studies(ctx: typer.Context) -> list[str]:
         return sorted(path.parent.name for path in Path(storage).expanduser().glob("*/study.json"))
     except OSError:
         return []
-
-
-def devices() -> list[str]:
-    """The kinds of device that scores are computed on."""
-    return ["cpu", "cuda"]

@@ -3,11 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cops_core.config import ConventionName, Density, ScoreName, TrialConfig, parse_config
-from cops_core.errors import InputError, as_share, did_you_mean, one_line, parse_decimal
+from cops_core.errors import InputError, as_share, one_line, parse_decimal
 
 DEFAULT_SCORES = ("magnitude", "snip", "grasp", "synflow", "random")
 DEFAULT_DENSITIES = ("0.1", "0.01", "0.001")
@@ -78,20 +77,6 @@ def _density(text: str) -> Decimal:
         advice = as_share(density) or ": write the kept share of the weights, e.g. 0.01"
         raise InputError(f"--density {text} is not in (0, 1]{advice}")
     return density
-
-
-def check_device(name: str) -> str:
-    """A device that is there: `cpu`, `cuda`, or `cuda:N`."""
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        advice = did_you_mean(name, ("cpu", "cuda")) or ": write cpu, cuda or e.g. cuda:1"
-        raise InputError(f"unknown device {name!r}{advice}") from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device {name!r} is not supported: write cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device {name!r} is not there: this machine has {torch.cuda.device_count()} GPUs")
-    return name
 
 
 def check_kept(density: Decimal, kappa: int, size: int) -> int:

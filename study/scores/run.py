@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from cops_core.cache import ScoreCache
+from cops_core.placement import find_device
 from cops_core.whole_file import write_whole
 from study.console import print_line
 from study.provenance import git_commit, versions
@@ -18,7 +19,7 @@ from study.run.preflight import check_home, check_score_cache
 from study.scores.compare import Comparison, compare
 from study.scores.compute import score_network
 from study.scores.figures import score_figures
-from study.scores.question import ScoreStudy, check_device
+from study.scores.question import ScoreStudy
 from study.scores.show import show_comparison
 from study.scores.tables import score_tables
 
@@ -42,7 +43,7 @@ def run_scores(
     """
     check_home(home)
     check_score_cache(score_cache.expanduser())
-    check_device(device)
+    find_device(device)
     clock = [time.perf_counter()]
     with console.status(f"scoring {study.title}"):
         scored = score_network(

@@ -221,7 +221,14 @@ def test_a_momentum_that_is_there_stays():
     assert optimizer.state[parameter]["momentum_buffer"].tolist() == [2.0, 2.0, 2.0]
 
 
-@pytest.mark.parametrize(("name", "words"), [("gpu", "unknown device 'gpu': write cpu, cuda"), ("", "write")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gpu", "unknown device 'gpu': did you mean 'cuda'"),
+        ("", "unknown device '': write cpu, cuda or e.g. cuda:1"),
+        ("meta", "device 'meta' is not supported: write cpu or cuda"),
+    ],
+)
 def test_an_unknown_device_is_refused(name, words, refused):
     with refused(words):
         pinned(name)

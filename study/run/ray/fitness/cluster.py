@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from cops_core.data import DATASETS, load_data
-from cops_core.errors import InputError, lookup, unknown
+from cops_core.errors import InputError, lookup
 from cops_core.plugins import Plugin
 from study.console import print_line
 from study.run.preflight import check_home
@@ -16,6 +16,7 @@ from study.run.ray.cluster import Cluster
 from study.run.ray.fitness.machine import Expected, Token
 from study.run.ray.fitness.nodes import Examined, examine_nodes
 from study.run.ray.shared_data import DataShare
+from study.settings import Device
 from study.tracking import connect
 
 # Exit codes of `cops check --address`: a study can be launched, or not.
@@ -40,8 +41,7 @@ def check_cluster(
     MLflow is asked from here alone, as in a study: only the driver talks to it. Raises InputError if there
     is no cluster, or if the storage cannot be written here.
     """
-    if device not in ("auto", "cpu"):
-        raise InputError(unknown("device", device, ("auto", "cpu")))
+    lookup("device", device, dict.fromkeys(get_args(Device)))
     lookup("data set", dataset, DATASETS)
     code, data = FIT, DataShare(lambda name: load_data(name, data_root))
     check_home(home)

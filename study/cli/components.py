@@ -143,7 +143,7 @@ def check(
     if address is not None:
         from cops_core.cache import DEFAULT_CACHE
         from study.places import storage_uri, tracking, whole_path
-        from study.run.ray.fitness.cluster import check_cluster
+        from study.run.ray.fitness.command import check_cluster
 
         raise typer.Exit(
             check_cluster(

@@ -9,8 +9,8 @@ from rich.console import Console
 from cops_core.errors import InputError
 from study.console import print_line
 from study.run.ray.fitness.cluster import check_nodes, refuse_unfit
-from study.run.ray.fitness.nodes import places
 from study.run.ray.gpus import usual_share, waits_for_gpus
+from study.run.ray.nodes import places
 from study.run.ray.shared_data import DataShare
 from study.search.plan import Plan
 from study.settings import Settings

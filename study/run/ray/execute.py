@@ -8,7 +8,7 @@ from ray import tune
 
 from study.run.ray.allocation import Allocation
 from study.run.ray.deaths import Deaths
-from study.run.ray.fitness.nodes import alive_nodes
+from study.run.ray.nodes import alive_nodes
 from study.run.ray.reporter import Reporter
 from study.run.ray.searcher import StudySearcher
 from study.run.ray.shared_data import DataShare

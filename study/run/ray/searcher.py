@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from study.provenance import code_sha256
 from study.records.trial import StudyTrial
 from study.run.ray.driver_only import DriverOnly
-from study.run.ray.fitness.nodes import places
+from study.run.ray.nodes import places
 from study.run.ray.shared_data import DataShare
 from study.run.ray.shares import Shares
 from study.run.study_run import StudyRun

@@ -9,7 +9,9 @@ from cops_core.data import load_data
 from cops_core.errors import InputError
 from cops_core.plugins import find_plugins
 from study.provenance import PACKAGES, code_sha256, versions
-from study.run.ray.fitness.machine import CLOCK_S, Expected, Token, clock_problems, examine
+from study.run.ray.fitness.before_study import Expected, examine
+from study.run.ray.fitness.checks import CLOCK_S, clock_problems
+from study.run.ray.fitness.storage import Token
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -104,6 +106,7 @@ def test_data_that_arrives_as_other_data_or_not_at_all(expected):
 
 
 def test_declared_gpus_that_torch_cannot_use(expected, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"GPU {index}")
     assert problems(expected(), gpus=1) == []

@@ -7,8 +7,8 @@ from cops_core.demand import Demand
 from cops_core.errors import InputError
 from search_spaces.question import Pareto
 from study.run.ray import gpus
-from study.run.ray.fitness.nodes import places
 from study.run.ray.gpus import usual_share
+from study.run.ray.nodes import places
 from study.settings import make_settings
 
 GIB = 2**30

@@ -150,10 +150,10 @@ def test_out_of_memory_on_the_cpu_is_not_tried_again(run, reporter):
 
 def test_a_node_that_can_run_no_trial_ends_the_study_and_costs_none(run, reporter):
     trial = handed_out(run, reporter)
-    complete(reporter, trial, status="unfit", reason="the code on there is not the driver's: install it")
+    complete(reporter, trial, status="unfit", reason="node there: its code is another one: install it")
     assert trial.status == "running"
     assert run.stopped_because == (
-        "the code on there is not the driver's: install it, then go on with cops resume"
+        "node there: its code is another one: install it, then go on with cops resume"
     )
     run.interrupt()
     assert trial.status == "interrupted"

@@ -1,0 +1,77 @@
+"""`cops check --address`: is every node of a cluster fit to run a study?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from cops_core.data import DATASETS, load_data
+from cops_core.errors import InputError, lookup
+from cops_core.plugins import Plugin
+from study.console import print_line
+from study.run.preflight import check_home
+from study.run.ray.cluster import Cluster
+from study.run.ray.fitness.cluster import Examined, check_nodes
+from study.run.ray.shared_data import DataShare
+from study.settings import Device
+from study.tracking import connect
+
+# Exit codes of `cops check --address`: a study can be launched, or not.
+FIT, UNFIT = 0, 2
+
+
+def check_cluster(
+    *,
+    address: str,
+    storage: str,
+    tracking: str,
+    home: Path,
+    data_root: Path,
+    dataset: str,
+    score_cache: Path,
+    plugins: tuple[Plugin, ...],
+    device: str,
+    console: Console,
+) -> int:
+    """Print a table of the nodes and a line for each problem; returns the exit code.
+
+    MLflow is asked from here alone, as in a study: only the driver talks to it. Raises InputError if there
+    is no cluster, or if the storage cannot be written here.
+    """
+    lookup("device", device, dict.fromkeys(get_args(Device)))
+    lookup("data set", dataset, DATASETS)
+    code, data = FIT, DataShare(lambda name: load_data(name, data_root))
+    check_home(home)
+    try:
+        connect(tracking, home)
+    except InputError as error:
+        code = UNFIT
+        print_line(console, str(error), "red")
+    with Cluster(address):
+        examined = check_nodes(
+            storage=storage,
+            score_cache=score_cache,
+            plugins=plugins,
+            data=data.reference(dataset),
+            data_sha256=data.sha256(dataset),
+            use_gpus=device != "cpu",
+            console=console,
+        )
+    _print_nodes(examined, console)
+    return UNFIT if any(entry.problems for entry in examined) else code
+
+
+def _print_nodes(examined: Sequence[Examined], console: Console) -> None:
+    """A table of the nodes."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("node", "host", "CPUs", "GPUs", "", "result"):
+        table.add_column(heading, justify="right" if heading in ("CPUs", "GPUs") else "left")
+    for entry in examined:
+        table.add_row(
+            *(entry.node.address, entry.host, f"{entry.node.cpus:g}", f"{entry.node.gpus:g}"),
+            ", ".join(sorted(set(entry.gpus))),
+            "[red]unfit" if entry.problems else "ok",
+        )
+    console.print(table)

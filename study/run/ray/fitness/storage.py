@@ -1,0 +1,58 @@
+"""Is the storage that this machine sees the driver's, and may be written?"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import uuid4
+
+from cops_core.errors import InputError
+from study.records.folder import Folder
+from study.records.store import StudyStore
+from study.run.ray.fitness.checks import reason
+
+# Beside the studies, whose names begin with a letter or a digit.
+TOKENS = "_check"
+
+
+class Token:
+    """A file of this check in the storage, while it lasts: whoever sees it has the same storage."""
+
+    def __init__(self, storage: str) -> None:
+        self.name = uuid4().hex
+        self.folder = Folder(storage, TOKENS)
+
+    def __enter__(self) -> "Token":
+        try:
+            self.folder.make()
+            self.folder.write(self.name, self.name.encode())
+        except OSError as error:
+            raise InputError(
+                f"storage {self.folder.path} cannot be written ({reason(error)}): choose another --storage"
+            ) from error
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with suppress(OSError):
+            for name in self.folder.files():
+                if name.startswith(self.name):
+                    self.folder.delete(name)
+
+
+def token_problems(storage: str, token: str) -> Iterator[str]:
+    """Before a study: the driver's token is seen, and a file can be written beside it."""
+    try:
+        folder = Folder(storage, TOKENS)
+        if not folder.has(token):
+            yield (
+                f"it does not see what the driver wrote to {storage}: choose a --storage that all nodes share"
+            )
+            return
+        folder.write(f"{token}.{uuid4().hex}", b"")
+    except (OSError, InputError) as error:
+        yield f"storage {storage} cannot be used there ({reason(error)}): fix its access rights"
+
+
+def study_problems(store: StudyStore) -> Iterator[str]:
+    """During a study: its record is seen."""
+    with suppress(OSError):  # away for a moment: what is to be written will be tried again
+        if not store.exists:
+            yield "it does not see the study's storage: fix its access rights"

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from study.records.trial import StudyTrial
 from study.tracking import MlflowView
 
-SETTINGS = {"space": "quickstart", "trials": 2}
+SETTINGS = {"space": "quickstart", "trials": 2, "question": {"kind": "rates", "rates": ["0.99"]}}
 WRITING = ("create_run", "log_batch", "log_artifacts", "log_inputs", "set_terminated")
 
 

@@ -230,7 +230,8 @@ def test_a_refused_value_is_one_problem_and_blocks_nothing(make_view, tracking_u
 
 def test_what_is_too_long_for_mlflow_is_cut(make_view, tracking_uri, shown, ended):
     trial = ended(0, "failed", reason="x" * 20_000)
-    settings = {"space": "quickstart", "long": "y" * 20_000}
+    question = {"kind": "rates", "rates": ["0.99"]}
+    settings = {"space": "quickstart", "question": question, "long": "y" * 20_000}
     assert write(make_view(tracking_uri, settings=settings), [trial]) == []
     (run,) = shown(tracking_uri).runs
     assert set(run.data.tags["reason"]) == {"x"}

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
-from study.analysis.configurations import Comparison, best_per_method, by_configuration, comparisons
+from search_spaces.question.rates import best_per_method
+from study.analysis.configurations import Comparison, by_configuration, comparisons
 from study.records.trial import StudyTrial
 from study.run.progress.tally import Tally
 from study.run.progress.view import TerminalView

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from shlex import quote
 from urllib.parse import parse_qsl, urlsplit
 
 from cops_core.errors import InputError
@@ -66,6 +67,13 @@ def tracking(home: Path, uri: str | None) -> str:
     except ValueError as error:
         raise InputError(f"tracking URI: {error}") from None
     return given or f"{SQLITE}{(home / 'mlflow.db').resolve()}"
+
+
+def find_flags(home: Path, storage: str | None = None, tracking_uri: str | None = None) -> str:
+    """The flags by which a command finds a study again, each after a space; none for the default places."""
+    flags = "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
+    flags += "" if storage is None else f" --storage {quote(storage)}"
+    return flags + ("" if tracking_uri is None else f" --tracking-uri {quote(tracking_uri)}")
 
 
 def _has_secret(uri: str) -> bool:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from study.console import print_line
-from study.places import DEFAULT_HOME
+from study.places import find_flags
 from study.records.lease import Lease
 from study.records.store import TRIALS, StudyStore
 from study.settings import Settings
@@ -44,7 +44,6 @@ def origin(source: str, **more: Any) -> dict[str, Any]:
 
 def say_next(console: Console, settings: Settings) -> None:
     """The command that goes on with it."""
-    home = "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
-    storage = "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+    where = find_flags(settings.home, settings.storage)
     plugins = "".join(f" --plugin {quote(plugin.name)}" for plugin in settings.plugins)
-    print_line(console, f"go on with: cops resume {settings.name}{home}{storage}{plugins}")
+    print_line(console, f"go on with: cops resume {settings.name}{where}{plugins}")

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from shlex import quote
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from study.console import print_line
-from study.places import DEFAULT_HOME
+from study.places import find_flags
 from study.records.store import StudyStore
 from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run.progress.json_lines import write_event
@@ -47,8 +46,8 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
     """What came out of a study, and what to type next."""
     trials = run.trials
-    home, storage = _home(settings), _storage(settings)
-    status = f"cops status {settings.name}{storage or home}"
+    home = find_flags(settings.home)
+    status = f"cops status {settings.name}{find_flags(settings.home, settings.storage)}"
     counts = f"{_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}"
     print_line(console, f"{settings.name}: {counts}")
     print_failures(console, trials, status)
@@ -89,15 +88,7 @@ def write_summary(
 def go_on_command(settings: Settings) -> str:
     """What to type to go on with the study."""
     address = "" if settings.address is None else f" --address {settings.address}"
-    return f"cops resume {settings.name}{_home(settings)}{_storage(settings)}{address}"
-
-
-def _home(settings: Settings) -> str:
-    return "" if settings.home == DEFAULT_HOME else f" --home {quote(str(settings.home))}"
-
-
-def _storage(settings: Settings) -> str:
-    return "" if settings.storage is None else f" --storage {quote(settings.storage)}"
+    return f"cops resume {settings.name}{find_flags(settings.home, settings.storage)}{address}"
 
 
 def _ended_early(run: StudyRun) -> list[str]:

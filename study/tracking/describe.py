@@ -4,13 +4,12 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from typing import Any
 from urllib.parse import quote as url_quote
 
 from cops_core.config import TrialConfig
 from search_spaces.question import parse_question
-from study.places import DEFAULT_HOME, tracking
+from study.places import DEFAULT_HOME, find_flags, tracking
 from study.records.trial import OPEN, StudyTrial
 
 NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
@@ -34,9 +33,8 @@ def run_name(trial: StudyTrial) -> str:
 
 def where(tracking_uri: str, home: Path) -> str:
     """The options by which a command finds MLflow: empty for the database of the default home."""
-    if tracking_uri != tracking(home, None):
-        return f" --tracking-uri {quote(tracking_uri)}"
-    return "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
+    own = tracking_uri == tracking(home, None)
+    return find_flags(home) if own else find_flags(DEFAULT_HOME, tracking_uri=tracking_uri)
 
 
 def opening_note(trial: StudyTrial) -> str:
@@ -80,9 +78,7 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
 
     headline: Markdown, with files of the run as `artifact:PATH` (see `placed`).
     """
-    storage = settings.get("storage")
-    options = "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
-    options += "" if storage is None else f" --storage {quote(storage)}"
+    options = find_flags(home, settings.get("storage"))
     seeds = int(settings.get("seeds", 1))
     over = f" over up to {seeds} seeds" if seeds > 1 else ""
     size = f" with {settings['trials']} configurations" if "trials" in settings else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
-from study.places import DEFAULT_HOME, storage_uri
+from study.places import find_flags, storage_uri
 from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
@@ -130,8 +130,7 @@ def commands(found: Found, home: Path) -> dict[str, str]:
 
     Only what can be done: without a run there is no replay, without a network nothing to unpack.
     """
-    where = "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
-    where += "" if found.tracking_uri is None else f" --tracking-uri {quote(found.tracking_uri)}"
+    where = find_flags(home, tracking_uri=found.tracking_uri)
     flags = "".join(f" --plugin {quote(name)}" for name in found.trial.facts.get("plugins") or {})
     written = {}
     if found.run_id is not None and found.trial.rows:

@@ -53,7 +53,7 @@ def test_what_is_on_the_map_is_there(package):
     assert [name for name in sorted(named(package)) if not (ROOT / package / name).exists()] == []
 
 
-@pytest.mark.parametrize("folder", ["search", "ledger", "conduct"])
+@pytest.mark.parametrize("folder", ["search", "records", "run"])
 def test_folders_whose_files_are_on_the_map_have_all_of_them_there(folder):
     inside = {f"{folder}/{path.name}" for path in (ROOT / "study" / folder).glob("[a-z]*.py")}
     assert inside <= named("study")

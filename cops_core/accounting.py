@@ -1,8 +1,6 @@
 """What a network costs: parameters, bytes, multiply-adds, each against the dense network's."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +8,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from cops_core.artifact.mask_code import entropy_bytes
 from cops_core.artifact.save import mask_bytes
+from cops_core.facts import Accounting, ConnectivityFacts
 from cops_core.freeze import FreezeNet
 from cops_core.models.base import Shape
 from cops_core.scores.isolation import isolated
@@ -48,8 +47,8 @@ def account(
     network: FreezeNet,
     shape: Shape,
     artifact_bytes: int,
-    connectivity: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    connectivity: ConnectivityFacts | None = None,
+) -> Accounting:
     """What the network costs, as JSON values for a trial's record.
 
     shape: (channels, height, width) of an image. artifact_bytes: of its artefact (see `save_artifact`).
@@ -79,8 +78,7 @@ def account(
     dense = _costs(uses, None)
     masked = sum(network.model.get_parameter(name).numel() for name in network.places)
     kept = sum(len(places) for places in network.places.values())
-    known = {} if connectivity is None else {"effective_density": connectivity["effective_density"]}
-    return {
+    found: Accounting = {
         "parameters": parameters,
         "trained_parameters": trained,
         "stored_parameters": trained,
@@ -95,8 +93,10 @@ def account(
         "dense_inference_multiply_adds": sum(cost.forward for cost in dense.values()),
         "dense_training_multiply_adds": sum(cost.step for cost in dense.values()),
         "layers": {name: {"inference": c.forward, "training": c.step} for name, c in layers.items()},
-        **known,
     }
+    if connectivity is not None:
+        found["effective_density"] = connectivity["effective_density"]
+    return found
 
 
 def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:

@@ -13,12 +13,12 @@ is. `cops_core.signal_paths` says what becomes of the functions between the laye
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError
+from cops_core.facts import ConnectivityFacts
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
 from cops_core.signal_paths import NOTHING, FollowPaths
@@ -56,7 +56,7 @@ class Connectivity:
         """live / size, in [0, density]."""
         return self.live / self.size
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> ConnectivityFacts:
         """The same as JSON values, for a trial's record."""
         return {
             "size": self.size,

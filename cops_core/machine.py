@@ -2,14 +2,15 @@
 
 import platform
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from cops_core.facts import Machine
 
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def machine(device: str = "cpu") -> dict[str, Any]:
+def machine(device: str = "cpu") -> Machine:
     """This machine as JSON values. Where they are the same, a trial gives the same numbers bit for bit.
 
     threads: of one operation on the CPU, by which sums are split. device: its type, `cpu` or `cuda`;

@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from cops_core.cache import ScoreCache
+from cops_core.facts import ScoreDescription, ScoreTraits
 from cops_core.mask import Mask
 from cops_core.prunable import PRUNABLE
 from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
@@ -72,14 +73,14 @@ class Scorer:
             convention=self.convention,
         )
 
-    def traits(self, score: AnyScore) -> dict[str, Any]:
+    def traits(self, score: AnyScore) -> ScoreTraits:
         """How a score is computed, as JSON values."""
-        return asdict(find_score(score, self.convention).traits)
+        return cast(ScoreTraits, asdict(find_score(score, self.convention).traits))
 
-    def describe(self, score: AnyScore) -> dict[str, Any]:
+    def describe(self, score: AnyScore) -> ScoreDescription:
         """Its traits, and of a member of the family its short name and what it is made of, as JSON values."""
         made_of = {"name": str(score), **_made_of(score)} if isinstance(score, Member) else {}
-        return self.traits(score) | made_of
+        return cast(ScoreDescription, {**self.traits(score), **made_of})
 
     def key(self, score: AnyScore, batch: Batch) -> str:
         """SHA-256 of everything that the values of a score depend on."""

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any
 
 from cops_core.ablation import MASK_ABLATIONS
 from cops_core.config import Selection
 from cops_core.cops import CopsPath, CopsSolution
 from cops_core.data import Split
+from cops_core.facts import PricePoint, SelectionManifest, Solution
 from cops_core.iterate import Group, run_rounds
 from cops_core.mask import Mask, kept_weights, layer_budgets
 from cops_core.scores import CONVENTIONS, key_of
@@ -22,7 +22,7 @@ class Selected:
     """A mask, and the scoring manifest: everything that says how it was computed, as JSON values."""
 
     mask: Mask
-    manifest: dict[str, Any]
+    manifest: SelectionManifest
 
 
 def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> Selected:
@@ -43,7 +43,7 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
     sizes = {name: weight.numel() for name, weight in scorer.prunable.items()}
     rounds = run_rounds(scorer, batches, selection, _groups(selection, density, sizes))
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
-    manifest = {
+    manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
         "model_dtype": str(next(scorer.model.parameters()).dtype),
         "convention": selection.convention,
@@ -82,22 +82,23 @@ def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) ->
     }
 
 
-def certificate(solution: CopsSolution) -> dict[str, Any]:
+def certificate(solution: CopsSolution) -> Solution:
     """What proves a solution, as JSON values."""
     return {
         "status": solution.status,
-        **{
-            name: _finite(getattr(solution, name))
-            for name in ("value", "dual_bound", "gap", "threshold", "shrunk")
-        },
-        **{
-            name: [_finite(value) for value in getattr(solution, name)]
-            for name in ("multipliers", "controls", "levels", "slacks")
-        },
+        "value": _finite(solution.value),
+        "dual_bound": _finite(solution.dual_bound),
+        "gap": _finite(solution.gap),
+        "threshold": _finite(solution.threshold),
+        "shrunk": _finite(solution.shrunk),
+        "multipliers": [_finite(value) for value in solution.multipliers],
+        "controls": [_finite(value) for value in solution.controls],
+        "levels": [_finite(value) for value in solution.levels],
+        "slacks": [_finite(value) for value in solution.slacks],
     }
 
 
-def price_of_control(path: CopsPath) -> list[dict[str, Any]]:
+def price_of_control(path: CopsPath) -> list[PricePoint]:
     """A path as JSON values: at each level what target and controls keep, and the multipliers."""
     return [
         {

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from cops_core.augmentation import AUGMENTATIONS
 from cops_core.config import Training
 from cops_core.data import Part, Split
 from cops_core.errors import InputError
+from cops_core.facts import MetricRow
 from cops_core.freeze import FreezeNet
 from cops_core.placement import Placement, placement_of, set_fused, sgd
 from cops_core.probe import gradient_norms
@@ -72,11 +73,11 @@ class EpochMetrics:
         """Whether a loss is no longer a finite number; the last step's damage shows in the validation's."""
         return not (math.isfinite(self.train_loss) and math.isfinite(self.validation_loss))
 
-    def row(self) -> dict[str, float]:
+    def row(self) -> MetricRow:
         """The metrics by name; a layer's gradient norm as `gradient_norm.LAYER`."""
         metrics = asdict(self)
         norms = metrics.pop("gradient_norms")
-        return metrics | {f"{NORM_PREFIX}{layer}": norm for layer, norm in norms.items()}
+        return cast(MetricRow, metrics | {f"{NORM_PREFIX}{layer}": norm for layer, norm in norms.items()})
 
 
 class Trainer:

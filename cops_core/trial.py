@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -30,6 +30,7 @@ from cops_core.collapse import connectivity
 from cops_core.config import TrialConfig
 from cops_core.data import ImageData, load_data, split_once
 from cops_core.errors import InputError
+from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
@@ -41,7 +42,8 @@ from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
 # What is known only after the last epoch.
-FINAL_FACTS = ("final_scale", "test_accuracy")
+FinalFact = Literal["final_scale", "test_accuracy"]
+FINAL_FACTS: tuple[FinalFact, ...] = get_args(FinalFact)
 DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
 
 
@@ -51,7 +53,7 @@ class TrialResult:
 
     status: Status
     metrics: EpochMetrics
-    facts: dict[str, Any]
+    facts: Facts
 
 
 class Trial:
@@ -60,7 +62,7 @@ class Trial:
     `history` holds the metrics of every epoch so far.
     `facts` says, as JSON values, what was built: counts of parameters, densities per layer, what is
     connected, hashes, the scoring manifest, which scores were computed and which came from `cache`,
-    what all of it costs, seconds spent on each part of the preparation.
+    what all of it costs, seconds spent on each part of the preparation (see `cops_core.facts.Facts`).
 
     A pruned network through which nothing flows any more (`collapsed`) is a result, not an error:
     its one report has epoch 0 and the accuracy of guessing. A frozen one trains all the same.
@@ -115,23 +117,27 @@ class Trial:
         clock.append(time.perf_counter())
         self.trainer = Trainer(network, split, config.training, config.seed)
         trained = network.trained_parameters
-        self.facts: dict[str, Any] = {
+        connected_facts = None if connected is None else connected.facts()
+        mask_sha256 = None if mask is None else mask.sha256()
+        self._header = header_of(config, split, theta0_sha256, mask_sha256, self.extensions)
+        self.facts: Facts = {
             "density": 1.0 if config.density is None else float(config.density),
             "kept_weights": None if mask is None else mask.kappa,
             "parameters": total,
             "trained_parameters": trained,
             "compression": total / trained,
             "layer_densities": None if mask is None else mask.densities(),
-            "connectivity": None if connected is None else connected.facts(),
+            "connectivity": connected_facts,
             "data_sha256": split.data.sha256,
             "theta0_sha256": theta0_sha256,
-            "mask_sha256": None if mask is None else mask.sha256(),
+            "mask_sha256": mask_sha256,
             "manifest": None if selected is None else selected.manifest,
             "scores_computed": scorer.computed,
             "scores_cached": scorer.cached,
             "seconds": dict(zip(("data", "model", "scoring"), _differences(clock), strict=True)),
+            # The size of the artefact, and so the account, is the same before training as after.
+            "accounting": self._account(len(pack(network, self._header)), connected_facts),
         }
-        self.artifact()  # its size, and so the account, is the same before training as after
 
     @property
     def metrics(self) -> EpochMetrics | None:
@@ -187,13 +193,12 @@ class Trial:
 
     def artifact(self) -> bytes:
         """The network as it is now, as an artefact (see `cops_core.artifact`), and its account in `facts`."""
-        facts, split = self.facts, self.trainer.split
-        header = header_of(self.config, split, facts["theta0_sha256"], facts["mask_sha256"], self.extensions)
-        packed = pack(self.trainer.network, header)
-        facts["accounting"] = account(
-            self.trainer.network, split.data.shape, len(packed), facts["connectivity"]
-        )
+        packed = pack(self.trainer.network, self._header)
+        self.facts["accounting"] = self._account(len(packed), self.facts["connectivity"])
         return packed
+
+    def _account(self, artifact_bytes: int, connected: ConnectivityFacts | None) -> Accounting:
+        return account(self.trainer.network, self.trainer.split.data.shape, artifact_bytes, connected)
 
     def state(self) -> bytes:
         """All that the trial needs to go on elsewhere, its history included.

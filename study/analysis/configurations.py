@@ -91,12 +91,12 @@ class ConfigurationResult:
     @property
     def trained_parameters(self) -> int | None:
         """How many values are trained, the same with every seed; None before a network was built."""
-        return next((t.facts["trained_parameters"] for t in self.trials if "compression" in t.facts), None)
+        return next((t.trained_parameters for t in self.trials if t.facts is not None), None)
 
     @property
     def compression(self) -> float | None:
         """All parameters over the trained ones; None before a network was built."""
-        return next((t.facts["compression"] for t in self.trials if "compression" in t.facts), None)
+        return next((t.compression for t in self.trials if t.facts is not None), None)
 
     @property
     def arm(self) -> str:

@@ -65,7 +65,7 @@ def import_study(
             store.write(file, content)
         store.write_json("study.json", {**about, "imported": origin(source)})  # last: now it is a study
     print_line(console, f"{store.name}: {len(trials)} trials restored in {store.path}")
-    if missing := sum("artifact" in trial.facts for trial in trials):
+    if missing := sum(trial.artifact is not None for trial in trials):
         print_line(
             console,
             f"{missing} networks are not there, which an export leaves where they are: copy the {ARTIFACTS}/"
@@ -77,7 +77,7 @@ def import_study(
 def _trials(found: Exported, source: str) -> list[StudyTrial]:
     """The records as trials. InputError if one is none, or would be written elsewhere than it should."""
     try:
-        trials = [StudyTrial.from_record(dict(record)) for record in found.records]
+        trials = [StudyTrial.from_record(record) for record in found.records]
     except InputError as error:
         plugins = found.settings["settings"].get("plugins") or ()
         flags = " ".join(f"--plugin {plugin}" for plugin in plugins)
@@ -86,7 +86,7 @@ def _trials(found: Exported, source: str) -> list[StudyTrial]:
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise _damaged(source, f"a record says {type(error).__name__}: {error}") from None
     for trial in trials:
-        network = (trial.facts.get("artifact") or {"file": f"{ARTIFACTS}/none"}).get("file", "")
+        network = f"{ARTIFACTS}/none" if trial.artifact is None else trial.artifact.get("file", "")
         if not IDENTITY.fullmatch(trial.identity) or not NETWORK.fullmatch(network):
             raise _damaged(source, f"the record of trial {trial.number} names no trial")
     if len({trial.number for trial in trials}) < len(trials):

@@ -137,7 +137,7 @@ def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
     for trial in trials:
         config = trial.config
         split = load_split(config.dataset, root, config.seed, config.validation_fraction)
-        if split.data.sha256 != trial.facts["data_sha256"]:
+        if split.data.sha256 != trial.data_sha256:
             raise InputError(
                 f"data set {config.dataset!r} in {root} is not the one that trial {trial.number} was run"
                 " with (its SHA-256 differs): name the right --data-root"
@@ -146,9 +146,9 @@ def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
 
 def _artifact(store: StudyStore, trial: StudyTrial) -> bytes | str:
     """The trial's artefact, or why there is none."""
-    kept = trial.facts.get("artifact")
+    kept = trial.artifact
     if kept is None:
-        return f"no artefact ({trial.facts.get('artifact_missing', 'none was written')})"
+        return f"no artefact ({trial.artifact_missing or 'none was written'})"
     try:
         content = store.read(kept["file"])
     except FileNotFoundError:
@@ -160,8 +160,8 @@ def _accuracy(
     store: StudyStore, trial: StudyTrial, content: bytes, part: Part, extensions: Mapping[str, str]
 ) -> float:
     """The accuracy of an artefact's network, computed as at the end of an epoch."""
-    file = trial.facts["artifact"]["file"]
-    model = load_artifact(content, extensions, name=f"{store.path}/{file}").model
+    assert trial.artifact is not None  # its content is there
+    model = load_artifact(content, extensions, name=f"{store.path}/{trial.artifact['file']}").model
     # All weights are in the model: a network without a mask is the model itself.
     precision = trial.config.training.precision
     memory_format = placement_of(part.labels.device, model, precision).memory_format

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from rich.console import Console
 
 from cops_core.config import parse_config
 from cops_core.errors import InputError
+from cops_core.facts import Facts, Machine, MetricRow, values_of
 from cops_core.machine import machine
 from cops_core.trial import Trial
 from study.console import print_line
-from study.tracking import CONFIG_FILE, fetch, histories
+from study.tracking import CONFIG_FILE, ReplayRecord, fetch, histories
 
 # Exit codes: the same trial; another one.
 SAME, OTHER = 0, 1
@@ -63,9 +64,9 @@ def replay(
 class Again:
     """A trial that was run again: the metrics of its epochs, its facts, and the machine, as it was then."""
 
-    rows: list[dict[str, float]]
-    facts: dict[str, Any]
-    machine: dict[str, Any]
+    rows: list[MetricRow]
+    facts: Facts
+    machine: Machine
 
     @property
     def metrics(self) -> list[str]:
@@ -73,18 +74,18 @@ class Again:
         return sorted({name for row in self.rows for name in row if name not in NOT_COMPARED})
 
 
-def _recorded(run_id: str, tracking_uri: str | None, home: Path) -> dict[str, Any]:
+def _recorded(run_id: str, tracking_uri: str | None, home: Path) -> ReplayRecord:
     """What the run says about its trial."""
     content = fetch(run_id, CONFIG_FILE, tracking_uri, home)
     try:
-        record: dict[str, Any] = json.loads(content)
+        record = json.loads(content)
     except ValueError:
         record = {}
     if missing := {"config", "epochs", "plugins", "machine", "mask_sha256"} - set(record):
         raise InputError(
             f"the {CONFIG_FILE} of run {run_id} has no {', '.join(sorted(missing))}: name a trial's run"
         )
-    return record
+    return cast(ReplayRecord, record)
 
 
 def _check_plugins(needed: Mapping[str, str], loaded: Mapping[str, str]) -> None:
@@ -100,7 +101,7 @@ def _check_plugins(needed: Mapping[str, str], loaded: Mapping[str, str]) -> None
             )
 
 
-def _run_again(record: Mapping[str, Any], data_root: Path) -> Again:
+def _run_again(record: ReplayRecord, data_root: Path) -> Again:
     """The trial, for as many epochs as are recorded. InputError if the data is not the same."""
     there = record["machine"]
     # A replay compares training and validation: it is no further look at the test part.
@@ -108,20 +109,20 @@ def _run_again(record: Mapping[str, Any], data_root: Path) -> Again:
     device = "cuda" if there.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
     with _threads(there.get("threads", torch.get_num_threads())):
         trial = Trial(config, data_root=data_root, device=device, extensions=record["plugins"])
-        data, expected = trial.facts["data_sha256"], record["data_sha256"]
+        data, expected = trial.facts["data_sha256"], record["data_sha256"] or "none"
         if data != expected:
             raise InputError(
                 f"the data {config.dataset!r} is not what it was (SHA-256 {data[:12]}, not {expected[:12]}):"
                 " name the right --data-root"
             )
-        rows: list[dict[str, float]] = []
+        rows: list[MetricRow] = []
         while len(rows) < record["epochs"] and not trial.done:
             rows.append(trial.step().row())
         return Again(rows, trial.facts, machine(device))
 
 
 def _findings(
-    record: Mapping[str, Any], again: Again, logged: Mapping[str, Mapping[int, float]]
+    record: ReplayRecord, again: Again, logged: Mapping[str, Mapping[int, float]]
 ) -> tuple[list[str], bool]:
     """What is the same and what is not, a line each; and whether it is the same trial."""
     differences = {name: _difference(name, again.rows, logged[name]) for name in again.metrics}
@@ -151,9 +152,9 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _difference(name: str, rows: Sequence[Mapping[str, float]], logged: Mapping[int, float]) -> float:
+def _difference(name: str, rows: Sequence[MetricRow], logged: Mapping[int, float]) -> float:
     """The largest relative difference of a metric over the epochs; infinite where it was not logged."""
-    epochs = {int(row["epoch"]): row[name] for row in rows if name in row}
+    epochs = {row["epoch"]: values_of(row)[name] for row in rows if name in row}
     return max((_relative(value, logged.get(epoch)) for epoch, value in epochs.items()), default=0.0)
 
 
@@ -182,7 +183,7 @@ def _metrics_line(differences: Mapping[str, float], epochs: int) -> str:
     return f"metrics differ, relatively at most: {sizes}"
 
 
-def _elsewhere(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def _elsewhere(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
     """What is other about this machine, a line each."""
     return [
         f"another {name}: {here[name] or 'none'} here, {there[name] or 'none'} there"

@@ -5,13 +5,12 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 from study.records.observer import Observer
 from study.records.store import ARTIFACTS, TRIALS, StudyStore, studies
-from study.records.trial import RESULTS, StudyTrial
+from study.records.trial import RESULTS, StudyTrial, TrialRecord
 
 REFRESH_S = 10.0  # a listing per study: cheap, but not for every trial
 HEAD = 16  # of an identity, in a record's name
@@ -79,20 +78,21 @@ class Library(Observer):
         trial.rows, trial.stamps, trial.facts = copy.deepcopy((source.rows, source.stamps, source.facts))
         trial.status, trial.reason = source.status, source.reason
         trial.reused_from = source.reused_from or f"{study}/{source.name}"
-        artifact = trial.facts.pop("artifact", None)
-        if artifact is None:
+        facts = trial.facts
+        artifact = None if facts is None else facts.pop("artifact", None)
+        if facts is None or artifact is None:
             return
         name = f"{ARTIFACTS}/{trial.name}.safetensors"
         try:
             content = self._store(study).read(artifact["file"])
             if hashlib.sha256(content).hexdigest() != artifact["sha256"]:
-                trial.facts["artifact_missing"] = f"{study}/{artifact['file']} has been altered"
+                facts["artifact_missing"] = f"{study}/{artifact['file']} has been altered"
                 return
             store.write(name, content)
         except OSError as error:
-            trial.facts["artifact_missing"] = f"{type(error).__name__}: {error}"
+            facts["artifact_missing"] = f"{type(error).__name__}: {error}"
             return
-        trial.facts["artifact"] = {**artifact, "file": name}
+        facts["artifact"] = {**artifact, "file": name}
 
     def _list(self) -> None:
         """List the records of all studies. Storage that does not answer now is asked again later."""
@@ -118,10 +118,10 @@ class Library(Observer):
     def _read(self, study: str, file: str, identity: str) -> StudyTrial | None:
         """The trial of a record if it is a result of that identity, and can be read here."""
         try:
-            record: Mapping[str, Any] = json.loads(self._store(study).read(f"{TRIALS}/{file}"))
+            record: TrialRecord = json.loads(self._store(study).read(f"{TRIALS}/{file}"))
             if record["identity"] != identity or record["status"] not in RESULTS:
                 return None
-            return StudyTrial.from_record(dict(record))
+            return StudyTrial.from_record(record)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
             return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cops_core.facts import MetricRow
 from study.records.trial import StudyTrial
 
 
@@ -20,7 +21,7 @@ class Observer:
     def went_on(self, trial: StudyTrial) -> None:
         """A trial that was there from before, or had lost its place, has been handed out again."""
 
-    def reported(self, trial: StudyTrial, row: dict[str, float]) -> None:
+    def reported(self, trial: StudyTrial, row: MetricRow) -> None:
         """A trial has finished an epoch."""
 
     def ended(self, trial: StudyTrial) -> None:

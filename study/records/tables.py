@@ -89,7 +89,8 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     """
     config, selection = trial.config, trial.config.selection
     controls = () if selection is None else selection.controls
-    last = trial.rows[-1] if trial.rows else {}
+    facts, connected = trial.facts, trial.connectivity
+    last, best = trial.rows[-1] if trial.rows else None, trial.best_row
     return {
         "study": study,
         "number": trial.number,
@@ -103,7 +104,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "anchor": trial.anchor,
         "method": config.method,
         "arm": config.arm,
-        "scale": trial.facts.get("final_scale", config.scale),
+        "scale": config.scale if facts is None else facts.get("final_scale", config.scale),
         "target": None if selection is None else key_of(selection.target),
         "control": ", ".join(key_of(control.score) for control in controls) or None,
         "level": controls[0].level if len(controls) == 1 else None,
@@ -118,19 +119,21 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "seed": config.seed,
         "density": trial.density,
         "freezing_rate": float(config.freezing_rate or 0),
-        "effective_density": trial.connectivity.get("effective_density"),
-        "disconnected": trial.connectivity.get("collapsed"),
-        **{
-            name: trial.facts.get(name)
-            for name in ("kept_weights", "trained_parameters", "parameters", "compression")
-        },
+        "effective_density": None if connected is None else connected["effective_density"],
+        "disconnected": None if connected is None else connected["collapsed"],
+        "kept_weights": None if facts is None else facts["kept_weights"],
+        "trained_parameters": trial.trained_parameters,
+        "parameters": None if facts is None else facts["parameters"],
+        "compression": trial.compression,
         "stored_bytes": None if math.isnan(trial.stored_bytes) else int(trial.stored_bytes),
         "learning_rate": config.training.learning_rate,
         "weight_decay": config.training.weight_decay,
         "epochs": len(trial.rows),
-        **{name: last.get(name) for name in ("validation_accuracy", "validation_loss", "train_loss")},
-        "best_validation_accuracy": trial.best_row.get("validation_accuracy"),
-        "best_epoch": trial.best_row.get("epoch"),
+        "validation_accuracy": None if last is None else last["validation_accuracy"],
+        "validation_loss": None if last is None else last["validation_loss"],
+        "train_loss": None if last is None else last["train_loss"],
+        "best_validation_accuracy": None if best is None else best["validation_accuracy"],
+        "best_epoch": None if best is None else best["epoch"],
         "seconds": None if trial.ended is None else trial.ended - trial.started,
         "config": json.dumps(config.model_dump(mode="json")),
     }
@@ -141,10 +144,10 @@ def shrunk(trial: StudyTrial) -> float | None:
 
     None without controls, and before the mask was chosen.
     """
-    selection, manifest = trial.config.selection, trial.facts.get("manifest")
+    selection, manifest = trial.config.selection, trial.manifest
     if selection is None or not selection.controls or manifest is None:
         return None
-    factors = [solution["shrunk"] for solution in manifest.get("solutions", {}).values()]
+    factors = [solution["shrunk"] for solution in manifest["solutions"].values()]
     return min((factor for factor in factors if factor is not None), default=None)
 
 

@@ -4,9 +4,11 @@ import math
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Never, TypedDict, cast
 
 from cops_core.config import TrialConfig, parse_config
+from cops_core.facts import ConnectivityFacts, MetricRow, SelectionManifest, values_of
+from study.records.facts import Artifact, Placed, TrialFacts
 
 # stopped: early, by its race. collapsed: nothing flows through the pruned network, so that it was not
 # trained. infeasible: no mask meets the levels. interrupted: the study ended while the trial ran, and
@@ -34,6 +36,34 @@ FAILURES: tuple[Status, ...] = ("failed", "out_of_memory", "killed")
 OPEN: tuple[Status, ...] = ("running", "interrupted")
 
 
+class TrialRecord(TypedDict):
+    """A trial as JSON values: the fields of `StudyTrial`.
+
+    facts: empty before the first report. rows: each a `MetricRow` in which None is what is not finite.
+    """
+
+    number: int
+    configuration: int
+    seed_index: int
+    identity: str
+    anchor: bool
+    parameters: dict[str, Any]
+    status: Status
+    reason: str
+    log: str
+    node: str
+    reused_from: str
+    began: int
+    told: int | None
+    facts: TrialFacts | dict[str, Never]
+    started: float
+    ended: float | None
+    config: dict[str, Any]
+    rate: str | None
+    rows: list[dict[str, float | None]]
+    stamps: list[int]
+
+
 @dataclass(kw_only=True)
 class StudyTrial:
     """A configuration with a seed, where it came from, and what it has reported so far.
@@ -44,9 +74,9 @@ class StudyTrial:
     belongs to; None where the rate is not an axis, and for the dense trial. parameters: what the
     sampler proposed. began, told: places in the order of the study's events, by which it is replayed.
     rows: the metrics of each epoch; stamps: when each was heard of, in ms since 1970.
-    facts: what `cops_core.trial.Trial.facts` says, and what the worker adds (`plugins`, `machine`,
-    `artifact`). log: a traceback, or what else is known about a failure. reused_from: `STUDY/TRIAL`
-    whose result this is. started, ended: seconds since 1970.
+    facts: what its worker said of it; None before the first report. log: a traceback, or what else is
+    known about a failure. reused_from: `STUDY/TRIAL` whose result this is. started, ended: seconds since
+    1970.
     """
 
     number: int
@@ -64,9 +94,9 @@ class StudyTrial:
     reused_from: str = ""
     began: int = 0
     told: int | None = None
-    rows: list[dict[str, float]] = field(default_factory=list)
+    rows: list[MetricRow] = field(default_factory=list)
     stamps: list[int] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: TrialFacts | None = None
     started: float = field(default_factory=time.time)
     ended: float | None = None
 
@@ -92,17 +122,62 @@ class StudyTrial:
         return self.rows[-1]["validation_accuracy"] if self.rows else math.nan
 
     @property
-    def best_row(self) -> dict[str, float]:
-        """The epoch of the best validation accuracy, the first of equals; empty before the first.
+    def best_row(self) -> MetricRow | None:
+        """The epoch of the best validation accuracy, the first of equals; None before the first.
 
         Kept apart from the last epoch: choosing an epoch is a choice of its own.
         """
-        return max(self.rows, key=lambda row: row["validation_accuracy"], default={})
+        return max(self.rows, key=lambda row: row["validation_accuracy"], default=None)
 
     @property
-    def connectivity(self) -> dict[str, Any]:
-        """What the mask leaves connected (see `cops_core.collapse`); empty without a mask."""
-        return self.facts.get("connectivity") or {}
+    def connectivity(self) -> ConnectivityFacts | None:
+        """What the mask leaves connected (see `cops_core.collapse`); None without a mask."""
+        return None if self.facts is None else self.facts["connectivity"]
+
+    @property
+    def manifest(self) -> SelectionManifest | None:
+        """How the mask was chosen (see `cops_core.select`); None without a mask."""
+        return None if self.facts is None else self.facts["manifest"]
+
+    @property
+    def layer_densities(self) -> dict[str, float]:
+        """The kept fraction of each layer; empty without a mask."""
+        return {} if self.facts is None else self.facts["layer_densities"] or {}
+
+    @property
+    def trained_parameters(self) -> int | None:
+        """How many values are trained; None before its network was built."""
+        return None if self.facts is None else self.facts["trained_parameters"]
+
+    @property
+    def compression(self) -> float | None:
+        """All parameters over the trained ones; None before its network was built."""
+        return None if self.facts is None else self.facts["compression"]
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """What `TrialConfig.test` asks for, in [0, 1]; None without it, and before the last epoch."""
+        return None if self.facts is None else self.facts.get("test_accuracy")
+
+    @property
+    def data_sha256(self) -> str | None:
+        """Of its data set; None before that was read."""
+        return None if self.facts is None else self.facts["data_sha256"]
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        """Names and SHA-256 of the plugins that it was run with."""
+        return {} if self.facts is None else self.facts["plugins"]
+
+    @property
+    def placed(self) -> Placed | None:
+        """Where it runs, as far as it was heard of."""
+        return None if self.facts is None else self.facts["placed"]
+
+    @property
+    def artifact(self) -> Artifact | None:
+        """Its trained network in the study's folder; None where none is kept."""
+        return None if self.facts is None else self.facts.get("artifact")
 
     @property
     def density(self) -> float:
@@ -110,11 +185,16 @@ class StudyTrial:
         return 1.0 if self.config.density is None else float(self.config.density)
 
     @property
+    def artifact_missing(self) -> str | None:
+        """Why its network could not be kept; None where nothing is known to have gone wrong."""
+        return None if self.facts is None else self.facts.get("artifact_missing")
+
+    @property
     def stored_bytes(self) -> float:
         """The size of its artefact; NaN before its network was built."""
-        return float(self.facts.get("accounting", {}).get("artifact_bytes", math.nan))
+        return math.nan if self.facts is None else float(self.facts["accounting"]["artifact_bytes"])
 
-    def add_row(self, row: dict[str, float], stamp: int | None = None) -> bool:
+    def add_row(self, row: MetricRow, stamp: int | None = None) -> bool:
         """Add an epoch's metrics; False if they are there already (a trial that went on elsewhere)."""
         if self.rows and row["epoch"] <= self.rows[-1]["epoch"]:
             return False
@@ -122,33 +202,60 @@ class StudyTrial:
         self.rows.append(row)
         return True
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> TrialRecord:
         """The trial as JSON values."""
-        plain = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in ("config", "rate", "rows", "stamps")
-        }
         count = len(self.rows)  # a row may be added while another thread writes
         return {
-            **plain,
+            "number": self.number,
+            "configuration": self.configuration,
+            "seed_index": self.seed_index,
+            "identity": self.identity,
+            "anchor": self.anchor,
+            "parameters": self.parameters,
+            "status": self.status,
+            "reason": self.reason,
+            "log": self.log,
+            "node": self.node,
+            "reused_from": self.reused_from,
+            "began": self.began,
+            "told": self.told,
+            "facts": self.facts or {},
+            "started": self.started,
+            "ended": self.ended,
             "config": self.config.model_dump(mode="json"),
             "rate": None if self.rate is None else str(self.rate),
-            "rows": [{key: _finite(value) for key, value in row.items()} for row in self.rows[:count]],
+            "rows": [_recorded(row) for row in self.rows[:count]],
             "stamps": self.stamps[:count],
         }
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> "StudyTrial":
-        """The trial that `record` describes."""
-        rows = [
-            {key: math.nan if value is None else value for key, value in row.items()}
-            for row in record["rows"]
-        ]
-        rate = None if record["rate"] is None else Decimal(record["rate"])
-        return cls(**{**record, "config": parse_config(record["config"]), "rate": rate, "rows": rows})
+    def from_record(cls, record: TrialRecord) -> "StudyTrial":
+        """The trial that `record` describes.
+
+        Raises KeyError or TypeError if it has other fields than `record` gives, in the facts, too.
+        """
+        fields: dict[str, Any] = {
+            **record,
+            "config": parse_config(record["config"]),
+            "facts": _known(record["facts"]),
+            "rate": None if record["rate"] is None else Decimal(record["rate"]),
+            "rows": [_row(row) for row in record["rows"]],
+        }
+        return cls(**fields)
 
 
-def _finite(value: float) -> float | None:
+def _recorded(row: MetricRow) -> dict[str, float | None]:
     """JSON has no NaN and no infinity: both are None, the loss of a diverged trial."""
-    return value if math.isfinite(value) else None
+    return {name: value if math.isfinite(value) else None for name, value in values_of(row).items()}
+
+
+def _row(recorded: dict[str, float | None]) -> MetricRow:
+    """The reverse: what is not finite is NaN."""
+    return cast(MetricRow, {name: math.nan if v is None else v for name, v in recorded.items()})
+
+
+def _known(facts: TrialFacts | dict[str, Never]) -> TrialFacts | None:
+    """Facts that are there are all there. KeyError if they are those of another version."""
+    if missing := TrialFacts.__required_keys__ - facts.keys() if facts else ():
+        raise KeyError(f"facts: {', '.join(sorted(missing))}")
+    return cast(TrialFacts, facts) if facts else None

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 
+from cops_core.facts import MetricRow
 from study.records.observer import Observer
 from study.records.reconciler import Reconciler
 from study.records.store import CHECKPOINT_FILES, CHECKPOINTS, STATE_FILE, StudyStore
@@ -46,7 +48,7 @@ class LedgerWriter(Observer):
         self._trials[trial.number] = trial
         self._records.mark(trial.number)
 
-    def reported(self, trial: StudyTrial, row: dict[str, float]) -> None:
+    def reported(self, trial: StudyTrial, row: MetricRow) -> None:
         """Record the epoch, soon."""
         self._records.mark(trial.number, LOCAL_RECORD_S if self.store.is_local else REMOTE_RECORD_S)
 
@@ -122,4 +124,4 @@ class LedgerWriter(Observer):
 def snapshot(trial: StudyTrial) -> StudyTrial:
     """The trial as it is now, whatever is reported to it meanwhile."""
     count = len(trial.rows)
-    return replace(trial, rows=trial.rows[:count], stamps=trial.stamps[:count], facts=dict(trial.facts))
+    return replace(trial, rows=trial.rows[:count], stamps=trial.stamps[:count], facts=copy(trial.facts))

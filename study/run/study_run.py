@@ -6,10 +6,11 @@ Knows neither Ray nor MLflow: the runner drives it, observers write what it says
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
+from cops_core.facts import MetricRow
+from study.records.facts import TrialFacts
 from study.records.observer import Observer
 from study.records.trial import FAILURES, RESULTS, Status, StudyTrial
 from study.search.plan import Plan, last_event, repeat
@@ -127,9 +128,7 @@ class StudyRun:
                 observer.reported(trial, row)
         self.end(trial, status, trial.reason)
 
-    def report(
-        self, trial: StudyTrial, rows: Sequence[dict[str, float]], facts: dict[str, Any] | None = None
-    ) -> bool:
+    def report(self, trial: StudyTrial, rows: Sequence[MetricRow], facts: TrialFacts | None = None) -> bool:
         """Epochs' metrics, with the trial's facts where they are new; whether to stop the trial now.
 
         Epochs that are known already are passed over: a trial that went on elsewhere reports its last again.

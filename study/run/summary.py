@@ -124,7 +124,7 @@ def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) 
 
 def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
     """How many trained networks could not be kept, with the first reason."""
-    missing = [trial.facts["artifact_missing"] for trial in trials if "artifact_missing" in trial.facts]
+    missing = [trial.artifact_missing for trial in trials if trial.artifact_missing is not None]
     if missing:
         networks = "1 trained network" if len(missing) == 1 else f"{len(missing)} trained networks"
         print_line(console, f"{networks} could not be kept: {missing[0]}")
@@ -132,9 +132,8 @@ def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
 
 def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
     """How often scores of whole networks were computed, and how often one was there already."""
-    computed, cached = (
-        sum(sum(trial.facts.get(which, {}).values()) for trial in trials)
-        for which in ("scores_computed", "scores_cached")
-    )
+    known = [trial.facts for trial in trials if trial.facts is not None]
+    computed = sum(sum(facts["scores_computed"].values()) for facts in known)
+    cached = sum(sum(facts["scores_cached"].values()) for facts in known)
     if computed or cached:
         print_line(console, f"scores: {computed} computed, {cached} times one that was there already")

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.analysis.configurations import ConfigurationResult, by_configuration
-from study.records.trial import COMPARABLE, StudyTrial
+from study.records.trial import COMPARABLE, StudyTrial, TrialRecord
 from study.search.histories import histories
 from study.search.optuna_file import OptunaStudy
 from study.settings import Settings
@@ -33,7 +33,7 @@ class Exported:
     """
 
     settings: Mapping[str, Any]
-    records: Sequence[Mapping[str, Any]]
+    records: Sequence[TrialRecord]
     files: Mapping[str, Any]
 
 

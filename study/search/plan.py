@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cops_core.config import TrialConfig
+from cops_core.facts import MetricRow
 from study.records.trial import StudyTrial
 
 
@@ -69,7 +70,7 @@ class Plan(ABC):
     def recall(self, trial: StudyTrial) -> None:
         """A recorded trial, in place of `ask`. Raises InputError if the plan would not give it today."""
 
-    def report(self, trial: StudyTrial, row: dict[str, float]) -> bool:
+    def report(self, trial: StudyTrial, row: MetricRow) -> bool:
         """Hear of an epoch; whether the trial is to be stopped now."""
         return False
 

@@ -8,6 +8,7 @@ import optuna
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
+from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
 from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
@@ -151,7 +152,7 @@ class SearchPlan(Plan):
         self._next_number = max(self._next_number, trial.number + 1)
         self._races.enter(trial)
 
-    def report(self, trial: StudyTrial, row: dict[str, float]) -> bool:
+    def report(self, trial: StudyTrial, row: MetricRow) -> bool:
         """Whether the trial has lost its race with this epoch."""
         return self._races.report(trial, row)
 

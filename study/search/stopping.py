@@ -7,6 +7,7 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import RandomSampler
 
+from cops_core.facts import MetricRow
 from study.records.trial import StudyTrial
 from study.settings import StoppingName
 
@@ -83,7 +84,7 @@ class Race:
         """A trial begins, in the order in which trials are handed out."""
         self._running[trial.number] = self._study.ask()
 
-    def report(self, trial: StudyTrial, row: Mapping[str, float]) -> bool:
+    def report(self, trial: StudyTrial, row: MetricRow) -> bool:
         """Whether to stop the trial after this epoch: never an anchor, nor after its last epoch.
 
         Both count in the race all the same.
@@ -117,7 +118,7 @@ class Races:
         if (race := self._of(trial)) is not None:
             race.enter(trial)
 
-    def report(self, trial: StudyTrial, row: Mapping[str, float]) -> bool:
+    def report(self, trial: StudyTrial, row: MetricRow) -> bool:
         """Whether the trial has lost its race with this epoch; never, where it is in none."""
         race = self._of(trial)
         return race is not None and race.report(trial, row)

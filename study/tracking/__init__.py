@@ -11,7 +11,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from study.tracking.connect import EXPERIMENT, browse, connect, experiment_id
-from study.tracking.content import CONFIG_FILE
+from study.tracking.content import CONFIG_FILE, ReplayRecord
 from study.tracking.describe import NETWORK_FILE
 from study.tracking.fetch import fetch, fetch_tags, histories, run_id_of
 from study.tracking.view import MlflowView
@@ -21,6 +21,7 @@ __all__ = [
     "EXPERIMENT",
     "NETWORK_FILE",
     "MlflowView",
+    "ReplayRecord",
     "browse",
     "connect",
     "experiment_id",

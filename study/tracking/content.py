@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Never, TypedDict, get_args
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import (
@@ -13,6 +13,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
 )
 
+from cops_core.facts import Machine, values_of
 from cops_core.scores import kind_of
 from study.provenance import git_commit, versions
 from study.records.trial import OPEN, Status, StudyTrial
@@ -34,8 +35,11 @@ END_STATES: Mapping[Status, str] = {
     "out_of_memory": "FAILED",
     "killed": "FAILED",
 }
-COUNTS = ("density", "trained_parameters", "parameters", "compression", "test_accuracy")
-JSON_FACTS = ("layer_densities", "manifest", "connectivity", "accounting")
+# Facts that are metrics, and facts that are files of a run.
+Count = Literal["density", "trained_parameters", "parameters", "compression", "test_accuracy"]
+JsonFact = Literal["layer_densities", "manifest", "connectivity", "accounting"]
+COUNTS: tuple[Count, ...] = get_args(Count)
+JSON_FACTS: tuple[JsonFact, ...] = get_args(JsonFact)
 
 # MLflow's limits, in characters and in metrics. Older servers take tags of 5000 only.
 PARAM_LENGTH = 6000
@@ -85,7 +89,7 @@ def closing_tags(trial: StudyTrial, rows: str, note: str) -> list[RunTag]:
     tags |= {MLFLOW_RUN_NOTE: note, **method_tags(trial)}
     if trial.reused_from:
         tags["reused_from"] = trial.reused_from
-    tags |= {f"plugin.{name}": sha for name, sha in trial.facts.get("plugins", {}).items()}
+    tags |= {f"plugin.{name}": sha for name, sha in trial.plugins.items()}
     return [RunTag(key, value[:TAG_LENGTH]) for key, value in tags.items()]
 
 
@@ -124,7 +128,7 @@ def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int,
         row, stamp = trial.rows[index], trial.stamps[index]
         metrics = [
             Metric(name, _loggable(value), stamp, int(row["epoch"]))
-            for name, value in row.items()
+            for name, value in values_of(row).items()
             if name != "epoch"
         ]
         if batch and len(batch) + len(metrics) > BATCH:
@@ -138,10 +142,12 @@ def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int,
 def closing_metrics(trial: StudyTrial) -> list[Metric]:
     """What a trial's facts count, and its best epoch; at times that are the same however often told."""
     stamp = int(trial.started * 1000)
-    counts = {name: trial.facts[name] for name in COUNTS if name in trial.facts}
-    for name, value in trial.facts.get("accounting", {}).items():
-        if isinstance(value, int | float) and name not in COUNTS:
-            counts[name] = value
+    counts: dict[str, float] = {}
+    if (facts := trial.facts) is not None:
+        counts |= {name: facts[name] for name in COUNTS if name in facts}
+        for name, value in facts["accounting"].items():
+            if isinstance(value, int | float) and name not in COUNTS:
+                counts[name] = value
     metrics = [Metric(name, _loggable(float(value)), stamp, 0) for name, value in counts.items()]
     if trial.status not in OPEN and (best := trial.best_row):
         epoch = int(best["epoch"])
@@ -159,25 +165,47 @@ def _loggable(value: float) -> float:
 
 def text_files(trial: StudyTrial) -> dict[str, bytes]:
     """A run's files by name, but for its network."""
-    contents = {name: trial.facts.get(name) for name in JSON_FACTS}
-    files = {f"{name}.json": as_json(content) for name, content in contents.items() if content is not None}
+    files = {}
+    for name in JSON_FACTS:
+        content = None if trial.facts is None else trial.facts[name]
+        if content is not None:
+            files[f"{name}.json"] = as_json(content)
     files[CONFIG_FILE] = as_json(replay_record(trial))
     return files | ({LOG_FILE: trial.log.encode()} if trial.log else {})
 
 
-def replay_record(trial: StudyTrial) -> dict[str, Any]:
-    """All that is needed to run a trial again and to compare, as JSON values."""
+class ReplayRecord(TypedDict):
+    """All that is needed to run a trial again and to compare, as JSON values.
+
+    Hashes are None, plugins and machine empty, where the trial failed before there was anything.
+    """
+
+    config: dict[str, Any]
+    identity: str
+    status: Status
+    epochs: int
+    data_sha256: str | None
+    theta0_sha256: str | None
+    mask_sha256: str | None
+    plugins: dict[str, str]
+    machine: Machine | dict[str, Never]
+    versions: dict[str, str]
+    git_commit: str
+
+
+def replay_record(trial: StudyTrial) -> ReplayRecord:
+    """What `cops replay` reads."""
     facts = trial.facts
     return {
         "config": trial.config.model_dump(mode="json"),
         "identity": trial.identity,
         "status": trial.status,
         "epochs": len(trial.rows),
-        "data_sha256": facts.get("data_sha256"),
-        "theta0_sha256": facts.get("theta0_sha256"),
-        "mask_sha256": facts.get("mask_sha256"),
-        "plugins": facts.get("plugins", {}),
-        "machine": facts.get("machine", {}),
+        "data_sha256": trial.data_sha256,
+        "theta0_sha256": None if facts is None else facts["theta0_sha256"],
+        "mask_sha256": None if facts is None else facts["mask_sha256"],
+        "plugins": trial.plugins,
+        "machine": {} if facts is None else facts["machine"],
         "versions": versions(),
         "git_commit": git_commit(),
     }

@@ -62,7 +62,7 @@ def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
 
 def load_code(trial: StudyTrial) -> bytes:
     """The text of `load.py`: a whole program in which one line loads the network beside it."""
-    plugins = trial.facts.get("plugins", {})
+    plugins = trial.plugins
     needs = f"# It needs {', '.join(plugins)}: docs/extending.md says how to load a plugin first.\n"
     return (
         f"# {run_name(trial)}: the trained network, on the CPU, in eval mode, all its weights dense.\n"
@@ -134,7 +134,7 @@ def _result(trial: StudyTrial) -> str:
     parts = [f"{trial.status} after {len(trial.rows)} epochs" if trial.rows else trial.status]
     if trial.rows:
         parts.append(f"validation accuracy {trial.accuracy:.2%}")
-    if "trained_parameters" in trial.facts and "parameters" in trial.facts:
+    if trial.facts is not None:
         parts.append(
             f"{trial.facts['trained_parameters']:,} of {trial.facts['parameters']:,} parameters trained"
         )

@@ -13,6 +13,7 @@ from mlflow.entities import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from cops_core.config import TrialConfig
 from study.records.trial import StudyTrial
 from study.tracking.refusal import is_too_old
 
@@ -37,18 +38,19 @@ class Inputs:
 
     def log(self, run_id: str, trial: StudyTrial) -> None:
         """Attach a trial's inputs to its run; once more changes nothing."""
-        if "data_sha256" not in trial.facts:
+        if trial.facts is None:
             return  # it failed before there was anything
-        model = self._model(trial)
+        model = self._model(trial.config, trial.facts["theta0_sha256"])
         models = None if model is None else [LoggedModelInput(model)]
-        self._client.log_inputs(run_id, datasets=[_dataset(trial)], models=models)
+        self._client.log_inputs(
+            run_id, datasets=[_dataset(trial.config, trial.facts["data_sha256"])], models=models
+        )
 
-    def _model(self, trial: StudyTrial) -> str | None:
+    def _model(self, config: TrialConfig, theta0_sha256: str) -> str | None:
         """The id of the trial's initial state, which is created if need be; None on an old server."""
         if self._too_old:
             return None
-        config, sha256 = trial.config, trial.facts["theta0_sha256"]
-        name = f"{config.model}-{config.initialization}-{sha256[:HEAD_LENGTH]}"
+        name = f"{config.model}-{config.initialization}-{theta0_sha256[:HEAD_LENGTH]}"
         try:
             return self._look_up().get(name) or self._create(
                 name,
@@ -56,7 +58,7 @@ class Inputs:
                     "model": config.model,
                     "initialization": config.initialization,
                     "seed": str(config.seed),
-                    "theta0_sha256": sha256,
+                    "theta0_sha256": theta0_sha256,
                 },
             )
         except Exception as error:
@@ -97,9 +99,8 @@ class Inputs:
         return str(model.model_id)
 
 
-def _dataset(trial: StudyTrial) -> DatasetInput:
+def _dataset(config: TrialConfig, sha256: str) -> DatasetInput:
     """The data of a trial. MLflow takes one data set once per run: its context names both parts."""
-    config, sha256 = trial.config, trial.facts["data_sha256"]
     source = json.dumps({"dataset": config.dataset, "sha256": sha256})
     dataset = Dataset(config.dataset, sha256[:DIGEST_LENGTH], source_type="cops", source=source)
     tags = {

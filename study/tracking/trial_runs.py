@@ -174,7 +174,7 @@ class TrialRuns:
             files |= {NETWORK_FILE: network, LOAD_FILE: load_code(trial)}
         upload(self._client, run.run_id, files)
         self._late.pop(trial.number, None)
-        if network is not None and "artifact" in trial.facts:
+        if network is not None and trial.artifact is not None:
             return [RunTag(NETWORK_TAG, hashlib.sha256(network).hexdigest())]
         if trial.rows:
             self._late[trial.number] = trial
@@ -182,9 +182,9 @@ class TrialRuns:
 
     def _network(self, trial: StudyTrial) -> bytes | None:
         """The trial's artefact; None while, or if, there is none."""
-        artifact = trial.facts.get("artifact") or {}
+        kept = trial.artifact
         try:
-            return self._read(artifact.get("file", f"{ARTIFACTS}/{trial.name}.safetensors"))
+            return self._read(f"{ARTIFACTS}/{trial.name}.safetensors" if kept is None else kept["file"])
         except FileNotFoundError:
             return None
 

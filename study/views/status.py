@@ -148,7 +148,7 @@ def trial_content(trial: StudyTrial) -> dict[str, Any]:
         "method": trial.config.method,
         "validation_accuracy": _finite(trial.accuracy),
         "density": trial.density,
-        "trained_parameters": trial.facts.get("trained_parameters"),
+        "trained_parameters": trial.trained_parameters,
     }
 
 

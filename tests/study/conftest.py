@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from cops_core.config import Selection, TrialConfig
+from cops_core.facts import MetricRow
 from cops_core.identity import trial_identity
 from search_spaces import find_space
 from study import cli
@@ -21,6 +22,7 @@ from study.search.search_plan import SearchPlan
 from study.settings import make_settings
 
 from .kinds import kinds_of_studies
+from .made_facts import made_accounting, made_facts, made_manifest
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -92,21 +94,13 @@ def ended():
         trial = StudyTrial(number=number, config=config, status=status, **{**fields, **changes})
         for epoch, accuracy in enumerate(accuracies, start=1):
             trial.add_row(row(epoch, accuracy))
-        trial.facts = {
-            "parameters": 1000,
-            "trained_parameters": 100,
-            "kept_weights": 90,
-            "compression": 10.0,
-            "density": trial.density,
-            "layer_densities": {"fc1.weight": 0.01},
-            "manifest": {"scores": ["snip"]},
-        }
+        trial.facts = made_facts(trial.density)
         return trial
 
     return make
 
 
-def row(epoch: int, accuracy: float) -> dict[str, float]:
+def row(epoch: int, accuracy: float) -> MetricRow:
     return {
         "epoch": epoch,
         "train_loss": 1.0 / epoch,
@@ -234,10 +228,8 @@ def made(ended):
             ]
             trial.facts |= {
                 "layer_densities": {} if dense else layers or {"fc1.weight": 0.01, "fc2.weight": 0.5},
-                "manifest": {"solutions": {}, "price_of_control": {"global": path} if controls else {}},
-                "accounting": {"artifact_bytes": stored_bytes or int(1e6 * trial.density)},
-                "machine": {"threads": 1, "cpu": "a"},
-                "data_sha256": "d" * 64,
+                "manifest": made_manifest(price_of_control={"global": path} if controls else {}),
+                "accounting": made_accounting(stored_bytes or int(1e6 * trial.density)),
             }
             trials.append(trial)
         return trials
@@ -271,7 +263,7 @@ def recorded(settings):
             trial.identity = trial_identity(trial.config, "d" * 64)
             trial.began, event = event, event + 1
             trial.started, trial.node = 1000.0 + event, "10.0.0.1"
-            trial.facts = {"data_sha256": "d" * 64, "accounting": {"artifact_bytes": 1000 + trial.number}}
+            trial.facts = made_facts(trial.density, accounting=made_accounting(1000 + trial.number))
             status = end(trial)
             for epoch in range(1, 3 if status in ("finished", "running") else 2):
                 trial.add_row(row(epoch, accuracy(trial) - 0.01 * (2 - epoch)), 1_000_000 + epoch)

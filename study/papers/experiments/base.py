@@ -62,3 +62,9 @@ class Experiment(ABC):
             training=self.training.model_copy(update={"epochs": epochs}),
             rates=asked.rates or self.rates,
         )
+
+
+def tested(trial: StudyTrial) -> float:
+    """The test accuracy of a trial that asked for it, and has ended."""
+    assert trial.test_accuracy is not None
+    return trial.test_accuracy

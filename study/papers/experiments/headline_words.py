@@ -7,6 +7,7 @@ from decimal import Decimal
 from cops_core.config import TrialConfig
 from cops_core.trial import config_hash
 from study.analysis.statistics import Interval, interval
+from study.papers.experiments.base import tested
 from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
 
@@ -38,7 +39,7 @@ class Judged:
     @property
     def test(self) -> dict[int, float]:
         """Test accuracies by seed."""
-        return {trial.config.seed: trial.facts["test_accuracy"] for trial in self.trials}
+        return {trial.config.seed: tested(trial) for trial in self.trials}
 
     @property
     def interval(self) -> Interval:
@@ -62,7 +63,7 @@ class Outcome:
     @property
     def dense(self) -> Interval:
         """Test accuracy of the dense network."""
-        return interval([trial.facts["test_accuracy"] for trial in self.dense_trials])
+        return interval([tested(trial) for trial in self.dense_trials])
 
     @property
     def names(self) -> list[str]:

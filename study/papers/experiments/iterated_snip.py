@@ -7,9 +7,10 @@ from decimal import Decimal
 import numpy as np
 
 from cops_core.config import Selection, Training, TrialConfig
+from cops_core.facts import ConnectivityFacts
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
-from study.papers.experiments.base import Answer, Experiment, RunTrials
+from study.papers.experiments.base import Answer, Experiment, RunTrials, tested
 from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
 
@@ -71,20 +72,26 @@ def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:
     rows = []
     for name, selection in VARIANTS.items():
         here = [t for t in trials if t.config.selection == selection and t.config.freezing_rate == rate]
-        accuracies = [trial.facts["test_accuracy"] for trial in here]
-        classes = [str(trial.connectivity["live_outputs"]) for trial in here]
+        accuracies = [tested(trial) for trial in here]
+        classes = [str(connected(trial)["live_outputs"]) for trial in here]
         by_seed = ", ".join(f"{accuracy:.1%}" for accuracy in accuracies)
         rows.append((name, f"{interval(accuracies):.1%}", ", ".join(classes), by_seed))
     return [f"### Freezing rate {rate}", "", *markdown_table(columns, rows), "", bound(trials, rate), ""]
 
 
+def connected(trial: StudyTrial) -> ConnectivityFacts:
+    """What the mask of a trial leaves connected; each of these has a mask."""
+    assert trial.connectivity is not None
+    return trial.connectivity
+
+
 def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:
     """How close accuracy comes to the share of the classes that are connected, which bounds it."""
     cut = [
-        (trial.facts["test_accuracy"], trial.connectivity["live_outputs"] / trial.connectivity["outputs"])
+        (tested(trial), connected(trial)["live_outputs"] / connected(trial)["outputs"])
         for trial in trials
         if trial.config.freezing_rate == rate
-        and trial.connectivity["live_outputs"] < trial.connectivity["outputs"]
+        and connected(trial)["live_outputs"] < connected(trial)["outputs"]
     ]
     if not cut:
         return "No class was cut off."

@@ -29,7 +29,7 @@ class Cell:
     @property
     def accuracies(self) -> dict[int, float]:
         """Test accuracy in [0, 1] by seed; a collapsed network's is chance. Without the diverged ones."""
-        found = {seed: trial.facts.get("test_accuracy") for seed, trial in self.trials.items()}
+        found = {seed: trial.test_accuracy for seed, trial in self.trials.items()}
         return {seed: accuracy for seed, accuracy in found.items() if accuracy is not None}
 
     @property
@@ -40,7 +40,7 @@ class Cell:
     @property
     def compression(self) -> float | None:
         """All parameters over the trained ones, the same for every seed."""
-        factors = [trial.facts.get("compression") for trial in self.trials.values()]
+        factors = [trial.compression for trial in self.trials.values()]
         return next((factor for factor in factors if factor is not None), None)
 
     @property

@@ -51,7 +51,7 @@ def heading(table: PaperTable) -> list[str]:
 
 def dense_line(table: PaperTable) -> str:
     """The dense network's cell."""
-    sizes = [trial.facts["parameters"] for trial in table.dense.trials.values()]
+    sizes = [t.facts["parameters"] for t in table.dense.trials.values() if t.facts is not None]
     size = f", {sizes[0]:,} parameters" if sizes else ""
     return f"Dense: {'; '.join(cell_lines(table, table.dense))}{size}."
 

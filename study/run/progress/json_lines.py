@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from cops_core.facts import MetricRow, values_of
 from study.records.trial import StudyTrial
 from study.run.progress.base import Lines, View
 from study.run.progress.tally import Tally, host
@@ -48,10 +49,10 @@ class JsonLines(View):
         """The trial, and why it goes on elsewhere."""
         self.write("lost", **_identity(trial), reason=reason)
 
-    def reported(self, trial: StudyTrial, row: dict[str, float]) -> None:
+    def reported(self, trial: StudyTrial, row: MetricRow) -> None:
         """The epoch's metrics; null where one is no number."""
-        metrics = {key: value if math.isfinite(value) else None for key, value in row.items()}
-        where = {"host": host(trial), "gpus": trial.facts.get("placed", {}).get("visible_gpus", "")}
+        metrics = {key: value if math.isfinite(value) else None for key, value in values_of(row).items()}
+        where = {"host": host(trial), "gpus": "" if trial.placed is None else trial.placed["visible_gpus"]}
         self.write("epoch", number=trial.number, trial=trial.name, **metrics, **where)
 
     def ended(self, trial: StudyTrial) -> None:

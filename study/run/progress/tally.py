@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from cops_core.facts import MetricRow
 from search_spaces.question.rates import best_per_method
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.records.observer import Observer
@@ -103,7 +104,7 @@ class Tally(Observer):
         self._waiting.add(trial.number)
         self._pace.lost(trial)
 
-    def reported(self, trial: StudyTrial, row: dict[str, float]) -> None:
+    def reported(self, trial: StudyTrial, row: MetricRow) -> None:
         """Its epoch tells the pace, and where it runs."""
         self._hosts.add(host(trial))
         self._pace.reported(trial)
@@ -127,4 +128,4 @@ class Tally(Observer):
 
 def host(trial: StudyTrial) -> str:
     """The machine on which a trial runs, as far as it was heard of."""
-    return str(trial.facts.get("placed", {}).get("host") or trial.node)
+    return trial.node if trial.placed is None else trial.placed["host"]

@@ -14,8 +14,8 @@ def name(trial: StudyTrial) -> str:
 
 def place(trial: StudyTrial, *, with_host: bool) -> str:
     """`worker-2 GPU 1`: where a trial runs; nothing where that is this machine's CPU."""
-    placed = trial.facts.get("placed", {})
-    gpus = f"GPU {placed['visible_gpus']}" if placed.get("gpus") and placed.get("visible_gpus") else ""
+    placed = trial.placed
+    gpus = f"GPU {placed['visible_gpus']}" if placed and placed["gpus"] and placed["visible_gpus"] else ""
     return " ".join(part for part in (host(trial) if with_host else "", gpus) if part)
 
 

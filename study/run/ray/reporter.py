@@ -77,7 +77,7 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         study_trial = self._searcher.by_tune_id[trial.trial_id]
         if study_trial.over:
             return
-        node = study_trial.facts.get("placed", {}).get("node_id", "")
+        node = "" if study_trial.placed is None else study_trial.placed["node_id"]
         died_of = self._deaths.count(study_trial.number, node)
         if died_of is None:
             self.run.again(study_trial, "its worker or node died")

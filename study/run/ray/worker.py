@@ -28,6 +28,7 @@ from cops_core.machine import machine
 from cops_core.placement import release
 from cops_core.plugins import Plugin
 from cops_core.trial import Trial
+from study.records.facts import KeptNetwork, Placed, TrialFacts
 from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
 from study.run.ray.fitness.before_trial import UNFIT, UnfitError, check_this_node, refused
 from study.run.ray.shared_data import received
@@ -78,6 +79,7 @@ class TrialWorker(tune.Trainable):
         self._resumed_after = 0
         self._reported = 0
         self._reported_facts = False
+        self._kept: KeptNetwork = {}
         self._checkpointed = time.monotonic()
 
     def _prepared(self) -> Trial:
@@ -160,19 +162,16 @@ class TrialWorker(tune.Trainable):
         self._trial = None
         release()
 
-    def _facts(self, trial: Trial) -> dict[str, Any]:
+    def _facts(self, trial: Trial) -> TrialFacts:
         return {
             **trial.facts,
+            **self._kept,
             "plugins": self._extensions,
             "machine": machine(str(trial.device)),
             "placed": self._placed(),
         }
 
-    def _placed(self) -> dict[str, Any]:
-        """Where the trial ran: gpus is its share, visible_gpus what of its node it could see.
-
-        resumed_after: epochs that a checkpoint spared it.
-        """
+    def _placed(self) -> Placed:
         node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
         return {
             "host": socket.gethostname(),
@@ -206,9 +205,9 @@ class TrialWorker(tune.Trainable):
         try:
             self._store.write(name, content)
         except OSError as error:
-            trial.facts["artifact_missing"] = f"{type(error).__name__}: {error}"
+            self._kept = {"artifact_missing": f"{type(error).__name__}: {error}"}
             return
-        trial.facts["artifact"] = {"file": name, "sha256": hashlib.sha256(content).hexdigest()}
+        self._kept = {"artifact": {"file": name, "sha256": hashlib.sha256(content).hexdigest()}}
 
     def _keep_unfinished(self) -> None:
         """Keep the network of a trial that was stopped: nobody tells a trial so, the next one begins."""

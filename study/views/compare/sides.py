@@ -130,7 +130,7 @@ def _check_data(sides: Sequence[Side]) -> None:
 
 
 def _data_of(trial: StudyTrial) -> str | None:
-    sha256 = trial.facts.get("data_sha256")
+    sha256 = trial.data_sha256
     if sha256 is None:  # nothing was trained
         return None
     config = trial.config

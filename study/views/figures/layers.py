@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 def layer_densities(each: ConfigurationResult) -> dict[str, float]:
     """The kept share of each layer's weights, in the network's order, the mean over the seeds."""
-    tables = [table for trial in each.trials if (table := trial.facts.get("layer_densities"))]
+    tables = [table for trial in each.trials if (table := trial.layer_densities)]
     return {layer: fmean(table[layer] for table in tables) for layer in (tables[0] if tables else {})}
 
 

@@ -64,15 +64,14 @@ def prices(trial: StudyTrial) -> Prices:
 
     With several groups of weights (a scope of layers) their targets are added up.
     """
-    manifest = trial.facts.get("manifest") or {}
-    paths = list((manifest.get("price_of_control") or {}).values())
+    paths = [] if trial.manifest is None else list(trial.manifest["price_of_control"].values())
     if not paths or any(len(path) != len(paths[0]) for path in paths):
         return {}
-    sums = {
-        points[0]["level"]: sum(point["target"] for point in points)
-        for points in zip(*paths, strict=True)
-        if all(point["target"] is not None for point in points)
-    }
+    sums: Prices = {}
+    for points in zip(*paths, strict=True):
+        targets = [point["target"] for point in points if point["target"] is not None]
+        if len(targets) == len(points):
+            sums[points[0]["level"]] = sum(targets)
     free = sums.get(0.0, 0.0)
     return {} if free <= 0 else {level: 1 - kept / free for level, kept in sums.items()}
 

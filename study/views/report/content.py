@@ -161,13 +161,12 @@ def _again(name: str, record: dict[str, Any], trials: Sequence[StudyTrial]) -> d
     settings, launches = record["settings"], record["launches"]
     seeds = dict(sorted({trial.seed_index: trial.config.seed for trial in trials}.items()))
     data = dict.fromkeys(
-        f"{trial.config.dataset} {trial.facts['data_sha256']}"
-        for trial in trials
-        if "data_sha256" in trial.facts
+        f"{trial.config.dataset} {trial.data_sha256}" for trial in trials if trial.data_sha256 is not None
     )
     machines = dict.fromkeys(
-        ", ".join(f"{name} {value}" for name, value in trial.facts.get("machine", {}).items() if value)
+        ", ".join(f"{name} {value}" for name, value in trial.facts["machine"].items() if value)
         for trial in trials
+        if trial.facts is not None
     )
     commits = dict.fromkeys(launch["git_commit"] or "an installed copy" for launch in launches)
     versions = ", ".join(f"{library} {number}" for library, number in launches[-1]["versions"].items())

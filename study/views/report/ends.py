@@ -58,8 +58,8 @@ def why(trial: StudyTrial) -> str:
 
 def _collapse(trial: StudyTrial) -> str:
     found = trial.connectivity
-    empty = [layer.removesuffix(".weight") for layer in found.get("empty_layers", ())]
+    empty = [] if found is None else [layer.removesuffix(".weight") for layer in found["empty_layers"]]
     if empty:
         return f"no weight is left in {', '.join(empty)}"
-    dead = [layer.removesuffix(".weight") for layer in found.get("dead_layers", ())]
+    dead = [] if found is None else [layer.removesuffix(".weight") for layer in found["dead_layers"]]
     return f"nothing flows through {', '.join(dead)}" if dead else "nothing reaches the outputs"

@@ -44,7 +44,7 @@ class Found:
     @property
     def network(self) -> str | None:
         """The path of its artefact; None if it is not there."""
-        artifact = self.trial.facts.get("artifact")
+        artifact = self.trial.artifact
         return (
             f"{self.store.path}/{artifact['file']}" if artifact and self.store.has(artifact["file"]) else None
         )
@@ -131,7 +131,7 @@ def commands(found: Found, home: Path) -> dict[str, str]:
     Only what can be done: without a run there is no replay, without a network nothing to unpack.
     """
     where = find_flags(home, tracking_uri=found.tracking_uri)
-    flags = "".join(f" --plugin {quote(name)}" for name in found.trial.facts.get("plugins") or {})
+    flags = "".join(f" --plugin {quote(name)}" for name in found.trial.plugins)
     written = {}
     if found.run_id is not None and found.trial.rows:
         written["run it again"] = f"cops replay {found.run_id}{where}{flags}"

@@ -3,18 +3,21 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cops_core.facts import ConnectivityFacts, SelectionManifest, values_of
 from study.console import print_line
+from study.records.facts import TrialFacts
 from study.records.trial import StudyTrial
 from study.views.show.trial import Found, commands, fields, when
 
 MOST_EPOCHS = 12  # that are shown: the first, the last, the best, and others spread between them
-HASHES = ("data_sha256", "theta0_sha256", "mask_sha256")
+Hash = Literal["data_sha256", "theta0_sha256", "mask_sha256"]
+HASHES: tuple[Hash, ...] = get_args(Hash)
 # A text, or a number as it is worth reading.
 Value = str | float | None
 
@@ -32,9 +35,9 @@ def print_trial(console: Console, found: Found, home: Path) -> None:
     console.print(f"default: {shown}", style="dim", markup=False, highlight=False)
     if trial.rows:
         _print_table(console, "epochs (* the best)", *_epochs(trial))
-    if trial.facts.get("layer_densities"):
+    if trial.facts is not None and trial.layer_densities:
         _print_table(console, "layers", *_layers(trial.facts))
-    for title, headings, rows in _solutions(trial.facts.get("manifest") or {}):
+    for title, headings, rows in _solutions(trial.manifest):
         _print_table(console, title, headings, rows)
     _print_pairs(console, "connectivity", _connectivity(trial.connectivity))
     _print_pairs(console, "costs", _costs(trial.facts))
@@ -65,47 +68,50 @@ def _epochs(trial: StudyTrial) -> tuple[Sequence[str], list[list[Value]]]:
     names = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "train_seconds")
     last = len(trial.rows) - 1
     spread = {round(place * last / (MOST_EPOCHS - 2)) for place in range(MOST_EPOCHS - 1)}
+    assert trial.best_row is not None
     best = trial.rows.index(trial.best_row)
     rows: list[list[Value]] = []
     for place in sorted(spread | {best}):
         row = trial.rows[place]
         accuracy = f"{row['validation_accuracy']:.2%}{'*' if place == best else ' '}"
-        values: dict[str, Value] = {**row, "validation_accuracy": accuracy}
+        values: dict[str, Value] = {**values_of(row), "validation_accuracy": accuracy}
         rows.append([str(int(row["epoch"])), *(values.get(name) for name in names)])
     return ("epoch", "train loss", "validation loss", "accuracy", "learning rate", "seconds"), rows
 
 
-def _layers(facts: Mapping[str, Any]) -> tuple[Sequence[str], list[list[Value]]]:
+def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:
     """kept: the density of its mask. live: kept weights on a path from the input to the output."""
-    live = (facts.get("connectivity") or {}).get("live_weights", {})
-    costs = (facts.get("accounting") or {}).get("layers", {})
+    live = {} if facts["connectivity"] is None else facts["connectivity"]["live_weights"]
+    costs = facts["accounting"]["layers"]
     rows: list[list[Value]] = [
         [
             name,
             density,
             _count(live.get(name)),
-            _count(costs.get(name, {}).get("inference")),
-            _count(costs.get(name, {}).get("training")),
+            _count(costs[name]["inference"] if name in costs else None),
+            _count(costs[name]["training"] if name in costs else None),
         ]
-        for name, density in facts["layer_densities"].items()
+        for name, density in (facts["layer_densities"] or {}).items()
     ]
     return ("layer", "kept share", "live", "multiply-adds", "in training"), rows
 
 
-def _solutions(manifest: Mapping[str, Any]) -> list[tuple[str, Sequence[str], list[list[Value]]]]:
+def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[str], list[list[Value]]]]:
     """COPS: how good each solution is, what each control came to, and what other levels would cost."""
-    solutions = manifest.get("solutions", {})
-    if not solutions:
+    if manifest is None or not manifest["solutions"]:
         return []
+    solutions = manifest["solutions"]
     target, *controls = (how.get("name", score) for score, how in manifest["scores"].items())
     summary: list[list[Value]] = [
-        [where, found["status"], *(found[name] for name in ("value", "gap", "threshold", "shrunk"))]
+        [where, found["status"], found["value"], found["gap"], found["threshold"], found["shrunk"]]
         for where, found in solutions.items()
     ]
     held: list[list[Value]] = [
-        [where, control, *(found[name][place] for name in ("levels", "controls", "slacks", "multipliers"))]
+        [where, control, *values]
         for where, found in solutions.items()
-        for place, control in enumerate(controls)
+        for control, *values in zip(
+            controls, found["levels"], found["controls"], found["slacks"], found["multipliers"], strict=True
+        )
     ]
     price: list[list[Value]] = [
         [
@@ -116,7 +122,7 @@ def _solutions(manifest: Mapping[str, Any]) -> list[tuple[str, Sequence[str], li
             _some(point["multipliers"]),
             point["shrunk"],
         ]
-        for where, points in manifest.get("price_of_control", {}).items()
+        for where, points in manifest["price_of_control"].items()
         for point in points
     ]
     tables = [
@@ -127,10 +133,10 @@ def _solutions(manifest: Mapping[str, Any]) -> list[tuple[str, Sequence[str], li
     return [table for table in tables if table[2]]
 
 
-def _connectivity(facts: Mapping[str, Any]) -> dict[str, Value]:
-    if not facts:
+def _connectivity(facts: ConnectivityFacts | None) -> dict[str, Value]:
+    if facts is None:
         return {}
-    lists = {name.replace("_", " "): facts.get(name) for name in ("empty_layers", "dead_layers")}
+    lists = {"empty layers": facts["empty_layers"], "dead layers": facts["dead_layers"]}
     return {
         "kept": f"{facts['kept']:,} of {facts['size']:,} weights, {facts['live']:,} of them on a path",
         "effective density": facts["effective_density"],
@@ -140,10 +146,10 @@ def _connectivity(facts: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-def _costs(facts: Mapping[str, Any]) -> dict[str, Value]:
-    found = facts.get("accounting") or {}
-    if "artifact_bytes" not in found or "factor" not in found:
+def _costs(facts: TrialFacts | None) -> dict[str, Value]:
+    if facts is None:
         return {}
+    found = facts["accounting"]
     training, dense_training = found["training_multiply_adds"], found["dense_training_multiply_adds"]
     inference, dense_inference = found["inference_multiply_adds"], found["dense_inference_multiply_adds"]
     return {
@@ -159,30 +165,30 @@ def _costs(facts: Mapping[str, Any]) -> dict[str, Value]:
 
 def _place(found: Found) -> dict[str, Value]:
     trial, facts = found.trial, found.trial.facts
-    machine, placed = facts.get("machine") or {}, facts.get("placed") or {}
+    machine: Mapping[str, object] = {} if facts is None else facts["machine"]
     seconds = "" if trial.ended is None else f", {trial.ended - trial.started:.1f} s"
     versions = found.launch.get("versions") or {}
-    phases = facts.get("seconds") or {}
+    phases = {} if facts is None else facts["seconds"]
     return {
-        "node": " ".join(filter(None, [trial.node, placed.get("host")])) or None,
+        "node": " ".join(filter(None, [trial.node, "" if trial.placed is None else trial.placed["host"]]))
+        or None,
         "machine": ", ".join(f"{name} {value}" for name, value in machine.items() if value != "") or None,
         "began": f"{when(trial.started)}{seconds}",
         "before training": ", ".join(f"{name} {value:.2g} s" for name, value in phases.items()) or None,
         "commit": found.launch.get("git_commit") or None,
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()) or None,
-        "plugins": ", ".join(f"{name} {sha[:12]}" for name, sha in (facts.get("plugins") or {}).items())
-        or None,
+        "plugins": ", ".join(f"{name} {sha[:12]}" for name, sha in trial.plugins.items()) or None,
     }
 
 
 def _files(found: Found) -> dict[str, Value]:
     facts = found.trial.facts
-    artifact = facts.get("artifact")
-    network: str = found.network or f"none ({facts.get('artifact_missing', 'none was written')})"
+    artifact, missing = found.trial.artifact, found.trial.artifact_missing
+    network: str = found.network or f"none ({missing or 'none was written'})"
     if artifact and found.network is None:
         network = f"none ({artifact['file']} is not there)"
     return {
-        **{name.replace("_sha256", ""): facts.get(name) for name in HASHES},
+        **{name.replace("_sha256", ""): None if facts is None else facts[name] for name in HASHES},
         "record": f"{found.store.path}/trials/{found.trial.name}.json",
         "network": network,
         "network sha256": artifact["sha256"] if artifact else None,

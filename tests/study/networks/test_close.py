@@ -20,6 +20,8 @@ from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.records.trial import OPEN, StudyTrial
 
+from ..made_facts import made_facts
+
 TEST_FIELDS = ("test_images", "test_labels")
 SNIP, RANDOM = Selection(target="snip", samples_per_class=2), Selection(target="random")
 BASE = TrialConfig(validation_fraction="0.2", training=Training(epochs=3, learning_rate=0.1))
@@ -107,7 +109,7 @@ def ran(store, data, tmp_path):
         while not trial.done:
             record.add_row(trial.step().row())
         content, file = trial.artifact(), f"artifacts/{record.name}.safetensors"
-        record.status, record.facts = trial.status, dict(trial.facts)
+        record.status, record.facts = trial.status, made_facts(**trial.facts)
         if keep:
             store.write(file, content)
             record.facts["artifact"] = {"file": file, "sha256": hashlib.sha256(content).hexdigest()}

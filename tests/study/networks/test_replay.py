@@ -18,6 +18,8 @@ from study.networks.replay import _relative, replay
 from study.records.trial import StudyTrial
 from study.tracking import EXPERIMENT, MlflowView
 
+from ..made_facts import made_facts
+
 CONFIG = TrialConfig(
     arm="freeze",
     selection=Selection(target="snip", controls=[{"score": "synflow", "level": 0.3}]),
@@ -38,7 +40,7 @@ def run_directly(config: TrialConfig, data_root, epochs=2) -> StudyTrial:
             done.add_row(trial.step().row())
     finally:
         torch.set_num_threads(before)
-    done.facts = {**trial.facts, "plugins": {}, "machine": {**machine(), "threads": 1}}
+    done.facts = made_facts(**trial.facts, machine={**machine(), "threads": 1})
     done.status, done.ended = trial.status if trial.done else "stopped", done.started + 1
     return done
 
@@ -64,7 +66,8 @@ def log(home, request):
 
         uri = f"sqlite:///{home / 'mlflow.db'}"
         name = f"{request.node.name}-{next(numbers)}"
-        view = MlflowView(uri, home, name, {"space": "quickstart"}, (), nothing)
+        settings = {"space": "quickstart", "question": {"kind": "rates", "rates": ["0.95"]}}
+        view = MlflowView(uri, home, name, settings, (), nothing)
         view.mark(trial)
         assert view.close(True, {}, 60) == []
         client = MlflowClient(uri)

@@ -97,10 +97,8 @@ def test_iterated_snip_says_how_many_classes_are_left(ended):
         for number, config in enumerate(configs):
             live = 6 if config.selection.fresh_batches else 10
             trial = ended(number, config=config)
-            trial.facts |= {
-                "test_accuracy": 0.81 * live / 10,
-                "connectivity": {"outputs": 10, "live_outputs": live},
-            }
+            trial.facts["test_accuracy"] = 0.81 * live / 10
+            trial.facts["connectivity"] |= {"outputs": 10, "live_outputs": live}
             trials.append(trial)
         return trials
 

@@ -24,6 +24,8 @@ from study.papers.experiments.headline import (
 )
 from study.records.trial import StudyTrial
 
+from ..made_facts import made_facts
+
 SMALL = Setting(
     model="lenet_300_100",
     epochs=1,
@@ -130,7 +132,9 @@ def test_it_answers_from_real_trials():
 def trained(number, config):
     rows = []
     result = run_trial(config, lambda metrics: rows.append(metrics.row()))
-    return StudyTrial(number=number, config=config, status=result.status, rows=rows, facts=result.facts)
+    return StudyTrial(
+        number=number, config=config, status=result.status, rows=rows, facts=made_facts(**result.facts)
+    )
 
 
 def at(trial, rate):

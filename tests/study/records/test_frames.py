@@ -48,7 +48,7 @@ def test_integers_that_no_float_holds_stay_exact(store, ended):
     trial.facts["parameters"] = 2**53 + 1
     store.save(trial)
     never_built = ended(4, "failed", ())
-    never_built.facts = {}
+    never_built.facts = None
     store.save(never_built)
     assert frame(store)["parameters"].tolist()[3:] == [2**53 + 1, pd.NA]
 

@@ -15,6 +15,8 @@ from study.records.library import Library
 from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
 
+from ..made_facts import made_facts
+
 CONFIG = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01", seed=5)
 IDENTITY = trial_identity(CONFIG, "a" * 64)
 NETWORK = b"a network in a few kilobytes"
@@ -37,6 +39,7 @@ def study(storage, name, *trials):
 
 def done(number=3, status="finished", **changes):
     trial = StudyTrial(number=number, config=CONFIG, status=status, **{"identity": IDENTITY, **changes})
+    trial.facts = made_facts()
     trial.add_row({"epoch": 1, "validation_accuracy": 0.4, "train_loss": math.nan}, stamp=1111)
     trial.add_row({"epoch": 2, "validation_accuracy": 0.7, "train_loss": 0.1}, stamp=2222)
     return trial
@@ -170,7 +173,6 @@ def test_a_storage_that_is_not_there_yet_holds_nothing(tmp_path):
 def test_a_result_is_taken_over_whole_with_a_network_of_its_own(storage):
     earlier, mine = study(storage, "earlier"), study(storage, "mine")
     source = done(status="diverged", reason="loss", rate=Decimal("0.99"))
-    source.facts = {"kept_weights": 7, "seconds": {"data": 1.0}}
     with_network(earlier, source)
     trial = StudyTrial(number=12, config=CONFIG, identity=IDENTITY, configuration=4, seed_index=2, began=31)
     library = Library(storage, "mine")
@@ -190,13 +192,13 @@ def test_a_result_is_taken_over_whole_with_a_network_of_its_own(storage):
 
 def test_what_was_taken_over_is_a_copy(storage):
     source, trial = done(), StudyTrial(number=1, config=CONFIG, identity=IDENTITY)
-    source.facts = {"layer_densities": {"a": 0.5}}
+    source.facts = made_facts(layer_densities={"a": 0.5})
     Library(storage, "mine").adopt(trial, ("mine", source), study(storage, "mine"))
     trial.rows[0]["validation_accuracy"] = 9.0
     trial.facts["layer_densities"]["a"] = 9.0
     trial.stamps.append(3)
     assert source.rows[0]["validation_accuracy"] == 0.4
-    assert source.facts == {"layer_densities": {"a": 0.5}}
+    assert source.facts == made_facts(layer_densities={"a": 0.5})
     assert source.stamps == [1111, 2222]
     assert trial.reused_from == f"mine/{NAME}"
 
@@ -240,4 +242,4 @@ def test_a_full_disk_costs_the_network_and_not_the_result(storage, monkeypatch):
     monkeypatch.setattr(mine, "write", full)
     library.adopt(trial, library.find(IDENTITY), mine)
     assert trial.accuracy == 0.7
-    assert trial.facts == {"artifact_missing": "OSError: the disk is full"}
+    assert trial.facts == made_facts(artifact_missing="OSError: the disk is full")

@@ -19,6 +19,8 @@ from study.records.library import Library
 from study.records.store import StudyStore, studies
 from study.records.trial import StudyTrial
 
+from ..made_facts import made_facts
+
 BUCKET = "a-bucket"
 QUICK = Timing(renew_s=0.1, given_up_s=1.0, settle_s=0.2)
 CONFIG = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01")
@@ -207,7 +209,7 @@ def test_a_result_of_another_study_is_found_and_taken_over(storage, store):
     source = done()
     file = f"artifacts/{source.name}.safetensors"
     earlier.write(file, NETWORK)
-    source.facts["artifact"] = {"file": file, "sha256": hashlib.sha256(NETWORK).hexdigest()}
+    source.facts = made_facts(artifact={"file": file, "sha256": hashlib.sha256(NETWORK).hexdigest()})
     earlier.save(source)
     library, trial = Library(storage, "mine"), StudyTrial(number=9, config=CONFIG, identity=IDENTITY)
     found = library.find(IDENTITY)

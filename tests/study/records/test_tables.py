@@ -17,6 +17,8 @@ from study.analysis.configurations import by_configuration, comparable, comparis
 from study.records.tables import EPOCHS_TABLE, SCHEMA, TRIALS_TABLE, trial_row, trial_tables
 from study.records.trial import StudyTrial
 
+from ..made_facts import made_accounting, made_facts
+
 LOW, HIGH = Decimal("0.9"), Decimal("0.99")
 COPS = Selection(target="snip", controls=(Control(score="synflow", level=0.3),))
 
@@ -70,9 +72,10 @@ def test_a_row_says_which_configuration_seed_and_identity(ended):
 
 def test_a_row_holds_the_size_of_the_artefact(ended):
     trial = ended()
-    assert trial_row("mine", trial)["stored_bytes"] is None
-    trial.facts["accounting"] = {"artifact_bytes": 1234}
+    trial.facts["accounting"]["artifact_bytes"] = 1234
     assert trial_row("mine", trial)["stored_bytes"] == 1234
+    trial.facts = None
+    assert trial_row("mine", trial)["stored_bytes"] is None
 
 
 @pytest.mark.parametrize(
@@ -88,12 +91,12 @@ def test_a_row_holds_the_size_of_the_artefact(ended):
 def test_a_row_says_how_far_levels_were_shrunk(ended, selection, factors, expected):
     trial = ended(config=TrialConfig(arm="prune", selection=selection, density="0.01"))
     solutions = {f"round {index}": {"shrunk": factor} for index, factor in enumerate(factors)}
-    trial.facts["manifest"] = {"solutions": solutions}
+    trial.facts["manifest"]["solutions"] = solutions
     assert trial_row("mine", trial)["shrunk"] == expected
 
 
 def test_rows_of_trials_that_never_began_have_all_columns():
-    dense = StudyTrial(number=0, config=TrialConfig(), facts={"manifest": None, "connectivity": None})
+    dense = StudyTrial(number=0, config=TrialConfig(), facts=made_facts(manifest=None, connectivity=None))
     bare = StudyTrial(number=1, config=TrialConfig(arm="prune", selection=COPS, density="0.01"))
     for trial in (dense, bare):
         assert set(trial_row("mine", trial)) == set(SCHEMA.names)
@@ -128,7 +131,7 @@ def test_tables_of_no_trials_have_their_columns():
 def test_trials_that_differ_in_their_seed_are_one_result():
     trials = configuration(4, (0.90, 0.92, 0.94))
     for trial, size in zip(trials, (1000, 1001, 1005), strict=True):
-        trial.facts = {"trained_parameters": 70, "compression": 10.0, "accounting": {"artifact_bytes": size}}
+        trial.facts = made_facts(trained_parameters=70, accounting=made_accounting(size))
     (found,) = by_configuration(trials[::-1])
     assert found.accuracies == {0: 0.90, 1: 0.92, 2: 0.94}
     assert [trial.seed_index for trial in found.trials] == [0, 1, 2]
@@ -227,7 +230,7 @@ def test_the_pareto_front_holds_what_nothing_beats(points, cost):
     trials = []
     for number, (accuracy, density, size) in enumerate(points):
         trials += configuration(number, (accuracy / 10,), rate=None, density=Decimal(density) / 10)
-        trials[-1].facts = {"accounting": {"artifact_bytes": size}}
+        trials[-1].facts = made_facts(accounting=made_accounting(size))
     found = by_configuration(trials)
     front = pareto_front(found, cost)
     places = [(each.mean, cost_of(each, cost)) for each in front]
@@ -238,7 +241,7 @@ def test_the_pareto_front_holds_what_nothing_beats(points, cost):
 
 def test_a_network_of_unknown_size_is_not_on_the_front_of_sizes():
     known, unknown = group(configuration(0, (0.5,)), configuration(1, (0.9,)))
-    known.trials[0].facts["accounting"] = {"artifact_bytes": 10}
+    known.trials[0].facts = made_facts(accounting=made_accounting(10))
     assert numbers(pareto_front([known, unknown], "bytes")) == [0]
     assert numbers(pareto_front([known, unknown])) == [1]
 

@@ -14,6 +14,8 @@ from study.records.observer import Observer
 from study.records.trial import StudyTrial
 from study.run.study_run import StudyRun
 
+from ..made_facts import made_facts
+
 ROW = {"epoch": 1, "validation_accuracy": 0.5}
 
 
@@ -59,7 +61,7 @@ def finish(run, trial, status="finished", accuracy=0.5):
 def test_observers_hear_of_every_event_once(started):
     run, recorder = started()
     trial = run.next_trial()
-    run.report(trial, [ROW], {"parameters": 10})
+    run.report(trial, [ROW], made_facts(parameters=10))
     run.report(trial, [ROW, {**ROW, "epoch": 2}], None)  # it went on elsewhere, and reports its last again
     run.end(trial, "finished")
     assert recorder.events == [
@@ -69,7 +71,7 @@ def test_observers_hear_of_every_event_once(started):
         ("reported", 0, 2),
         ("ended", 0, "finished"),
     ]
-    assert trial.facts == {"parameters": 10}
+    assert trial.facts == made_facts(parameters=10)
     assert trial.identity == identify(trial.config)
     assert (trial.began, trial.told) == (0, 1)
 

@@ -171,7 +171,7 @@ def test_the_pareto_front_is_that_of_its_cost(ended, summary):
         ended(1, accuracies=(0.8,), configuration=1),
     ]
     for trial, size in zip(trials, (5000, 7000), strict=True):
-        trial.facts["accounting"] = {"artifact_bytes": size}
+        trial.facts["accounting"]["artifact_bytes"] = size
     by_density = summary(Run(trials), question=Pareto())
     assert "no trial beats these in both accuracy and density" in by_density
     assert any(line.startswith("0.99 freeze snip 80.00%") for line in by_density)

@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 
+from ..made_facts import made_accounting, made_facts
+
 RATES = tuple(Decimal(rate) for rate in ("0.95", "0.99", "0.995"))
 
 
 def finish(search_plan, trial, accuracy=0.9, status="finished", epochs=1):
-    trial.facts["accounting"] = {"artifact_bytes": 1000 * trial.density}
+    trial.facts = made_facts(trial.density, accounting=made_accounting(1000 * trial.density))
     for epoch in range(1, epochs + 1):
         trial.add_row({"epoch": epoch, "validation_accuracy": accuracy})
     trial.status = status

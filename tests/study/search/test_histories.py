@@ -13,6 +13,8 @@ from search_spaces.question import Pareto, Rates
 from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space
 
+from ..made_facts import made_accounting, made_facts
+
 RATES = (Decimal("0.95"), Decimal("0.99"))
 
 
@@ -29,7 +31,7 @@ def run_all(search_plan, leave_open=0, ends=("finished", "stopped", "failed")):
             if not left:
                 break
             continue
-        trial.facts = {"accounting": {"artifact_bytes": 1000.0}}
+        trial.facts = made_facts(accounting=made_accounting(1000))
         trial.add_row({"epoch": 1, "validation_accuracy": 0.3 + 0.01 * (trial.number % 7)})
         trial.status = ends[max(trial.number - 5, 0) if trial.number < 5 + len(ends) else 0]
         if trial.status == "failed":

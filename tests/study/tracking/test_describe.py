@@ -58,7 +58,7 @@ def test_a_method_is_a_sentence(ended, config, words):
 
 def test_a_trials_description_begins_with_its_result(ended):
     trial = ended(0)
-    trial.facts["accounting"] = {"artifact_bytes": 14124}
+    trial.facts["accounting"]["artifact_bytes"] = 14124
     note = trial_note(trial, "abc", " --home there")
     first = "finished after 2 epochs, validation accuracy 90.00%, 100 of 1,000 parameters trained"
     assert note.startswith(f"**{first}, 14,124 bytes stored**\n\n{opening_note(trial)}")
@@ -66,7 +66,7 @@ def test_a_trials_description_begins_with_its_result(ended):
         "\ncops show abc --home there\ncops replay abc --home there\ncops unpack abc --home there\n" in note
     )
     failed = trial_note(ended(1, "failed", (), reason="no memory"), "abc", "")
-    assert failed.startswith("**failed, 100 of 1,000 parameters trained (no memory)**")
+    assert failed.startswith("**failed, 100 of 1,000 parameters trained, 500 bytes stored (no memory)**")
     assert failed.endswith("```sh\ncops show abc\n```")  # nothing was trained that could be replayed
 
 
@@ -116,7 +116,7 @@ def test_the_line_beside_a_network_loads_it(make_view, sqlite, shown, ended, sto
     trial = ended(0)
     network = Trial(trial.config, data_root=tmp_path)
     storage["somewhere"] = network.artifact()
-    trial.facts["artifact"] = {"file": "somewhere"}
+    trial.facts["artifact"] = {"file": "somewhere", "sha256": "0" * 64}
     view = make_view(sqlite)
     view.mark(trial)
     assert view.close(True, {}, 60) == []
@@ -186,7 +186,6 @@ def test_the_filters_find_what_they_say(make_view, sqlite, shown, ended):
 
 def test_columns_of_the_saved_views_are_there(make_view, sqlite, shown, ended):
     trial = ended(0)
-    trial.facts["accounting"] = {"artifact_bytes": 14124}
     view = make_view(sqlite)
     view.mark(trial)
     assert view.close(True, {}, 60) == []

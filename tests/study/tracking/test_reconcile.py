@@ -218,7 +218,6 @@ def test_an_answer_that_is_lost_makes_no_second_run(make_view, sqlite, shown, en
     view._reconciler._pause_s = 0.01
     trials = [ended(0), ended(1)]
     for trial in trials:
-        trial.facts |= {"data_sha256": "d" * 64, "theta0_sha256": "e" * 64}
         view.mark(trial)
     assert view.close(True, {"trials.parquet": b"PAR1"}, 60) == []
     assert {name: lost.count(name) for name in WRITING} == dict.fromkeys(WRITING, 3)

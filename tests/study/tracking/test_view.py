@@ -13,12 +13,14 @@ import requests
 from mlflow import MlflowClient
 
 from cops_core.config import Selection, TrialConfig
+from cops_core.machine import machine
 from cops_core.plugins import Plugin
 from study.records.trial import StudyTrial
 from study.tracking import fetch, histories
 
-HASHES = {"data_sha256": "d" * 64, "theta0_sha256": "e" * 64, "mask_sha256": "f" * 64}
-ALWAYS = {"config.json", "layer_densities.json", "manifest.json"}
+from ..made_facts import SHA256, made_facts
+
+ALWAYS = {f"{name}.json" for name in ("config", "layer_densities", "manifest", "connectivity", "accounting")}
 
 
 def write(view, trials, complete=True, files=None):
@@ -107,13 +109,13 @@ def test_every_end_has_its_state(make_view, sqlite, shown, ended):
 
 def test_what_a_replay_needs_is_in_one_file(make_view, sqlite, shown, ended, home):
     trial = ended(0, identity="ab" * 32)
-    facts = {"plugins": {"mine": "c" * 64}, "machine": {"threads": 3}}
-    trial.facts |= {**HASHES, **facts}
+    facts = {"plugins": {"mine": "c" * 64}, "machine": {**machine(), "threads": 3}}
+    trial.facts |= facts
     assert write(make_view(sqlite), [trial]) == []
     (run,) = shown(sqlite).runs
     record = json.loads(fetch(run.info.run_id, "config.json", sqlite, home))
     assert TrialConfig.model_validate(record["config"]) == trial.config
-    assert record.items() >= {**HASHES, **facts, "epochs": 2, "status": "finished"}.items()
+    assert record.items() >= {**SHA256, **facts, "epochs": 2, "status": "finished"}.items()
     assert record["versions"]["torch"].startswith("2.")
     assert run.data.tags["plugin.mine"] == "c" * 64
 
@@ -142,8 +144,6 @@ def test_floats_come_back_exactly(make_view, tracking_uri, shown, ended, home):
 
 def test_data_and_initial_state_are_inputs_and_shared(make_view, tracking_uri, shown, ended):
     trials = [ended(number) for number in range(3)]
-    for trial in trials:
-        trial.facts |= HASHES
     trials[2].facts["theta0_sha256"] = "1" * 64
     assert write(make_view(tracking_uri), trials) == []
     assert write(make_view(tracking_uri), trials) == []
@@ -167,7 +167,7 @@ def test_data_and_initial_state_are_inputs_and_shared(make_view, tracking_uri, s
 def test_a_network_that_is_written_late_is_attached_at_the_end(make_view, sqlite, shown, ended, storage):
     early, late, never = ended(0), ended(1, "stopped"), ended(2, "stopped")
     storage["somewhere"] = b"early"
-    early.facts["artifact"] = {"file": "somewhere"}
+    early.facts["artifact"] = {"file": "somewhere", "sha256": "0" * 64}
     view = make_view(sqlite)
     for trial in (early, late, never):
         view.mark(trial)
@@ -196,7 +196,7 @@ def test_the_network_of_an_interruption_gives_way_to_that_of_the_end(
     view.resume(trials)
     trials[0].status, trials[1].status = "finished", "stopped"
     storage[files[0]] = b"whole"
-    trials[0].facts["artifact"] = {"file": files[0]}
+    trials[0].facts["artifact"] = {"file": files[0], "sha256": "0" * 64}
     for trial in trials:
         view.mark(trial)
     wait_until(lambda: shown(sqlite).runs[1].data.tags["status"] == "stopped")
@@ -269,7 +269,7 @@ def test_a_trial_costs_few_milliseconds_and_a_mark_none(make_view, sqlite, shown
         trial = StudyTrial(number=number, config=config, status="finished", started=100.0, ended=101.0)
         for epoch in range(1, epochs + 1):
             trial.add_row({"epoch": epoch, "validation_accuracy": 0.5, **dict.fromkeys(names[1:], epoch / 3)})
-        trial.facts = {"density": 0.01, "manifest": {}, **HASHES}
+        trial.facts = made_facts()
         trials.append(trial)
     wait_until(lambda: shown(sqlite).parents)
     started = time.perf_counter()
@@ -293,7 +293,7 @@ def test_the_ui_serves_the_home_on_this_machine_alone(make_view, sqlite, shown, 
             assert "MLflow" in page.text
             remote = MlflowClient(f"http://127.0.0.1:{free_port}")
             (run,) = shown(sqlite).runs
-            assert len(remote.list_artifacts(run.info.run_id)) == 3
+            assert len(remote.list_artifacts(run.info.run_id)) == len(ALWAYS)
             listening = [c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
             assert {address.ip for address in listening if address.port == free_port} == {"127.0.0.1"}
         finally:

@@ -161,7 +161,7 @@ def test_json_holds_mean_deviation_interval_and_p_value(make, status):
         "deviation": pytest.approx(0.02 / math.sqrt(2)),
         "interval": [pytest.approx(0.91 - half), pytest.approx(0.91 + half)],
         "density": 0.01,
-        "stored_bytes": None,
+        "stored_bytes": 500.0,
         "trained_parameters": 100,
         "p_value": None,
     }

@@ -12,12 +12,14 @@ from rich.console import Console
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import Comparison, by_configuration, comparisons
+from study.analysis.configurations import Comparison, by_configuration, comparable, comparisons
 from study.records.trial import StudyTrial
 from study.run.progress.tally import Tally
 from study.run.progress.view import TerminalView
 from study.search.plan import Forecast
 from study.views.tables import best_table, failure_table, show_p
+
+from ...made_facts import made_facts
 
 RATE = Decimal("0.99")
 LONG = Selection(target="snip", controls=(Control(score="synflow", level=0.3),), rounds=50, scope="layer")
@@ -131,7 +133,7 @@ def test_no_line_is_wider_than_the_terminal(ended, width, count):
         for number in range(count):
             trial = ended(number, "running", (0.25,), configuration=number, rate=RATE, config=config)
             host = f"worker-{number}.a-long-domain.example.org"
-            trial.facts["placed"] = {"host": host, "gpus": 1, "visible_gpus": "3"}
+            trial.facts["placed"] |= {"host": host, "gpus": 1.0, "visible_gpus": "3"}
             shown.tell("started", trial)
             shown.tell("reported", trial, trial.rows[0])
         failed = ended(5000, configuration=5000, reason="RuntimeError: " + "many words " * 40)
@@ -245,7 +247,7 @@ def test_several_seeds_show_interval_deviation_and_p_value(seeded, width):
         *seeded(2, (0.90, 0.92, 0.93), selection=LONG),  # 0, 0 and 0.01 below: t = 1, p = 0.4226
         *seeded(3, (0.99,), "synflow"),  # raced out: it is not compared
     ]
-    best = best_per_method(by_configuration(trials))
+    best = best_per_method(comparable(by_configuration(trials)))
     lines = printed(best_table(best, "best", comparisons(best)), width)
     assert lines[1].split() == ["rate", "method", "accuracy", "sd", "p", "trained", "config"]
     rows = [line for line in lines if "±" in line]
@@ -276,7 +278,7 @@ def test_no_method_is_cut_in_eighty_columns(scores, count, rounds, per_layer, ac
     scope = "layer" if per_layer else "global"
     selection = Selection(target=scores[0], controls=controls, rounds=rounds, scope=scope)
     config = TrialConfig(arm="freeze", selection=selection, density="0.0005")
-    facts = {"trained_parameters": 138_357_544, "compression": 2000.0}
+    facts = made_facts(trained_parameters=138_357_544, compression=2000.0)
     trials = [
         StudyTrial(
             number=seed,
@@ -303,8 +305,8 @@ def test_no_method_is_cut_in_eighty_columns(scores, count, rounds, per_layer, ac
 def test_stored_bytes_are_shown_where_they_are_the_cost(seeded):
     trials = [*seeded(0, (0.9,)), *seeded(1, (0.8, 0.9))]
     for trial, size in zip(trials, (4096, 1000, 1001), strict=True):
-        trial.facts["accounting"] = {"artifact_bytes": size}
-    table = best_table(by_configuration(trials), "front", cost="bytes")
+        trial.facts["accounting"]["artifact_bytes"] = size
+    table = best_table(by_configuration(trials), "front", show_bytes=True)
     text = "\n".join(printed(table, 80))
     assert "4,096" in text
     assert "1,000" in text  # the mean of two seeds, 1,000.5, to the even number

@@ -10,6 +10,8 @@ from study.run.ray.reporter import Reporter
 from study.run.ray.shares import Shares
 from study.run.study_run import StudyRun
 
+from ...made_facts import made_facts
+
 ROW = {"epoch": 1, "validation_accuracy": 0.5}
 
 
@@ -90,7 +92,8 @@ def test_a_node_without_memory_is_said_so(run, reporter, tmp_path):
 
 
 def ran_on(trial, node):
-    trial.facts = {"placed": {"node_id": node}}
+    trial.facts = made_facts()
+    trial.facts["placed"]["node_id"] = node
 
 
 def test_a_lost_node_does_not_count_as_a_death_of_the_trial(run, reporter, alive):

@@ -12,9 +12,12 @@ from cops_core.artifact import load_artifact
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.data import load_data, load_split
 from study.provenance import code_sha256
+from study.records.facts import TrialFacts
 from study.records.store import StudyStore
 from study.run.ray.fitness.before_trial import UNFIT
 from study.run.ray.worker import TrialWorker
+
+from ....declared import undeclared
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 NAME = "00003-abcdef0012345678"
@@ -73,6 +76,8 @@ def test_a_trial_reports_its_facts_once_and_its_metrics_each_epoch(task):
     assert [row[0] for row in metrics(*results)] == [1, 2, 3, 4]
     assert ["facts" in result for result in results] == [True, False, False, True]
     assert json.loads(results[0]["facts"])["kept_weights"] == 2510
+    for result in (results[0], results[-1]):
+        assert undeclared(json.loads(result["facts"]), TrialFacts) == []
     assert [result["status"] for result in results] == ["running"] * 3 + ["finished"]
 
 

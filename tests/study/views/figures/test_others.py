@@ -75,7 +75,7 @@ def test_a_target_that_adds_up_to_nothing_has_no_price(made, targets):
 
 def test_a_failed_trial_has_no_price(made):
     (trial,) = made(1, (None,), "snip+synflow", status="failed")
-    trial.facts = {}
+    trial.facts = None
     assert prices(trial) == {}
 
 

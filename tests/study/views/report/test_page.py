@@ -95,7 +95,7 @@ def test_a_page_says_what_was_found_and_how_to_run_it_again(studies):
         "study 0; trials 100, 101, 102",
         "c" * 40,
         f"digits {'d' * 64}",
-        "threads 1, cpu a",
+        "threads 1, device cpu, cpu a",
         "lost its race in epoch 2 of 10",
     ):
         assert part in text, part

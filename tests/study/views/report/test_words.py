@@ -91,8 +91,8 @@ def test_what_did_not_finish_has_its_reason(made):
     failed.reason = "ValueError: one\nand two"
     (stopped,) = made(2, (0.5,), "grasp", status="stopped")
     collapsed = made(3, (0.1, 0.1), "synflow", arm="prune", status="collapsed")
-    collapsed[0].facts["connectivity"] = {"empty_layers": ["fc1.weight", "fc2.weight"], "dead_layers": []}
-    collapsed[1].facts["connectivity"] = {"empty_layers": [], "dead_layers": ["fc3.weight"]}
+    collapsed[0].facts["connectivity"]["empty_layers"] = ["fc1.weight", "fc2.weight"]
+    collapsed[1].facts["connectivity"]["dead_layers"] = ["fc3.weight"]
     assert [why(trial) for trial in (failed, stopped, *collapsed)] == [
         "ValueError: one and two",
         "lost its race in epoch 2 of 10",

@@ -14,6 +14,8 @@ from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.tracking import MlflowView
 
+from ...made_facts import made_facts
+
 CONFIG = TrialConfig(
     validation_fraction="0.2",
     arm="freeze",
@@ -44,10 +46,10 @@ def trained():
         record.add_row(trial.step().row())
     content = trial.artifact()
     record.identity = trial_identity(CONFIG, trial.facts["data_sha256"])
-    record.status, record.ended, record.facts = trial.status, 2004.0, dict(trial.facts)
     file = f"artifacts/{record.name}.safetensors"
-    record.facts["artifact"] = {"file": file, "sha256": hashlib.sha256(content).hexdigest()}
-    record.facts["machine"] = {"threads": 1, "device": "cpu"}
+    artifact = {"file": file, "sha256": hashlib.sha256(content).hexdigest()}
+    record.status, record.ended = trial.status, 2004.0
+    record.facts = made_facts(**trial.facts, artifact=artifact)
     return record, content
 
 

@@ -46,4 +46,4 @@ def say_next(console: Console, settings: Settings) -> None:
     """The command that goes on with it."""
     where = find_flags(settings.home, settings.storage)
     plugins = "".join(f" --plugin {quote(plugin.name)}" for plugin in settings.plugins)
-    print_line(console, f"go on with: cops resume {settings.name}{where}{plugins}")
+    print_line(console, f"resume with: cops resume {settings.name}{where}{plugins}")

@@ -95,7 +95,7 @@ def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[Conf
     groups: dict[tuple[Any, bool], list[ConfigurationResult]] = {}
     for found in configurations:
         groups.setdefault((found.rate, found.trials[0].config.arm == "dense"), []).append(found)
-    numbers = {found.number for found in configurations if found.trials[0].anchor}
+    numbers = {found.number for found in configurations if found.trials[0].baseline}
     for group in groups.values():
         best = sorted(comparable(group), key=lambda found: -found.mean)  # stable: of equals the first
         numbers |= {found.number for found in best[:top]}
@@ -187,11 +187,11 @@ def _write_down(
     earlier = test_evaluations(store)
     look = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "look": len(earlier) + 1,
+        "evaluation": len(earlier) + 1,
         "top": top,
         "commit": git_commit(),
         "results": [asdict(one) for one in judged],
-        "not_judged": dict(left_out),
+        "not_evaluated": dict(left_out),
     }
     store.write_json(EVALUATIONS, [*earlier, look])
     return look
@@ -205,14 +205,14 @@ def _say(
     left_out: Mapping[str, str],
 ) -> None:
     """Print the look: validation beside test, by rate, the best on validation first."""
-    if look["look"] > 1:
+    if look["evaluation"] > 1:
         print_line(
             console,
             f"this is look {look['look']} at the test images:"
             " what is chosen by it is no longer judged by them",
         )
     table = Table(
-        title="chosen on validation, judged on test", title_justify="left", box=None, header_style="dim"
+        title="chosen on validation, evaluated on test", title_justify="left", box=None, header_style="dim"
     )
     for heading in ("rate", "configuration", "validation", "test"):
         table.add_column(heading, no_wrap=heading != "configuration")
@@ -229,7 +229,7 @@ def _say(
         )
     console.print(table)
     for name, reason in left_out.items():
-        print_line(console, f"not judged: {name}, {reason}")
+        print_line(console, f"not evaluated: {name}, {reason}")
 
 
 def _shown(accuracies: Sequence[float]) -> str:

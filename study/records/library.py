@@ -41,7 +41,7 @@ class Library(Observer):
         self._listing: Future[None] | None = None
         self._beside = ThreadPoolExecutor(max_workers=1)
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Know the results from before."""
         for trial in trials:
             self.ended(trial)

@@ -9,7 +9,7 @@ from study.records.trial import StudyTrial
 class Observer:
     """Watches a study. Every method is called in the driver, and must be quick."""
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """These trials are there from before; those that were still running will go on."""
 
     def started(self, trial: StudyTrial) -> None:
@@ -18,7 +18,7 @@ class Observer:
     def lost(self, trial: StudyTrial, reason: str) -> None:
         """A trial has lost its place, for a reason that is not its own end; it will go on elsewhere."""
 
-    def went_on(self, trial: StudyTrial) -> None:
+    def resumed(self, trial: StudyTrial) -> None:
         """A trial that was there from before, or had lost its place, has been handed out again."""
 
     def reported(self, trial: StudyTrial, row: MetricRow) -> None:

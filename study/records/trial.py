@@ -46,15 +46,15 @@ class TrialRecord(TypedDict):
     configuration: int
     seed_index: int
     identity: str
-    anchor: bool
+    baseline: bool
     parameters: dict[str, Any]
     status: Status
     reason: str
     log: str
     node: str
     reused_from: str
-    began: int
-    told: int | None
+    start_sequence: int
+    finish_sequence: int | None
     facts: TrialFacts | dict[str, Never]
     started: float
     ended: float | None
@@ -72,8 +72,8 @@ class StudyTrial:
     which trials share that differ in nothing but their seed; seed_index: which of its seeds.
     identity: see `cops_core.identity`. rate: the freezing rate whose history and early stopping it
     belongs to; None where the rate is not an axis, and for the dense trial. parameters: what the
-    sampler proposed. began, told: places in the order of the study's events, by which it is replayed.
-    rows: the metrics of each epoch; stamps: when each was heard of, in ms since 1970.
+    sampler proposed. start_sequence, finish_sequence: places in the order of the study's events, by
+    which it is replayed. rows: the metrics of each epoch; stamps: when each was heard of, in ms since 1970.
     facts: what its worker said of it; None before the first report. log: a traceback, or what else is
     known about a failure. reused_from: `STUDY/TRIAL` whose result this is. started, ended: seconds since
     1970.
@@ -84,7 +84,7 @@ class StudyTrial:
     configuration: int = 0
     seed_index: int = 0
     identity: str = ""
-    anchor: bool = False
+    baseline: bool = False
     rate: Decimal | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     status: Status = "running"
@@ -92,8 +92,8 @@ class StudyTrial:
     log: str = ""
     node: str = ""
     reused_from: str = ""
-    began: int = 0
-    told: int | None = None
+    start_sequence: int = 0
+    finish_sequence: int | None = None
     rows: list[MetricRow] = field(default_factory=list)
     stamps: list[int] = field(default_factory=list)
     facts: TrialFacts | None = None
@@ -210,15 +210,15 @@ class StudyTrial:
             "configuration": self.configuration,
             "seed_index": self.seed_index,
             "identity": self.identity,
-            "anchor": self.anchor,
+            "baseline": self.baseline,
             "parameters": self.parameters,
             "status": self.status,
             "reason": self.reason,
             "log": self.log,
             "node": self.node,
             "reused_from": self.reused_from,
-            "began": self.began,
-            "told": self.told,
+            "start_sequence": self.start_sequence,
+            "finish_sequence": self.finish_sequence,
             "facts": self.facts or {},
             "started": self.started,
             "ended": self.ended,

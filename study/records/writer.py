@@ -38,7 +38,7 @@ class LedgerWriter(Observer):
         self._tables_written = time.monotonic()
         self._records = Reconciler("records", self._push)
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """The records of these are there; the tables are of all."""
         self._trials |= {trial.number: trial for trial in trials}
         self._recorded |= {trial.number: snapshot(trial) for trial in trials}

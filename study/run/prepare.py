@@ -56,7 +56,9 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore) -> Prepa
 def reopened(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
     """Recorded trials, those that failed being open again."""
     failed = (trial for trial in trials if trial.status in FAILURES)
-    opened = {trial.number: replace(trial, status="running", told=None, log="") for trial in failed}
+    opened = {
+        trial.number: replace(trial, status="running", finish_sequence=None, log="") for trial in failed
+    }
     return [opened.get(trial.number, trial) for trial in trials]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from study.records.lease import Lease
 from study.records.writer import LedgerWriter
 from study.run.prepare import PreparedStudy
-from study.run.summary import go_on_command
+from study.run.summary import resume_command
 from study.tracking import MlflowView
 from study.views.report.closing import show
 
@@ -60,7 +60,7 @@ class Recording:
     def close_at_once(self) -> list[str]:
         """Write the records as they are, and say what MLflow and the tables lack, a line each."""
         self._study.run.interrupt()
-        go_on = go_on_command(self._study.settings)
+        go_on = resume_command(self._study.settings)
         if self.ledger.close_now(AT_ONCE_S):
             return [
                 f"stopped at once: every record is written; MLflow and the tables may lack the last: {go_on}"

@@ -74,7 +74,7 @@ class StudyRun:
         """Tell these from now on, first of all what is there already."""
         self._observers = observers
         for observer in observers:
-            observer.resumed(self.trials)
+            observer.recalled(self.trials)
         for trial in self._lost:
             self.end(trial, "stopped")
 
@@ -98,7 +98,7 @@ class StudyRun:
             if self._unfinished:
                 trial = self._unfinished.popleft()
                 for observer in self._observers:
-                    observer.went_on(trial)
+                    observer.resumed(trial)
                 return trial
             if self.plan.waiting or self.plan.exhausted or self.plan.blocked or self.space_error:
                 return None
@@ -108,7 +108,7 @@ class StudyRun:
             except InputError as error:  # a user's space may fail on parameters it had not met before
                 self.space_error = error
                 return None
-            trial.began = self._next_event()
+            trial.start_sequence = self._next_event()
             self.trials.append(trial)
             if self._reuse is None or not self._reuse(trial):
                 for observer in self._observers:
@@ -153,7 +153,7 @@ class StudyRun:
     def end(self, trial: StudyTrial, status: Status, reason: str = "", log: str = "") -> None:
         """A trial has ended."""
         trial.reason, trial.log, trial.ended = reason, log, time.time()
-        trial.told = self._next_event()
+        trial.finish_sequence = self._next_event()
         trial.status = status
         self.plan.tell(trial)
         for observer in self._observers:

@@ -57,7 +57,7 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     print_best(console, trials, settings.question)
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials):
-        print_line(console, Text.assemble("go on with: ", (go_on_command(settings), "bold")))
+        print_line(console, Text.assemble("resume with: ", (resume_command(settings), "bold")))
     served = settings.tracking_uri is not None and settings.tracking_uri.startswith("http")
     browse = settings.tracking if served else f"cops ui{home}"
     print_line(
@@ -80,12 +80,12 @@ def write_summary(
         "exit_code": exit_code,
         "ended_early": _ended_early(run),
         "problems": list(problems),
-        "go_on": go_on_command(settings) if exit_code else None,
+        "resume_command": resume_command(settings) if exit_code else None,
     }
     write_event(events, "summary", **summary(store, run.trials), **ended)
 
 
-def go_on_command(settings: Settings) -> str:
+def resume_command(settings: Settings) -> str:
     """What to type to go on with the study."""
     address = "" if settings.address is None else f" --address {settings.address}"
     return f"cops resume {settings.name}{find_flags(settings.home, settings.storage)}{address}"

@@ -90,9 +90,9 @@ def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
     for trial in trials:
         trial.status = "running"  # as it was while the others began and ended
     last = last_event(trials)
-    began = [(trial.began, 0, trial) for trial in trials]
-    told = [(trial.told or last + 1, 1, trial) for trial in trials if trial.number in ends]
-    for _, kind, trial in sorted(began + told, key=lambda entry: entry[:2]):
+    starts = [(trial.start_sequence, 0, trial) for trial in trials]
+    finishes = [(trial.finish_sequence or last + 1, 1, trial) for trial in trials if trial.number in ends]
+    for _, kind, trial in sorted(starts + finishes, key=lambda entry: entry[:2]):
         if kind == 0:
             plan.recall(trial)
             decisions = [plan.report(trial, row) for row in trial.rows]
@@ -106,4 +106,4 @@ def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
 
 def last_event(trials: Sequence[StudyTrial]) -> int:
     """The place of the last event that is recorded; -1 before the first."""
-    return max((max(trial.began, trial.told or 0) for trial in trials), default=-1)
+    return max((max(trial.start_sequence, trial.finish_sequence or 0) for trial in trials), default=-1)

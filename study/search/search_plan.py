@@ -114,7 +114,7 @@ class SearchPlan(Plan):
             configuration=configuration.number,
             seed_index=seed_index,
             config=self.trial_config(configuration.config, seed_index),
-            anchor=configuration.slot.anchor is not None,
+            baseline=configuration.slot.anchor is not None,
             rate=configuration.slot.history,
             parameters=configuration.parameters,
         )

@@ -92,7 +92,7 @@ class Race:
         running = self._running[trial.number]
         running.report(row["validation_accuracy"], int(row["epoch"]))
         stop = running.should_prune()
-        return stop and not trial.anchor and row["epoch"] < trial.config.training.epochs
+        return stop and not trial.baseline and row["epoch"] < trial.config.training.epochs
 
     def leave(self, trial: StudyTrial) -> None:
         """A trial has ended, for whatever reason; its accuracies remain what others are held against."""

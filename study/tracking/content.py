@@ -60,7 +60,7 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
         "identity": trial.identity,
         **method_tags(trial),
         "seed": str(trial.config.seed),
-        "anchor": str(trial.anchor).lower(),
+        "baseline": str(trial.baseline).lower(),
         "status": "running",
         **provenance(),
     }

@@ -48,7 +48,9 @@ def _log(
         accuracy = accuracies.get(run.data.tags.get("trial", ""))
         if accuracy is not None:
             metric = Metric("test_accuracy", accuracy, now, len(looks))
-            client.log_batch(run.info.run_id, metrics=[metric], tags=[RunTag("looks", str(len(looks)))])
+            client.log_batch(
+                run.info.run_id, metrics=[metric], tags=[RunTag("test_evaluations", str(len(looks)))]
+            )
         elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
             upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
             client.set_tag(run.info.run_id, "status", "closed")

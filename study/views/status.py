@@ -68,7 +68,7 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         "question": settings["question"],
         "state": state(settings, configurations, running=running is not None, looked=bool(looked)),
         "holder": running,
-        "looks": looked,
+        "test_evaluations": looked,
         "started": record["started"],
         "trials": settings["trials"],
         "seeds": settings.get("seeds", 1),
@@ -105,7 +105,7 @@ def state(
 
 def _races(each: ConfigurationResult) -> bool:
     """Whether it may have been given fewer seeds: an anchor never, nor where the rate is no axis."""
-    return each.rate is not None and not each.trials[0].anchor
+    return each.rate is not None and not each.trials[0].baseline
 
 
 def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
@@ -167,8 +167,10 @@ def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyT
     console.print(_overview([content]))
     if content["holder"] is not None:
         print_line(console, f"running: {content['holder']}")
-    if content["looks"]:
-        times = "once" if len(content["looks"]) == 1 else f"{len(content['looks'])} times"
+    if content["test_evaluations"]:
+        times = (
+            "once" if len(content["test_evaluations"]) == 1 else f"{len(content['test_evaluations'])} times"
+        )
         print_line(console, f"closed: the test part has been looked at {times}")
     failures = [trial for trial in trials if trial.status in FAILURES]
     if failures:

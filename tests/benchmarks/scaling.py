@@ -112,7 +112,7 @@ def measure_searcher(sizes: list[int]) -> None:
 def settle(search_plan: SearchPlan) -> None:
     """One trial, from proposal to result."""
     trial = search_plan.ask()
-    trial.began, trial.told = 2 * trial.number, 2 * trial.number + 1
+    trial.start_sequence, trial.finish_sequence = 2 * trial.number, 2 * trial.number + 1
     accuracy = (trial.number * 37 % 100) / 100
     trial.add_row({"epoch": 1, "validation_accuracy": accuracy, "train_seconds": 1.0})
     trial.status = "finished"

@@ -261,14 +261,14 @@ def recorded(settings):
         while not (plan.exhausted or plan.waiting):
             trial = plan.ask()
             trial.identity = trial_identity(trial.config, "d" * 64)
-            trial.began, event = event, event + 1
+            trial.start_sequence, event = event, event + 1
             trial.started, trial.node = 1000.0 + event, "10.0.0.1"
             trial.facts = made_facts(trial.density, accounting=made_accounting(1000 + trial.number))
             status = end(trial)
             for epoch in range(1, 3 if status in ("finished", "running") else 2):
                 trial.add_row(row(epoch, accuracy(trial) - 0.01 * (2 - epoch)), 1_000_000 + epoch)
             if status != "running":
-                trial.status, trial.told, event = status, event, event + 1
+                trial.status, trial.finish_sequence, event = status, event, event + 1
                 trial.ended = trial.started + 2.5
                 plan.tell(trial)
             store.save(trial)

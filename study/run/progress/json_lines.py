@@ -33,7 +33,7 @@ class JsonLines(View):
         """What a person is told, as an event."""
         self.write("note", message=line)
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """The study, and how much of it is there from before."""
         self.write("study", **self._study, **self._counts())
 
@@ -41,9 +41,9 @@ class JsonLines(View):
         """The trial, and what it is."""
         self.write("started", **_identity(trial), epochs=trial.config.training.epochs)
 
-    def went_on(self, trial: StudyTrial) -> None:
+    def resumed(self, trial: StudyTrial) -> None:
         """The trial, and the epochs that are known of it."""
-        self.write("went_on", **_identity(trial), epoch=len(trial.rows))
+        self.write("resumed", **_identity(trial), epoch=len(trial.rows))
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
         """The trial, and why it goes on elsewhere."""
@@ -62,7 +62,7 @@ class JsonLines(View):
 
     def _counts(self) -> dict[str, Any]:
         tally = self._tally
-        return {"over": tally.over, "at_most": tally.size, "seconds_left": tally.left}
+        return {"finished": tally.over, "max_trials": tally.size, "seconds_left": tally.left}
 
 
 def write_event(stream: TextIO, event: str, **content: Any) -> None:

@@ -96,7 +96,7 @@ class Pace:
         self._granted, self._decided = Counter[bool](), Counter[bool]()
         self._forecast: Forecast | None = None  # as it is since the last event
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Trials from before; those that have not ended wait for a place."""
         for trial in trials:
             self._propose(trial)
@@ -158,7 +158,7 @@ class Pace:
     def _propose(self, trial: StudyTrial) -> None:
         """The trial is there."""
         self._forecast = None
-        if not trial.anchor:
+        if not trial.baseline:
             self._proposals[_kind(trial.config)] += 1
             self._reused += bool(trial.reused_from)
             if trial.seed_index:
@@ -167,7 +167,7 @@ class Pace:
 
     def _decide(self, trial: StudyTrial) -> None:
         """The trial is over: how far it came, and whether it might have had a further seed."""
-        if trial.anchor or trial.status in FAILURES or trial.reused_from:
+        if trial.baseline or trial.status in FAILURES or trial.reused_from:
             return
         most = self._look().most
         if trial.seed_index == 0 or not most:
@@ -232,7 +232,7 @@ class Pace:
         trial = running.trial
         epochs, done = trial.config.training.epochs, len(trial.rows)
         left: float = epochs - done
-        if not trial.anchor and not (forecast.most and trial.seed_index):
+        if not trial.baseline and not (forecast.most and trial.seed_index):
             left = expected_epochs(epochs, forecast.rungs, done)
         setup, epoch = self._cost(_kind(trial.config))
         due = left * epoch + (setup if running.epochs == 0 else 0.0)

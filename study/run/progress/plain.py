@@ -35,7 +35,7 @@ class PlainLines(View):
         if self._new:
             self._sum_up()
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Its size, which decides what has a line, is known now."""
         self._each = self._tally.size <= MOST_LINES
 

@@ -78,14 +78,14 @@ class Tally(Observer):
         """Whether trials ran on more than one machine."""
         return len(self._hosts) > 1
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Trials from before; those that have not ended wait to go on."""
         for trial in trials:
             if trial.over:
                 self._end(trial)
             else:
                 self._waiting.add(trial.number)
-        self._pace.resumed(trials)
+        self._pace.recalled(trials)
 
     def started(self, trial: StudyTrial) -> None:
         """One more runs."""
@@ -94,7 +94,7 @@ class Tally(Observer):
         self._size = None
         self._pace.started(trial)
 
-    def went_on(self, trial: StudyTrial) -> None:
+    def resumed(self, trial: StudyTrial) -> None:
         """As if it had started."""
         self.started(trial)
 

@@ -50,9 +50,9 @@ class TerminalView(View):
         """Print the line above the view."""
         self._print(line, "yellow")
 
-    def resumed(self, trials: Sequence[StudyTrial]) -> None:
+    def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Show what is there."""
-        self._plain.resumed(trials)
+        self._plain.recalled(trials)
         self.draw()
 
     def lost(self, trial: StudyTrial, reason: str) -> None:

@@ -42,7 +42,7 @@ def test_every_record_comes_back_as_it_was_and_the_study_goes_on(
     code, out, err = bring(file())
     assert (code, err) == (0, "")
     assert f"mine: {len(store.trials())} trials restored" in out
-    assert f"go on with: cops resume mine --home {new_home}" in out
+    assert f"resume with: cops resume mine --home {new_home}" in out
     back = StudyStore(str(new_home / "studies"), "mine")
     assert records(back) == records(store)
     assert [trial.record() for trial in back.trials()] == [trial.record() for trial in store.trials()]
@@ -76,7 +76,7 @@ def test_tables_are_there_and_networks_are_said_to_be_missing(recorded, file, br
         trial.facts["artifact"] = {"file": name, "sha256": "0" * 64}
         store.write(name, b"network")
         store.save(trial)
-    store.write_json(EVALUATIONS, [{"look": 1, "top": 1, "results": []}])
+    store.write_json(EVALUATIONS, [{"evaluation": 1, "top": 1, "results": []}])
     path = file()
     out = bring(path)[1]
     assert "3 networks are not there" in out

@@ -83,7 +83,7 @@ def test_the_best_configurations_come_first_at_every_rate(foreign, bring, new_ho
     assert (settings.trials, settings.epochs) == (10, 3)
     assert [trial.parameters.get("learning_rate") for trial in trials[5:9]] == [0.01, 0.01, 0.02, 0.02]
     assert [str(trial.rate) for trial in trials[5:9]] == ["0.95", "0.99"] * 2
-    assert not any(trial.anchor for trial in trials[5:])
+    assert not any(trial.baseline for trial in trials[5:])
     assert trials[9].parameters["learning_rate"] not in (0.01, 0.02)  # the sampler's own
     store = StudyStore(str(new_home / "studies"), "new")
     assert store.trials() == []
@@ -107,7 +107,7 @@ def test_a_study_with_given_configurations_is_replayed(foreign, bring, new_home,
     assert bring(path, *new)[0] == 0
     settings, trials = proposals(new_home)
     for number, trial in enumerate(trials):
-        trial.began, trial.told = 2 * number, 2 * number + 1
+        trial.start_sequence, trial.finish_sequence = 2 * number, 2 * number + 1
     again = recalled(find_space("quickstart"), settings.model_copy(update={"trials": 10}), trials)
     whole = recalled(find_space("quickstart"), settings.model_copy(update={"trials": 10}), trials)
     assert again.ask().parameters == whole.ask().parameters

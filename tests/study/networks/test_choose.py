@@ -11,7 +11,7 @@ from study.records.trial import StudyTrial
 RANDOM = Selection(target="random")
 
 
-def made(configuration, accuracies, rate=None, status="finished", *, anchor=False, arm="freeze"):
+def made(configuration, accuracies, rate=None, status="finished", *, baseline=False, arm="freeze"):
     """The trials of a configuration, one per accuracy."""
     config = TrialConfig() if arm == "dense" else TrialConfig(arm=arm, selection=RANDOM, density="0.1")
     trials = []
@@ -21,7 +21,7 @@ def made(configuration, accuracies, rate=None, status="finished", *, anchor=Fals
             config=config,
             configuration=configuration,
             seed_index=seed_index,
-            anchor=anchor,
+            baseline=baseline,
             rate=None if rate is None else Decimal(rate),
             status=status,
         )
@@ -37,8 +37,8 @@ def numbers(trials, top):
 
 def test_validation_chooses_within_each_rate_and_all_anchors_come_along():
     trials = [
-        made(0, (0.99, 0.98), arm="dense", anchor=True),
-        made(1, (0.1, 0.2), "0.9", anchor=True),
+        made(0, (0.99, 0.98), arm="dense", baseline=True),
+        made(1, (0.1, 0.2), "0.9", baseline=True),
         made(2, (0.6, 0.8), "0.9"),
         made(3, (0.9, 0.4), "0.9"),
         made(4, (0.5, 0.5), "0.9"),

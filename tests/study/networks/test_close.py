@@ -94,7 +94,7 @@ def close(store, tmp_path):
 def ran(store, data, tmp_path):
     """Trains a configuration with a seed, and keeps its record and network as a worker does."""
 
-    def run(number, *, keep=True, configuration=None, seed_index=0, anchor=False, rate=None, **changes):
+    def run(number, *, keep=True, configuration=None, seed_index=0, baseline=False, rate=None, **changes):
         config = BASE.changed(dataset="watched", seed=100 + seed_index, **changes)
         trial = Trial(config, data_root=tmp_path)
         record = StudyTrial(
@@ -102,7 +102,7 @@ def ran(store, data, tmp_path):
             config=config,
             configuration=number if configuration is None else configuration,
             seed_index=seed_index,
-            anchor=anchor,
+            baseline=baseline,
             rate=rate,
             identity=trial_identity(config, data.sha256),
         )
@@ -164,7 +164,7 @@ def test_the_accuracy_is_that_of_the_trained_network_itself(ran, close, tmp_path
 
 def test_closing_takes_the_test_part_once_per_seed_and_a_study_never(ran, close, data):
     for seed_index in range(2):
-        ran(seed_index, configuration=0, seed_index=seed_index, anchor=True)
+        ran(seed_index, configuration=0, seed_index=seed_index, baseline=True)
         ran(2 + seed_index, configuration=1, seed_index=seed_index, **frozen())
     data.taken.clear()
     judged, _ = close()
@@ -181,7 +181,7 @@ def test_a_study_of_real_trials_takes_no_test_part(ran, data):
 def test_validation_and_test_stand_side_by_side_with_their_intervals(ran, close):
     rate = Decimal("0.95")
     for seed_index in range(2):
-        ran(seed_index, configuration=0, seed_index=seed_index, anchor=True)
+        ran(seed_index, configuration=0, seed_index=seed_index, baseline=True)
         ran(2 + seed_index, configuration=1, seed_index=seed_index, rate=rate, **frozen())
         ran(4 + seed_index, configuration=2, seed_index=seed_index, rate=rate, **frozen(RANDOM))
     judged, said = close(top=2)
@@ -207,7 +207,7 @@ def row_of(lines, configuration):
 
 
 def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, close, store):
-    record = ran(0, anchor=True)
+    record = ran(0, baseline=True)
     assert not is_closed(store)
     assert test_evaluations(store) == []
     (judged,), said = close(top=3)
@@ -225,14 +225,14 @@ def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, clo
             "test_accuracy": judged.test_accuracy,
         }
     ]
-    assert (look["look"], look["top"], look["not_judged"]) == (1, 3, {})
+    assert (look["evaluation"], look["top"], look["not_evaluated"]) == (1, 3, {})
     assert look["when"].endswith("+00:00")
-    assert set(look) == {"when", "look", "top", "commit", "results", "not_judged"}
+    assert set(look) == {"when", "evaluation", "top", "commit", "results", "not_evaluated"}
     _, said = close(top=1)
     assert "this is look 2 at the test images: what is chosen by it is no longer judged by them" in " ".join(
         said.split()
     )
-    assert [(one["look"], one["top"]) for one in test_evaluations(store)] == [(1, 3), (2, 1)]
+    assert [(one["evaluation"], one["top"]) for one in test_evaluations(store)] == [(1, 3), (2, 1)]
     assert test_evaluations(store)[0] == look
 
 
@@ -247,29 +247,29 @@ def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, stor
 
 def test_a_trial_without_its_network_is_named_and_not_judged(ran, close, store):
     kept, none, gone, altered = (
-        ran(number, anchor=True, keep=number != 1, seed_index=number) for number in range(4)
+        ran(number, baseline=True, keep=number != 1, seed_index=number) for number in range(4)
     )
     store.delete(gone.facts["artifact"]["file"])
     store.write(altered.facts["artifact"]["file"], b"something else")
-    diverged = StudyTrial(number=9, configuration=9, config=BASE, status="diverged", anchor=True)
+    diverged = StudyTrial(number=9, configuration=9, config=BASE, status="diverged", baseline=True)
     store.save(diverged)
     judged, said = close()
     assert [one.trial for one in judged] == [kept.name]
     (look,) = test_evaluations(store)
-    assert set(look["not_judged"]) == {none.name, gone.name, altered.name, diverged.name}
+    assert set(look["not_evaluated"]) == {none.name, gone.name, altered.name, diverged.name}
     for trial, why in (
         (none, "none was written"),
         (gone, "is gone"),
         (altered, "was altered"),
         (diverged, "it is diverged"),
     ):
-        assert why in look["not_judged"][trial.name]
-        assert f"not judged: {trial.name}, {look['not_judged'][trial.name]}" in said
+        assert why in look["not_evaluated"][trial.name]
+        assert f"not evaluated: {trial.name}, {look['not_evaluated'][trial.name]}" in said
 
 
 @pytest.mark.parametrize("status", OPEN)
 def test_a_study_that_is_not_over_is_not_closed(ran, close, data, store, status):
-    ran(0, anchor=True)
+    ran(0, baseline=True)
     store.save(StudyTrial(number=1, configuration=1, config=BASE, status=status))
     data.taken.clear()
     with pytest.raises(
@@ -281,7 +281,7 @@ def test_a_study_that_is_not_over_is_not_closed(ran, close, data, store, status)
 
 
 def test_a_study_that_is_running_is_not_closed(ran, close, store):
-    ran(0, anchor=True)
+    ran(0, baseline=True)
     with Lease(store), pytest.raises(InputError, match="is being run by process"):
         close()
     assert not is_closed(store)
@@ -290,7 +290,7 @@ def test_a_study_that_is_running_is_not_closed(ran, close, store):
 
 
 def test_other_data_than_the_trials_were_run_with_is_refused(ran, close, data, store):
-    ran(0, anchor=True)
+    ran(0, baseline=True)
     data.__dict__["sha256"] = "f" * 64
     data.taken.clear()
     with pytest.raises(InputError, match=r"its SHA-256 differs.*--data-root"):

@@ -95,7 +95,7 @@ def test_its_own_results_are_found_at_once_and_first(storage):
     library.ended(ended)
     assert library.find(IDENTITY) == ("mine", ended)
     resumed = Library(storage, "mine")
-    resumed.resumed([done(2, "failed"), ended, done(11)])
+    resumed.recalled([done(2, "failed"), ended, done(11)])
     assert resumed.find(IDENTITY) == ("mine", ended)
 
 
@@ -174,7 +174,9 @@ def test_a_result_is_taken_over_whole_with_a_network_of_its_own(storage):
     earlier, mine = study(storage, "earlier"), study(storage, "mine")
     source = done(status="diverged", reason="loss", rate=Decimal("0.99"))
     with_network(earlier, source)
-    trial = StudyTrial(number=12, config=CONFIG, identity=IDENTITY, configuration=4, seed_index=2, began=31)
+    trial = StudyTrial(
+        number=12, config=CONFIG, identity=IDENTITY, configuration=4, seed_index=2, start_sequence=31
+    )
     library = Library(storage, "mine")
     library.adopt(trial, library.find(IDENTITY), mine)
     name = f"00012-{IDENTITY[:16]}"
@@ -185,7 +187,7 @@ def test_a_result_is_taken_over_whole_with_a_network_of_its_own(storage):
     file = f"artifacts/{name}.safetensors"
     assert trial.facts == {**source.facts, "artifact": {"file": file, "sha256": digest}}
     assert mine.read(file) == NETWORK
-    assert (trial.number, trial.configuration, trial.seed_index, trial.began) == (12, 4, 2, 31)
+    assert (trial.number, trial.configuration, trial.seed_index, trial.start_sequence) == (12, 4, 2, 31)
     mine.save(trial)
     assert mine.trials()[0].reused_from == f"earlier/{NAME}"
 

@@ -72,7 +72,7 @@ def test_an_epoch_is_not_written_at_once_but_with_those_that_follow(ledger, save
 
 
 def test_the_tables_are_of_all_trials_also_those_from_before(ledger, tmp_path, ended):
-    ledger.resumed([ended(0), ended(2, "running", (0.1,))])
+    ledger.recalled([ended(0), ended(2, "running", (0.1,))])
     ledger.started(ended(1))
     assert ledger.close() == ""
     assert numbers(tmp_path / "mine" / TRIALS_TABLE) == [0, 1, 2]

@@ -163,7 +163,7 @@ def test_closing_judges_once_and_ends_the_study(quickstart, tmp_path):
     # Artifacts of the copied database would lie in the other home.
     done = cops(tmp_path, "close", "quickstart", "--top", 1)
     assert done.returncode == 0, done.stderr
-    assert "chosen on validation, judged on test" in done.stdout
+    assert "chosen on validation, evaluated on test" in done.stdout
     (look,) = json.loads((tmp_path / "cops-home/studies/quickstart/closed.json").read_text())
     assert {one["method"] for one in look["results"]} >= {"dense", "prune snip", "freeze snip"}
     assert all(0 < one["test_accuracy"] <= 1 for one in look["results"])

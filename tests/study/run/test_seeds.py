@@ -23,11 +23,16 @@ def test_every_line_is_an_event(launched):
     events = [line["event"] for line in lines]
     assert (events[0], events[-1]) == ("study", "summary")
     over = [line for line in lines if line["event"] == "ended"]
-    assert events.count("started") == len(over) <= lines[0]["at_most"]
-    assert [line["over"] for line in over] == list(range(1, len(over) + 1))
+    assert events.count("started") == len(over) <= lines[0]["max_trials"]
+    assert [line["finished"] for line in over] == list(range(1, len(over) + 1))
     assert len(over) <= events.count("epoch") <= 3 * len(over)
     last = lines[-1]
-    assert (last["exit_code"], last["ended_early"], last["problems"], last["go_on"]) == (0, [], [], None)
+    assert (last["exit_code"], last["ended_early"], last["problems"], last["resume_command"]) == (
+        0,
+        [],
+        [],
+        None,
+    )
     assert last["ended"] == 5
     assert last["status"] == {
         status: sum(line["status"] == status for line in over) for status in last["status"]

@@ -27,8 +27,8 @@ class Recorder(Observer):
     def __init__(self):
         self.events = []
 
-    def resumed(self, trials):
-        self.events.append(("resumed", [trial.number for trial in trials]))
+    def recalled(self, trials):
+        self.events.append(("recalled", [trial.number for trial in trials]))
 
     def started(self, trial):
         self.events.append(("started", trial.number))
@@ -65,7 +65,7 @@ def test_observers_hear_of_every_event_once(started):
     run.report(trial, [ROW, {**ROW, "epoch": 2}], None)  # it went on elsewhere, and reports its last again
     run.end(trial, "finished")
     assert recorder.events == [
-        ("resumed", []),
+        ("recalled", []),
         ("started", 0),
         ("reported", 0, 1),
         ("reported", 0, 2),
@@ -73,7 +73,7 @@ def test_observers_hear_of_every_event_once(started):
     ]
     assert trial.facts == made_facts(parameters=10)
     assert trial.identity == identify(trial.config)
-    assert (trial.began, trial.told) == (0, 1)
+    assert (trial.start_sequence, trial.finish_sequence) == (0, 1)
 
 
 def test_a_study_is_complete_when_every_trial_came_to_an_end_of_its_own(started):
@@ -95,7 +95,7 @@ def test_an_interrupted_study_says_which_trials_it_cut_off(started):
     assert recorder.events[-1] == ("ended", 1, "interrupted")
     assert [event[0] for event in recorder.events].count("ended") == 2
     assert not run.complete
-    assert cut.told is None  # the sampler is not told of it: it will go on
+    assert cut.finish_sequence is None  # the sampler is not told of it: it will go on
 
 
 def cut_off(run, count):
@@ -112,7 +112,7 @@ def test_what_was_cut_off_comes_first_and_then_what_would_have_come(started, cou
     whole, _ = started()
     records = cut_off(whole, count)
     again, recorder = started(recorded=records)
-    assert recorder.events == [("resumed", list(range(count + 2)))]
+    assert recorder.events == [("recalled", list(range(count + 2)))]
     resumed = [again.next_trial(), again.next_trial()]
     assert [trial.number for trial in resumed] == [count, count + 1]
     assert [len(trial.rows) for trial in resumed] == [1, 0]
@@ -120,7 +120,11 @@ def test_what_was_cut_off_comes_first_and_then_what_would_have_come(started, cou
         for trial in run.trials[-2:]:
             finish(run, trial)
     expected, found = whole.next_trial(), again.next_trial()
-    assert (found.number, found.identity, found.began) == (count + 2, expected.identity, expected.began)
+    assert (found.number, found.identity, found.start_sequence) == (
+        count + 2,
+        expected.identity,
+        expected.start_sequence,
+    )
 
 
 def test_an_interrupted_trial_goes_on_too(started):
@@ -135,7 +139,7 @@ def test_an_interrupted_trial_goes_on_too(started):
 
 def test_a_trial_that_had_just_lost_its_race_is_not_run_on(started, search_plan):
     whole, _ = started(search_plan(trials=12, epochs=9))
-    while (trial := whole.next_trial()).anchor:
+    while (trial := whole.next_trial()).baseline:
         finish(whole, trial, accuracy=0.9)
     assert whole.report(trial, [{**ROW, "validation_accuracy": 0.1}], None)  # lost; and here the driver dies
     records = [StudyTrial.from_record(one.record()) for one in whole.trials]

@@ -147,7 +147,7 @@ def test_networks_that_could_not_be_kept_are_one_line(some, summary):
 
 def test_open_trials_say_how_to_go_on(some, summary):
     (line,) = [line for line in summary(Run(some("finished", "interrupted"))) if "go on" in line]
-    assert line.startswith("go on with: cops resume test --home ")
+    assert line.startswith("resume with: cops resume test --home ")
     assert not any("go on" in line for line in summary(Run(some("finished", "failed"))))
 
 

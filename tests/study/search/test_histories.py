@@ -23,7 +23,7 @@ def run_all(search_plan, leave_open=0, ends=("finished", "stopped", "failed")):
     trials, event = [], 0
     while not search_plan.exhausted:
         trial = search_plan.ask()
-        trial.began, event = event, event + 1
+        trial.start_sequence, event = event, event + 1
         trial.identity = f"{trial.number:064x}"
         trials.append(trial)
         left = search_plan.size - trial.number - 1
@@ -36,7 +36,7 @@ def run_all(search_plan, leave_open=0, ends=("finished", "stopped", "failed")):
         trial.status = ends[max(trial.number - 5, 0) if trial.number < 5 + len(ends) else 0]
         if trial.status == "failed":
             trial.rows.clear()
-        trial.told, event = event, event + 1
+        trial.finish_sequence, event = event, event + 1
         search_plan.tell(trial)
     return trials
 

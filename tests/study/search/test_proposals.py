@@ -25,7 +25,7 @@ def test_a_study_begins_with_the_anchors(search_plan):
         *(f"prune snip q={rate}" for rate in RATES),
         *(f"freeze snip q={rate}" for rate in RATES),
     ]
-    assert [trial.anchor for trial in trials] == [True] * 7 + [False] * 17
+    assert [trial.baseline for trial in trials] == [True] * 7 + [False] * 17
     assert trials[0].rate is None
 
 
@@ -65,14 +65,14 @@ def test_each_rate_has_a_history_of_its_own(search_plan):
 def test_anchors_outside_the_space_run_outside_the_history(search_plan):
     subject = search_plan("score_pairs", trials=10)
     trials = run_all(subject)
-    assert sum(trial.anchor for trial in trials) == 7
+    assert sum(trial.baseline for trial in trials) == 7
     assert sum(len(study.trials) for study in subject.histories.values()) == 3
 
 
 def test_pareto_searches_the_density_between_its_bounds(search_plan):
     subject = search_plan(question=Pareto(), trials=40)
     trials = run_all(subject)
-    densities = {trial.config.density for trial in trials if not trial.anchor}
+    densities = {trial.config.density for trial in trials if not trial.baseline}
     assert len(densities) > 30
     assert all(Decimal("0.0005") <= density <= Decimal("0.5") for density in densities)
     (study,) = subject.histories.values()

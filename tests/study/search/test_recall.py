@@ -14,7 +14,7 @@ def history(subject, accuracy, count):
     trials, event = [], 0
     while len(trials) < count and not subject.exhausted:
         trial = subject.ask()
-        trial.began, trial.told = event, event + 1
+        trial.start_sequence, trial.finish_sequence = event, event + 1
         event += 2
         trials.append(finish(subject, trial, accuracy(trial)))
     return trials
@@ -25,7 +25,7 @@ def copied(trials):
 
 
 def describe(trial):
-    return trial.number, trial.configuration, trial.seed_index, trial.config, trial.rate, trial.anchor
+    return trial.number, trial.configuration, trial.seed_index, trial.config, trial.rate, trial.baseline
 
 
 def noisy(trial):

@@ -27,11 +27,11 @@ def replay(race, trials):
     return due
 
 
-def make_trial(number, epochs, anchor=False):
+def make_trial(number, epochs, baseline=False):
     config = TrialConfig(
         arm="freeze", selection=Selection(target="snip"), density="0.01", training=Training(epochs=epochs)
     )
-    return StudyTrial(number=number, config=config, anchor=anchor, began=number)
+    return StudyTrial(number=number, config=config, baseline=baseline, start_sequence=number)
 
 
 def one_epoch(race, trial, accuracy):
@@ -77,7 +77,7 @@ class Asha:
 
 @st.composite
 def races(draw):
-    """Epochs of the longest trial; and for each trial its accuracies, its epochs, whether it is an anchor."""
+    """Epochs of the longest trial; and for each trial its accuracies, its epochs, whether it is an baseline."""
     epochs = draw(st.sampled_from([1, 2, 3, 9, 11, 18, 27]))
     lengths = st.sampled_from(sorted({1, max(1, epochs // 2), epochs}))
     trials = []
@@ -95,7 +95,7 @@ def test_every_decision_of_asha_is_the_oracles(drawn, chance, at_once):
     """Trials run at once, and report in any order."""
     epochs, curves = drawn
     race, oracle = Race("asha", epochs, "test"), Asha(max(1, epochs // 9))
-    waiting = [(make_trial(n, len(curve), anchor), curve) for n, (curve, anchor) in enumerate(curves)]
+    waiting = [(make_trial(n, len(curve), baseline), curve) for n, (curve, baseline) in enumerate(curves)]
     running = []
     while waiting or running:
         if waiting and len(running) < at_once:
@@ -107,7 +107,7 @@ def test_every_decision_of_asha_is_the_oracles(drawn, chance, at_once):
         epoch = len(trial.rows) + 1
         expected = oracle.stops(trial.number, epoch, curve[epoch - 1])
         ended = one_epoch(race, trial, curve[epoch - 1])
-        assert (trial.status == "stopped") is (expected and not trial.anchor and epoch < len(curve))
+        assert (trial.status == "stopped") is (expected and not trial.baseline and epoch < len(curve))
         if ended:
             del running[chosen]
 
@@ -118,7 +118,7 @@ def test_every_decision_of_asha_is_the_oracles(drawn, chance, at_once):
 def test_a_rebuilt_race_decides_as_the_undisturbed_one(stopping, drawn, cut):
     epochs, curves = drawn
     whole, history = Race(stopping, epochs, "study/0.99"), []
-    trials = [make_trial(number, len(curve), anchor) for number, (curve, anchor) in enumerate(curves)]
+    trials = [make_trial(number, len(curve), baseline) for number, (curve, baseline) in enumerate(curves)]
     for trial, (curve, _) in zip(trials, curves, strict=True):
         run_alone(whole, trial, curve)
         history += [trial.number] * len(trial.rows)
@@ -174,15 +174,15 @@ def test_a_race_of_trials_that_ran_at_once_is_rebuilt_as_well(stopping):
 def test_an_anchor_counts_but_is_never_stopped():
     race = Race("asha", 9, "test")
     run_alone(race, make_trial(0, 9), [0.5] * 9)
-    anchor = make_trial(1, 9, anchor=True)
-    run_alone(race, anchor, [0.4] * 9)
-    assert (anchor.status, len(anchor.rows)) == ("finished", 9)
-    between = make_trial(2, 9)  # third of three, were it not for the anchor: second of two
+    baseline = make_trial(1, 9, baseline=True)
+    run_alone(race, baseline, [0.4] * 9)
+    assert (baseline.status, len(baseline.rows)) == ("finished", 9)
+    between = make_trial(2, 9)  # third of three, were it not for the baseline: second of two
     run_alone(race, between, [0.45] * 9)
     assert (between.status, len(between.rows)) == ("stopped", 1)
     for number in range(3, 6):
         run_alone(race, make_trial(number, 9), [0.1] * 9)
-    second = make_trial(6, 9)  # of seven, two go on; four without the anchor and its like would let one
+    second = make_trial(6, 9)  # of seven, two go on; four without the baseline and its like would let one
     run_alone(race, second, [0.46] * 9)
     assert len(second.rows) > 1
 

@@ -47,7 +47,7 @@ def make(tmp_path, ended):
                     configuration=configuration,
                     seed_index=seed,
                     config=config,
-                    anchor=configuration < 2,
+                    baseline=configuration < 2,
                     rate=None if dense else RATE,
                     reason=f"RuntimeError: number {number}" if accuracy is None else "",
                 )
@@ -82,7 +82,7 @@ WHOLE = [
 def test_a_study_of_which_every_trial_is_over_is_complete(make, status):
     make(WHOLE)
     (study,) = status(as_json=True)["studies"]
-    assert (study["state"], study["holder"], study["looks"]) == ("complete", None, [])
+    assert (study["state"], study["holder"], study["test_evaluations"]) == ("complete", None, [])
     assert (study["ended"], study["trials"], study["seeds"]) == (3, 3, 2)
     assert study["status"] == {"finished": 6}
     text = status()
@@ -137,10 +137,10 @@ def test_a_study_that_a_process_holds_is_running(make, status):
 
 def test_a_study_that_was_judged_is_closed(make, status):
     store = make(WHOLE)
-    store.write_json(EVALUATIONS, [{"look": 1, "top": 1}, {"look": 2, "top": 3}])
+    store.write_json(EVALUATIONS, [{"evaluation": 1, "top": 1}, {"evaluation": 2, "top": 3}])
     study = status("mine", as_json=True)
     assert study["state"] == "closed"
-    assert [look["top"] for look in study["looks"]] == [1, 3]
+    assert [look["top"] for look in study["test_evaluations"]] == [1, 3]
     assert "the test part has been looked at 2 times" in status("mine")
 
 

@@ -24,7 +24,7 @@ class Told:
         self.output, self.clock, self.to_come = io.StringIO(), [0.0], size
         self.tally = Tally(lambda: Forecast(unknown=self.to_come), at_once=1, now=lambda: self.clock[0])
         self.view = make(self.output, self.tally)
-        self.tell("resumed", [])
+        self.tell("recalled", [])
 
     def tell(self, event, *what):
         self.to_come -= event == "started"
@@ -132,7 +132,7 @@ def test_every_event_is_a_line_of_json(ended, events):
     trial.add_row({"epoch": 1, "train_loss": float("nan"), "validation_accuracy": 0.25})
     events.tell("reported", trial, trial.rows[-1])
     events.tell("lost", trial, "its worker or node died")
-    events.tell("went_on", trial)
+    events.tell("resumed", trial)
     trial.status = "diverged"
     events.tell("ended", trial)
     events.view.say("stopping")
@@ -142,17 +142,17 @@ def test_every_event_is_a_line_of_json(ended, events):
         "started",
         "epoch",
         "lost",
-        "went_on",
+        "resumed",
         "ended",
         "note",
     ]
     assert all(line["time"] > 1e9 for line in lines)
     study, started, epoch, lost, _, over, _ = lines
-    assert (study["name"], study["over"], study["at_most"]) == ("mine", 0, 8)
+    assert (study["name"], study["finished"], study["max_trials"]) == ("mine", 0, 8)
     assert (started["title"], started["epochs"]) == ("freeze snip q=0.99", 10)
     assert (epoch["validation_accuracy"], epoch["train_loss"]) == (0.25, None)
     assert lost["reason"] == "its worker or node died"
-    assert (over["status"], over["validation_accuracy"], over["over"], over["at_most"]) == (
+    assert (over["status"], over["validation_accuracy"], over["finished"], over["max_trials"]) == (
         "diverged",
         0.25,
         1,

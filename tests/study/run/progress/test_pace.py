@@ -156,7 +156,7 @@ def test_resumed_and_reused_trials_cost_nothing_and_do_not_change_the_pace(confi
     done, half = plan.ask(), plan.ask()
     done.status = "finished"
     half.rows = [{"epoch": epoch, "validation_accuracy": 0.5} for epoch in range(1, 6)]
-    pace.resumed([done, half])
+    pace.recalled([done, half])
     pace.started(half)  # its sixth epoch is next
     train(pace, half, clock, 5, 3.0, "finished")
     reused = plan.ask()

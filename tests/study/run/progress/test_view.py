@@ -157,11 +157,11 @@ def test_a_resumed_study_begins_where_it_was(ended, screen):
     over = [ended(number, configuration=number, rate=RATE) for number in range(3)]
     half = ended(3, "running", (0.25,), configuration=3, rate=RATE)
     screen.to_come = 4
-    screen.tell("resumed", [*over, half])
+    screen.tell("recalled", [*over, half])
     assert "3/8" in screen.frame()
     assert "90.00%" in screen.frame()
     assert "running" not in screen.frame()  # it waits for a place
-    screen.tell("went_on", half)
+    screen.tell("resumed", half)
     assert "3/8" in screen.frame()
     assert screen.frame().count("running") == 1
     half.status = "finished"
@@ -180,7 +180,7 @@ def test_a_trial_that_lost_its_place_is_said_and_runs_no_more_until_it_goes_on(e
     screen.tell("lost", trial, "its worker or node died")
     assert "trial 0 (freeze snip q=0.99) goes on elsewhere: its worker or node died" in screen.lines()
     assert "running" not in screen.frame()
-    screen.tell("went_on", trial)
+    screen.tell("resumed", trial)
     assert "running" in screen.frame()
     assert "0/8" in screen.frame()
 

@@ -163,7 +163,7 @@ def test_a_node_that_can_run_no_trial_ends_the_study_and_costs_none(run, reporte
 
 
 def test_a_lost_race_is_a_stop_even_if_the_worker_had_come_further(run, reporter):
-    while (trial := handed_out(run, reporter)).anchor:
+    while (trial := handed_out(run, reporter)).baseline:
         reporter(f"t{trial.number}", {"rows": json.dumps([{**ROW, "validation_accuracy": 0.9}])})
         complete(reporter, trial, status="finished")
     rows = [{"epoch": epoch, "validation_accuracy": 0.1} for epoch in range(1, 10)]

@@ -120,7 +120,7 @@ def test_test_accuracies_are_there_once_judged(recorded, content, compare):
         for trial in store.trials()
     ]
     assert content("one:prune snip", "one:freeze snip")["rates"][0]["results"][1]["test"] is None
-    store.write_json(EVALUATIONS, [{"look": 1, "results": judged}])
+    store.write_json(EVALUATIONS, [{"evaluation": 1, "results": judged}])
     prune, freeze = content("one:prune snip", "one:freeze snip")["rates"][0]["results"]
     assert prune["test"]["mean"] == pytest.approx(0.5 + 0.07 / 3)
     assert freeze["test"]["mean"] == pytest.approx(0.47 + 0.41 / 3)

@@ -122,7 +122,7 @@ def test_the_test_part_is_shown_once_it_was_looked_at(studies):
         {"configuration": 4, "test_accuracy": accuracy, "trial": "x", "seed_index": seed}
         for seed, accuracy in enumerate((0.7, 0.72, 0.74))
     ]
-    report = make_report("made", record(), trials, [{"look": 1, "results": judged}])
+    report = make_report("made", record(), trials, [{"evaluation": 1, "results": judged}])
     assert [row[1] for row in report.judged] == ["freeze cops(snip; synflow 0.5)"]
     assert report.judged[0][2] == 4
     assert report.judged[0][4].startswith("72.00")

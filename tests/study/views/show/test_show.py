@@ -163,7 +163,7 @@ def test_the_line_of_python_loads_the_network(show, store, tmp_path, monkeypatch
 
 def test_what_the_test_images_said_is_shown(show, store, trained):
     store.write_json(
-        EVALUATIONS, [{"look": 1, "results": [{"trial": trained[0].name, "test_accuracy": 0.8765}]}]
+        EVALUATIONS, [{"evaluation": 1, "results": [{"trial": trained[0].name, "test_accuracy": 0.8765}]}]
     )
     assert ["test", "accuracy", "87.65%"] in lines(show("mine/3")[1])
 

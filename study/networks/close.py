@@ -208,8 +208,8 @@ def _say(
     if look["evaluation"] > 1:
         print_line(
             console,
-            f"this is look {look['look']} at the test images:"
-            " what is chosen by it is no longer judged by them",
+            f"this is evaluation {look['evaluation']} on the test images:"
+            " they are no fair test of what is chosen after it",
         )
     table = Table(
         title="chosen on validation, evaluated on test", title_justify="left", box=None, header_style="dim"

@@ -39,7 +39,7 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     print_line(console, f"  question: {plan.proposals.question}")
     print_line(console, f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
     for number, config in enumerate(anchors):
-        print_line(console, f"  anchor: {StudyTrial(number=number, config=config).title}")
+        print_line(console, f"  baseline: {StudyTrial(number=number, config=config).title}")
     print_line(console, f"  then {settings.trials - len(anchors)} proposals")
 
 

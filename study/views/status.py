@@ -104,7 +104,7 @@ def state(
 
 
 def _races(each: ConfigurationResult) -> bool:
-    """Whether it may have been given fewer seeds: an anchor never, nor where the rate is no axis."""
+    """Whether it may have been given fewer seeds: a baseline never, nor where the rate is no axis."""
     return each.rate is not None and not each.trials[0].baseline
 
 
@@ -168,10 +168,9 @@ def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyT
     if content["holder"] is not None:
         print_line(console, f"running: {content['holder']}")
     if content["test_evaluations"]:
-        times = (
-            "once" if len(content["test_evaluations"]) == 1 else f"{len(content['test_evaluations'])} times"
-        )
-        print_line(console, f"closed: the test part has been looked at {times}")
+        count = len(content["test_evaluations"])
+        times = "once" if count == 1 else f"{count} times"
+        print_line(console, f"closed: evaluated on the test images {times}")
     failures = [trial for trial in trials if trial.status in FAILURES]
     if failures:
         console.print(failure_table(failures))

@@ -122,7 +122,7 @@ def test_a_network_that_does_not_fit_the_data_is_refused(run, tmp_path):
 def test_a_dry_run_says_what_would_run_and_writes_nothing(run, tmp_path):
     code, out, _ = run("launch", "quickstart", "--dry-run", "--trials", "9")
     assert code == 0
-    assert out.count("anchor: ") == 7
+    assert out.count("baseline: ") == 7
     assert "then 2 proposals" in out
     assert list(tmp_path.iterdir()) == []
 

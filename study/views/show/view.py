@@ -55,7 +55,7 @@ def _identity(found: Found) -> dict[str, Value]:
         "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",
         "accuracy": f"{trial.accuracy:.2%}" if trial.rows else None,
         "test accuracy": None if found.test_accuracy is None else f"{found.test_accuracy:.2%}",
-        "configuration": f"{trial.configuration}{', an anchor' if trial.baseline else ''}",
+        "configuration": f"{trial.configuration}{', a baseline' if trial.baseline else ''}",
         "seed": f"{trial.config.seed}, index {trial.seed_index}",
         "rate": None if rate is None else str(rate),
         "identity": trial.identity,

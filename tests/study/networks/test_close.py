@@ -206,12 +206,12 @@ def row_of(lines, configuration):
     return next(line for line in lines if f"freeze {'snip' if configuration == 1 else 'random'}" in line)
 
 
-def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, close, store):
+def test_what_was_seen_is_written_down_and_a_further_evaluation_is_numbered(ran, close, store):
     record = ran(0, baseline=True)
     assert not is_closed(store)
     assert test_evaluations(store) == []
     (judged,), said = close(top=3)
-    assert "is no longer judged" not in said
+    assert "this is evaluation" not in said
     assert is_closed(store)
     (look,) = test_evaluations(store)
     assert look["results"] == [
@@ -229,9 +229,7 @@ def test_what_was_seen_is_written_down_and_a_further_look_is_called_one(ran, clo
     assert look["when"].endswith("+00:00")
     assert set(look) == {"when", "evaluation", "top", "commit", "results", "not_evaluated"}
     _, said = close(top=1)
-    assert "this is look 2 at the test images: what is chosen by it is no longer judged by them" in " ".join(
-        said.split()
-    )
+    assert "this is evaluation 2 on the test images" in said
     assert [(one["evaluation"], one["top"]) for one in test_evaluations(store)] == [(1, 3), (2, 1)]
     assert test_evaluations(store)[0] == look
 

@@ -14,12 +14,14 @@ from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.machine import machine
 from cops_core.trial import Trial
+from search_spaces.question import Rates
 from study.networks.replay import _relative, replay
 from study.records.trial import StudyTrial
 from study.tracking import EXPERIMENT, MlflowView
 
 from ..made_facts import made_facts
 
+SETTINGS = {"space": "quickstart", "question": Rates().record()}
 CONFIG = TrialConfig(
     arm="freeze",
     selection=Selection(target="snip", controls=[{"score": "synflow", "level": 0.3}]),
@@ -66,8 +68,7 @@ def log(home, request):
 
         uri = f"sqlite:///{home / 'mlflow.db'}"
         name = f"{request.node.name}-{next(numbers)}"
-        settings = {"space": "quickstart", "question": {"kind": "rates", "rates": ["0.95"]}}
-        view = MlflowView(uri, home, name, settings, (), nothing)
+        view = MlflowView(uri, home, name, SETTINGS, (), nothing)
         view.mark(trial)
         assert view.close(True, {}, 60) == []
         client = MlflowClient(uri)

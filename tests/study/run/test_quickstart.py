@@ -74,7 +74,7 @@ def test_the_same_24_are_in_the_table_and_in_the_records(quickstart):
 def test_the_anchors_are_among_them_and_were_never_stopped(quickstart):
     folder, _ = quickstart
     rows = pq.read_table(folder / "cops-home/studies/quickstart/trials.parquet").to_pylist()
-    anchors = [row for row in rows if row["anchor"]]
+    anchors = [row for row in rows if row["baseline"]]
     assert [(row["method"], row["freezing_rate"]) for row in anchors] == [
         ("dense", 0.0),
         *(("prune snip", rate) for rate in (0.95, 0.99, 0.995)),
@@ -172,7 +172,7 @@ def test_closing_judges_once_and_ends_the_study(quickstart, tmp_path):
     assert judged == {one["trial"] for one in look["results"]}
     assert parent.data.tags["status"] == "closed"
     again = cops(tmp_path, "close", "quickstart", "--top", 1)
-    assert "this is look 2 at the test images" in again.stdout
+    assert "this is evaluation 2 on the test images" in again.stdout
     more = cops(tmp_path, "resume", "quickstart", "--trials", 30)
     assert more.returncode == 2
     assert "is closed" in more.stderr

@@ -84,7 +84,7 @@ def test_score_pairs_combines_every_trial(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     rows = pq.read_table(tmp_path / "cops-home/studies/score_pairs/trials.parquet").to_pylist()
     assert len(rows) == 9
-    assert all(row["control"] is not None for row in rows if not row["anchor"])
+    assert all(row["control"] is not None for row in rows if not row["baseline"])
 
 
 PAIRS = """

@@ -146,9 +146,9 @@ def test_networks_that_could_not_be_kept_are_one_line(some, summary):
 
 
 def test_open_trials_say_how_to_go_on(some, summary):
-    (line,) = [line for line in summary(Run(some("finished", "interrupted"))) if "go on" in line]
+    (line,) = [line for line in summary(Run(some("finished", "interrupted"))) if "resume with" in line]
     assert line.startswith("resume with: cops resume test --home ")
-    assert not any("go on" in line for line in summary(Run(some("finished", "failed"))))
+    assert not any("resume with" in line for line in summary(Run(some("finished", "failed"))))
 
 
 def test_an_early_end_says_why_once(some, summary):
@@ -206,5 +206,5 @@ def test_a_plan_says_what_it_would_run(search_plan, settings):
     text = output.getvalue()
     assert "9 configurations with 3 seeds, at most 27 trials" in text
     assert f"trial seeds {plan.seeds.value(0)}, {plan.seeds.value(1)}, {plan.seeds.value(2)}\n" in text
-    assert text.count("anchor: ") == 7
+    assert text.count("baseline: ") == 7
     assert "then 2 proposals" in text

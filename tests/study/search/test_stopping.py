@@ -77,7 +77,7 @@ class Asha:
 
 @st.composite
 def races(draw):
-    """Epochs of the longest trial; and for each trial its accuracies, its epochs, whether it is an baseline."""
+    """Epochs of the longest trial; for each trial its accuracies, its epochs, whether it is a baseline."""
     epochs = draw(st.sampled_from([1, 2, 3, 9, 11, 18, 27]))
     lengths = st.sampled_from(sorted({1, max(1, epochs // 2), epochs}))
     trials = []

@@ -94,7 +94,7 @@ def test_a_study_of_which_every_trial_is_over_is_complete(make, status):
     "trials",
     [
         WHOLE[:4],  # a configuration is missing
-        [*WHOLE[:3], *WHOLE[4:]],  # an anchor never loses a seed to a race
+        [*WHOLE[:3], *WHOLE[4:]],  # a baseline never loses a seed to a race
         [*WHOLE[:5], (2, 1, "grasp", 0.5, "interrupted")],
         [*WHOLE[:5], (2, 1, "grasp", 0.5, "running")],
     ],
@@ -141,7 +141,7 @@ def test_a_study_that_was_judged_is_closed(make, status):
     study = status("mine", as_json=True)
     assert study["state"] == "closed"
     assert [look["top"] for look in study["test_evaluations"]] == [1, 3]
-    assert "the test part has been looked at 2 times" in status("mine")
+    assert "evaluated on the test images 2 times" in status("mine")
 
 
 def test_json_holds_mean_deviation_interval_and_p_value(make, status):

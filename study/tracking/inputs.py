@@ -11,6 +11,7 @@ from mlflow.entities import (
     LoggedModelInput,
     LoggedModelStatus,
 )
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from cops_core.config import TrialConfig
@@ -42,9 +43,13 @@ class Inputs:
             return  # it failed before there was anything
         model = self._model(trial.config, trial.facts["theta0_sha256"])
         models = None if model is None else [LoggedModelInput(model)]
-        self._client.log_inputs(
-            run_id, datasets=[_dataset(trial.config, trial.facts["data_sha256"])], models=models
-        )
+        datasets = [_dataset(trial.config, trial.facts["data_sha256"])]
+        try:
+            self._client.log_inputs(run_id, datasets=datasets, models=models)
+        except MlflowException:
+            # Another study may log the same data at this moment, which MLflow takes for a mistake: now they
+            # are there.
+            self._client.log_inputs(run_id, datasets=datasets, models=models)
 
     def _model(self, config: TrialConfig, theta0_sha256: str) -> str | None:
         """The id of the trial's initial state, which is created if need be; None on an old server."""

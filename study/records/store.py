@@ -18,6 +18,7 @@ from study.records.trial import StudyTrial
 TRIALS, ARTIFACTS, CHECKPOINTS = "trials", "artifacts", "checkpoints"
 # Of a trial's checkpoint: its state, and which worker may write it.
 CHECKPOINT_FILES = STATE_FILE, OWNER_FILE = ".pt", ".owner"
+RECORD_KEYS = ("study_id", "started", "launches", "settings")  # of study.json, at the least
 AT_ONCE = 16  # records that are read from a storage that is far away
 
 
@@ -52,9 +53,11 @@ class StudyStore(Folder):
             self.write(f"plugins/{name}.py", source.encode())
 
     def settings(self) -> dict[str, Any]:
-        """The study's settings, as `create` was given them."""
-        settings: dict[str, Any] = self._json("study.json")
-        return settings
+        """The study's record, as `create` was given it. InputError if another version wrote it."""
+        record: dict[str, Any] = self._json("study.json")
+        if missing := [key for key in RECORD_KEYS if key not in record]:
+            raise self._other_version("study.json", f"it has no {', '.join(missing)}")
+        return record
 
     def _json(self, name: str) -> Any:
         """A JSON file of the study. InputError if it is none."""
@@ -81,16 +84,19 @@ class StudyStore(Folder):
         try:
             return StudyTrial.from_record(self._json(name))
         except InputError as error:
-            plugins = self.settings().get("settings", {}).get("plugins", {})
+            plugins = self.settings()["settings"]["plugins"]
             if not plugins:
                 raise
             flags = " ".join(f"--plugin {plugin}" for plugin in plugins)
             raise InputError(f"study {self.name!r} used plugins: add {flags} ({error})") from None
         except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{self.path}/{name} is the record of another version ({type(error).__name__}: {error}):"
-                " read it with the version that wrote it"
-            ) from None
+            raise self._other_version(name, f"{type(error).__name__}: {error}") from None
+
+    def _other_version(self, name: str, why: str) -> InputError:
+        return InputError(
+            f"{self.path}/{name} is the record of another version ({why}): read it with the version that"
+            " wrote it"
+        )
 
 
 def studies(storage_uri: str) -> Iterator[StudyStore]:

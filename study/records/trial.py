@@ -234,6 +234,8 @@ class StudyTrial:
 
         Raises KeyError or TypeError if it has other fields than `record` gives, in the facts, too.
         """
+        if missing := TrialRecord.__required_keys__ - record.keys():
+            raise KeyError(", ".join(sorted(missing)))
         fields: dict[str, Any] = {
             **record,
             "config": parse_config(record["config"]),

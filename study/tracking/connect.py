@@ -70,7 +70,7 @@ def _checked(tracking_uri: str) -> MlflowClient:
 def browse(home: Path) -> str:
     """The page of MLflow's UI that shows a home's studies, below the server's root.
 
-    Older homes are given the saved views now. Raises InputError if the database does not answer.
+    Saved views that are missing are there again. Raises InputError if the database does not answer.
     """
     uri = tracking(home, None)
     try:

@@ -68,7 +68,7 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
 
 
 def method_tags(trial: StudyTrial) -> dict[str, str]:
-    """The run's name, and what one filters and groups by. Told twice: runs from before may lack some."""
+    """The run's name, and what one filters and groups by."""
     selection, rate = trial.config.selection, trial.config.freezing_rate
     controls = () if selection is None else selection.controls
     return {
@@ -86,7 +86,7 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
 def closing_tags(trial: StudyTrial, rows: str, note: str) -> list[RunTag]:
     """What is known of a trial when it has ended. rows: how many are there, empty if not all is."""
     tags = {"status": trial.status, "node": trial.node, "reason": trial.reason, "rows": rows}
-    tags |= {MLFLOW_RUN_NOTE: note, **method_tags(trial)}
+    tags[MLFLOW_RUN_NOTE] = note
     if trial.reused_from:
         tags["reused_from"] = trial.reused_from
     tags |= {f"plugin.{name}": sha for name, sha in trial.plugins.items()}

@@ -79,15 +79,14 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     headline: Markdown, with files of the run as `artifact:PATH` (see `placed`).
     """
     options = find_flags(home, settings.get("storage"))
-    seeds = int(settings.get("seeds", 1))
-    over = f" over up to {seeds} seeds" if seeds > 1 else ""
-    size = f" with {settings['trials']} configurations" if "trials" in settings else ""
+    size = f" with {settings['trials']} configurations"
+    size += f" over up to {settings['seeds']} seeds" if settings["seeds"] > 1 else ""
     question = parse_question(settings["question"]).sentence
     commands = "\n".join(f"cops {verb} {name}{options}" for verb in ("status", "report", "resume"))
     return "\n\n".join(
         [
             headline,
-            f"**{question}** Asked of the search space `{settings['space']}`{size}{over}; each trial is a"
+            f"**{question}** Asked of the search space `{settings['space']}`{size}; each trial is a"
             " run nested below this one.",
             "A trial's page says what it trained and how it ended; *Model metrics* draws its epochs (search"
             " there for `accuracy|loss`), and *Artifacts* holds its network with the line that loads it. Here"

@@ -21,8 +21,8 @@ UNLOGGED = ("first",)  # whole configurations, more parameters than a run may ha
 class ParentRun:
     """A study's run in MLflow. Every method may be repeated after a failure.
 
-    A study is known by its name, and by its id where it has one: a name may be used again in another
-    home. tags: what all of its runs carry.
+    A study is known by its name and its id: a name may be used again in another home. tags: what all of
+    its runs carry.
     """
 
     def __init__(
@@ -34,15 +34,17 @@ class ParentRun:
         plugins: Iterable[Plugin],
         home: Path,
     ) -> None:
-        """plugins: those that are files are kept with the run. home: for the commands of its description."""
+        """settings: as JSON values, with the `study_id`. home: for the commands of the run's description.
+
+        plugins: those that are files are kept with the run.
+        """
         self._client = client
         self._find_experiment = find_experiment
         self._name = name
         self._settings = settings
         self._plugins = tuple(plugins)
         self._home = home
-        study_id = settings.get("study_id")
-        self.tags = {"study": name} | ({"study_id": str(study_id)} if study_id else {})
+        self.tags = {"study": name, "study_id": str(settings["study_id"])}
         self.experiment = ""
         self.run_id = ""  # until `open` has succeeded
         self.is_new = False  # whether nothing can be below it that was not created here

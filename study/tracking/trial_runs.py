@@ -8,7 +8,6 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from study.records.store import ARTIFACTS
 from study.records.trial import StudyTrial
@@ -237,5 +236,4 @@ def _agrees(run: Run, trial: StudyTrial) -> bool:
         and run.info.status == END_STATES[trial.status]
         and tags.get("status") == trial.status
         and tags.get("rows") == str(len(trial.rows))
-        and MLFLOW_RUN_NOTE in tags  # else it was logged before runs were described
     )

@@ -39,7 +39,7 @@ class MlflowView:
         plugins: Iterable[Plugin],
         read: Callable[[str], bytes],
     ) -> None:
-        """settings: the study's, as JSON values, with its `study_id` if it has one.
+        """settings: the study's, as JSON values, with its `study_id`.
 
         read: a file of the study's storage; raises FileNotFoundError if it is not there.
 

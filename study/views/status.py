@@ -71,7 +71,7 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         "test_evaluations": looked,
         "started": record["started"],
         "trials": settings["trials"],
-        "seeds": settings.get("seeds", 1),
+        "seeds": settings["seeds"],
         "ended": sum(all(trial.over for trial in each.trials) for each in configurations),
         "status": dict(Counter(trial.status for trial in trials)),
         "best": [{**configuration_content(each), "p_value": p_values.get(each.number)} for each in best],
@@ -94,8 +94,7 @@ def state(
         return "running"
     if looked:
         return "closed"
-    # Settings from before seeds were an axis have neither.
-    seeds, racing = settings.get("seeds", 1), settings.get("racing", False)
+    seeds, racing = settings["seeds"], settings["racing"]
     whole = len(configurations) >= settings["trials"] and all(
         all(trial.over for trial in each.trials) and (len(each.trials) >= seeds or (racing and _races(each)))
         for each in configurations

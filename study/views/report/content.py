@@ -92,7 +92,7 @@ def _facts(
 ) -> dict[str, str]:
     settings = record["settings"]
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
-    seeds = settings.get("seeds", 1)
+    seeds = settings["seeds"]
     spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
     return {
         "question": parse_question(settings["question"]).sentence,

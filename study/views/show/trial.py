@@ -101,9 +101,9 @@ def _trial(store: StudyStore, number: int, head: str) -> StudyTrial:
 
 def _run_id(record: Mapping[str, Any], trial: StudyTrial, home: Path, uri: str | None) -> str | None:
     """Of its MLflow run; None where MLflow has none, or does not answer: the record says the rest."""
-    tags = {"study": record["settings"]["name"], "study_id": record.get("study_id", "")}
+    tags = {"study": record["settings"]["name"], "study_id": record["study_id"]}
     try:
-        return run_id_of({key: tag for key, tag in tags.items() if tag}, trial.name, uri, home)
+        return run_id_of(tags, trial.name, uri, home)
     except InputError:
         return None
 
@@ -112,7 +112,7 @@ def _launch(record: Mapping[str, Any], trial: StudyTrial) -> Mapping[str, Any]:
     """The last launch before the trial began: commit and versions of the code that ran it."""
     launches = [
         launch
-        for launch in record.get("launches", ())
+        for launch in record["launches"]
         if datetime.fromisoformat(launch["at"]).timestamp() <= trial.started
     ]
     return launches[-1] if launches else record

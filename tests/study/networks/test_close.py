@@ -72,9 +72,9 @@ def data(monkeypatch):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, study_record):
     made = StudyStore(str(tmp_path / "home"), "mine")
-    made.create({"settings": {"trials": 1}})
+    made.create(study_record({"trials": 1}))
     return made
 
 

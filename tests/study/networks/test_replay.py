@@ -21,7 +21,13 @@ from study.tracking import EXPERIMENT, MlflowView
 
 from ..made_facts import made_facts
 
-SETTINGS = {"space": "quickstart", "question": Rates().record()}
+SETTINGS = {
+    "study_id": "a0",
+    "space": "quickstart",
+    "trials": 1,
+    "seeds": 1,
+    "question": Rates().record(),
+}
 CONFIG = TrialConfig(
     arm="freeze",
     selection=Selection(target="snip", controls=[{"score": "synflow", "level": 0.3}]),

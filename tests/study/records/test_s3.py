@@ -61,9 +61,9 @@ def storage(server, bucket):
 
 
 @pytest.fixture
-def store(storage):
+def store(storage, study_record):
     ours = StudyStore(storage, "mine")
-    ours.create({"space": "quickstart", "settings": {}})
+    ours.create(study_record({"space": "quickstart"}))
     return ours
 
 
@@ -79,10 +79,10 @@ def keys(bucket):
     return {found.key for found in bucket.objects.all() if not found.key.endswith("/")}
 
 
-def test_records_come_back_as_they_were(store, bucket):
+def test_records_come_back_as_they_were(store, bucket, study_record):
     assert not store.is_local
     assert store.exists
-    assert store.settings() == {"space": "quickstart", "settings": {}}
+    assert store.settings() == study_record({"space": "quickstart"})
     trials = [done(7), done(2, "failed", reason="because")]
     for trial in trials:
         store.save(trial)

@@ -14,16 +14,17 @@ def storage(request, tmp_path):
     return str(tmp_path / "storage") if request.param == "folder" else (tmp_path / "storage").as_uri()
 
 
-def test_records_come_back_as_they_were(storage, ended):
+def test_records_come_back_as_they_were(storage, ended, study_record):
     store = StudyStore(storage, "mine")
     assert not store.exists
-    store.create({"settings": {"space": "quickstart"}})
+    record = study_record({"space": "quickstart"})
+    store.create(record)
     trials = [ended(0), ended(1, "diverged", (math.nan, 0.0), reason="loss"), ended(2, "failed", ())]
     for trial in trials:
         store.save(trial)
     again = StudyStore(storage, "mine")
     assert again.exists
-    assert again.settings() == {"settings": {"space": "quickstart"}}
+    assert again.settings() == record
     for trial, copy in zip(trials, again.trials(), strict=True):
         assert json.dumps(copy.record()) == json.dumps(trial.record())
         assert copy.config == trial.config
@@ -39,15 +40,15 @@ def test_a_record_is_json_without_nan(storage, ended, tmp_path):
     json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} in JSON"))
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(storage, ended, monkeypatch, tmp_path):
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(storage, study_record, monkeypatch):
     store = StudyStore(storage, "mine")
-    store.create({"version": 1})
+    store.create(study_record({"version": 1}))
     monkeypatch.setattr(json, "dumps", lambda *a, **k: "{" * 3)
     monkeypatch.setattr(store, "filesystem", _FullDisk(store.filesystem))
     with pytest.raises(OSError, match="full"):
-        store.write_json("study.json", {"version": 2})
+        store.write_json("study.json", study_record({"version": 2}))
     monkeypatch.undo()
-    assert StudyStore(storage, "mine").settings() == {"version": 1}
+    assert StudyStore(storage, "mine").settings() == study_record({"version": 1})
 
 
 class _FullDisk:
@@ -92,9 +93,9 @@ def test_a_folder_of_this_machine_is_local(tmp_path):
 
 @pytest.mark.parametrize("file", ["study.json", "trials/00000-0000000000000000.json"])
 @pytest.mark.parametrize("content", [b"", b'{"half'])
-def test_a_torn_file_is_one_line_that_names_it(storage, ended, file, content):
+def test_a_torn_file_is_one_line_that_names_it(storage, ended, study_record, file, content):
     store = StudyStore(storage, "mine")
-    store.create({})
+    store.create(study_record({"plugins": {}}))
     store.save(ended(0))
     store.write(file, content)
     with pytest.raises(InputError, match="cannot be read") as caught:
@@ -102,12 +103,24 @@ def test_a_torn_file_is_one_line_that_names_it(storage, ended, file, content):
     assert file in str(caught.value)
 
 
-def test_a_record_of_another_version_is_one_line(storage, ended):
+def test_a_trials_record_of_another_version_is_one_line(storage, ended):
     store = StudyStore(storage, "mine")
-    store.create({})
-    store.write_json("trials/00000-0000000000000000.json", {**ended(0).record(), "newer": 1})
-    with pytest.raises(InputError, match="record of another version"):
-        store.trials()
+    older = ended(0).record()
+    del older["identity"]
+    for record, why in (({**ended(0).record(), "newer": 1}, "newer"), (older, "identity")):
+        store.create({})
+        store.write_json("trials/00000-0000000000000000.json", record)
+        with pytest.raises(InputError, match=rf"is the record of another version \(.*{why}.*\): read it"):
+            store.trials()
+
+
+def test_a_studys_record_of_another_version_is_one_line(storage, study_record):
+    store = StudyStore(storage, "mine")
+    older = study_record({})
+    del older["study_id"], older["launches"]
+    store.create(older)
+    with pytest.raises(InputError, match=r"another version \(it has no study_id, launches\): read it"):
+        store.settings()
 
 
 def test_only_a_folder_without_any_result_is_discarded(storage, ended):

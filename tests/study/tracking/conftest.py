@@ -13,7 +13,13 @@ from mlflow import MlflowClient
 
 from study.tracking import EXPERIMENT, MlflowView, connect
 
-SETTINGS = {"space": "quickstart", "trials": 2, "question": {"kind": "rates", "rates": ["0.99"]}}
+SETTINGS = {
+    "study_id": "a0",
+    "space": "quickstart",
+    "trials": 2,
+    "seeds": 1,
+    "question": {"kind": "rates", "rates": ["0.99"]},
+}
 
 
 @pytest.fixture
@@ -45,6 +51,12 @@ def tracking_uri(request, sqlite):
 def study_name(request):
     """A name of the test's own: tests share a server."""
     return f"study-{abs(hash(request.node.nodeid)):x}"
+
+
+@pytest.fixture
+def study_settings():
+    """What a view is told of its study."""
+    return SETTINGS
 
 
 @pytest.fixture

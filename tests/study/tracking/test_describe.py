@@ -100,8 +100,10 @@ def test_commands_name_a_place_that_is_not_the_default(home):
     ],
 )
 def test_a_studys_description_has_its_question(question, words):
-    note = study_note("mine", {"space": "s", "trials": 5, "question": question}, DEFAULT_HOME, "x")
+    settings = {"space": "s", "trials": 5, "seeds": 2, "question": question}
+    note = study_note("mine", settings, DEFAULT_HOME, "x")
     assert words in note
+    assert "`s` with 5 configurations over up to 2 seeds; each trial" in note
 
 
 def test_files_of_the_run_are_found_by_their_paths():
@@ -216,28 +218,3 @@ def test_a_new_experiment_says_what_is_in_it(home, sqlite):
     experiment = client.get_experiment(experiment_id(client, sqlite, home))
     assert experiment.tags["mlflow.note.content"] == NOTE
     assert sum(key.startswith(VIEW_TAG) for key in experiment.tags) == 3
-
-
-def test_a_study_from_before_is_described_when_it_goes_on_and_nothing_doubles(
-    make_view, tracking_uri, shown, ended
-):
-    view = make_view(tracking_uri)
-    trials = [ended(0), ended(1, accuracies=(0.5, 0.7, 0.8))]
-    for trial in trials:
-        view.mark(trial)
-    assert view.close(True, {}, 60) == []
-    there = shown(tracking_uri)
-    before = [(run.info.run_id, there.history(run)) for run in there.runs]
-    for run in there.runs:  # as a run was before
-        for tag in ("mlflow.note.content", "title", "level"):
-            there.client.delete_tag(run.info.run_id, tag)
-        there.client.set_tag(run.info.run_id, "mlflow.runName", "freeze snip q=0.99")
-    view = make_view(tracking_uri)
-    view.resume(trials)
-    assert view.close(True, {}, 60) == []
-    assert [(run.info.run_id, there.history(run)) for run in there.runs] == before
-    for run in there.runs:
-        assert run.info.run_name == "freeze snip q=0.99 s=0"
-        assert run.data.tags["title"] == "freeze snip q=0.99"
-        assert run.data.tags["mlflow.note.content"].startswith("**finished after")
-    assert len(there.parents) == 1

@@ -12,7 +12,6 @@ from mlflow.exceptions import MlflowException
 from study.records.trial import StudyTrial
 from study.tracking import MlflowView
 
-SETTINGS = {"space": "quickstart", "trials": 2, "question": {"kind": "rates", "rates": ["0.99"]}}
 WRITING = ("create_run", "log_batch", "log_artifacts", "log_inputs", "set_terminated")
 
 
@@ -227,10 +226,10 @@ def test_an_answer_that_is_lost_makes_no_second_run(make_view, sqlite, shown, en
     assert len(there.client.search_logged_models([there.experiment])) == 1
 
 
-def test_studies_of_one_name_are_told_apart_by_their_ids(make_view, sqlite, shown, ended):
+def test_studies_of_one_name_are_told_apart_by_their_ids(make_view, sqlite, shown, ended, study_settings):
     for study_id in ("a1", "b2", "a1"):
         trials = [ended(0), ended(1)]
-        view = make_view(sqlite, settings={**SETTINGS, "study_id": study_id})
+        view = make_view(sqlite, settings={**study_settings, "study_id": study_id})
         view.resume(trials)
         assert view.close(True, {}, 60) == []
     there = shown(sqlite)
@@ -253,9 +252,10 @@ def test_studies_of_several_names_do_not_disturb_each_other(make_view, sqlite, e
     assert len(parents) == 3
 
 
-def test_settings_that_grew_are_shown_beside_the_parameters(make_view, sqlite, shown):
+def test_settings_that_grew_are_shown_beside_the_parameters(make_view, sqlite, shown, study_settings):
     for trials in (2, 5, 9):
-        assert make_view(sqlite, settings={**SETTINGS, "trials": trials, "new": 1}).close(True, {}, 60) == []
+        view = make_view(sqlite, settings={**study_settings, "trials": trials, "new": 1})
+        assert view.close(True, {}, 60) == []
     parent = shown(sqlite).parent
     assert parent.data.params["trials"] == "2"
     assert parent.data.tags["changed.trials"] == "9"
@@ -324,6 +324,6 @@ def test_a_server_that_is_killed_and_started_again_has_everything_once(server, m
     assert there.parent.info.status == "FINISHED"
 
 
-def test_the_view_says_at_once_that_nobody_answers(home):
+def test_the_view_says_at_once_that_nobody_answers(home, study_settings):
     with pytest.raises(ValueError, match="does not answer"):
-        MlflowView("http://127.0.0.1:9", home, "mine", SETTINGS, (), bytes)
+        MlflowView("http://127.0.0.1:9", home, "mine", study_settings, (), bytes)

@@ -228,11 +228,9 @@ def test_a_refused_value_is_one_problem_and_blocks_nothing(make_view, tracking_u
     assert [len(there.history(run)) for run in there.runs] == [2, 2, 2]
 
 
-def test_what_is_too_long_for_mlflow_is_cut(make_view, tracking_uri, shown, ended):
+def test_what_is_too_long_for_mlflow_is_cut(make_view, study_settings, tracking_uri, shown, ended):
     trial = ended(0, "failed", reason="x" * 20_000)
-    question = {"kind": "rates", "rates": ["0.99"]}
-    settings = {"space": "quickstart", "question": question, "long": "y" * 20_000}
-    assert write(make_view(tracking_uri, settings=settings), [trial]) == []
+    assert write(make_view(tracking_uri, settings={**study_settings, "long": "y" * 20_000}), [trial]) == []
     (run,) = shown(tracking_uri).runs
     assert set(run.data.tags["reason"]) == {"x"}
     value = shown(tracking_uri).parent.data.params["long"]

@@ -26,12 +26,12 @@ SETTINGS = {
 
 
 @pytest.fixture
-def make(tmp_path, ended):
+def make(tmp_path, ended, study_record):
     """Makes a study's folder: its trials by (configuration, seed index, method, accuracy, status)."""
 
     def write(trials, name="mine", **settings):
         store = StudyStore(str(tmp_path), name)
-        store.create({"settings": {**SETTINGS, **settings}, "started": "2026-01-02T03:04:05+00:00"})
+        store.create(study_record({**SETTINGS, **settings}))
         for number, (configuration, seed, method, accuracy, status) in enumerate(trials):
             dense = method == "dense"
             config = (
@@ -114,15 +114,6 @@ def test_a_configuration_that_was_raced_out_is_not_missing(make, status):
 def test_failures_are_accounted_for(make, status):
     make([*WHOLE[:5], (2, 1, "grasp", None, "killed")])
     assert status("mine", as_json=True)["state"] == "complete"
-
-
-def test_a_study_from_before_seeds_were_an_axis_is_understood(make, status):
-    store = make([WHOLE[0], WHOLE[2], WHOLE[4]])
-    record = store.settings()
-    del record["settings"]["seeds"], record["settings"]["racing"]
-    store.write_json("study.json", record)
-    study = status("mine", as_json=True)
-    assert (study["state"], study["seeds"]) == ("complete", 1)
 
 
 def test_a_study_that_a_process_holds_is_running(make, status):

@@ -30,6 +30,7 @@ SETTINGS = {
     "name": "mine",
     "space": "quickstart",
     "trials": 1,
+    "seeds": 1,
     "question": {"kind": "rates", "rates": ["0.95"]},
 }
 VERSIONS = {"python": "3.11", "torch": "2.13.0"}

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TextIO
 
 from rich.console import Console
@@ -17,7 +16,6 @@ from study.run.outcome import COMPLETE
 from study.run.preflight import check_data, check_home, check_score_cache
 from study.run.same import check_same
 from study.run.summary import print_plan, print_summary, write_summary
-from study.run.terminal import outliving_terminal
 from study.search.search_plan import SearchPlan
 from study.settings import Settings
 
@@ -54,10 +52,7 @@ def launch(
     check_home(settings.home)
     check_score_cache(settings.score_cache)
     started = time.monotonic()
-    # At home the terminal's end is the study's; on a cluster a lost connection is not.
-    guard = outliving_terminal(settings.home / f"{settings.name}.log") if settings.address else nullcontext()
-    with guard:
-        outcome = run_study(make_plan, settings, store, console, events)
+    outcome = run_study(make_plan, settings, store, console, events)
     size = {"trials": outcome.run.plan.configurations}  # more than asked for, if more had begun
     settings, seconds = settings.model_copy(update=size), time.monotonic() - started
     if events is not None:

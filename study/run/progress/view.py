@@ -12,7 +12,6 @@ from rich.text import Text
 
 from study.records.trial import FAILURES, StudyTrial
 from study.run.progress.base import View
-from study.run.progress.plain import PlainLines
 from study.run.progress.tally import Tally
 from study.run.progress.words import accuracy, counts, duration, failure, name, place, time_left, totals
 from study.views.tables import best_table
@@ -25,15 +24,13 @@ MOST_METHODS = 12
 class TerminalView(View):
     """Progress, time left, what runs where, the best of each method; failures above it, where they stay.
 
-    A terminal may hang up, and what is printed go on in a file (see `study.run.terminal`): there it
-    is plain lines. tally: what is known, told of each event before this is.
+    tally: what is known, told of each event before this is.
     """
 
     def __init__(self, console: Console, study: str, tally: Tally) -> None:
         self._console = console
         self._study = study
         self._tally = tally
-        self._plain = PlainLines(console, study, tally)
         self._drawn = 0.0
         self._shown: tuple[int, Table | None] = (-1, None)  # the best, of so many trials that were over
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -52,7 +49,6 @@ class TerminalView(View):
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Show what is there."""
-        self._plain.recalled(trials)
         self.draw()
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
@@ -61,24 +57,17 @@ class TerminalView(View):
 
     def ended(self, trial: StudyTrial) -> None:
         """Say so if the trial failed."""
-        if not self._console.is_terminal:
-            self._plain.ended(trial)
-        elif trial.status in FAILURES:
+        if trial.status in FAILURES:
             self._print(failure(trial, trial.status, trial.reason), "red")
 
     def tick(self) -> None:
         """Draw anew, at most twice a second."""
         if time.monotonic() - self._drawn > REFRESH_S:
             self.draw()
-        if not self._console.is_terminal:
-            self._plain.tick()
 
     def _print(self, line: str, style: str) -> None:
-        if self._console.is_terminal:
-            # One line of the terminal; `cops status` has the reason in full.
-            self._console.print(Text(line, style), no_wrap=True, overflow="ellipsis")
-        else:
-            self._plain.say(line)
+        # One line of the terminal; `cops status` has the reason in full.
+        self._console.print(Text(line, style), no_wrap=True, overflow="ellipsis")
 
     def draw(self) -> None:
         """Draw now."""

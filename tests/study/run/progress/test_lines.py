@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 
 import pytest
 from rich.console import Console
@@ -178,18 +177,6 @@ def test_a_quiet_study_says_nothing(ended, settings):
     told = Told(3, lambda _, tally: choose_view(console, None, settings(), tally))
     told.run(ended(0, reason="no"), "failed")
     assert output.getvalue() == ""
-
-
-def test_what_a_terminal_said_goes_on_in_plain_lines_when_it_hangs_up(ended, monkeypatch):
-    output = io.StringIO()
-    console = Console(file=output, force_terminal=True)
-    told = Told(3, lambda _, tally: TerminalView(console, "mine", tally))
-    with told.view:
-        told.run(ended(0))
-        console._force_terminal = False
-        output.truncate(0)
-        told.run(ended(1))
-    assert re.findall(r"2/3  finished +90.00% +1.5 s  freeze snip q=0.99", output.getvalue())
 
 
 @pytest.mark.parametrize(

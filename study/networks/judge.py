@@ -7,10 +7,11 @@ from rich.console import Console
 
 from study.console import print_line
 from study.networks.close import close_study
-from study.places import storage_uri
+from study.places import storage_uri, tracking
 from study.records.evaluations import test_evaluations
 from study.records.store import StudyStore, find_study
 from study.settings import parse_settings
+from study.tracking.find import study_tags
 from study.tracking.judged import log_test
 
 
@@ -36,13 +37,10 @@ def judge(
     judged = close_study(
         store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
     )
-    settings = settings.model_copy(
-        update={"home": home, "tracking_uri": tracking_uri or settings.tracking_uri}
-    )
     problem = log_test(
-        settings.tracking,
+        tracking(home, tracking_uri or settings.tracking_uri),
         home,
-        {"study": name, "study_id": record["study_id"]},
+        study_tags(name, record["study_id"]),
         {one.trial: one.test_accuracy for one in judged},
         test_evaluations(store),
     )

@@ -3,7 +3,6 @@
 import tempfile
 from pathlib import Path
 
-from cops_core.cache import ScoreCache
 from cops_core.config import TrialConfig
 from cops_core.data import load_split
 from cops_core.errors import InputError
@@ -12,25 +11,22 @@ from cops_core.models import build_model
 
 def check_home(home: Path) -> None:
     """The home can be written."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"home {home} cannot be written ({error.strerror}): choose another with --home"
-        ) from error
+    _check_writable(home, "home", "--home")
 
 
 def check_score_cache(folder: Path) -> None:
     """The score cache of this machine can be written."""
+    _check_writable(folder, "score cache", "--score-cache")
+
+
+def _check_writable(folder: Path, what: str, flag: str) -> None:
     try:
-        ScoreCache(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise InputError(
-            f"score cache {folder} cannot be written ({error.strerror}): choose another with --score-cache"
+            f"{what} {folder} cannot be written ({error.strerror}): choose another with {flag}"
         ) from error
 
 

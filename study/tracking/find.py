@@ -10,6 +10,11 @@ PAGE = 1000
 STUDY = "study"  # the tag `kind` of a study's own run: MLflow cannot be asked for runs without a parent
 
 
+def study_tags(name: str, study_id: str) -> dict[str, str]:
+    """What all runs of a study carry, and no others: a name may be used again in another home."""
+    return {"study": name, "study_id": study_id}
+
+
 def tagged_runs(
     client: MlflowClient, experiments: Sequence[str], tags: Mapping[str, str], page: int = PAGE
 ) -> Iterator[Run]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
@@ -30,27 +29,18 @@ def log_test(
     """
     try:
         client = connect(tracking_uri, home)
-        _log(client, experiment_id(client, tracking_uri, home), tags, accuracies, looks)
+        experiment = experiment_id(client, tracking_uri, home)
+        now = int(time.time() * 1000)
+        for run in tagged_runs(client, [experiment], tags):
+            accuracy = accuracies.get(run.data.tags.get("trial", ""))
+            if accuracy is not None:
+                metric = Metric("test_accuracy", accuracy, now, len(looks))
+                client.log_batch(
+                    run.info.run_id, metrics=[metric], tags=[RunTag("test_evaluations", str(len(looks)))]
+                )
+            elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
+                upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
+                client.set_tag(run.info.run_id, "status", "closed")
     except Exception as error:  # the look itself is written down already
         return reason(error)
     return ""
-
-
-def _log(
-    client: MlflowClient,
-    experiment: str,
-    tags: Mapping[str, str],
-    accuracies: Mapping[str, float],
-    looks: Sequence[Mapping[str, Any]],
-) -> None:
-    now = int(time.time() * 1000)
-    for run in tagged_runs(client, [experiment], tags):
-        accuracy = accuracies.get(run.data.tags.get("trial", ""))
-        if accuracy is not None:
-            metric = Metric("test_accuracy", accuracy, now, len(looks))
-            client.log_batch(
-                run.info.run_id, metrics=[metric], tags=[RunTag("test_evaluations", str(len(looks)))]
-            )
-        elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
-            upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
-            client.set_tag(run.info.run_id, "status", "closed")

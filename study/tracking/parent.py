@@ -12,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from cops_core.plugins import Plugin
 from study.tracking.content import TAG_LENGTH, as_json, params, provenance
 from study.tracking.describe import placed, study_note
-from study.tracking.find import STUDY, study_run, tagged_runs
+from study.tracking.find import STUDY, study_run, study_tags, tagged_runs
 
 CHANGED = "changed."
 UNLOGGED = ("first",)  # whole configurations, more parameters than a run may have; study.json has them
@@ -21,8 +21,7 @@ UNLOGGED = ("first",)  # whole configurations, more parameters than a run may ha
 class ParentRun:
     """A study's run in MLflow. Every method may be repeated after a failure.
 
-    A study is known by its name and its id: a name may be used again in another home. tags: what all of
-    its runs carry.
+    tags: see `study_tags`.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class ParentRun:
         self._settings = settings
         self._plugins = tuple(plugins)
         self._home = home
-        self.tags = {"study": name, "study_id": str(settings["study_id"])}
+        self.tags = study_tags(name, settings["study_id"])
         self.experiment = ""
         self.run_id = ""  # until `open` has succeeded
         self.is_new = False  # whether nothing can be below it that was not created here

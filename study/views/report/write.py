@@ -8,10 +8,10 @@ from rich.console import Console
 from cops_core.errors import InputError
 from cops_core.whole_file import write_whole
 from study.console import print_line
-from study.places import storage_uri
+from study.places import storage_uri, tracking
 from study.records.store import find_study
-from study.settings import parse_settings
 from study.tracking.describe import study_note
+from study.tracking.find import study_tags
 from study.tracking.reported import log_report
 from study.views.report.content import gather
 from study.views.report.files import FOLDER, PAGE, description, key_figure, report_files
@@ -43,14 +43,10 @@ def write_report(
         write_files(folder, files)
     for line in (report.headline, *(region.sentence for region in report.regions)):
         print_line(console, line)
-    settings = parse_settings(record["settings"])
-    settings = settings.model_copy(
-        update={"home": home, "tracking_uri": tracking_uri or settings.tracking_uri}
-    )
     problem = log_report(
-        settings.tracking,
+        tracking(home, tracking_uri or record["settings"]["tracking_uri"]),
         home,
-        {"study": name, "study_id": record["study_id"]},
+        study_tags(name, record["study_id"]),
         {f"{FOLDER}/{path}": content for path, content in files.items()} | key_figure(report),
         study_note(name, record["settings"], home, description(report)),
     )

@@ -17,6 +17,7 @@ from study.records.store import StudyStore, find_study
 from study.records.trial import StudyTrial
 from study.search.errors import flat
 from study.tracking import fetch_tags, run_id_of
+from study.tracking.find import study_tags
 
 RUN_ID = re.compile("[0-9a-f]{32}")
 NAMED = re.compile("(?P<study>[^/]+)/(?P<number>[0-9]+)(-(?P<head>[0-9a-f]*))?")
@@ -101,9 +102,8 @@ def _trial(store: StudyStore, number: int, head: str) -> StudyTrial:
 
 def _run_id(record: Mapping[str, Any], trial: StudyTrial, home: Path, uri: str | None) -> str | None:
     """Of its MLflow run; None where MLflow has none, or does not answer: the record says the rest."""
-    tags = {"study": record["settings"]["name"], "study_id": record["study_id"]}
     try:
-        return run_id_of(tags, trial.name, uri, home)
+        return run_id_of(study_tags(record["settings"]["name"], record["study_id"]), trial.name, uri, home)
     except InputError:
         return None
 

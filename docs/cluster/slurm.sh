@@ -1,6 +1,6 @@
 #!/bin/bash
 # A study on the nodes of one Slurm job: sbatch docs/cluster/slurm.sh fashion_mnist --gpus-per-trial auto
-# The words are those of `cops launch`; the same command again goes on where the time ran out.
+# The arguments are those of `cops launch`. If the time ran out, the same command resumes the study.
 # Needs a folder that all nodes share for the project, its environment and the storage. Change the lines marked EDIT.
 
 #SBATCH --job-name=cops
@@ -22,7 +22,7 @@ secrets=$(mktemp -d "$PWD/.cops-job-XXXXXX")
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secrets/token"
 python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"
 
-# Ports of this job alone, should two meet on a node all the same.
+# Ports of this job alone, in case two jobs share a node after all.
 port=$((20000 + SLURM_JOB_ID % 10000))
 mlflow_port=$((30000 + SLURM_JOB_ID % 10000))
 head=$(hostname -I | cut -d' ' -f1)
@@ -39,7 +39,7 @@ clean_up() {
     rm -rf "$secrets"
 }
 trap clean_up EXIT
-trap 'exit 143' TERM # the time is over, or scancel: then clean up
+trap 'exit 143' TERM # the time has run out, or scancel: then clean up
 
 cops serve --detach --storage "$COPS_STORAGE" --port "$mlflow_port"
 
@@ -60,7 +60,7 @@ until [ "$(ray status | grep -cE '^ +1 node_')" -gt "$SLURM_NNODES" ]; do
     sleep 2
 done
 
-# All nodes fit for it? Then the study. In the background, since bash hears of signals only while it waits.
+# Check all nodes, then run the study. In the background, since bash handles signals only while it waits.
 cops check --address "$RAY_ADDRESS" --storage "$COPS_STORAGE" &
 wait $!
 cops launch "$@" --address "$RAY_ADDRESS" --storage "$COPS_STORAGE" &

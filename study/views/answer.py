@@ -7,6 +7,7 @@ from rich.console import Console
 from search_spaces.question import Question
 from study.analysis.answer import answer, first_of_each_rate
 from study.analysis.configurations import by_configuration, comparisons
+from study.console import print_line
 from study.records.trial import StudyTrial
 from study.views.tables import best_table
 
@@ -22,6 +23,4 @@ def print_best(console: Console, trials: Sequence[StudyTrial], question: Questio
     compared = comparisons(found.configurations)
     console.print(best_table(shown, found.title, compared, show_bytes=found.shows_bytes))
     if left_out := len(found.configurations) - len(shown):
-        console.print(
-            f"and {left_out} more, all of them in the tables of cops report", style="dim", soft_wrap=True
-        )
+        print_line(console, f"and {left_out} more, all of them in the tables of cops report", "dim")

@@ -9,7 +9,7 @@ from rich.console import Console
 from cops_core.errors import InputError, lookup
 from cops_core.whole_file import whole_file
 from study.console import print_line
-from study.records.evaluations import EVALUATIONS, test_evaluations
+from study.records.evaluations import EVALUATIONS, read_evaluations
 from study.records.frames import csv_tables
 from study.records.store import StudyStore
 from study.records.tables import trial_tables
@@ -49,7 +49,7 @@ def _csv(store: StudyStore, folder: Path) -> None:
 
 def _optuna(store: StudyStore, file: Path) -> None:
     """One Optuna study per history; they hold every record and what else an import needs."""
-    record = store.settings()
+    record = store.record()
     settings = parse_settings(record["settings"])
     if settings.kind != "search":
         raise InputError(
@@ -63,7 +63,7 @@ def _optuna(store: StudyStore, file: Path) -> None:
 def _files(store: StudyStore) -> dict[str, Any]:
     """What the study's folder holds beside settings, records, networks and views: judgements, plugins."""
     plugins = {f"plugins/{name}": store.read(f"plugins/{name}").decode() for name in store.files("plugins")}
-    judged = test_evaluations(store)
+    judged = read_evaluations(store)
     return plugins | ({EVALUATIONS: judged} if judged else {})
 
 

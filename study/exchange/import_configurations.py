@@ -1,9 +1,7 @@
 """`cops import FILE --space SPACE`: the configurations of any Optuna study begin a study of ours."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from rich.console import Console
 
@@ -11,8 +9,8 @@ from cops_core.errors import InputError, lookup
 from search_spaces.base import SearchSpace
 from study.console import print_line
 from study.exchange.imports import new_study, origin, say_next
-from study.provenance import git_commit, versions
 from study.records.store import StudyStore
+from study.records.study_record import Imported, make_study_record
 from study.search.given import check_given
 from study.search.optuna_file import OptunaStudy, read_optuna
 from study.search.slots import anchor_count
@@ -53,16 +51,12 @@ def import_configurations(
     store = StudyStore(settings.storage_uri, settings.name)
     with new_study(store):
         store.write_plugins(settings.plugins)
-        record = {
-            "study_id": uuid4().hex,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "launches": [],
-            "settings": settings.record(),
-            "git_commit": git_commit(),
-            "versions": versions(),
-            "imported": origin(source, study=chosen.name, trials=[trial.number for trial in trials]),
+        imported: Imported = {
+            **origin(source),
+            "study": chosen.name,
+            "trials": [trial.number for trial in trials],
         }
-        store.write_json("study.json", record)
+        store.write_record(make_study_record(settings.record(), imported=imported))
     rates = f", each at rate {', '.join(map(str, question.rates))}" if question.axis else ""
     print_line(
         console,

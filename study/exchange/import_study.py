@@ -14,6 +14,7 @@ from study.console import print_line
 from study.exchange.imports import new_study, origin, say_next
 from study.records.evaluations import EVALUATIONS
 from study.records.store import ARTIFACTS, TRIALS, StudyStore
+from study.records.study_record import make_study_record
 from study.records.tables import trial_tables
 from study.records.trial import StudyTrial
 from study.search.exchange import Exported, exported
@@ -54,8 +55,8 @@ def import_study(
     files = {file: _content(file, content, source) for file, content in found.files.items()}
     settings = _moved(found, source, name=name, home=home, storage=storage, tracking_uri=tracking_uri)
     store = StudyStore(settings.storage_uri, settings.name)
-    plugins = found.settings["settings"].get("plugins", {})
-    about = {**found.settings, "settings": {**settings.record(), "plugins": plugins}}
+    plugins = found.study["settings"]["plugins"]
+    here = {**settings.record(), "plugins": plugins}
     with new_study(store):
         for trial, record in zip(trials, found.records, strict=True):
             store.write_json(f"{TRIALS}/{trial.name}.json", record)
@@ -63,7 +64,8 @@ def import_study(
             store.make("plugins")
         for file, content in (files | trial_tables(store.name, trials)).items():
             store.write(file, content)
-        store.write_json("study.json", {**about, "imported": origin(source)})  # last: now it is a study
+        # Last: now it is a study.
+        store.write_record(make_study_record(here, found.study, imported=origin(source)))
     print_line(console, f"{store.name}: {len(trials)} trials restored in {store.path}")
     if missing := sum(trial.artifact is not None for trial in trials):
         print_line(
@@ -79,7 +81,7 @@ def _trials(found: Exported, source: str) -> list[StudyTrial]:
     try:
         trials = [StudyTrial.from_record(record) for record in found.records]
     except InputError as error:
-        plugins = found.settings["settings"].get("plugins") or ()
+        plugins = found.study["settings"].get("plugins") or ()
         flags = " ".join(f"--plugin {plugin}" for plugin in plugins)
         hint = f"add {flags}" if plugins else "read it with the version of cops that wrote it"
         raise InputError(f"{source} holds a trial that is unknown here ({error}): {hint}") from None
@@ -114,7 +116,7 @@ def _moved(
 ) -> Settings:
     """The study's settings, with the places of this machine."""
     try:
-        before = parse_settings(found.settings["settings"])
+        before = parse_settings(found.study["settings"])
     except (KeyError, TypeError, ArithmeticError) as error:
         raise _damaged(source, f"its settings say {type(error).__name__}: {error}") from None
     places: Mapping[str, Any] = {

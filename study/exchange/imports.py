@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from shlex import quote
-from typing import Any
 
 from rich.console import Console
 
@@ -13,6 +12,7 @@ from study.console import print_line
 from study.places import find_flags
 from study.records.lease import Lease
 from study.records.store import TRIALS, StudyStore
+from study.records.study_record import Imported
 from study.settings import Settings
 
 
@@ -37,9 +37,9 @@ def new_study(store: StudyStore) -> Iterator[None]:
             raise
 
 
-def origin(source: str, **more: Any) -> dict[str, Any]:
-    """What `study.json` says about where a study was imported from, and when."""
-    return {"from": source, "at": datetime.now(UTC).isoformat(timespec="seconds"), **more}
+def origin(source: str) -> Imported:
+    """What a study's record says about where it was imported from, and when."""
+    return {"from": source, "at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def say_next(console: Console, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -21,31 +20,15 @@ from study.analysis.configurations import ConfigurationResult, by_configuration,
 from study.analysis.statistics import interval
 from study.console import print_line
 from study.provenance import git_commit
-from study.records.evaluations import EVALUATIONS, test_evaluations
+from study.records.evaluations import EVALUATIONS, EvaluatedTrial, Evaluation, read_evaluations
 from study.records.lease import Lease
 from study.records.store import StudyStore, no_study
 from study.records.trial import COMPARABLE, OPEN, StudyTrial
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A trial's last validation accuracy and its accuracy on the test part, both in [0, 1].
-
-    trial: its name within the study. rate: the freezing rate within which it was chosen, as text.
-    """
-
-    trial: str
-    configuration: int
-    seed_index: int
-    method: str
-    rate: str | None
-    validation_accuracy: float
-    test_accuracy: float
-
-
 def close_study(
     store: StudyStore, *, top: int, data_root: Path, extensions: Mapping[str, str], console: Console
-) -> list[Judged]:
+) -> list[EvaluatedTrial]:
     """Judge the best `top` configurations of each rate, the anchors and the dense trial; write that down.
 
     data_root: the folder for downloads. extensions: names and SHA-256 of the plugins that are loaded.
@@ -67,9 +50,9 @@ def close_study(
                 f"study {store.name!r} has no finished trial to judge: see `cops status {store.name}`"
             )
         judged, left_out = _judge(store, chosen, data_root.expanduser(), extensions)
-        look = _write_down(store, top, judged, left_out)
-    _say(console, look, chosen, judged, left_out)
-    planned = store.settings()["settings"]["trials"]
+        evaluation = _write_down(store, top, judged, left_out)
+    _say(console, evaluation, chosen, judged, left_out)
+    planned = store.record()["settings"]["trials"]
     begun = len({trial.configuration for trial in trials})
     if begun < planned:
         print_line(console, f"it ends with {begun} of the {planned} configurations that were planned")
@@ -104,7 +87,7 @@ def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[Conf
 
 def _judge(
     store: StudyStore, chosen: Sequence[ConfigurationResult], root: Path, extensions: Mapping[str, str]
-) -> tuple[list[Judged], dict[str, str]]:
+) -> tuple[list[EvaluatedTrial], dict[str, str]]:
     """What the test part says about the trials, in their order, and why of some it says nothing."""
     trials = [trial for found in chosen for trial in found.trials]
     left_out = {t.name: f"it is {t.status}" for t in trials if t.status not in COMPARABLE}
@@ -168,47 +151,47 @@ def _accuracy(
     return evaluate(FreezeNet(model, None), part, precision, memory_format)[1]
 
 
-def _judged(trial: StudyTrial, accuracy: float) -> Judged:
-    return Judged(
-        trial=trial.name,
-        configuration=trial.configuration,
-        seed_index=trial.seed_index,
-        method=trial.config.method,
-        rate=None if trial.rate is None else str(trial.rate),
-        validation_accuracy=trial.accuracy,
-        test_accuracy=accuracy,
-    )
+def _judged(trial: StudyTrial, accuracy: float) -> EvaluatedTrial:
+    return {
+        "trial": trial.name,
+        "configuration": trial.configuration,
+        "seed_index": trial.seed_index,
+        "method": trial.config.method,
+        "rate": None if trial.rate is None else str(trial.rate),
+        "validation_accuracy": trial.accuracy,
+        "test_accuracy": accuracy,
+    }
 
 
 def _write_down(
-    store: StudyStore, top: int, judged: Sequence[Judged], left_out: Mapping[str, str]
-) -> dict[str, Any]:
-    """Record this look behind the earlier ones."""
-    earlier = test_evaluations(store)
-    look = {
+    store: StudyStore, top: int, judged: Sequence[EvaluatedTrial], left_out: Mapping[str, str]
+) -> Evaluation:
+    """Record this evaluation behind the earlier ones."""
+    earlier = read_evaluations(store)
+    evaluation: Evaluation = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "evaluation": len(earlier) + 1,
         "top": top,
         "commit": git_commit(),
-        "results": [asdict(one) for one in judged],
+        "results": list(judged),
         "not_evaluated": dict(left_out),
     }
-    store.write_json(EVALUATIONS, [*earlier, look])
-    return look
+    store.write_json(EVALUATIONS, [*earlier, evaluation])
+    return evaluation
 
 
 def _say(
     console: Console,
-    look: Mapping[str, Any],
+    evaluation: Evaluation,
     chosen: Sequence[ConfigurationResult],
-    judged: Sequence[Judged],
+    judged: Sequence[EvaluatedTrial],
     left_out: Mapping[str, str],
 ) -> None:
-    """Print the look: validation beside test, by rate, the best on validation first."""
-    if look["evaluation"] > 1:
+    """Print the evaluation: validation beside test, by rate, the best on validation first."""
+    if evaluation["evaluation"] > 1:
         print_line(
             console,
-            f"this is evaluation {look['evaluation']} on the test images:"
+            f"this is evaluation {evaluation['evaluation']} on the test images:"
             " they are no fair test of what is chosen after it",
         )
     table = Table(
@@ -218,7 +201,7 @@ def _say(
         table.add_column(heading, no_wrap=heading != "configuration")
     by_number: dict[int, list[float]] = {}
     for one in judged:
-        by_number.setdefault(one.configuration, []).append(one.test_accuracy)
+        by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
     ranked = (found for found in chosen if found.number in by_number)
     for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.mean)):
         table.add_row(

@@ -8,7 +8,7 @@ from rich.console import Console
 from study.console import print_line
 from study.networks.close import close_study
 from study.places import storage_uri, tracking
-from study.records.evaluations import test_evaluations
+from study.records.evaluations import read_evaluations
 from study.records.store import StudyStore, find_study
 from study.settings import parse_settings
 from study.tracking.find import study_tags
@@ -32,7 +32,7 @@ def judge(
     or not MLflow can be told of it. Raises InputError as `close_study` does.
     """
     store = find_study(storage_uri(home, storage), name)
-    record = store.settings()
+    record = store.record()
     settings = parse_settings(record["settings"])
     judged = close_study(
         store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
@@ -41,8 +41,8 @@ def judge(
         tracking(home, tracking_uri or settings.tracking_uri),
         home,
         study_tags(name, record["study_id"]),
-        {one.trial: one.test_accuracy for one in judged},
-        test_evaluations(store),
+        {one["trial"]: one["test_accuracy"] for one in judged},
+        read_evaluations(store),
     )
     if problem:
         print_line(console, f"MLflow was not told ({problem}); it is all in {_place(store)}", "yellow")

@@ -7,18 +7,19 @@ import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cops_core.errors import InputError, near_path, unknown
 from cops_core.plugins import Plugin
 from study.records.folder import Folder, folder_names
+from study.records.study_record import StudyRecord
 from study.records.trial import StudyTrial
 
+STUDY_FILE = "study.json"
 # The folders of a study: a record per trial; trained networks; states of trials that have not ended.
 TRIALS, ARTIFACTS, CHECKPOINTS = "trials", "artifacts", "checkpoints"
 # Of a trial's checkpoint: its state, and which worker may write it.
 CHECKPOINT_FILES = STATE_FILE, OWNER_FILE = ".pt", ".owner"
-RECORD_KEYS = ("study_id", "started", "launches", "settings")  # of study.json, at the least
 AT_ONCE = 16  # records that are read from a storage that is far away
 
 
@@ -28,12 +29,12 @@ class StudyStore(Folder):
     @property
     def exists(self) -> bool:
         """Whether there is a study of this name."""
-        return self.has("study.json")
+        return self.has(STUDY_FILE)
 
-    def create(self, settings: dict[str, Any]) -> None:
-        """Make the folders and write the study's settings."""
+    def write_record(self, record: StudyRecord) -> None:
+        """Write the study's record: from now on this is a study. Makes its folders."""
         self.make_folders()
-        self.write_json("study.json", settings)
+        self.write_json(STUDY_FILE, record)
 
     def make_folders(self) -> None:
         """Make the study's folders, where they are missing."""
@@ -52,12 +53,12 @@ class StudyStore(Folder):
         for name, source in sources.items():
             self.write(f"plugins/{name}.py", source.encode())
 
-    def settings(self) -> dict[str, Any]:
-        """The study's record, as `create` was given it. InputError if another version wrote it."""
-        record: dict[str, Any] = self._json("study.json")
-        if missing := [key for key in RECORD_KEYS if key not in record]:
-            raise self._other_version("study.json", f"it has no {', '.join(missing)}")
-        return record
+    def record(self) -> StudyRecord:
+        """The study's record. InputError if it is damaged, or that of another version."""
+        record = self._json(STUDY_FILE)
+        if missing := [key for key in StudyRecord.__required_keys__ if key not in record]:
+            raise self._other_version(STUDY_FILE, f"it has no {', '.join(sorted(missing))}")
+        return cast(StudyRecord, record)
 
     def _json(self, name: str) -> Any:
         """A JSON file of the study. InputError if it is none."""
@@ -84,7 +85,7 @@ class StudyStore(Folder):
         try:
             return StudyTrial.from_record(self._json(name))
         except InputError as error:
-            plugins = self.settings()["settings"]["plugins"]
+            plugins = self.record()["settings"]["plugins"]
             if not plugins:
                 raise
             flags = " ".join(f"--plugin {plugin}" for plugin in plugins)

@@ -67,7 +67,7 @@ def check_resumable(store: StudyStore, settings: Settings) -> None:
     """InputError if there is a study of this name that cannot go on: it has other settings, or is closed."""
     if not store.exists:
         return
-    check_same(settings.name, store.settings()["settings"], settings.record())
+    check_same(settings.name, store.record()["settings"], settings.record())
     if is_closed(store):
         raise InputError(
             f"study {settings.name!r} is closed: it has been judged on the test images; choose another --name"

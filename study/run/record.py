@@ -1,27 +1,20 @@
-"""What a study's folder says about the study as a whole."""
-
-from datetime import UTC, datetime
-from typing import Any
-from uuid import uuid4
+"""What is written of a launch before anything runs."""
 
 from cops_core.errors import InputError
-from study.provenance import git_commit, versions
 from study.records.store import StudyStore
+from study.records.study_record import StudyRecord, make_study_record
 from study.settings import Settings
 
 
-def write_study_record(settings: Settings, store: StudyStore) -> dict[str, Any]:
+def write_study_record(settings: Settings, store: StudyStore) -> StudyRecord:
     """Write the study's record. A later launch adds itself, and brings size and place up to date.
 
     Returns the record. Raises InputError if the storage cannot be written.
     """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    begun = store.settings() if store.exists else {"study_id": uuid4().hex, "started": now, "launches": []}
-    launch = {"at": now, "git_commit": git_commit(), "versions": versions()}
-    record = {**begun, "settings": settings.record(), "launches": [*begun["launches"], launch]}
-    record |= {"git_commit": git_commit(), "versions": versions()}
+    before = store.record() if store.exists else None
+    record = make_study_record(settings.record(), before, launched=True)
     try:
-        store.create(record)
+        store.write_record(record)
         store.write_plugins(settings.plugins)
     except OSError as error:
         raise InputError(

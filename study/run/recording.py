@@ -1,9 +1,9 @@
 """Where a running study is written: its records and tables, and MLflow; and how writing them ends."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from study.records.lease import Lease
+from study.records.study_record import StudyRecord
 from study.records.writer import LedgerWriter
 from study.run.prepare import PreparedStudy
 from study.run.summary import resume_command
@@ -21,7 +21,7 @@ class Recording:
     Raises InputError if MLflow does not answer.
     """
 
-    def __init__(self, study: PreparedStudy, lease: Lease, record: Mapping[str, Any]) -> None:
+    def __init__(self, study: PreparedStudy, lease: Lease, record: StudyRecord) -> None:
         self._study = study
         self._lease = lease
         self._record = record

@@ -37,7 +37,7 @@ def resume(
             whatever `launch` refuses.
     """
     store = find_study(storage_uri(given.get("home", DEFAULT_HOME), given.get("storage")), name)
-    record = store.settings()["settings"]
+    record = store.record()["settings"]
     before = parse_settings(record)
     if before.kind != "search":
         raise InputError(f"{name!r} is not a search: cops {before.kind} {before.space} resumes it")

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from study.analysis.configurations import ConfigurationResult, by_configuration
+from study.records.study_record import StudyRecord
 from study.records.trial import COMPARABLE, StudyTrial, TrialRecord
 from study.search.histories import histories
 from study.search.optuna_file import OptunaStudy
@@ -32,7 +33,7 @@ class Exported:
     files: JSON values; of plugins their text.
     """
 
-    settings: Mapping[str, Any]
+    study: StudyRecord
     records: Sequence[TrialRecord]
     files: Mapping[str, Any]
 

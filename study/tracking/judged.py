@@ -4,11 +4,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mlflow.entities import Metric, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from study.records.evaluations import Evaluation
 from study.tracking.connect import connect, experiment_id
 from study.tracking.find import tagged_runs
 from study.tracking.parent import upload
@@ -20,12 +20,12 @@ def log_test(
     home: Path,
     tags: Mapping[str, str],
     accuracies: Mapping[str, float],
-    looks: Sequence[Mapping[str, Any]],
+    evaluations: Sequence[Evaluation],
 ) -> str:
-    """Log `test_accuracy` to the runs of the named trials, and the looks to their parent.
+    """Log `test_accuracy` to the runs of the named trials, and the evaluations to their parent.
 
     tags: by which the study is known. accuracies: by the trial's name, in [0, 1]. The metric's step is
-    the number of the look. Returns why MLflow could not be told, in one line; empty if it was.
+    the number of the evaluation. Returns why MLflow could not be told, in one line; empty if it was.
     """
     try:
         client = connect(tracking_uri, home)
@@ -34,13 +34,15 @@ def log_test(
         for run in tagged_runs(client, [experiment], tags):
             accuracy = accuracies.get(run.data.tags.get("trial", ""))
             if accuracy is not None:
-                metric = Metric("test_accuracy", accuracy, now, len(looks))
+                metric = Metric("test_accuracy", accuracy, now, len(evaluations))
                 client.log_batch(
-                    run.info.run_id, metrics=[metric], tags=[RunTag("test_evaluations", str(len(looks)))]
+                    run.info.run_id,
+                    metrics=[metric],
+                    tags=[RunTag("test_evaluations", str(len(evaluations)))],
                 )
             elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
-                upload(client, run.info.run_id, {"closed.json": json.dumps(looks, indent=1).encode()})
+                upload(client, run.info.run_id, {"closed.json": json.dumps(evaluations, indent=1).encode()})
                 client.set_tag(run.info.run_id, "status", "closed")
-    except Exception as error:  # the look itself is written down already
+    except Exception as error:  # the evaluation itself is written down already
         return reason(error)
     return ""

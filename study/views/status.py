@@ -13,10 +13,11 @@ from search_spaces.question import parse_question
 from search_spaces.question.rates import best_per_method
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable, comparisons
 from study.console import print_line
-from study.records.evaluations import test_evaluations
+from study.records.evaluations import read_evaluations
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial
+from study.settings import Settings, parse_settings
 from study.views.answer import print_best
 from study.views.tables import failure_table
 
@@ -58,20 +59,21 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
     status: trials by status. best: as `configuration_content` says, with the Holm-adjusted `p_value`
     against the rate's best; None for the best itself and where no two seeds are common.
     """
-    record, configurations = store.settings(), by_configuration(trials)
-    settings, running, looked = record["settings"], holder(store), test_evaluations(store)
+    record, configurations = store.record(), by_configuration(trials)
+    settings, running = parse_settings(record["settings"]), holder(store)
+    evaluations = read_evaluations(store)
     best = best_per_method(comparable(configurations))
     p_values = {compared.other.number: _finite(compared.p_value) for compared in comparisons(best)}
     return {
         "name": store.name,
-        "space": settings["space"],
-        "question": settings["question"],
-        "state": state(settings, configurations, running=running is not None, looked=bool(looked)),
+        "space": settings.space,
+        "question": record["settings"]["question"],
+        "state": state(settings, configurations, running=running is not None, closed=bool(evaluations)),
         "holder": running,
-        "test_evaluations": looked,
+        "test_evaluations": evaluations,
         "started": record["started"],
-        "trials": settings["trials"],
-        "seeds": settings["seeds"],
+        "trials": settings.trials,
+        "seeds": settings.seeds,
         "ended": sum(all(trial.over for trial in each.trials) for each in configurations),
         "status": dict(Counter(trial.status for trial in trials)),
         "best": [{**configuration_content(each), "p_value": p_values.get(each.number)} for each in best],
@@ -87,16 +89,16 @@ def details(trials: Sequence[StudyTrial]) -> dict[str, Any]:
 
 
 def state(
-    settings: dict[str, Any], configurations: Sequence[ConfigurationResult], *, running: bool, looked: bool
+    settings: Settings, configurations: Sequence[ConfigurationResult], *, running: bool, closed: bool
 ) -> State:
-    """What a study is doing. settings: as recorded."""
+    """What a study is doing."""
     if running:
         return "running"
-    if looked:
+    if closed:
         return "closed"
-    seeds, racing = settings["seeds"], settings["racing"]
-    whole = len(configurations) >= settings["trials"] and all(
-        all(trial.over for trial in each.trials) and (len(each.trials) >= seeds or (racing and _races(each)))
+    whole = len(configurations) >= settings.trials and all(
+        all(trial.over for trial in each.trials)
+        and (len(each.trials) >= settings.seeds or (settings.racing and _races(each)))
         for each in configurations
     )
     return "complete" if whole else "unfinished"

@@ -29,6 +29,7 @@ import study
 from search_spaces import SEARCH_SPACES
 from search_spaces.question import Pareto
 from study.records.store import StudyStore
+from study.records.study_record import make_study_record
 from study.records.trial import StudyTrial
 from study.search.search_plan import SearchPlan
 from study.settings import make_settings
@@ -158,14 +159,14 @@ def measure_storage(source: StudyStore, count: int) -> None:
 
 def timed_saves(store: StudyStore, trials: Sequence[StudyTrial], count: int) -> float:
     """Seconds for writing a record."""
-    store.create({})
+    store.write_record(make_study_record({}))
     left = cycle(trials)
     return timed(lambda: store.save(next(left)), count)
 
 
 def measure_mlflow(source: StudyStore) -> None:
     """A real study, put into an MLflow that has nothing of it."""
-    trials, settings = source.trials(), source.settings()["settings"]
+    trials, settings = source.trials(), source.record()["settings"]
     epochs = sum(len(trial.rows) for trial in trials) / len(trials)
     for kind in ("SQLite", "server"):
         with folder() as home:

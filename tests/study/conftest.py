@@ -23,6 +23,7 @@ from study.settings import make_settings
 
 from .kinds import kinds_of_studies
 from .made_facts import made_accounting, made_facts, made_manifest
+from .made_record import made_record
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -243,23 +244,6 @@ def studies(made):
     return kinds_of_studies(made)
 
 
-def make_record(settings, name="mine"):
-    return {
-        "study_id": f"{name:0>32}",
-        "started": "2026-01-02T03:04:05+00:00",
-        "launches": [],
-        "settings": settings,
-        "git_commit": "c0ffee",
-        "versions": {"python": "3.11", "torch": "2.13.0"},
-    }
-
-
-@pytest.fixture
-def study_record():
-    """Makes what `study.json` says of a study with these settings, as they are recorded."""
-    return make_record
-
-
 @pytest.fixture
 def recorded(settings):
     """Writes a study of the quickstart with made-up accuracies, as a driver would have; returns its store.
@@ -271,7 +255,7 @@ def recorded(settings):
         found = find_space(space)
         asked = settings(space=found.word, question=changes.pop("question", found.question), **changes)
         store = StudyStore(asked.storage_uri, asked.name)
-        store.create(make_record(asked.record(), asked.name))
+        store.write_record(made_record(asked.record(), study_id=f"{asked.name:0>32}"))
         plan, event = SearchPlan(found, asked), 0
         while not (plan.exhausted or plan.waiting):
             trial = plan.ask()

@@ -28,6 +28,8 @@ from study.records.store import StudyStore
 from study.search.samplers import SAMPLERS
 from study.settings import DEFAULT_HOME
 
+from .made_record import made_record
+
 GROUP = typer.main.get_command(cli.app)
 REGISTRIES = {
     "scores": SCORES,
@@ -55,7 +57,7 @@ finally:
 def folder(tmp_path):
     """A working directory with a space of its own and a home with two studies."""
     for name in ("first_study", "second_study"):
-        StudyStore(str(tmp_path / "cops-home" / "studies"), name).create({})
+        StudyStore(str(tmp_path / "cops-home" / "studies"), name).write_record(made_record())
     (tmp_path / "cops-home" / "studies" / "no_study").mkdir()
     (tmp_path / "my_space.py").touch()
     return tmp_path
@@ -143,7 +145,7 @@ def test_zsh_is_told_the_same(ask, line):
 
 def test_studies_are_those_of_the_home_that_is_meant(ask, folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
-    StudyStore(str(other / "studies"), "elsewhere").create({})
+    StudyStore(str(other / "studies"), "elsewhere").write_record(made_record())
     assert ask(f"cops status --home {other} ") == ["elsewhere"]
     assert ask("cops status ", COPS_HOME=str(other)) == ["elsewhere"]
     assert ask("cops status ", COPS_STORAGE=str(other / "studies")) == ["elsewhere"]

@@ -25,6 +25,8 @@ from study.search.stopping import STOPPINGS
 from study.settings import Settings
 from study.tracking import connect, experiment_id
 
+from .made_record import made_record
+
 QUICK = ("launch", "quickstart")
 WORDS = [
     (["lauch"], "unknown command 'lauch': did you mean 'launch'?"),
@@ -97,7 +99,7 @@ def folder(tmp_path):
     (tmp_path / "folder" / "other_space.py").write_text("def spaces(trial): pass\n")
     (tmp_path / "my_scores.py").write_text("SCORE = {'mine': None}\n")
     (tmp_path / "network.safetensors").touch()
-    StudyStore(str(tmp_path / "cops-home" / "studies"), "first_study").create({})
+    StudyStore(str(tmp_path / "cops-home" / "studies"), "first_study").write_record(made_record())
     return tmp_path
 
 

@@ -18,6 +18,8 @@ from study.records.store import StudyStore
 from study.run.ray.fitness.before_trial import UNFIT
 from study.run.ray.worker import TrialWorker
 
+from .made_record import made_record
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 PIECES = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "# my_plugin.py" in block]
@@ -208,7 +210,7 @@ def task(tmp_path: Path, sha: str = SHA) -> dict[str, object]:
     """What a worker is sent, with the plugin as text; its configuration as JSON of a plain one."""
     config = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.2", training=Training())
     document = config.model_dump_json().replace('"lenet_300_100"', '"tiny_conv"').replace("digits", "stripes")
-    StudyStore(str(tmp_path), "mine").create({})
+    StudyStore(str(tmp_path), "mine").write_record(made_record())
     return {
         "threads": 1,
         "gpus": 0.0,

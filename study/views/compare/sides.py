@@ -8,8 +8,8 @@ from decimal import Decimal
 from cops_core.errors import InputError, unknown
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import Interval, holm, interval, paired
-from study.records.evaluations import test_evaluations
-from study.records.store import StudyStore, find_study
+from study.records.evaluations import evaluated_accuracies, read_evaluations
+from study.records.store import find_study
 from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings, setting_flags
 
@@ -108,14 +108,10 @@ def _side(argument: str, storage: str) -> Side:
         found = chosen
     if not found:
         raise InputError(f"study {name!r} has no trial yet: see `cops status {name}`")
-    settings = parse_settings(store.settings()["settings"])
-    return Side(argument, name, method or None, settings, tuple(found), _tests(store))
-
-
-def _tests(store: StudyStore) -> dict[str, float]:
-    """Of all looks at the test images; a trial's network is the same in each."""
-    results = [result for look in test_evaluations(store) for result in look["results"]]
-    return {result["trial"]: result["test_accuracy"] for result in results}
+    settings = parse_settings(store.record()["settings"])
+    return Side(
+        argument, name, method or None, settings, tuple(found), evaluated_accuracies(read_evaluations(store))
+    )
 
 
 def _check_data(sides: Sequence[Side]) -> None:

@@ -4,19 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from cops_core.errors import InputError
-from search_spaces.question import Answer, parse_question
+from search_spaces.question import Answer
 from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.analysis.regions import Region, searched_regions
 from study.analysis.words import seconds, shares
-from study.records.evaluations import test_evaluations
+from study.records.evaluations import Evaluation, read_evaluations
 from study.records.store import StudyStore
+from study.records.study_record import StudyRecord
 from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space
-from study.settings import parse_settings
+from study.settings import Settings, parse_settings
 from study.views.figures import FIGURES, PARAMETERS, Figure
 from study.views.figures.parameters import importances, slices
 from study.views.figures.style import svg
@@ -57,27 +57,30 @@ class Report:
 
 def gather(store: StudyStore) -> Report:
     """The report of a study as it is recorded. InputError if its records cannot be read."""
-    return make_report(store.name, store.settings(), store.trials(), test_evaluations(store))
+    return make_report(store.name, store.record(), store.trials(), read_evaluations(store))
 
 
 def make_report(
-    name: str, record: dict[str, Any], trials: Sequence[StudyTrial], looked: Sequence[dict[str, Any]] = ()
+    name: str,
+    record: StudyRecord,
+    trials: Sequence[StudyTrial],
+    evaluations: Sequence[Evaluation] = (),
 ) -> Report:
-    """The report of these trials. record: the study's, as `study.json` has it. looked: at the test part."""
-    settings, found = record["settings"], by_configuration(trials)
-    question = parse_question(settings["question"])
+    """The report of these trials. evaluations: on the test images."""
+    settings, found = parse_settings(record["settings"]), by_configuration(trials)
+    question = settings.question
     drawings = {name: plate.draw(found) for name, plate in FIGURES.items()}
     parameters, missing = _parameters(settings, trials)
     names = sorted({name.split("_", 1)[1] for name in parameters})
     return Report(
         name=name,
         headline=headline(found, question),
-        facts=_facts(record, trials, found),
-        caveat=_caveat(found, judged=bool(looked)),
+        facts=_facts(record["started"], settings, trials, found),
+        caveat=_caveat(found, judged=bool(evaluations)),
         trials=tuple(trials),
         found=tuple(found),
         answered=answer(found, question),
-        judged=tuple(_judged(looked, found)),
+        judged=tuple(_judged(evaluations, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)),
         histories=tuple(names),
@@ -88,21 +91,19 @@ def make_report(
 
 
 def _facts(
-    record: dict[str, Any], trials: Sequence[StudyTrial], found: Sequence[ConfigurationResult]
+    started: str, settings: Settings, trials: Sequence[StudyTrial], found: Sequence[ConfigurationResult]
 ) -> dict[str, str]:
-    settings = record["settings"]
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
-    seeds = settings["seeds"]
     spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
     return {
-        "question": parse_question(settings["question"]).sentence,
+        "question": settings.question.sentence,
         "data and network": "; ".join(
             dict.fromkeys(f"{trial.config.model} on {trial.config.dataset}" for trial in trials)
         ),
-        "configurations": f"{len(found)} of {settings['trials']}, with up to {seeds} seeds",
+        "configurations": f"{len(found)} of {settings.trials}, with up to {settings.seeds} seeds",
         "trials": ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none yet",
-        "search": f"{settings['sampler']}, early stopping {settings['stopping']}, space {settings['space']}",
-        "begun": record["started"][:16].replace("T", " ") + " UTC",
+        "search": f"{settings.sampler}, early stopping {settings.stopping}, space {settings.space}",
+        "begun": started[:16].replace("T", " ") + " UTC",
         "time in trials": seconds(spent),
     }
 
@@ -123,11 +124,11 @@ def _caveat(found: Sequence[ConfigurationResult], *, judged: bool) -> str:
 
 
 def _judged(
-    looked: Sequence[dict[str, Any]], found: Sequence[ConfigurationResult]
+    evaluations: Sequence[Evaluation], found: Sequence[ConfigurationResult]
 ) -> list[tuple[str, str, int, str, str]]:
-    """What the latest look at the test part said, by rate, the best on validation first."""
+    """What the latest evaluation on the test images said, by rate, the best on validation first."""
     by_number: dict[int, list[float]] = {}
-    for one in looked[-1]["results"] if looked else ():
+    for one in evaluations[-1]["results"] if evaluations else ():
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
     chosen = [each for each in found if each.number in by_number]
     chosen.sort(key=lambda each: (-1.0 if each.rate is None else float(each.rate), -each.mean))
@@ -143,10 +144,9 @@ def _judged(
     ]
 
 
-def _parameters(record: dict[str, Any], trials: Sequence[StudyTrial]) -> tuple[dict[str, Figure], str]:
+def _parameters(settings: Settings, trials: Sequence[StudyTrial]) -> tuple[dict[str, Figure], str]:
     """Optuna's figures of each history, and why there are none."""
     try:
-        settings = parse_settings(record)
         known = histories(recorded_space(settings), settings, trials)
     except InputError as error:  # a space of the user's own that is not there any more
         return {}, f"The search cannot be made again: {error}"
@@ -156,7 +156,7 @@ def _parameters(record: dict[str, Any], trials: Sequence[StudyTrial]) -> tuple[d
     return shown, "" if shown else PARAMETERS.absent
 
 
-def _again(name: str, record: dict[str, Any], trials: Sequence[StudyTrial]) -> dict[str, str]:
+def _again(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) -> dict[str, str]:
     """What is needed to run the study again, or a trial of it."""
     settings, launches = record["settings"], record["launches"]
     seeds = dict(sorted({trial.seed_index: trial.config.seed for trial in trials}.items()))

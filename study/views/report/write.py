@@ -36,7 +36,7 @@ def write_report(
     store = find_study(storage_uri(home, storage), name)
     folder = home / "reports" / name if out is None else out
     check_folder(folder)
-    record = store.settings()
+    record = store.record()
     with console.status("drawing"):
         report = gather(store)
         files = report_files(report)

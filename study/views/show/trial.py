@@ -12,8 +12,9 @@ from typing import Any
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from study.places import find_flags, storage_uri
-from study.records.evaluations import test_evaluations
+from study.records.evaluations import evaluated_accuracies, read_evaluations
 from study.records.store import StudyStore, find_study
+from study.records.study_record import Code, StudyRecord
 from study.records.trial import StudyTrial
 from study.search.errors import flat
 from study.tracking import fetch_tags, run_id_of
@@ -34,13 +35,12 @@ class Found:
     trial: StudyTrial
     run_id: str | None
     tracking_uri: str | None
-    launch: Mapping[str, Any]
+    launch: Code
 
     @property
     def test_accuracy(self) -> float | None:
         """Its accuracy on the test images, where the study was closed and it was judged."""
-        results = (result for look in test_evaluations(self.store) for result in look["results"])
-        return next((r["test_accuracy"] for r in results if r["trial"] == self.trial.name), None)
+        return evaluated_accuracies(read_evaluations(self.store)).get(self.trial.name)
 
     @property
     def network(self) -> str | None:
@@ -67,7 +67,7 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
         )
     store = find_study(storage_uri(home, storage), named["study"])
     trial = _trial(store, int(named["number"]), named["head"] or "")
-    record = store.settings()
+    record = store.record()
     uri = tracking_uri or record["settings"].get("tracking_uri")
     if run_id is None:
         run_id = _run_id(record, trial, home, uri)
@@ -100,7 +100,7 @@ def _trial(store: StudyStore, number: int, head: str) -> StudyTrial:
     return trials[number]
 
 
-def _run_id(record: Mapping[str, Any], trial: StudyTrial, home: Path, uri: str | None) -> str | None:
+def _run_id(record: StudyRecord, trial: StudyTrial, home: Path, uri: str | None) -> str | None:
     """Of its MLflow run; None where MLflow has none, or does not answer: the record says the rest."""
     try:
         return run_id_of(study_tags(record["settings"]["name"], record["study_id"]), trial.name, uri, home)
@@ -108,7 +108,7 @@ def _run_id(record: Mapping[str, Any], trial: StudyTrial, home: Path, uri: str |
         return None
 
 
-def _launch(record: Mapping[str, Any], trial: StudyTrial) -> Mapping[str, Any]:
+def _launch(record: StudyRecord, trial: StudyTrial) -> Code:
     """The last launch before the trial began: commit and versions of the code that ran it."""
     launches = [
         launch
@@ -164,8 +164,8 @@ def show_content(found: Found, home: Path) -> dict[str, Any]:
         "seconds": None if trial.ended is None else trial.ended - trial.started,
         "not_default": differing,
         "record": trial.record(),
-        "git_commit": found.launch.get("git_commit"),
-        "versions": found.launch.get("versions"),
+        "git_commit": found.launch["git_commit"],
+        "versions": found.launch["versions"],
         "network": found.network,
         "commands": commands(found, home),
     }

@@ -167,7 +167,7 @@ def _place(found: Found) -> dict[str, Value]:
     trial, facts = found.trial, found.trial.facts
     machine: Mapping[str, object] = {} if facts is None else facts["machine"]
     seconds = "" if trial.ended is None else f", {trial.ended - trial.started:.1f} s"
-    versions = found.launch.get("versions") or {}
+    versions = found.launch["versions"]
     phases = {} if facts is None else facts["seconds"]
     return {
         "node": " ".join(filter(None, [trial.node, "" if trial.placed is None else trial.placed["host"]]))
@@ -175,7 +175,7 @@ def _place(found: Found) -> dict[str, Value]:
         "machine": ", ".join(f"{name} {value}" for name, value in machine.items() if value != "") or None,
         "began": f"{when(trial.started)}{seconds}",
         "before training": ", ".join(f"{name} {value:.2g} s" for name, value in phases.items()) or None,
-        "commit": found.launch.get("git_commit") or None,
+        "commit": found.launch["git_commit"] or None,
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()) or None,
         "plugins": ", ".join(f"{name} {sha[:12]}" for name, sha in trial.plugins.items()) or None,
     }

@@ -79,7 +79,7 @@ def storage(recorded, export, tmp_path):
 def test_optuna_reads_a_study_for_each_history(storage, recorded):
     assert optuna.get_all_study_names(storage) == ["mine 0.95", "mine 0.99", "mine outside the space"]
     store = recorded(accuracy, end, **PLAN)
-    settings = parse_settings(store.settings()["settings"])
+    settings = parse_settings(store.record()["settings"])
     expected = histories(recorded_space(settings), settings, store.trials())
     for rate, sampled in expected.items():
         loaded = optuna.load_study(study_name=f"mine {rate}", storage=storage)
@@ -182,7 +182,7 @@ def test_wrong_input_is_one_line(recorded, export, words, complaint):
 
 def test_a_space_that_is_gone_and_an_experiment_are_refused(recorded, export):
     store = recorded(accuracy, **PLAN)
-    record = store.settings()
+    record = store.record()
     for change, complaint in (
         ({"space": "/no/such/space.py"}, "the space of study 'mine' is needed, and cannot be found"),
         ({"kind": "experiment", "space": "headline"}, "'mine' belongs to a fixed experiment"),

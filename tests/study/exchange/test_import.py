@@ -10,8 +10,11 @@ from search_spaces import find_space
 from search_spaces.question import Pareto, Rates
 from study.records.evaluations import EVALUATIONS
 from study.records.store import StudyStore
+from study.records.study_record import StudyRecord
 from study.search.histories import recalled
 from study.settings import parse_settings
+
+from ...declared import undeclared
 
 RATES = Rates((Decimal("0.95"), Decimal("0.99")))
 PLAN = {"question": RATES, "trials": 9, "seeds": 2, "stopping": "none", "name": "mine"}
@@ -46,7 +49,8 @@ def test_every_record_comes_back_as_it_was_and_the_study_goes_on(
     back = StudyStore(str(new_home / "studies"), "mine")
     assert records(back) == records(store)
     assert [trial.record() for trial in back.trials()] == [trial.record() for trial in store.trials()]
-    before, after = store.settings(), back.settings()
+    before, after = store.record(), back.record()
+    assert undeclared(after, StudyRecord) == []
     assert {key: after[key] for key in before if key != "settings"} == {
         key: value for key, value in before.items() if key != "settings"
     }
@@ -55,7 +59,7 @@ def test_every_record_comes_back_as_it_was_and_the_study_goes_on(
     plans = [
         recalled(
             find_space("quickstart"),
-            parse_settings({**one.settings()["settings"], "trials": 12}),
+            parse_settings({**one.record()["settings"], "trials": 12}),
             one.trials(),
         )
         for one in (store, back)
@@ -96,8 +100,8 @@ def test_it_may_have_another_name_but_not_that_of_a_study(recorded, file, bring,
     assert sorted(str(found) for found in new_home.rglob("*")) == before
     assert bring(f"sqlite:///{path}", "--name", "again")[0] == 0
     again = StudyStore(str(new_home / "studies"), "again")
-    assert again.settings()["settings"]["name"] == "again"
-    assert again.settings()["imported"]["from"] == f"sqlite:///{path}"
+    assert again.record()["settings"]["name"] == "again"
+    assert again.record()["imported"]["from"] == f"sqlite:///{path}"
 
 
 def test_the_file_is_read_and_not_touched(recorded, file, bring):
@@ -183,7 +187,7 @@ def test_an_imported_study_runs_on_as_if_it_had_never_been_moved(run, file, brin
     recorded, trials = old.trials(), new.trials()
     assert [trial.record() for trial in trials[:4]] == [trial.record() for trial in recorded]
     assert [trial.status for trial in trials[4:]] == ["finished"] * 2
-    settings = parse_settings({**old.settings()["settings"], "trials": 6})
+    settings = parse_settings({**old.record()["settings"], "trials": 6})
     assert recalled(find_space("quickstart"), settings, recorded).ask().config == trials[4].config
     assert len(new.files("artifacts")) == 2
     code, out, _ = run("show", "mine/0", "--home", new_home)

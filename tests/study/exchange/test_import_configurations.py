@@ -10,9 +10,12 @@ from optuna.trial import TrialState, create_trial
 
 from search_spaces import find_space
 from study.records.store import StudyStore
+from study.records.study_record import StudyRecord
 from study.search.histories import recalled
 from study.search.search_plan import SearchPlan
 from study.settings import parse_settings
+
+from ...declared import undeclared
 
 GOOD = {"arm": "freeze", "target": "snip", "combine": False, "learning_rate": 0.05, "weight_decay": 1e-4}
 DISTRIBUTIONS = {
@@ -51,7 +54,7 @@ TRIALS = [
 
 def proposals(home, name="new"):
     """The study's settings, and the trials that it would run."""
-    settings = parse_settings(StudyStore(str(home / "studies"), name).settings()["settings"])
+    settings = parse_settings(StudyStore(str(home / "studies"), name).record()["settings"])
     plan, trials = SearchPlan(find_space(settings.space), settings), []
     while not plan.exhausted:
         trial = plan.ask()
@@ -87,7 +90,8 @@ def test_the_best_configurations_come_first_at_every_rate(foreign, bring, new_ho
     assert trials[9].parameters["learning_rate"] not in (0.01, 0.02)  # the sampler's own
     store = StudyStore(str(new_home / "studies"), "new")
     assert store.trials() == []
-    assert store.settings()["imported"]["trials"] == [1, 2]
+    assert undeclared(store.record(), StudyRecord) == []
+    assert store.record()["imported"]["trials"] == [1, 2]
     assert "theirs" not in json.dumps([trial.record() for trial in trials])
 
 

@@ -15,12 +15,14 @@ from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from cops_core.trial import Trial
 from study.networks.close import close_study
-from study.records.evaluations import is_closed, test_evaluations
+from study.records.evaluations import Evaluation, is_closed, read_evaluations
 from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.records.trial import OPEN, StudyTrial
 
+from ...declared import undeclared
 from ..made_facts import made_facts
+from ..made_record import made_record
 
 TEST_FIELDS = ("test_images", "test_labels")
 SNIP, RANDOM = Selection(target="snip", samples_per_class=2), Selection(target="random")
@@ -72,9 +74,9 @@ def data(monkeypatch):
 
 
 @pytest.fixture
-def store(tmp_path, study_record):
+def store(tmp_path):
     made = StudyStore(str(tmp_path / "home"), "mine")
-    made.create(study_record({"trials": 1}))
+    made.write_record(made_record({"trials": 1}))
     return made
 
 
@@ -157,9 +159,9 @@ def test_the_accuracy_is_that_of_the_trained_network_itself(ran, close, tmp_path
     while not itself.done:
         itself.step()
     (judged,), _ = close()
-    assert judged.test_accuracy == itself.facts["test_accuracy"]
-    assert judged.validation_accuracy == record.accuracy
-    assert 0.2 < judged.test_accuracy != judged.validation_accuracy
+    assert judged["test_accuracy"] == itself.facts["test_accuracy"]
+    assert judged["validation_accuracy"] == record.accuracy
+    assert 0.2 < judged["test_accuracy"] != judged["validation_accuracy"]
 
 
 def test_closing_takes_the_test_part_once_per_seed_and_a_study_never(ran, close, data):
@@ -185,17 +187,17 @@ def test_validation_and_test_stand_side_by_side_with_their_intervals(ran, close)
         ran(2 + seed_index, configuration=1, seed_index=seed_index, rate=rate, **frozen())
         ran(4 + seed_index, configuration=2, seed_index=seed_index, rate=rate, **frozen(RANDOM))
     judged, said = close(top=2)
-    assert [(one.configuration, one.seed_index) for one in judged] == [
+    assert [(one["configuration"], one["seed_index"]) for one in judged] == [
         (configuration, seed_index) for configuration in range(3) for seed_index in range(2)
     ]
-    assert [one.rate for one in judged] == [None, None, "0.95", "0.95", "0.95", "0.95"]
+    assert [one["rate"] for one in judged] == [None, None, "0.95", "0.95", "0.95", "0.95"]
     lines = [" ".join(line.split()) for line in said.splitlines() if "±" in line]
     assert lines[0].startswith("dense")
     assert [line.split()[0] for line in lines[1:]] == ["0.95", "0.95"]
     for configuration, line in ((0, lines[0]), *((c, row_of(lines, c)) for c in (1, 2))):
-        mine = [one for one in judged if one.configuration == configuration]
+        mine = [one for one in judged if one["configuration"] == configuration]
         for name in ("validation_accuracy", "test_accuracy"):
-            low, high = sorted(getattr(one, name) for one in mine)
+            low, high = sorted(one[name] for one in mine)
             # Student's t for two values: half the difference times 12.7062.
             assert f"{(low + high) / 2:.2%} ± {(high - low) / 2 * 12.7062047:.2%}" in line
     validations = [float(line.split(" ± ")[0].rsplit(" ", 1)[1].rstrip("%")) for line in lines[1:]]
@@ -209,11 +211,11 @@ def row_of(lines, configuration):
 def test_what_was_seen_is_written_down_and_a_further_evaluation_is_numbered(ran, close, store):
     record = ran(0, baseline=True)
     assert not is_closed(store)
-    assert test_evaluations(store) == []
+    assert read_evaluations(store) == []
     (judged,), said = close(top=3)
     assert "this is evaluation" not in said
     assert is_closed(store)
-    (look,) = test_evaluations(store)
+    (look,) = read_evaluations(store)
     assert look["results"] == [
         {
             "trial": record.name,
@@ -222,16 +224,16 @@ def test_what_was_seen_is_written_down_and_a_further_evaluation_is_numbered(ran,
             "method": "dense",
             "rate": None,
             "validation_accuracy": record.accuracy,
-            "test_accuracy": judged.test_accuracy,
+            "test_accuracy": judged["test_accuracy"],
         }
     ]
     assert (look["evaluation"], look["top"], look["not_evaluated"]) == (1, 3, {})
     assert look["when"].endswith("+00:00")
-    assert set(look) == {"when", "evaluation", "top", "commit", "results", "not_evaluated"}
+    assert undeclared(look, Evaluation) == []
     _, said = close(top=1)
     assert "this is evaluation 2 on the test images" in said
-    assert [(one["evaluation"], one["top"]) for one in test_evaluations(store)] == [(1, 3), (2, 1)]
-    assert test_evaluations(store)[0] == look
+    assert [(one["evaluation"], one["top"]) for one in read_evaluations(store)] == [(1, 3), (2, 1)]
+    assert read_evaluations(store)[0] == look
 
 
 def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, store):
@@ -239,7 +241,7 @@ def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, stor
     assert record.status == "collapsed"
     data.taken.clear()
     (judged,), _ = close()
-    assert judged.test_accuracy == 0.1
+    assert judged["test_accuracy"] == 0.1
     assert data.taken == []
 
 
@@ -252,8 +254,8 @@ def test_a_trial_without_its_network_is_named_and_not_judged(ran, close, store):
     diverged = StudyTrial(number=9, configuration=9, config=BASE, status="diverged", baseline=True)
     store.save(diverged)
     judged, said = close()
-    assert [one.trial for one in judged] == [kept.name]
-    (look,) = test_evaluations(store)
+    assert [one["trial"] for one in judged] == [kept.name]
+    (look,) = read_evaluations(store)
     assert set(look["not_evaluated"]) == {none.name, gone.name, altered.name, diverged.name}
     for trial, why in (
         (none, "none was written"),

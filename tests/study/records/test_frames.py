@@ -12,11 +12,13 @@ from study.records.frames import epochs, frame
 from study.records.store import StudyStore
 from study.records.tables import EPOCH_SCHEMA, SCHEMA, TRIALS_TABLE, trial_tables
 
+from ..made_record import made_record
+
 
 @pytest.fixture
 def store(tmp_path, ended):
     found = StudyStore(str(tmp_path), "mine")
-    found.create({})
+    found.write_record(made_record())
     found.save(ended(1, seed_index=1, identity="ab" * 32))
     found.save(ended(0, config=TrialConfig(seed=2**32 - 1), accuracies=(0.25,)))
     found.save(ended(2, "failed", (), reason="OSError: gone"))
@@ -80,7 +82,7 @@ def test_a_row_per_trial_and_epoch(store):
 
 def test_other_metrics_of_an_epoch_are_not_in_the_way(tmp_path, ended):
     store = StudyStore(str(tmp_path), "probed")
-    store.create({})
+    store.write_record(made_record())
     trial = ended()
     trial.rows[0]["gradient_norm/fc1.weight"] = 1.5
     store.save(trial)
@@ -89,7 +91,7 @@ def test_other_metrics_of_an_epoch_are_not_in_the_way(tmp_path, ended):
 
 def test_a_study_without_trials_is_an_empty_table_with_its_types(tmp_path):
     store = StudyStore(str(tmp_path), "empty")
-    store.create({})
+    store.write_record(made_record())
     assert frame(store).empty
     assert list(frame(store).columns) == SCHEMA.names
     assert epochs(store)["validation_loss"].dtype == np.float64

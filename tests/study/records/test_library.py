@@ -16,6 +16,7 @@ from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
 
 from ..made_facts import made_facts
+from ..made_record import made_record
 
 CONFIG = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="0.01", seed=5)
 IDENTITY = trial_identity(CONFIG, "a" * 64)
@@ -31,7 +32,7 @@ def storage(request, tmp_path):
 def study(storage, name, *trials):
     """A study with these trials in its records."""
     store = StudyStore(storage, name)
-    store.create({})
+    store.write_record(made_record())
     for trial in trials:
         store.save(trial)
     return store

@@ -20,6 +20,7 @@ from study.records.store import StudyStore, studies
 from study.records.trial import StudyTrial
 
 from ..made_facts import made_facts
+from ..made_record import made_record
 
 BUCKET = "a-bucket"
 QUICK = Timing(renew_s=0.1, given_up_s=1.0, settle_s=0.2)
@@ -61,9 +62,9 @@ def storage(server, bucket):
 
 
 @pytest.fixture
-def store(storage, study_record):
+def store(storage):
     ours = StudyStore(storage, "mine")
-    ours.create(study_record({"space": "quickstart"}))
+    ours.write_record(made_record())
     return ours
 
 
@@ -79,10 +80,10 @@ def keys(bucket):
     return {found.key for found in bucket.objects.all() if not found.key.endswith("/")}
 
 
-def test_records_come_back_as_they_were(store, bucket, study_record):
+def test_records_come_back_as_they_were(store, bucket):
     assert not store.is_local
     assert store.exists
-    assert store.settings() == study_record({"space": "quickstart"})
+    assert store.record() == made_record()
     trials = [done(7), done(2, "failed", reason="because")]
     for trial in trials:
         store.save(trial)
@@ -182,7 +183,7 @@ def test_nothing_but_the_file_itself_is_ever_written(store, bucket):
 
 def test_all_studies_are_found_by_name(storage, bucket):
     for name in ("b", "a"):
-        StudyStore(storage, name).create({})
+        StudyStore(storage, name).write_record(made_record())
     StudyStore(storage, "_mlflow").make_folders()
     assert [found.name for found in studies(storage)] == ["a", "b"]
 
@@ -205,7 +206,7 @@ def test_plugins_are_kept(store):
 
 def test_a_result_of_another_study_is_found_and_taken_over(storage, store):
     earlier = StudyStore(storage, "earlier")
-    earlier.create({})
+    earlier.write_record(made_record())
     source = done()
     file = f"artifacts/{source.name}.safetensors"
     earlier.write(file, NETWORK)

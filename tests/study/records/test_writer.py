@@ -10,13 +10,15 @@ from study.records.store import StudyStore
 from study.records.tables import EPOCHS_TABLE, TRIALS_TABLE
 from study.records.writer import LedgerWriter
 
+from ..made_record import made_record
+
 ROW = {"epoch": 3, "train_loss": 0.1, "validation_loss": 0.1, "validation_accuracy": 0.7}
 
 
 @pytest.fixture
 def store(tmp_path):
     store = StudyStore(str(tmp_path), "mine")
-    store.create({})
+    store.write_record(made_record())
     return store
 
 

@@ -12,6 +12,8 @@ from study.run.resume import resume
 from study.run.same import check_same
 from study.settings import Settings, parse_settings, setting_flags
 
+from ..made_record import made_record
+
 
 def test_settings_come_back_from_their_record(settings):
     for question in (Rates(), Pareto(cost="bytes"), Smallest()):
@@ -84,19 +86,19 @@ def run_again(settings, name="test", **changes):
 
 
 @pytest.fixture
-def begun(settings, study_record):
+def begun(settings):
     made = settings()
-    StudyStore(made.storage_uri, "test").create(study_record(made.record()))
+    StudyStore(made.storage_uri, "test").write_record(made_record(made.record()))
     return made
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("concurrency", 0), ("cpus_per_trial", 0), ("gpus_per_trial", -1), ("trials", 0)]
 )
-def test_a_wrong_value_is_refused_and_not_recorded(begun, study_record, name, value):
+def test_a_wrong_value_is_refused_and_not_recorded(begun, name, value):
     with pytest.raises(InputError, match=name):
         run_again(begun, **{name: value})
-    assert StudyStore(begun.storage_uri, "test").settings() == study_record(begun.record())
+    assert StudyStore(begun.storage_uri, "test").record()["settings"] == begun.record()
 
 
 def test_a_study_that_is_not_there_is_named_with_its_nearest(begun):
@@ -104,16 +106,16 @@ def test_a_study_that_is_not_there_is_named_with_its_nearest(begun):
         run_again(begun, "tset")
 
 
-def test_plugins_that_it_used_are_asked_for(begun, study_record):
+def test_plugins_that_it_used_are_asked_for(begun):
     record = {**begun.record(), "plugins": {"mine": "ab" * 32}}
-    StudyStore(begun.storage_uri, "test").create(study_record(record))
+    StudyStore(begun.storage_uri, "test").write_record(made_record(record))
     with pytest.raises(InputError, match="used plugins: add --plugin mine"):
         run_again(begun)
 
 
-def test_a_part_of_an_experiment_is_resumed_by_its_own_command(begun, study_record):
+def test_a_part_of_an_experiment_is_resumed_by_its_own_command(begun):
     record = {**begun.record(), "kind": "experiment", "space": "headline"}
-    StudyStore(begun.storage_uri, "test").create(study_record(record))
+    StudyStore(begun.storage_uri, "test").write_record(made_record(record))
     with pytest.raises(InputError, match="cops experiment headline resumes it"):
         run_again(begun)
 

@@ -15,6 +15,8 @@ from study.records.store import StudyStore
 from study.run import stop as stop_module
 from study.run.stop import StopWatch, request_stop, stop_requested
 
+from ..made_record import made_record
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -132,7 +134,7 @@ def test_a_storage_that_is_away_asks_for_nothing(store, monkeypatch):
 def test_a_study_that_nobody_runs_cannot_be_stopped(store, console):
     with pytest.raises(InputError, match=r"no studies in .*: launch one"):
         request_stop(store, console, timeout_s=1)
-    store.create({})
+    store.write_record(made_record())
     with pytest.raises(InputError, match=r"nobody runs study 'mine'.* see `cops status mine`"):
         request_stop(store, console, timeout_s=1)
     assert not store.has(STOP)

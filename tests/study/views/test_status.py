@@ -15,6 +15,8 @@ from study.records.lease import Lease
 from study.records.store import StudyStore
 from study.views.status import show_status
 
+from ..made_record import made_record
+
 RATE = Decimal("0.99")
 SETTINGS = {
     "space": "quickstart",
@@ -26,12 +28,12 @@ SETTINGS = {
 
 
 @pytest.fixture
-def make(tmp_path, ended, study_record):
+def make(tmp_path, ended):
     """Makes a study's folder: its trials by (configuration, seed index, method, accuracy, status)."""
 
     def write(trials, name="mine", **settings):
         store = StudyStore(str(tmp_path), name)
-        store.create(study_record({**SETTINGS, **settings}))
+        store.write_record(made_record({**SETTINGS, "name": name, **settings}))
         for number, (configuration, seed, method, accuracy, status) in enumerate(trials):
             dense = method == "dense"
             config = (

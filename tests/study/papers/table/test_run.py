@@ -14,6 +14,7 @@ from study.papers.table.recorded import plan_table, recorded_table, study_name
 from study.papers.table.run import run_table
 from study.records.store import StudyStore
 
+from ...made_record import made_record
 from .conftest import HIGH, LOW
 
 
@@ -57,9 +58,9 @@ def test_a_table_runs_once_and_is_shown(small, settings):
     counted = 50_610 / store.trials()[-1].facts["trained_parameters"]
     assert (factor.ours.mean, factor.verdict) == (pytest.approx(counted), "below")
 
-    before, launches = records(store), len(store.settings()["launches"])
+    before, launches = records(store), len(store.record()["launches"])
     assert markdown(run_table(small, small, chosen, shown())) == markdown(table)
-    assert len(store.settings()["launches"]) == launches, "nothing was started"
+    assert len(store.record()["launches"]) == launches, "nothing was started"
     assert records(store) == before
     assert store.read("table.md").decode() == markdown(table)
     frame = pd.read_parquet(io.BytesIO(store.read("table.parquet")))
@@ -99,7 +100,7 @@ def test_a_dry_run_counts_what_is_left_and_writes_nothing(preset, settings, tria
     ]
     store = StudyStore(chosen.storage_uri, chosen.name)
     assert not chosen.home.exists()
-    store.create({})
+    store.write_record(made_record())
     for trial in trials(preset.dense(), lambda config: 0.9):
         store.save(trial)
     output = shown()
@@ -133,7 +134,7 @@ def test_the_command_shows_what_is_recorded(run, tmp_path, trials):
     """A trial of each column, written by hand: they stand in the table, the rest is said to be missing."""
     preset = PRESETS[FASHION]
     store = StudyStore(str(tmp_path / "cops-home" / "studies"), study_name(preset, preset.changed(epochs=5)))
-    store.create({})
+    store.write_record(made_record())
     asked = preset.changed(epochs=5, seeds=2)
     for trial in trials(asked.configs()[:10], lambda config: 0.875):
         store.save(trial)

@@ -18,6 +18,7 @@ from study.run.ray.fitness.before_trial import UNFIT
 from study.run.ray.worker import TrialWorker
 
 from ....declared import undeclared
+from ...made_record import made_record
 
 METRICS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 NAME = "00003-abcdef0012345678"
@@ -26,7 +27,7 @@ NAME = "00003-abcdef0012345678"
 @pytest.fixture
 def task(tmp_path, monkeypatch):
     monkeypatch.setattr("study.run.ray.worker.received", lambda data: data)  # by Ray, elsewhere
-    StudyStore(str(tmp_path), "mine").create({})
+    StudyStore(str(tmp_path), "mine").write_record(made_record())
 
     def make(**changes):
         fields = {

@@ -16,6 +16,8 @@ from study.views.report.content import make_report
 from study.views.report.files import PAGE, closing_files, report_files
 from study.views.report.page import page
 
+from ...made_record import made_record
+
 QUESTIONS = (
     {"kind": "rates", "rates": ["0.9", "0.99"]},
     {"kind": "pareto", "cost": "density", "rates": ["0.99"]},
@@ -26,18 +28,9 @@ QUESTIONS = (
 def record(question=QUESTIONS[0], **changes):
     """A study's, as it is written."""
     settings = make_settings(space="quickstart", name="made", trials=24, question=parse_question(question))
-    return {
-        "settings": {**settings.record(), "seeds": 3, **changes},
-        "study_id": "0" * 32,
-        "started": "2026-01-02T03:04:05+00:00",
-        "launches": [
-            {
-                "at": "2026-01-02T03:04:05+00:00",
-                "git_commit": "c" * 40,
-                "versions": {"python": "3.11", "torch": "2"},
-            }
-        ],
-    }
+    code = {"git_commit": "c" * 40, "versions": {"python": "3.11", "torch": "2"}}
+    launch = {"at": "2026-01-02T03:04:05+00:00", **code}
+    return made_record({**settings.record(), "seeds": 3, **changes}, launches=[launch], **code)
 
 
 class Page(HTMLParser):
@@ -157,7 +150,7 @@ def study(settings, tmp_path, studies):
     """A recorded study that no Ray has run, in a home without an MLflow database."""
     asked = settings(trials=6, home=tmp_path / "home")
     store = StudyStore(asked.storage_uri, asked.name)
-    store.create({**record(), "settings": asked.record()})
+    store.write_record({**record(), "settings": asked.record()})
     for trial in studies["one seed"]:
         store.save(trial)
 
@@ -208,7 +201,7 @@ def test_the_command_says_which_region_of_the_family_wins(run, recorded, setting
     trials = recorded(accuracy, name="records", **asked).trials()
     other = settings(**asked)
     store = StudyStore(other.storage_uri, other.name)
-    store.create({**record(), "settings": other.record()})
+    store.write_record({**record(), "settings": other.record()})
     for trial in trials:
         store.save(trial)
     code, out, _ = run("report", "test", "--home", tmp_path / "home")

@@ -15,6 +15,7 @@ from study.records.trial import StudyTrial
 from study.tracking import MlflowView
 
 from ...made_facts import made_facts
+from ...made_record import made_record
 
 CONFIG = TrialConfig(
     validation_fraction="0.2",
@@ -68,9 +69,7 @@ def store(home, trained):
         {"at": f"1970-01-01T00:{minutes:02}:00+00:00", "git_commit": commit, "versions": VERSIONS}
         for minutes, commit in ((10, "first"), (30, "second"), (40, "third"))
     ]
-    made.create(
-        {"settings": SETTINGS, "study_id": "a1", "started": "1970-01-01T00:10:00+00:00", "launches": launches}
-    )
+    made.write_record(made_record(SETTINGS, study_id="a1", launches=launches))
     made.save(record)
     made.write(record.facts["artifact"]["file"], content)
     return made

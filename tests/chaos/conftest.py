@@ -150,7 +150,7 @@ def same():
 
 def check_the_same(study, undisturbed, tracking_uri=None, *, networks=True):
     for table in ("trials.parquet", "epochs.parquet"):
-        assert study.papers.table(table) == undisturbed.table(table)
+        assert study.table(table) == undisturbed.table(table)
     check_mlflow(study, tracking_uri or f"sqlite:///{study.home / 'mlflow.db'}", networks)
     assert not list((study.home / "studies" / "quickstart" / "checkpoints").iterdir())
 
@@ -161,11 +161,11 @@ def check_mlflow(study, uri, networks):
     runs = client.search_runs([experiment], max_results=1000)
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     nested = {run.data.tags["trial"]: run for run in runs if run is not parent}
-    trials = {row["trial"]: row for row in study.papers.table("trials.parquet")}
+    trials = {row["trial"]: row for row in study.table("trials.parquet")}
     assert len(nested) == len(runs) - 1  # no trial has two runs
     assert set(nested) == set(trials)
     assert parent.info.status == "FINISHED"
-    epochs = {(row["trial"], row["epoch"]): row for row in study.papers.table("epochs.parquet")}
+    epochs = {(row["trial"], row["epoch"]): row for row in study.table("epochs.parquet")}
     for name, run in nested.items():
         assert run.info.status == "FINISHED"
         assert run.data.tags["status"] == trials[name]["status"]

@@ -119,7 +119,7 @@ def test_the_test_part_is_shown_once_it_was_looked_at(studies):
     assert [row[1] for row in report.judged] == ["freeze cops(snip; synflow 0.5)"]
     assert report.judged[0][2] == 4
     assert report.judged[0][4].startswith("72.00")
-    assert "judged on test" in Page(page(report).decode()).text
+    assert "evaluated on test" in Page(page(report).decode()).text
 
 
 def test_a_report_is_files_that_open(studies, tmp_path):

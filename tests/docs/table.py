@@ -136,9 +136,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "docs/presets.md": {
         "cops table": Run(),
         "cops table freezenet_lenet_300_100_fashion_mnist": LONG,
-        "cops table freezenet_lenet_300_100_fashion_mnist --dry-run": Run(),
+        "cops table freezenet_lenet_300_100_fashion_mnist --dry-run": Run("slow"),
         "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
-        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3 --recorded": Run(),
+        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3 --recorded": Run("slow"),
     },
     "docs/report.md": {
         "cops report quickstart": Run("slow"),

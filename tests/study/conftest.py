@@ -72,7 +72,7 @@ def run(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def search_plan(settings):
-    """Makes a search_plan of a space."""
+    """Makes the plan of a search over a space."""
 
     def make(space="quickstart", **changes):
         found = find_space(space) if isinstance(space, str) else space
@@ -83,7 +83,7 @@ def search_plan(settings):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ended():
     """Makes a trial that has ended."""
 
@@ -172,7 +172,7 @@ def process():
 PATH_LEVELS = (0.0, 0.5, 1.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made(ended):
     """Makes one configuration's trials: an arm and scores at a rate, an accuracy per seed.
 

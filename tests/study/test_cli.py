@@ -46,7 +46,10 @@ WRONG = [
     (["launch", "quickstart", "--name", "a/b"], "cannot name a folder"),
     (["launch", "quickstart", "--home", "/proc/nosuch"], "cannot be written"),
     (["launch", "quickstart", "--storage", "nosuch://x"], "cannot be opened"),
-    (["launch", "quickstart", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+    pytest.param(  # Ray starts beside it
+        *(["launch", "quickstart", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+        marks=pytest.mark.slow,
+    ),
     (["launch", "quickstart", "--address", "nowhere"], "has no host and port"),
     (["launch", "quickstart", "--address", "127.0.0.1:9"], "no Ray cluster at 127.0.0.1:9"),
     (["launch", "quickstart", "--score-cache", "/proc/none"], "score cache /proc/none cannot be written"),
@@ -72,8 +75,9 @@ def test_wrong_input_is_one_line(run, words, complaint, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
+        # Ray counts what there is, which takes some seconds to start.
         ["launch", "quickstart", "--gpus-per-trial", "64"],
-        ["launch", "quickstart", "--cpus-per-trial", "4096"],
+        pytest.param(["launch", "quickstart", "--cpus-per-trial", "4096"], marks=pytest.mark.slow),
     ],
 )
 def test_more_than_the_machine_has_is_refused_before_any_trial(run, words, tmp_path):

@@ -38,6 +38,7 @@ def records(store):
     return {trial.name: trial.record() for trial in store.trials()}
 
 
+@pytest.mark.slow
 def test_a_table_runs_once_and_is_shown(small, settings):
     chosen, store = studied(small, settings)
     assert recorded_table(small, small, chosen, shown()).missing == small.trials

@@ -91,6 +91,7 @@ def test_a_storage_that_cannot_be_written_is_one_line(home, storage):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_backup_of_an_older_mlflow_is_brought_to_this_ones_schema(tmp_path, storage, folder, empty, rows):
     old = tmp_path / "old"
     old.mkdir()

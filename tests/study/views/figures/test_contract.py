@@ -73,10 +73,20 @@ def test_a_figure_is_drawn_or_said_to_be_absent(name, kind, studies):
     figure = FIGURES[name].draw(found)
     assert (figure is None) == (kind in ABSENT[name])
     if figure is not None:
+        assert ElementTree.fromstring(svg(figure)).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "rates and seeds")) for kind in KINDS],
+)
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_an_image_with_something_in_it(name, kind, studies):
+    figure = FIGURES[name].draw(by_configuration(studies[kind]))
+    if figure is not None:
         with Image.open(io.BytesIO(png(figure))) as image:
             assert image.format == "PNG"
             assert np.ptp(np.asarray(image.convert("L"))) > 0
-        assert ElementTree.fromstring(svg(figure)).tag.endswith("svg")
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -98,5 +98,6 @@ print("torchvision" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_torchvision_is_imported_when_a_network_of_its_blocks_is_built():
     assert words_of(FIRST_USE) == ["False", "True"]

@@ -205,7 +205,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops launch quickstart --rates 0.99 --trials 10 --seeds 3 --name seeds": Run("slow", FEW),
         "cops launch my_space.py --dry-run": Run("slow"),
         "cops launch my_space.py": Run("slow", FEW),
-        "cops check --plugin my_score.py": Run(),
+        "cops check --plugin my_score.py": Run("slow"),
         "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow", FEW),
         "cops close both --plugin my_score.py": Run("slow"),
         'cops compare "both:freeze snip" "both:freeze right_logit" --plugin my_score.py': Run("slow"),

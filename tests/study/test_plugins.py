@@ -228,6 +228,7 @@ def task(tmp_path: Path, sha: str = SHA) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_a_worker_that_lacks_the_file_has_its_text(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", WORKER],

@@ -27,6 +27,7 @@ def empty(tmp_path):
     return tmp_path / "empty"
 
 
+@pytest.mark.slow
 def test_an_empty_home_gets_its_runs_back(home, storage, folder, empty, log_run, runs):
     log_run(home, "first")
     Backup(home, storage).push()

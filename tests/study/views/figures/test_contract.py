@@ -66,7 +66,13 @@ def test_the_table_of_absences_knows_every_figure_and_kind(studies):
     assert set(KINDS) == set(studies)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# To draw every figure of a kind takes a second or two: by default the kinds that differ most.
+ALIKE = ("one seed", "two networks", "equal accuracies", "layers and rounds", "no dense network")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in KINDS]
+)
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_drawn_or_said_to_be_absent(name, kind, studies):
     found = by_configuration(studies[kind])

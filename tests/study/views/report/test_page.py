@@ -152,6 +152,7 @@ def test_a_report_is_files_that_open(report_of, tmp_path):
         assert (tmp_path / f"figures/{name}.svg").read_text().startswith("<?xml")
     for table in ("best", "ends", "layers", "trials", "epochs"):
         assert len(pd.read_parquet(tmp_path / f"tables/{table}.parquet"))
+    assert (tmp_path / "tables/family.parquet").is_file()
     assert (tmp_path / PAGE).is_file()
 
 

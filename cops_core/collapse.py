@@ -21,7 +21,7 @@ from cops_core.errors import InputError
 from cops_core.facts import ConnectivityFacts
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
-from cops_core.signal_paths import NOTHING, FollowPaths
+from cops_core.signal_paths import NO_FLOW, FollowPaths
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
         with FollowPaths():
             flows = network.logits(places, image)
         *gradients, into_image = torch.autograd.grad(flows.sum(), sources, materialize_grads=True)
-    passes = {name: gradient > NOTHING for name, gradient in zip(places, gradients, strict=True)}
+    passes = {name: gradient > NO_FLOW for name, gradient in zip(places, gradients, strict=True)}
     live = {name: int((passes[name] & layer).sum()) for name, layer in {**present, **kept}.items()}
     counts = {name: int(layer.sum()) for name, layer in kept.items()}
     return Connectivity(
@@ -117,8 +117,8 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
         dead_layers=tuple(name for name in kept if counts[name] and not live[name]),
         disconnected_shortcuts=tuple(name for name in _shortcuts(model, network) if not live[name]),
         outputs=flows.numel(),
-        live_outputs=int((flows > NOTHING).sum()),
-        collapsed=not bool((into_image > NOTHING).any()),
+        live_outputs=int((flows > NO_FLOW).sum()),
+        collapsed=not bool((into_image > NO_FLOW).any()),
         live_weights={name: live[name] for name in kept},
     )
 

@@ -125,17 +125,17 @@ class Selection(Description):
         """
         target, *controls = map(kind_of, self.scores)
         scores = f"cops({target}; {', '.join(controls)})" if controls else target
-        return scores + self.manner
+        return scores + self.suffix
 
     @property
     def detailed_method(self) -> str:
         """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
         scores = f"cops({self.target}; {levels})" if levels else str(self.target)
-        return scores + self.manner
+        return scores + self.suffix
 
     @property
-    def manner(self) -> str:
+    def suffix(self) -> str:
         """What is not the default about how the scores are used: ` per layer in 50 linear rounds`."""
         schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
         parts = [
@@ -215,7 +215,7 @@ class TrialConfig(Description):
     @property
     def detailed_method(self) -> str:
         """The method with all its constants, levels and powers: `scale 0.5 cops(snip; synflow 0.3)`."""
-        return self.arm if self.selection is None else f"{self.treatment} {self.selection.detailed_method}"
+        return self.arm if self.selection is None else f"{self.arm_label} {self.selection.detailed_method}"
 
     @property
     def freezing_rate(self) -> Decimal | None:
@@ -223,7 +223,7 @@ class TrialConfig(Description):
         return None if self.density is None else 1 - self.density
 
     @property
-    def treatment(self) -> str:
+    def arm_label(self) -> str:
         """The arm for a person, with its constant: `scale 0.5`."""
         return self.arm if self.scale is None else f"{self.arm} {self.scale:g}"
 

@@ -14,13 +14,13 @@ from torch.profiler import ProfilerActivity, profile
 from cops_core.config import TrialConfig
 from cops_core.data import ImageData, Split
 from cops_core.errors import InputError
-from cops_core.placement import pinned, release
+from cops_core.placement import release, use_device
 from cops_core.train import Trainer
 from cops_core.trial import DEFAULT_DATA_ROOT, Trial, reproducible
 
 # Enough to be past the beginning of an epoch; the profiler keeps some kB for each of their kernels.
 PROFILED_STEPS = 100
-MOST_TRIALS = 16  # on one GPU: each has a process of its own, with its own copy of torch in the RAM
+MAX_TRIALS_PER_GPU = 16  # on one GPU: each has a process of its own, with its own copy of torch in the RAM
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def share_of(demand: Demand, *, headroom: float = 0.1) -> Fraction:
         raise InputError(f"headroom {headroom}: write a share of the memory in [0, 1), e.g. 0.1")
     by_memory = math.floor(demand.total_bytes * (1 - headroom)) // demand.peak_bytes
     by_time = math.floor(1 / demand.busy)
-    return Fraction(1, max(1, min(by_memory, by_time, MOST_TRIALS)))
+    return Fraction(1, max(1, min(by_memory, by_time, MAX_TRIALS_PER_GPU)))
 
 
 def measure_demand(
@@ -78,7 +78,7 @@ def measure_demand(
             f"what a trial needs of a GPU cannot be measured on {device!r} here: write cuda on a machine"
             " with a GPU, or say the share yourself, e.g. 0.25"
         )
-    place = pinned(device)
+    place = use_device(device)
     release()
     trial = Trial(config, data=data, data_root=data_root, device=str(place))
     with reproducible():
@@ -95,7 +95,7 @@ def measure_demand(
 def _busy(whole: Trainer, place: torch.device) -> float:
     """The share of time in which the GPU works, in (0, 1]."""
     short = Trainer(
-        whole.network, shortened(whole.split, whole.training.batch_size), whole.training, whole.seed
+        whole.network, profiled_split(whole.split, whole.training.batch_size), whole.training, whole.seed
     )
     torch.cuda.synchronize(place)
     started = time.perf_counter()
@@ -115,11 +115,11 @@ def _busy(whole: Trainer, place: torch.device) -> float:
     return min(1.0, worked / microseconds / passed) or 1.0
 
 
-def shortened(split: Split, batch_size: int) -> Split:
+def profiled_split(split: Split, batch_size: int) -> Split:
     """The first images of `split` for a few training steps, and as large a part of those for validation."""
     images = min(len(split.train), PROFILED_STEPS * batch_size)
-    judged = math.ceil(len(split.validation) * images / len(split.train))
-    return replace(split, train=split.train.first(images), validation=split.validation.first(judged))
+    validated = math.ceil(len(split.validation) * images / len(split.train))
+    return replace(split, train=split.train.first(images), validation=split.validation.first(validated))
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:

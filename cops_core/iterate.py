@@ -35,7 +35,7 @@ def _linear(size: int, density: float, kappa: int, share: float) -> float:
     return size - (size - kappa) * share
 
 
-SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
+PRUNING_SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
     "exponential": _exponential,
     "linear": _linear,
 }
@@ -58,7 +58,7 @@ class Group:
         if round_ == rounds:
             return self.kappa
         size: int = self.places.stop - self.places.start
-        exact = SCHEDULES[schedule](size, self.density, self.kappa, round_ / rounds)
+        exact = PRUNING_SCHEDULES[schedule](size, self.density, self.kappa, round_ / rounds)
         return max(self.kappa, math.floor(exact + 0.5))
 
 

@@ -70,7 +70,7 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def pinned(name: str) -> torch.device:
+def use_device(name: str) -> torch.device:
     """The device that `find_device` finds; a GPU becomes this process's current one.
 
     What names no device then goes there too. Otherwise it would go to GPU 0, where torch would make a

@@ -18,14 +18,14 @@ from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
 
 @dataclass(frozen=True)
-class Selected:
+class SelectionResult:
     """A mask, and the scoring manifest: everything that says how it was computed, as JSON values."""
 
     mask: Mask
     manifest: SelectionManifest
 
 
-def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> Selected:
+def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> SelectionResult:
     """Score the scorer's model (holding theta0, on its device) and choose kappa of its weights.
 
     Levels that cannot be met together are shrunk by the largest feasible factor; the manifest's
@@ -65,9 +65,9 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         "numerics_version": SCORES_VERSION,
         "extensions": dict(scorer.extensions),
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
-        "price_of_control": {where: price_of_control(path) for where, path in rounds.paths.items()},
+        "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
-    return Selected(mask, manifest)
+    return SelectionResult(mask, manifest)
 
 
 def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:
@@ -98,7 +98,7 @@ def certificate(solution: CopsSolution) -> Solution:
     }
 
 
-def price_of_control(path: CopsPath) -> list[PricePoint]:
+def price_points(path: CopsPath) -> list[PricePoint]:
     """A path as JSON values: at each level what target and controls keep, and the multipliers."""
     return [
         {

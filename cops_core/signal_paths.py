@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from cops_core.errors import InputError
 
-NOTHING = 1e-9
+NO_FLOW = 1e-9
 """No more than this is no flow. What flows are counts of at least 1, or averages of them, so at least
 1 / positions; what is none may be a rounding error of about 1e-13 (a convolution by way of an FFT)."""
 
@@ -22,12 +22,12 @@ class Signal(torch.autograd.Function):
     @staticmethod
     def forward(_: Any, flow: Tensor) -> Tensor:
         """flow: any shape, in float64."""
-        return (flow.abs() > NOTHING).to(flow.dtype)
+        return (flow.abs() > NO_FLOW).to(flow.dtype)
 
     @staticmethod
     def backward(_: Any, *gradients: Tensor) -> Tensor:
         """gradients: one, of the flow's shape."""
-        return (gradients[0].abs() > NOTHING).to(gradients[0].dtype)
+        return (gradients[0].abs() > NO_FLOW).to(gradients[0].dtype)
 
 
 def signal(flow: Tensor) -> Tensor:

@@ -14,16 +14,16 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 # Measured on one CPU thread: above, the dense product and a gather are faster.
-MOST_DENSE = 0.15
-FEWEST_WEIGHTS = 10_000
+MAX_SPARSE_DENSITY = 0.15
+MIN_WEIGHTS = 10_000
 
 
 def pays(weight: Tensor, kept: int) -> bool:
     """Whether sampled and sparse products are faster for a layer of that shape, here."""
     return (
         weight.device.type == "cpu"
-        and weight.numel() >= FEWEST_WEIGHTS
-        and kept <= MOST_DENSE * weight.numel()
+        and weight.numel() >= MIN_WEIGHTS
+        and kept <= MAX_SPARSE_DENSITY * weight.numel()
         and bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
     )
 

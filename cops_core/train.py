@@ -118,7 +118,7 @@ class Trainer:
         started = time.perf_counter()
         train_loss = self._train()
         seconds = time.perf_counter() - started
-        validation_loss, accuracy = self.judge(self.split.validation)
+        validation_loss, accuracy = self.evaluate(self.split.validation)
         return EpochMetrics(
             epoch=self.epoch,
             train_loss=train_loss,
@@ -129,7 +129,7 @@ class Trainer:
             gradient_norms=self._gradient_norms() if self.training.probes else {},
         )
 
-    def judge(self, part: Part) -> tuple[float, float]:
+    def evaluate(self, part: Part) -> tuple[float, float]:
         """Mean cross-entropy and accuracy in [0, 1] of the network as it is now on `part`."""
         return evaluate(self.network, part, self.training.precision, self.placement.memory_format)
 

@@ -34,7 +34,7 @@ from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
-from cops_core.placement import pinned
+from cops_core.placement import use_device
 from cops_core.scoring import Scorer
 from cops_core.select import select_weights
 from cops_core.train import DTYPES, EpochMetrics, Trainer
@@ -85,7 +85,7 @@ class Trial:
             raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
         self.config = config
         self.extensions = dict(extensions or {})
-        self.device = pinned(device)
+        self.device = use_device(device)
         self.status: Status = "running"
         self.history: list[EpochMetrics] = []
         with reproducible():
@@ -189,7 +189,7 @@ class Trial:
     def _test(self) -> float:
         """Accuracy on the test part, in [0, 1]."""
         with reproducible():
-            return self.trainer.judge(self.trainer.split.test())[1]
+            return self.trainer.evaluate(self.trainer.split.test())[1]
 
     def artifact(self) -> bytes:
         """The network as it is now, as an artefact (see `cops_core.artifact`), and its account in `facts`."""

@@ -11,7 +11,7 @@ from cops_core.config import TrialConfig
 from cops_core.errors import InputError, near_path, nearest
 from search_spaces.question import Question, Rates
 
-Sample = Callable[[BaseTrial], TrialConfig]
+SampleFunction = Callable[[BaseTrial], TrialConfig]
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class SearchSpace:
     """
 
     name: str
-    sample: Sample
+    sample: SampleFunction
     question: Question
     trials: int
     file: Path | None = None
 
     @property
-    def word(self) -> str:
+    def reference(self) -> str:
         """By which it is found again: its name, or its file's whole path."""
         return self.name if self.file is None else str(self.file.resolve())
 

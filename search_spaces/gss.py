@@ -5,12 +5,12 @@ from typing import cast, get_args
 from optuna.trial import BaseTrial
 
 from cops_core.config import Control, Selection, TrialConfig
-from cops_core.scores.family import FUNCTIONALS, HIGHEST_POWER, Form, Member
+from cops_core.scores.family import FUNCTIONALS, MAX_POWER, Form, Member
 from search_spaces.suggest import suggest_any_arm, suggest_training
 
-MOST_CONTROLS = 3
+MAX_CONTROLS = 3
 ROUNDS = (1, 10, 30)
-LEAST_POWER = 0.01  # of the weights, where both powers are drawn as 0, which would rank nothing
+MIN_POWER = 0.01  # of the weights, where both powers are drawn as 0, which would rank nothing
 
 
 def gss(trial: BaseTrial) -> TrialConfig:
@@ -34,7 +34,7 @@ def suggest_family(trial: BaseTrial) -> Selection:
     """
     target = suggest_member(trial, "target")
     controls: dict[Member, float] = {}
-    for number in range(1, trial.suggest_int("controls", 1, MOST_CONTROLS) + 1):
+    for number in range(1, trial.suggest_int("controls", 1, MAX_CONTROLS) + 1):
         member = suggest_member(trial, f"control_{number}")
         level = trial.suggest_float(f"control_{number}_level", 0.0, 1.0)
         if member != target:
@@ -52,6 +52,6 @@ def suggest_member(trial: BaseTrial, role: str) -> Member:
     form = cast(Form, trial.suggest_categorical(f"{role}_form", get_args(Form)))
     if form == "signed":
         return Member(functional=functional, form=form)
-    p = trial.suggest_float(f"{role}_p", 0.0, HIGHEST_POWER)
-    r = trial.suggest_float(f"{role}_r", 0.0, HIGHEST_POWER)
-    return Member(functional=functional, p=p, r=r if p > 0 else max(r, LEAST_POWER))
+    p = trial.suggest_float(f"{role}_p", 0.0, MAX_POWER)
+    r = trial.suggest_float(f"{role}_r", 0.0, MAX_POWER)
+    return Member(functional=functional, p=p, r=r if p > 0 else max(r, MIN_POWER))

@@ -8,7 +8,7 @@ from optuna.trial import BaseTrial
 
 from cops_core.config import Arm, Control, Scope, Selection, Training
 
-LOWEST_DENSITY, HIGHEST_DENSITY = 0.0005, 0.5
+MIN_DENSITY, MAX_DENSITY = 0.0005, 0.5
 ONE_SHOT_SCORES = ("magnitude", "snip", "grasp", "synflow")
 
 
@@ -61,5 +61,5 @@ def suggest_training(trial: BaseTrial, epochs: int) -> Training:
 
 def suggest_density(trial: BaseTrial) -> Decimal:
     """A density between 0.0005 and 0.5, log-uniform, with four significant digits."""
-    density = trial.suggest_float("density", LOWEST_DENSITY, HIGHEST_DENSITY, log=True)
+    density = trial.suggest_float("density", MIN_DENSITY, MAX_DENSITY, log=True)
     return Decimal(f"{density:.4g}")

@@ -14,7 +14,7 @@ from cops_core.cops.box import Box
 from cops_core.cops.pool import ROOM, Pool, combine
 from cops_core.cops.solution import Bools, Floats
 from cops_core.cops.sums import totals
-from cops_core.cops.vertex import Answer, Task
+from cops_core.cops.vertex import PoolOptimum, Task
 
 STEPS = 120
 """Trial multipliers before giving up; a dozen is usual."""
@@ -73,7 +73,7 @@ def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
     )
 
 
-def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
+def solve_bracket(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
     """The multiplier of the optimum over the pool; its shares follow from the ties.
 
     box: where the optimum is expected, None for anywhere. An optimum beyond the box comes back as
@@ -85,10 +85,10 @@ def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
     first, last = find_ties(pool, left, 1.0), find_ties(pool, right, 1.0)
     if _excess(pool, first.highest, level) >= 0:
         inside = left[0] > 0 and _excess(pool, first.lowest, level) <= 0
-        return Answer(left / left[0] if inside else BELOW, none, "optimal")
+        return PoolOptimum(left / left[0] if inside else BELOW, none, "optimal")
     if _excess(pool, last.lowest, level) < 0:
         inside = right[0] > 0 and _excess(pool, last.highest, level) >= 0
-        return Answer(right / right[0] if inside else ABOVE, none, "optimal")
+        return PoolOptimum(right / right[0] if inside else ABOVE, none, "optimal")
     low, high = first.highest, last.lowest
     for step in range(STEPS):
         span = _segment(left, right, task.units)
@@ -98,15 +98,15 @@ def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
         trial = _middle(left, right, task.units) if step % 3 == 2 else _crossing(pool, low, high)
         tolerance = 2.0 ** max(step - PATIENCE, 0) if step < PATIENCE + 12 else 2.0**12
         if step >= 2 and np.count_nonzero(low != high) <= 2 * task.rough:
-            return Answer(trial / trial[0], none, "optimal")
+            return PoolOptimum(trial / trial[0], none, "optimal")
         found = find_ties(pool, trial, tolerance)
         if _excess(pool, found.highest, level) < 0:
             low, left = found.highest, trial
         elif _excess(pool, found.lowest, level) > 0:
             high, right = found.lowest, trial
         else:
-            return Answer(trial / trial[0], none, "optimal", tolerance)
-    return Answer(BELOW, none, "stuck")
+            return PoolOptimum(trial / trial[0], none, "optimal", tolerance)
+    return PoolOptimum(BELOW, none, "stuck")
 
 
 def _ends(box: Box | None) -> tuple[Floats, Floats]:
@@ -119,7 +119,7 @@ def _ends(box: Box | None) -> tuple[Floats, Floats]:
 
 def _excess(pool: Pool, mask: Bools, level: float) -> float:
     """What the mask keeps of the control, rounded as levels are, beyond the level."""
-    return float(totals(pool.held[:, 1:], pool.scores[1:, mask])[0]) - level
+    return float(totals(pool.kept_sums[:, 1:], pool.scores[1:, mask])[0]) - level
 
 
 def _segment(left: Floats, right: Floats, units: Floats) -> Box | None:

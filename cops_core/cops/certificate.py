@@ -17,8 +17,8 @@ from cops_core.cops.bracket import find_ties
 from cops_core.cops.levels import own_mask
 from cops_core.cops.pool import Pool
 from cops_core.cops.rounding import choose_swaps, choose_ties, round_vertex
-from cops_core.cops.solution import Bools, Floats, Status
-from cops_core.cops.vertex import Answer
+from cops_core.cops.solution import Bools, Floats, SolverStatus
+from cops_core.cops.vertex import PoolOptimum
 
 FRACTIONAL = 1e-9
 """Shares this close to 0 or 1 are whole."""
@@ -63,7 +63,7 @@ def certify(pool: Pool, mask: Bools, multipliers: Floats, levels: Floats | None)
     )
 
 
-def round_one(pool: Pool, answer: Answer, level: float, most: float) -> Bools:
+def round_one(pool: Pool, answer: PoolOptimum, level: float, most: float) -> Bools:
     """J = 1: of the weights tied at the optimum as few high-control ones as meet the level."""
     if level == most:
         return own_mask(pool, 1)
@@ -87,7 +87,7 @@ def round_one(pool: Pool, answer: Answer, level: float, most: float) -> Bools:
     return own_mask(pool, 1)
 
 
-def round_many(pool: Pool, answer: Answer, levels: Floats) -> Bools:
+def round_many(pool: Pool, answer: PoolOptimum, levels: Floats) -> Bools:
     """J >= 2: all whole shares of the vertex, and the best way to round the others."""
     keep = answer.shares > 1 - FRACTIONAL
     between = (answer.shares > FRACTIONAL) & ~keep
@@ -101,10 +101,10 @@ def round_many(pool: Pool, answer: Answer, levels: Floats) -> Bools:
     return keep
 
 
-def status_of(pool: Pool, answer: Answer, proof: Certificate) -> Status:
+def status_of(pool: Pool, answer: PoolOptimum, proof: Certificate) -> SolverStatus:
     """Optimal where the dual bound is the value of the LP's vertex, or where there is no vertex."""
     if not answer.shares.size:
         return "optimal"
-    value = float(pool.held[0, 0] + (pool.scores[0] * answer.shares).sum())
-    scale = abs(value) + float(np.abs(pool.held[0, 0])) + float(proof.multipliers @ np.abs(proof.levels))
+    value = float(pool.kept_sums[0, 0] + (pool.scores[0] * answer.shares).sum())
+    scale = abs(value) + float(np.abs(pool.kept_sums[0, 0])) + float(proof.multipliers @ np.abs(proof.levels))
     return "optimal" if abs(proof.dual_bound - value) <= AGREEMENT * scale else "iteration_limit"

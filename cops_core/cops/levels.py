@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cops_core.cops.pool import Pool
-from cops_core.cops.problem import Kind
+from cops_core.cops.problem import ProblemKind
 from cops_core.cops.solution import Bools, Floats
 
 
@@ -42,7 +42,7 @@ def own_mask(pool: Pool, first: int) -> Bools:
     return pool.best_mask(pool.scores[first], *pool.scores)
 
 
-def find_levels(sums: Sequence[Floats], values: Floats, kind: Kind) -> Levels:
+def find_levels(sums: Sequence[Floats], values: Floats, kind: ProblemKind) -> Levels:
     """The levels `values`, shape (J,), as sums of the controls.
 
     sums: for each score the sums of all scores over its own best mask, each of shape (J + 1,).

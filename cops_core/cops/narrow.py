@@ -13,7 +13,7 @@ from cops_core.cops.box import Box
 from cops_core.cops.pool import Pool, spread
 from cops_core.cops.sift import solve_sifting, start_from
 from cops_core.cops.solution import Floats, Integers
-from cops_core.cops.vertex import Answer, Task, solve_vertex
+from cops_core.cops.vertex import PoolOptimum, Task, solve_vertex
 
 FEW = 1500
 """Weights that go to HiGHS at once, some 6 ms."""
@@ -25,7 +25,7 @@ STEPPING = 600
 """Weights in the program of one step."""
 
 
-def solve_narrowing(pool: Pool, task: Task, box: Box | None) -> Answer:
+def solve_narrowing(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
     """The exact optimum over a pool of any size. box: where it is expected, None for anywhere."""
     if pool.size <= FEW:
         return solve_vertex(pool, task)
@@ -54,7 +54,7 @@ def _first_box(task: Task) -> Box:
     return Box(weights, radii, pivot).pivoted(task.units)
 
 
-def _step(pool: Pool, task: Task, box: Box) -> Answer:
+def _step(pool: Pool, task: Task, box: Box) -> PoolOptimum:
     """The optimum of a small program with the slope of the pool at the middle of the box."""
     middle = pool.combined(box.weights)
     tau, each = pool.thresholds(middle)
@@ -68,14 +68,14 @@ def _step(pool: Pool, task: Task, box: Box) -> Answer:
     layers = None if pool.layers is None else pool.layers[members]
     floors = pool.floors
     if layers is not None and pool.layers is not None:
-        held = np.bincount(layers[inside], minlength=floors.size)
+        inside_counts = np.bincount(layers[inside], minlength=floors.size)
         spare = np.bincount(pool.layers[best], minlength=floors.size) - floors
-        floors = np.clip(held - spare, 0, held)
+        floors = np.clip(inside_counts - spare, 0, inside_counts)
     small = Pool(
         positions=members,
         scores=pool.scores[:, members],
         places=int(inside.sum()),
-        held=np.zeros_like(pool.held),
+        kept_sums=np.zeros_like(pool.kept_sums),
         layers=layers,
         floors=floors,
     )
@@ -93,7 +93,7 @@ def _members(crossing: Floats) -> Integers:
     return np.sort(np.argpartition(crossing, STEPPING - 1)[:STEPPING])
 
 
-def _closer(box: Box, guess: Answer, units: Floats, few: float) -> Box:
+def _closer(box: Box, guess: PoolOptimum, units: Floats, few: float) -> Box:
     """A box around the answer of a step, as much smaller as the step was small against the box.
 
     few: the fraction of the weights that would be few enough; smaller is of no use.

@@ -11,9 +11,9 @@ import torch
 
 from cops_core.cops.box import Cut
 from cops_core.cops.filters import Buffers, Filter, JointFilter, Native
-from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Bools, Floats, Integers, Mask
-from cops_core.cops.store import Part, Scan, Store, count, judge
+from cops_core.cops.problem import CopsProblem, check_values
+from cops_core.cops.solution import Bools, Floats, Integers, MaskVector
+from cops_core.cops.store import Scan, ScanPart, Store, count, decide
 from cops_core.cops.sums import condense
 
 CHUNK = 1 << 16
@@ -25,13 +25,13 @@ FEWEST = 4
 BATCH = 1 << 15
 """Weights gathered from chunks before they are judged together in float64."""
 
-Result = TypeVar("Result")
+ChunkResult = TypeVar("ChunkResult")
 
 
 class NumpyStore(Store):
     """Scores in main memory."""
 
-    def __init__(self, problem: Problem, scores: Sequence[Native]) -> None:
+    def __init__(self, problem: CopsProblem, scores: Sequence[Native]) -> None:
         super().__init__(problem)
         self._dtype = np.result_type(*scores)
         self._scores = tuple(np.ascontiguousarray(score, dtype=self._dtype) for score in scores)
@@ -52,9 +52,9 @@ class NumpyStore(Store):
         """Apply several cuts in one pass."""
         keep = None if marked is None else self.empty_mask()
 
-        def work(chunks: range) -> list[list[Part]]:
+        def work(chunks: range) -> list[list[ScanPart]]:
             sieve = _Sieve(cuts, self._dtype)
-            judges = [_Judge(cut, keep if number == marked else None) for number, cut in enumerate(cuts)]
+            deciders = [_Decider(cut, keep if number == marked else None) for number, cut in enumerate(cuts)]
             found, waiting = [], 0
             for chunk in chunks:
                 if not self._checked:
@@ -63,10 +63,10 @@ class NumpyStore(Store):
                 waiting += found[-1].positions.size
                 if waiting > BATCH or chunk == chunks[-1]:
                     batch = _together(found)
-                    for judge in judges:
-                        judge.add(batch)
+                    for decider in deciders:
+                        decider.add(batch)
                     found, waiting = [], 0
-            return [[judge.part() for judge in judges]]
+            return [[decider.part() for decider in deciders]]
 
         batches = self._in_threads(work)
         self._check()
@@ -104,7 +104,7 @@ class NumpyStore(Store):
         """A mask without any weight."""
         return np.zeros(self.problem.size, dtype=bool)
 
-    def put(self, mask: Mask, positions: Integers) -> Mask:
+    def put(self, mask: MaskVector, positions: Integers) -> MaskVector:
         """Add `positions` to a mask in place."""
         mask[positions] = True
         return mask
@@ -125,14 +125,14 @@ class NumpyStore(Store):
                 check_values(number, float(lowest), float(highest), self.problem.kind)
         self._checked = True
 
-    def _in_threads(self, work: Callable[[range], list[Result]]) -> list[Result]:
+    def _in_threads(self, work: Callable[[range], list[ChunkResult]]) -> list[ChunkResult]:
         """One full pass: give each thread a run of chunks, and put their lists together in order."""
         self.passes += 1
         chunks = len(self._starts)
         workers = min(torch.get_num_threads(), max(chunks // FEWEST, 1))
         bounds = [chunks * worker // workers for worker in range(workers + 1)]
 
-        def quietly(worker: int) -> list[Result]:
+        def quietly(worker: int) -> list[ChunkResult]:
             with np.errstate(over="ignore", invalid="ignore"):
                 return work(range(bounds[worker], bounds[worker + 1]))
 
@@ -178,7 +178,7 @@ class _Sieve:
         return found
 
 
-class _Judge:
+class _Decider:
     """Collects what one thread finds for one cut, in float64."""
 
     def __init__(self, cut: Cut, keep: Bools | None) -> None:
@@ -187,7 +187,7 @@ class _Judge:
         self._keep = keep
         self._undecided: list[_Members] = []
         self._waiting: list[Floats] = []
-        self._held: list[tuple[Floats, Floats]] = []
+        self._kept_sums: list[tuple[Floats, Floats]] = []
         self._kept = np.zeros(cut.low.size, dtype=np.intp)
         self._counts = np.zeros((2, cut.low.size), dtype=np.intp)
 
@@ -198,7 +198,7 @@ class _Judge:
         buffers = Buffers(near.size, np.float64)
         self._filter.mark(list(batch.scores), batch.layers, largest, buffers, near)
         batch = batch.only(np.flatnonzero(near))
-        keep, undecided, counts = judge(self._cut, batch.scores, batch.layers)
+        keep, undecided, counts = decide(self._cut, batch.scores, batch.layers)
         self._undecided.append(batch.only(np.flatnonzero(undecided)))
         self._waiting.append(batch.scores[self._cut.summed][:, keep])
         self._kept += count(keep, batch.layers, self._cut)
@@ -208,16 +208,18 @@ class _Judge:
         if sum(part.shape[1] for part in self._waiting) > 4 * BATCH:
             self._condense()
 
-    def part(self) -> Part:
+    def part(self) -> ScanPart:
         self._condense()
         members = _together(self._undecided)
-        return Part(members.positions, members.scores, members.layers, self._kept, self._held, self._counts)
+        return ScanPart(
+            members.positions, members.scores, members.layers, self._kept, self._kept_sums, self._counts
+        )
 
     def _condense(self) -> None:
         rows, error = condense(np.concatenate(self._waiting, axis=1))
-        held, errors = np.zeros((self._cut.summed.size, rows.shape[1])), np.zeros(self._cut.summed.size)
-        held[self._cut.summed], errors[self._cut.summed] = rows, error
-        self._held.append((held, errors))
+        sums, errors = np.zeros((self._cut.summed.size, rows.shape[1])), np.zeros(self._cut.summed.size)
+        sums[self._cut.summed], errors[self._cut.summed] = rows, error
+        self._kept_sums.append((sums, errors))
         self._waiting = [self._waiting[0][:, :0]]
 
 

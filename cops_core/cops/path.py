@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cops_core.cops.exact import answer
+from cops_core.cops.exact import solve_question
 from cops_core.cops.levels import find_levels
 from cops_core.cops.opening import open_store
-from cops_core.cops.problem import Score, check_levels, state_problem
+from cops_core.cops.problem import ScoreVector, check_levels, state_problem
 from cops_core.cops.search import open_search
-from cops_core.cops.solution import Floats, Status
+from cops_core.cops.solution import Floats, SolverStatus
 from cops_core.errors import InputError
 
 
@@ -33,13 +33,13 @@ class CopsPath:
     levels: Floats
     multipliers: Floats
     shrunk: Floats
-    statuses: tuple[Status, ...]
+    statuses: tuple[SolverStatus, ...]
     passes: int
 
 
 def cops_path(
-    target: Score,
-    controls: Sequence[Score],
+    target: ScoreVector,
+    controls: Sequence[ScoreVector],
     kappa: SupportsIndex,
     grid: npt.ArrayLike,
     kind: str = "relative",
@@ -65,7 +65,7 @@ def cops_path(
     store = open_store(problem)
     search = open_search(store, questions, marked=False)
     results = [
-        answer(search, number, find_levels(search.sums, values, problem.kind), shrink, marked=False)
+        solve_question(search, number, find_levels(search.sums, values, problem.kind), shrink, marked=False)
         for number, values in enumerate(questions)
     ]
     return CopsPath(

@@ -8,7 +8,7 @@ import numpy as np
 from cops_core.cops.box import Box
 from cops_core.cops.selection import best_mask, thresholds
 from cops_core.cops.solution import Bools, Floats, Integers
-from cops_core.cops.sums import condense, hold, totals
+from cops_core.cops.sums import condense, exact_sums, totals
 
 ROOM = 16 * float(np.finfo(np.float64).eps)
 """Rounding of a combined score, relative to the sum of the magnitudes that make it up."""
@@ -22,14 +22,14 @@ class Pool:
     """n weights of which `places` are to be kept, beside those a box has decided.
 
     positions: shape (n,), ascending, in the parent's numbering. scores: shape (J + 1, n), float64.
-    held: shape (2, J + 1), the sums over the weights already kept, as pairs. layers: shape (n,), or
+    kept_sums: shape (2, J + 1), the sums over the weights already kept, as pairs. layers: shape (n,), or
     None. floors: shape (L,), what is left of them.
     """
 
     positions: Integers
     scores: Floats
     places: int
-    held: Floats
+    kept_sums: Floats
     layers: Integers | None
     floors: Integers
 
@@ -65,8 +65,8 @@ class Pool:
         return best_mask(keys, self.places, self.layers, self.floors)
 
     def totals(self, keep: Bools) -> Floats:
-        """The sums of all scores over the held weights and those in `keep`, shape (J + 1,)."""
-        return totals(self.held, self.scores[:, keep])
+        """The sums of all scores over the kept weights and those in `keep`, shape (J + 1,)."""
+        return totals(self.kept_sums, self.scores[:, keep])
 
     def near(self, box: Box) -> tuple["Pool", Bools]:
         """The weights that `box` leaves undecided, and which of the decided ones are kept, shape (n,).
@@ -87,8 +87,10 @@ class Pool:
         return self.part(np.flatnonzero(undecided), keep), keep
 
     def part(self, members: Integers, keep: Bools) -> "Pool":
-        """The pool of `members`, with the weights in `keep`, shape (n,), held."""
-        held = hold([(self.held.T, np.zeros(len(self.scores))), condense(self.scores[:, keep])])
+        """The pool of `members`, with the weights in `keep`, shape (n,), kept."""
+        kept_sums = exact_sums(
+            [(self.kept_sums.T, np.zeros(len(self.scores))), condense(self.scores[:, keep])]
+        )
         floors = self.floors
         if self.layers is not None:
             kept = np.bincount(self.layers[keep], minlength=floors.size)
@@ -97,7 +99,7 @@ class Pool:
             positions=members,
             scores=self.scores[:, members],
             places=self.places - int(keep.sum()),
-            held=held,
+            kept_sums=kept_sums,
             layers=None if self.layers is None else self.layers[members],
             floors=floors,
         )

@@ -16,12 +16,12 @@ import torch
 from cops_core.cops.solution import Floats, Integers
 from cops_core.errors import InputError, unknown
 
-Score = npt.NDArray[np.floating] | torch.Tensor
-Kind = Literal["relative", "absolute", "price"]
+ScoreVector = npt.NDArray[np.floating] | torch.Tensor
+ProblemKind = Literal["relative", "absolute", "price"]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class CopsProblem:
     """A checked problem over D weights: target first, then the J controls.
 
     scores: J + 1 arrays or tensors of shape (D,), float32 or float64, all on one device.
@@ -30,10 +30,10 @@ class Problem:
     floors: shape (L,), the least kept weights of each layer, or None.
     """
 
-    scores: tuple[Score, ...]
+    scores: tuple[ScoreVector, ...]
     kappa: int
     levels: Floats
-    kind: Kind
+    kind: ProblemKind
     layers: Integers | None
     floors: Integers | None
 
@@ -49,14 +49,14 @@ def name_of(score: int) -> str:
 
 
 def state_problem(
-    target: Score,
-    controls: Sequence[Score],
+    target: ScoreVector,
+    controls: Sequence[ScoreVector],
     kappa: SupportsIndex,
     levels: Sequence[float] | Floats | float,
     kind: str,
     layers: npt.ArrayLike | torch.Tensor | None,
     floors: npt.ArrayLike | None,
-) -> Problem:
+) -> CopsProblem:
     """Check everything but the values of the scores; raises InputError."""
     scores = (target, *controls)
     for number, score in enumerate(scores):
@@ -68,15 +68,15 @@ def state_problem(
         raise InputError(f"kappa is {kappa!r}: write the whole number of kept weights") from None
     if not 0 <= kept <= size:
         raise InputError(f"kappa is {kept}: write a whole number in [0, {size}], the number of weights")
-    known = get_args(Kind)
+    known = get_args(ProblemKind)
     if kind not in known:
         raise InputError(unknown("kind", kind, known))
-    checked: Kind = next(name for name in known if name == kind)
+    checked: ProblemKind = next(name for name in known if name == kind)
     grouped = _check_floors(layers, floors, size, kept)
-    return Problem(scores, kept, check_levels(levels, len(scores) - 1, checked), checked, *grouped)
+    return CopsProblem(scores, kept, check_levels(levels, len(scores) - 1, checked), checked, *grouped)
 
 
-def check_values(number: int, lowest: float, highest: float, kind: Kind) -> None:
+def check_values(number: int, lowest: float, highest: float, kind: ProblemKind) -> None:
     """Refuse a score by its extremes (NaN if it holds a NaN); raises InputError."""
     if not np.isfinite(lowest) or not np.isfinite(highest):
         raise InputError(
@@ -90,7 +90,7 @@ def check_values(number: int, lowest: float, highest: float, kind: Kind) -> None
         )
 
 
-def _check_shape(number: int, score: object, target: Score) -> None:
+def _check_shape(number: int, score: object, target: ScoreVector) -> None:
     name = name_of(number)
     if not isinstance(score, np.ndarray | torch.Tensor):
         raise InputError(f"{name} is a {type(score).__name__}: write a 1-D numpy array or torch tensor")
@@ -109,7 +109,7 @@ def _check_shape(number: int, score: object, target: Score) -> None:
         raise InputError(f"{name} is on {score.device}, the target on {target.device}: write one device")
 
 
-def check_levels(levels: Sequence[float] | Floats | float, count: int, kind: Kind) -> Floats:
+def check_levels(levels: Sequence[float] | Floats | float, count: int, kind: ProblemKind) -> Floats:
     """The levels of `count` controls, shape (count,); raises InputError."""
     try:
         values = np.atleast_1d(np.array(levels, dtype=np.float64))

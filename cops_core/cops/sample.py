@@ -14,7 +14,7 @@ import numpy as np
 from cops_core.cops.box import Box, Cut
 from cops_core.cops.levels import Levels, find_levels, own_mask
 from cops_core.cops.pool import Pool, spread
-from cops_core.cops.problem import Kind
+from cops_core.cops.problem import ProblemKind
 from cops_core.cops.selection import kth_highest, thresholds
 from cops_core.cops.solution import Bools, Floats, Integers
 
@@ -44,7 +44,7 @@ class Sample:
         """For each score the sums of all scores over its own best mask."""
         return [self.pool.totals(mask) for mask in self.masks]
 
-    def levels(self, values: Floats, kind: Kind) -> Levels:
+    def levels(self, values: Floats, kind: ProblemKind) -> Levels:
         """The levels as the sample has them."""
         return find_levels(self.sums, values, kind)
 
@@ -116,7 +116,7 @@ def rough_box(weights: Floats, units: Floats, relative: float) -> Box:
     return Box(point.weights, radii, point.pivot)
 
 
-def box_around(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Box:
+def box_around(sample: Sample, weights: Floats, values: Floats, kind: ProblemKind) -> Box:
     """A box that holds the optimum of all weights, as far as its sample's optimum `weights` tells."""
     if not sample.noisy:
         return rough_box(weights, sample.units, 1e-3)
@@ -128,7 +128,7 @@ def box_around(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> B
     return Box(box.weights, np.minimum(box.radii, 8 * rough.radii), box.pivot)
 
 
-def _noise(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Floats | None:
+def _noise(sample: Sample, weights: Floats, values: Floats, kind: ProblemKind) -> Floats | None:
     """How far the multipliers of all weights may be from the sample's, shape (J,).
 
     The multipliers solve G(lambda) = (sum of omega_j over the best mask) - c_j = 0, so that

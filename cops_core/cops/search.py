@@ -19,26 +19,26 @@ from cops_core.cops.levels import own_mask
 from cops_core.cops.narrow import solve_narrowing
 from cops_core.cops.pool import Pool
 from cops_core.cops.sample import Sample, box_around, cut_for, measure, rough_box
-from cops_core.cops.solution import Floats, Mask
+from cops_core.cops.solution import Floats, MaskVector
 from cops_core.cops.store import Scan, Store
-from cops_core.cops.vertex import Answer, Task
+from cops_core.cops.vertex import PoolOptimum, Task
 
 ROUNDS = 12
 """Passes for one box before giving up; one is usual."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Optimum:
     """The optimum over all weights: an answer over the pool of the undecided ones.
 
     box: where the pool speaks for all weights; None where it is all weights. keep: the decided
     weights that are kept, where it was asked for.
     """
 
-    answer: Answer
+    answer: PoolOptimum
     pool: Pool
     box: Box | None
-    keep: Mask | None
+    keep: MaskVector | None
 
 
 class Search(ABC):
@@ -52,18 +52,18 @@ class Search(ABC):
     units: Floats
 
     @abstractmethod
-    def select(self, weights: Floats, marked: bool) -> Found:
+    def select(self, weights: Floats, marked: bool) -> Optimum:
         """The pool in which the best mask of `weights`, shape (J + 1,), is decided.
 
         marked: whether the mask will be asked for.
         """
 
     @abstractmethod
-    def find(self, question: int, task: Task) -> Found | None:
+    def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for the question of that number; None if the search gave up."""
 
     @abstractmethod
-    def reach(self, question: int, task: Task) -> Found | None:
+    def reach(self, question: int, task: Task) -> Optimum | None:
         """How far the levels of the question can be raised together: `task` has a step."""
 
 
@@ -74,16 +74,16 @@ def open_search(store: Store, questions: Sequence[Floats], marked: bool) -> Sear
     """
     sample = draw(store)
     if sample is None:
-        return Whole(store)
-    return Passes(store, sample, questions, marked)
+        return MemorySearch(store)
+    return PassSearch(store, sample, questions, marked)
 
 
-def solve_pool(pool: Pool, task: Task, box: Box | None) -> Answer:
+def solve_pool(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
     """The exact optimum over a pool, in memory. box: where it is expected, None for anywhere."""
     return solve_bracket(pool, task, box) if task.levels.size == 1 else solve_narrowing(pool, task, box)
 
 
-class Whole(Search):
+class MemorySearch(Search):
     """A problem small enough to hold in memory and solve without passes."""
 
     def __init__(self, store: Store) -> None:
@@ -92,26 +92,26 @@ class Whole(Search):
         self.sums = self._sample.sums
         self.units = self._sample.units
 
-    def select(self, weights: Floats, marked: bool) -> Found:
+    def select(self, weights: Floats, marked: bool) -> Optimum:
         """The pool in which the best mask of `weights` is decided."""
         del marked
-        return self._found(Answer(weights, np.zeros(0), "optimal"))
+        return self._found(PoolOptimum(weights, np.zeros(0), "optimal"))
 
-    def find(self, question: int, task: Task) -> Found | None:
+    def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for one question."""
         del question
         answer = solve_pool(self._sample.pool, task, None)
         return None if answer.state == "stuck" else self._found(answer)
 
-    def reach(self, question: int, task: Task) -> Found | None:
+    def reach(self, question: int, task: Task) -> Optimum | None:
         """How far the levels of a question can be raised together."""
         return self.find(question, task)
 
-    def _found(self, answer: Answer) -> Found:
-        return Found(answer, self._sample.pool, None, self.store.empty_mask())
+    def _found(self, answer: PoolOptimum) -> Optimum:
+        return Optimum(answer, self._sample.pool, None, self.store.empty_mask())
 
 
-class Passes(Search):
+class PassSearch(Search):
     """A problem of many weights. Its first pass finds the levels and tries a box for each question."""
 
     def __init__(self, store: Store, sample: Sample, questions: Sequence[Floats], marked: bool) -> None:
@@ -138,19 +138,19 @@ class Passes(Search):
         self._tried: list[Scan] = scans[len(own) :]
         self.sums = [pool.totals(own_mask(pool, number)) for number, pool in enumerate(pools)]
 
-    def select(self, weights: Floats, marked: bool) -> Found:
+    def select(self, weights: Floats, marked: bool) -> Optimum:
         """The pool in which the best mask of `weights` is decided."""
         target = np.eye(self.units.size)[0]
         if not marked and self._target_pool is not None and np.array_equal(weights, target):
-            return Found(Answer(weights, np.zeros(0), "optimal"), self._target_pool, None, None)
+            return Optimum(PoolOptimum(weights, np.zeros(0), "optimal"), self._target_pool, None, None)
         scan = _selected(self.store, self._sample, Box.point(weights), marked)
-        return Found(Answer(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
+        return Optimum(PoolOptimum(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
 
-    def find(self, question: int, task: Task) -> Found | None:
+    def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for one question."""
         return self._locate(task, self._boxes[question], self._tried[question], 1.0)
 
-    def reach(self, question: int, task: Task) -> Found | None:
+    def reach(self, question: int, task: Task) -> Optimum | None:
         """How far the levels of a question can be raised together."""
         levels = self._sample.levels(self._questions[question], self.store.problem.kind)
         rough = replace(task, levels=levels.start, step=levels.step, rough=self._rough())
@@ -176,7 +176,7 @@ class Passes(Search):
         places = min(self._sample.pool.places, self._sample.pool.size - self._sample.pool.places)
         return math.isqrt(max(places, 0)) // 3 if self._sample.noisy else 0
 
-    def _locate(self, task: Task, box: Box, scan: Scan | None, inside: float) -> Found | None:
+    def _locate(self, task: Task, box: Box, scan: Scan | None, inside: float) -> Optimum | None:
         sigmas = self._sample.sigmas
         for attempt in range(ROUNDS):
             if scan is None:
@@ -186,7 +186,7 @@ class Passes(Search):
                 if answer.state == "stuck":
                     return None
                 if box.contains(answer.weights) and box.distance(answer.weights) <= inside:
-                    return Found(answer, scan.pool, box, scan.keep)
+                    return Optimum(answer, scan.pool, box, scan.keep)
                 box = box.wider(answer.aim(box.weights, self.units), self.units, 1.0 + attempt)
             else:
                 sigmas = _wider(sigmas)

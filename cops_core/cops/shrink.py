@@ -16,9 +16,9 @@ import numpy as np
 from cops_core.cops.box import Box
 from cops_core.cops.levels import Levels
 from cops_core.cops.pool import ROOM, Pool
-from cops_core.cops.search import Found, solve_pool
+from cops_core.cops.search import Optimum, solve_pool
 from cops_core.cops.solution import Floats
-from cops_core.cops.vertex import Answer, Task
+from cops_core.cops.vertex import PoolOptimum, Task
 
 TIED = 1e-9
 """Ties of lambda^F . omega, relative to what it is made of: HiGHS's multipliers are that good."""
@@ -31,12 +31,12 @@ DOUBLINGS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Shrunk:
+class ShrinkResult:
     """t, the levels there and their optimum over the pool the search found."""
 
     t: float
     levels: Floats
-    answer: Answer
+    answer: PoolOptimum
 
 
 def farkas_excess(pool: Pool, multipliers: Floats, levels: Floats) -> tuple[float, float]:
@@ -46,7 +46,7 @@ def farkas_excess(pool: Pool, multipliers: Floats, levels: Floats) -> tuple[floa
     return float(multipliers @ (sums - levels)), float(multipliers @ (np.abs(sums) + np.abs(levels)))
 
 
-def shrink_levels(found: Found, levels: Levels, units: Floats) -> Shrunk | None:
+def shrink_levels(found: Optimum, levels: Levels, units: Floats) -> ShrinkResult | None:
     """The largest feasible t in [0, 1] and the optimum there; found: the answer of `Search.reach`.
 
     None where rounding leaves nothing feasible.
@@ -70,7 +70,9 @@ def shrink_levels(found: Found, levels: Levels, units: Floats) -> Shrunk | None:
             multipliers = (
                 answer.weights[1:] + _rho(pool, face, answer.weights, edge, found.box, farkas) * farkas[1:]
             )
-            return Shrunk(at, levels.at(at), Answer(np.append(1.0, multipliers), shares, "optimal"))
+            return ShrinkResult(
+                at, levels.at(at), PoolOptimum(np.append(1.0, multipliers), shares, "optimal")
+            )
     return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cops_core.cops.pool import ROOM, Pool
 from cops_core.cops.solution import Bools, Floats, Integers
-from cops_core.cops.vertex import Answer, Task, solve_vertex, stuck
+from cops_core.cops.vertex import PoolOptimum, Task, solve_vertex, stuck
 
 FREE = 1500
 """Weights set free at a time."""
@@ -34,7 +34,7 @@ def start_from(pool: Pool, weights: Floats) -> tuple[Integers, Bools]:
     return free, keep
 
 
-def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer:
+def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> PoolOptimum:
     """The exact optimum over a pool.
 
     free: the positions to start with, ascending. keep: shape (n,), which of the others are kept; no
@@ -58,7 +58,7 @@ def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer
         shares = fixed.astype(np.float64)
         shares[free] = answer.shares
         if wrong.size <= task.rough:
-            return Answer(answer.weights, shares, answer.state)
+            return PoolOptimum(answer.weights, shares, answer.state)
         if wrong.size > FREE and sift < FRESH and answer.state == "optimal":
             free, keep = start_from(pool, answer.weights)
             continue

@@ -10,9 +10,9 @@ import torch
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.intp]
-Mask = Bools | torch.Tensor
+MaskVector = Bools | torch.Tensor
 
-Status = Literal["optimal", "infeasible", "iteration_limit"]
+SolverStatus = Literal["optimal", "infeasible", "iteration_limit"]
 """optimal: the mask is the rounded LP optimum and `dual_bound` proves it.
 infeasible: no fractional mask meets the levels and `farkas` proves it.
 iteration_limit: the search stopped early; `dual_bound` is valid but perhaps not the optimum."""
@@ -36,14 +36,14 @@ class CopsSolution:
     levels: shape (J,), c_j as solved (after shrinking). For kind="price" there is no level: these
         are the controls, for which the mask is optimal.
     slacks: shape (J,), controls - levels.
-    status: see `Status`.
+    status: see `SolverStatus`.
     farkas: shape (J,) if infeasible, else None: lambda >= 0 for which even the mask that is best
         for sum_j lambda_j omega_j keeps less of it than lambda . levels.
     shrunk: t in [0, 1], by which shrink=True multiplied the levels; 1 where they were feasible.
     passes: full passes over the data.
     """
 
-    mask: Mask
+    mask: MaskVector
     multipliers: Floats
     threshold: float
     value: float
@@ -52,7 +52,7 @@ class CopsSolution:
     controls: Floats
     levels: Floats
     slacks: Floats
-    status: Status
+    status: SolverStatus
     farkas: Floats | None
     shrunk: float
     passes: int

@@ -9,13 +9,13 @@ import torch
 
 from cops_core.cops.exact import solve_exact
 from cops_core.cops.opening import open_store
-from cops_core.cops.problem import Score, state_problem
+from cops_core.cops.problem import ScoreVector, state_problem
 from cops_core.cops.solution import CopsSolution, Floats
 
 
 def solve_cops(
-    target: Score,
-    controls: Sequence[Score],
+    target: ScoreVector,
+    controls: Sequence[ScoreVector],
     kappa: SupportsIndex,
     levels: Sequence[float] | Floats | float,
     kind: str = "relative",

@@ -14,9 +14,9 @@ import numpy as np
 
 from cops_core.cops.box import Cut
 from cops_core.cops.pool import ROOM, Pool, combine, outwards, spread
-from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Bools, Floats, Integers, Mask
-from cops_core.cops.sums import hold
+from cops_core.cops.problem import CopsProblem, check_values
+from cops_core.cops.solution import Bools, Floats, Integers, MaskVector
+from cops_core.cops.sums import exact_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +30,29 @@ class Scan:
 
     pool: Pool
     valid: bool
-    keep: Mask | None
+    keep: MaskVector | None
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ScanPart:
     """What one batch of weights contributes to a cut.
 
     positions, scores, layers: of the undecided weights. kept: shape (L,), how many are decided to be
-    kept, and held, their condensed sums. counts: shape (2, L), see `judge`.
+    kept, and kept_sums, their condensed sums. counts: shape (2, L), see `decide`.
     """
 
     positions: Integers
     scores: Floats
     layers: Integers | None
     kept: Integers
-    held: Sequence[tuple[Floats, Floats]]
+    kept_sums: Sequence[tuple[Floats, Floats]]
     counts: Integers
 
 
 class Store(ABC):
     """All weights of one problem. `passes` counts the full passes made so far."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: CopsProblem) -> None:
         self.problem = problem
         self.passes = 0
 
@@ -76,11 +76,11 @@ class Store(ABC):
         """sum_i |omega_ji| of each score, shape (J + 1,)."""
 
     @abstractmethod
-    def empty_mask(self) -> Mask:
+    def empty_mask(self) -> MaskVector:
         """A mask without any weight."""
 
     @abstractmethod
-    def put(self, mask: Mask, positions: Integers) -> Mask:
+    def put(self, mask: MaskVector, positions: Integers) -> MaskVector:
         """Add `positions` to a mask in place, and return it as the solution's."""
 
     def everything(self) -> Pool:
@@ -94,12 +94,12 @@ class Store(ABC):
             positions=np.arange(self.problem.size),
             scores=scores,
             places=self.problem.kappa,
-            held=np.zeros((2, len(scores))),
+            kept_sums=np.zeros((2, len(scores))),
             layers=layers,
             floors=np.zeros(1, dtype=np.intp) if floors is None else floors,
         )
 
-    def gather(self, cut: Cut, parts: Sequence[Part], keep: Mask | None) -> Scan:
+    def gather(self, cut: Cut, parts: Sequence[ScanPart], keep: MaskVector | None) -> Scan:
         """Put the chunks of one cut together and check its bounds."""
         kappa = self.problem.kappa
         least = self.problem.floors
@@ -117,14 +117,14 @@ class Store(ABC):
             positions=np.concatenate([part.positions for part in parts]),
             scores=np.concatenate([part.scores for part in parts], axis=1),
             places=kappa - int(kept.sum()),
-            held=hold([held for part in parts for held in part.held]),
+            kept_sums=exact_sums([kept_sums for part in parts for kept_sums in part.kept_sums]),
             layers=np.concatenate(layers) if layers else None,
             floors=np.maximum(floors - kept, 0),
         )
         return Scan(pool, valid, keep)
 
 
-def judge(cut: Cut, scores: Floats, layers: Integers | None) -> tuple[Bools, Bools, Integers]:
+def decide(cut: Cut, scores: Floats, layers: Integers | None) -> tuple[Bools, Bools, Integers]:
     """Which weights `cut` keeps and which it leaves undecided, in float64.
 
     scores: shape (J + 1, n). Returns two masks of shape (n,), and for the undecided weights of each

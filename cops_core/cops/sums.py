@@ -48,17 +48,17 @@ def condense(rows: Array) -> tuple[Array, Array]:
     return rows, error
 
 
-def hold(parts: Sequence[tuple[Floats, Floats]]) -> Floats:
+def exact_sums(parts: Sequence[tuple[Floats, Floats]]) -> Floats:
     """The sums of condensed parts, exactly rounded, and what rounding left over: shape (2, J + 1)."""
     columns = np.hstack([part for rows, error in parts for part in (rows, error[:, None])]).tolist()
     high = [math.fsum(column) for column in columns]
     return np.array([high, [math.fsum([*column, -top]) for column, top in zip(columns, high, strict=True)]])
 
 
-def totals(held: Floats, chosen: Floats) -> Floats:
-    """held + the sums of `chosen`, rounded once.
+def totals(kept_sums: Floats, chosen: Floats) -> Floats:
+    """kept_sums + the sums of `chosen`, rounded once.
 
-    held: shape (2, J + 1), from `hold`; chosen: shape (J + 1, n). Returns shape (J + 1,).
+    kept_sums: shape (2, J + 1), from `exact_sums`; chosen: shape (J + 1, n). Returns shape (J + 1,).
     """
     rows, error = condense(chosen)
-    return np.array([math.fsum(column) for column in np.hstack([held.T, rows, error[:, None]]).tolist()])
+    return np.array([math.fsum(column) for column in np.hstack([kept_sums.T, rows, error[:, None]]).tolist()])

@@ -40,7 +40,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class PoolOptimum:
     """The optimum over a pool.
 
     weights: shape (J + 1,): (1, lambda); (0, lambda) where the task is to reach, or where the
@@ -61,10 +61,10 @@ class Answer:
         return self.weights
 
 
-def solve_vertex(pool: Pool, task: Task) -> Answer:
+def solve_vertex(pool: Pool, task: Task) -> PoolOptimum:
     """The exact optimum over a pool of up to some thousand weights."""
     rows = pool.scores / _power(task.units)[:, None]
-    need = (task.levels - pool.held[0, 1:] - pool.held[1, 1:]) / _power(task.units)[1:]
+    need = (task.levels - pool.kept_sums[0, 1:] - pool.kept_sums[1, 1:]) / _power(task.units)[1:]
     nothing = 0 * rows[0]
     if task.step is None:
         result = _program(pool, rows, need, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
@@ -122,17 +122,17 @@ def _program(
 
 def _answer(
     result: OptimizeResult, pool: Pool, task: Task, state: Literal["optimal", "infeasible"]
-) -> Answer:
+) -> PoolOptimum:
     count, scale = task.levels.size, _power(task.units)
     multipliers = np.maximum(-result.ineqlin.marginals[:count], 0.0) / scale[1:]
     if task.step is None and state == "optimal":
-        return Answer(np.append(1.0, scale[0] * multipliers), np.asarray(result.x[: pool.size]), state)
-    return Answer(np.append(0.0, multipliers), np.asarray(result.x[: pool.size]), state)
+        return PoolOptimum(np.append(1.0, scale[0] * multipliers), np.asarray(result.x[: pool.size]), state)
+    return PoolOptimum(np.append(0.0, multipliers), np.asarray(result.x[: pool.size]), state)
 
 
-def stuck(size: int, weights: Floats) -> Answer:
+def stuck(size: int, weights: Floats) -> PoolOptimum:
     """No answer over a pool of `size` weights."""
-    return Answer(weights, np.zeros(size), "stuck")
+    return PoolOptimum(weights, np.zeros(size), "stuck")
 
 
 def _power(units: Floats) -> Floats:

@@ -17,7 +17,7 @@ from cops_core.scores.problem import Functional
 from cops_core.scores.synflow import SynapticFlow
 
 Form = Literal["powers", "signed"]
-HIGHEST_POWER = 2.0
+MAX_POWER = 2.0
 
 FUNCTIONALS: Mapping[str, Functional] = {
     "loss": MeanCrossEntropy(),
@@ -26,7 +26,7 @@ FUNCTIONALS: Mapping[str, Functional] = {
 }
 WEIGHTS = "weights"  # what a member without a functional is called by: it scores the weights alone
 
-Power = Annotated[float, Field(ge=0, le=HIGHEST_POWER, allow_inf_nan=False)]
+Power = Annotated[float, Field(ge=0, le=MAX_POWER, allow_inf_nan=False)]
 
 
 class Member(Description):

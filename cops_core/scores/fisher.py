@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
-from cops_core.scores.isolation import Normalisation, isolated
+from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Problem
 
@@ -32,7 +32,7 @@ class FisherScore(Score):
     normalisation: "train" takes the statistics of the batch, "eval" the running ones.
     """
 
-    def __init__(self, normalisation: Normalisation = "train") -> None:
+    def __init__(self, normalisation: NormalisationMode = "train") -> None:
         self.normalisation = normalisation
 
     @property

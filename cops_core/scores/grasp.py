@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cops_core.scores.gss import GeneralizedSynapticScore
-from cops_core.scores.isolation import Normalisation
+from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.loss import MeanCrossEntropy
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Functional, Precision
@@ -34,7 +34,7 @@ class GradientFlow(Functional):
     precision: ClassVar[Precision] = "model"
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> NormalisationMode:
         """The loss's."""
         return self.loss.normalisation
 

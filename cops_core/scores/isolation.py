@@ -10,11 +10,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from cops_core.streams import derive_seed
 
-Normalisation = Literal["train", "eval"]
+NormalisationMode = Literal["train", "eval"]
 
 
 @contextmanager
-def isolated(model: nn.Module, normalisation: Normalisation, seed: int) -> Iterator[None]:
+def isolated(model: nn.Module, normalisation: NormalisationMode, seed: int) -> Iterator[None]:
     """Inside, `model` may be run and differentiated; afterwards, also after a raise, all is as before.
 
     Normalisation layers use the statistics of the batch ("train") or their running ones ("eval").

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cops_core.errors import InputError
-from cops_core.scores.isolation import Normalisation
+from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Functional, Precision
 
@@ -22,7 +22,7 @@ class MeanCrossEntropy(Functional):
     """
 
     temperature: float = 1.0
-    normalisation: Normalisation = "train"
+    normalisation: NormalisationMode = "train"
 
     needs_data: ClassVar[bool] = True
     needs_second_derivative: ClassVar[bool] = False

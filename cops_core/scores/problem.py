@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError
-from cops_core.scores.isolation import Normalisation, isolated
+from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights, network_of
 
 Precision = Literal["model", "float64"]
@@ -32,7 +32,7 @@ class Functional(ABC):
 
     @property
     @abstractmethod
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> NormalisationMode:
         """The mode of the normalisation layers while `value` is computed."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cops_core.scores.gss import GeneralizedSynapticScore
-from cops_core.scores.isolation import Normalisation
+from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Functional, Precision
 
@@ -26,7 +26,7 @@ class SynapticFlow(Functional):
     precision: ClassVar[Precision] = "float64"
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> NormalisationMode:
         """Fixed maps."""
         return "eval"
 

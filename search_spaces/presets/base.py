@@ -30,7 +30,7 @@ PAPERS: Mapping[str, Paper] = {
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedValue:
     """One figure that was published of a cell.
 
     unit: test accuracy in [0, 1], the share of the dense network's test accuracy in [0, 1], or the factor
@@ -61,7 +61,7 @@ class Preset:
     methods: Mapping[str, Method]
     seeds: int
     tolerance: float
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedValue, ...] = ()
     rates: tuple[Decimal, ...] = RATES
     seed: int = 0
     initialization: str = "xavier_normal"
@@ -120,7 +120,7 @@ class Preset:
         """Rate and method of each cell, row by row."""
         return ((rate, method) for rate in self.rates for method in self.methods)
 
-    def figures(self, method: str, rate: Decimal) -> list[Published]:
+    def figures(self, method: str, rate: Decimal) -> list[PublishedValue]:
         """What was published of a cell."""
         return [one for one in self.published if (one.method, one.rate) == (method, rate)]
 
@@ -136,7 +136,7 @@ class Preset:
         A step schedule keeps its shape: its steps come after the same share of the training.
         Raises InputError for a rate that it does not have.
         """
-        training = self.training if epochs is None else shortened(self.training, epochs)
+        training = self.training if epochs is None else with_epochs(self.training, epochs)
         asked = self.rates if rates is None else tuple(rates)
         for rate in asked:
             if rate not in self.rates:
@@ -146,7 +146,7 @@ class Preset:
         return replace(self, training=training, seeds=seeds or self.seeds, rates=kept)
 
 
-def shortened(training: Training, epochs: int) -> Training:
+def with_epochs(training: Training, epochs: int) -> Training:
     """The same training in another number of epochs, the schedule's steps at the same shares of it."""
     every = max(1, round(training.step_every * epochs / training.epochs))
     step = {"step_every": every} if training.schedule == "step" else {}

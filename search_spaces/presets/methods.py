@@ -10,7 +10,7 @@ from itertools import permutations
 from cops_core.config import Control, Selection
 from search_spaces.presets.base import Method
 
-SCORES = ("snip", "grasp", "synflow", "magnitude")
+TABLE_SCORES = ("snip", "grasp", "synflow", "magnitude")
 # The control's share of what could be kept of it: midway between the target's own mask (0) and most (1).
 LEVEL = 0.5
 # SynFlow is made for 100 rounds (arXiv 2006.05467); in one shot it empties whole layers.
@@ -35,10 +35,10 @@ def cops_methods(samples_per_class: int) -> dict[str, Method]:
     What has SynFlow in it takes `SYNFLOW_ROUNDS` rounds, in which all its scores are computed anew, and says
     so in its heading; all else is one-shot.
     """
-    alone = [(score,) for score in (*SCORES, "random")]
+    alone = [(score,) for score in (*TABLE_SCORES, "random")]
     return {
         heading(scores): ("prune", _selection(scores, samples_per_class))
-        for scores in (*alone, *permutations(SCORES, 2))
+        for scores in (*alone, *permutations(TABLE_SCORES, 2))
     }
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from cops_core.errors import InputError, as_share
 from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question, without_dense
 
-MOST = 10  # configurations of an answer
+MAX_CONFIGURATIONS = 10  # configurations of an answer
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Smallest(Question):
         if dense is None:
             return Answer("The dense network has not run to its end yet.", "", ())
         kept = [each for each in finished if each.mean >= float(self.keep) * dense.mean]
-        sparsest = tuple(sorted(kept, key=lambda each: each.density)[:MOST])
+        sparsest = tuple(sorted(kept, key=lambda each: each.density)[:MAX_CONFIGURATIONS])
         title = f"fewest weights that keep {float(self.keep):.1%} of the dense accuracy {dense.mean:.2%}"
         return Answer(self._headline(sparsest), title, sparsest)
 

@@ -253,7 +253,7 @@ def recorded(settings):
 
     def write(accuracy=lambda trial: 0.5, end=lambda trial: "finished", *, space="quickstart", **changes):
         found = find_space(space)
-        asked = settings(space=found.word, question=changes.pop("question", found.question), **changes)
+        asked = settings(space=found.reference, question=changes.pop("question", found.question), **changes)
         store = StudyStore(asked.storage_uri, asked.name)
         store.write_record(made_record(asked.record(), study_id=f"{asked.name:0>32}"))
         plan, event = SearchPlan(found, asked), 0

@@ -21,7 +21,7 @@ _SNIP: Mapping[str, Any] = {
     "scope": "global",
     **RECIPE,
 }
-ANCHOR_PARAMETERS: tuple[Mapping[str, Any], ...] = (
+BASELINE_PARAMETERS: tuple[Mapping[str, Any], ...] = (
     {"arm": "prune", **_SNIP},
     {"arm": "freeze", **_SNIP},
 )
@@ -32,7 +32,7 @@ def first_config(space: SearchSpace, seed: int) -> TrialConfig:
     return space.sample(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
 
 
-def base_config(first: TrialConfig) -> TrialConfig:
+def dense_baseline(first: TrialConfig) -> TrialConfig:
     """The dense anchor, on which the others are built: data, network and epochs of `first`.
 
     A space is free to vary them; the anchors then keep to those of its first configuration.
@@ -41,7 +41,7 @@ def base_config(first: TrialConfig) -> TrialConfig:
     return first.changed(arm="dense", scale=None, selection=None, density=None, training=training)
 
 
-def anchor_config(base: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:
+def baseline_config(base: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:
     """The configuration of an anchor, built on `base`; its density is the study's to set."""
     return base.changed(arm=parameters["arm"], selection=Selection(target=parameters["target"]))
 
@@ -52,6 +52,6 @@ def in_space(space: SearchSpace, base: TrialConfig, parameters: Mapping[str, Any
     Then the sampler can learn from the anchor; otherwise the anchor runs outside its history.
     """
     try:
-        return space.sample(FixedTrial(dict(parameters))) == anchor_config(base, parameters)
+        return space.sample(FixedTrial(dict(parameters))) == baseline_config(base, parameters)
     except ValueError:  # the space asks for a parameter that is not among them
         return False

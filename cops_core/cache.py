@@ -38,13 +38,12 @@ class ScoreCache:
     `max_bytes`: those that were not read for longest go first. An entry that another process is
     reading may go, its reader keeps what it has.
 
-    folder: made if it is not there. max_bytes: an entry larger than this is not kept at all.
+    folder: made with the first entry. max_bytes: an entry larger than this is not kept at all.
     """
 
     def __init__(self, folder: Path = DEFAULT_CACHE, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
-        (folder / "locks").mkdir(parents=True, exist_ok=True)
 
     def get(self, key: str) -> Layers | None:
         """The entry of that key, memory-mapped; None where there is none."""
@@ -65,6 +64,7 @@ class ScoreCache:
         Where the disk is full nothing is kept: what was computed is worth more than its copy.
         """
         try:
+            self._make()
             with whole_file(self._file(key)) as temporary:
                 save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
         except (OSError, SafetensorError):
@@ -98,11 +98,15 @@ class ScoreCache:
     @contextmanager
     def _claim(self, keys: Sequence[str]) -> Iterator[None]:
         """Sole right to compute `keys`. Locks are taken in one order, so that nobody waits for ever."""
+        self._make()
         slots = sorted({int(key[:8], 16) % LOCKS for key in keys})
         with ExitStack() as stack:
             for slot in slots:
                 stack.enter_context(FileLock(self.folder / "locks" / f"{slot:02d}"))
             yield
+
+    def _make(self) -> None:
+        (self.folder / "locks").mkdir(parents=True, exist_ok=True)
 
     def _shrink(self) -> None:
         """Remove the entries least recently read, and what a killed process left half written."""

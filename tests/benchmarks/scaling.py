@@ -171,7 +171,7 @@ def measure_mlflow(source: StudyStore) -> None:
     for kind in ("SQLite", "server"):
         with folder() as home:
             server, uri = serve(home) if kind == "server" else (None, f"sqlite:///{home / 'mlflow.db'}")
-            connect(uri, home)
+            connect(uri)
             view = MlflowView(uri, home, "x", {**settings, "study_id": "x"}, (), source.read)
             began = time.perf_counter()
             view.resume(trials)

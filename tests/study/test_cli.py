@@ -69,15 +69,17 @@ def test_wrong_input_is_one_line(run, words, complaint, tmp_path):
     assert err.count("\n") == 1
     assert complaint in err
     assert out == ""
-    assert not list((tmp_path / "cops-home" / "studies").glob("*"))
+    assert not (tmp_path / "cops-home").exists()
 
 
 @pytest.mark.parametrize(
     "words",
     [
         # Ray counts what there is, which takes some seconds to start.
-        ["launch", "quickstart", "--gpus-per-trial", "64"],
-        pytest.param(["launch", "quickstart", "--cpus-per-trial", "4096"], marks=pytest.mark.slow),
+        ["launch", "quickstart", "--gpus-per-trial", "64", "--score-cache", "scores"],
+        pytest.param(
+            ["launch", "quickstart", "--cpus-per-trial", "4096", "--storage", "a/b"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_more_than_the_machine_has_is_refused_before_any_trial(run, words, tmp_path):
@@ -85,7 +87,7 @@ def test_more_than_the_machine_has_is_refused_before_any_trial(run, words, tmp_p
     assert code == 2
     assert err.count("\n") == 1
     assert words[2] in err
-    assert not list((tmp_path / "cops-home" / "studies").glob("*"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_real_process_shows_no_traceback(tmp_path):

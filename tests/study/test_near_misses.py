@@ -121,7 +121,7 @@ def test_a_near_miss_on_the_command_line(run, folder, words, advice):
 def test_a_run_of_mlflow_that_is_nearly_right(run, folder):
     home = folder / "cops-home"
     uri = f"sqlite:///{home}/mlflow.db"
-    client = connect(uri, home)
+    client = connect(uri)
     run_id = client.create_run(experiment_id(client, uri, home)).info.run_id
     swapped = f"{run_id[:4]}{'0' if run_id[4] != '0' else '1'}{run_id[5:]}"
     for command in ("replay", "unpack"):

@@ -32,7 +32,7 @@ def home(tmp_path):
 def new_database(tmp_path_factory):
     """An empty database: creating its tables takes MLflow a second, a copy takes none."""
     folder = tmp_path_factory.mktemp("database")
-    connect(f"sqlite:///{folder / 'mlflow.db'}", folder)
+    connect(f"sqlite:///{folder / 'mlflow.db'}")
     return folder / "mlflow.db"
 
 

@@ -19,7 +19,6 @@ from study.views.report.page import page
 from study.views.report.write import write_files
 
 from ...kinds import kinds_of_studies
-
 from ...made_record import made_record
 
 QUESTIONS = (

@@ -1,4 +1,4 @@
-"""COPS as a search over scores: target and controls are any members of the family, not four named ones."""
+"""COPS as a search over scores: target and controls are any members of the family, not only named scores."""
 
 from typing import cast, get_args
 
@@ -10,7 +10,7 @@ from search_spaces.suggest import suggest_any_arm, suggest_training
 
 MAX_CONTROLS = 3
 ROUNDS = (1, 10, 30)
-MIN_POWER = 0.01  # of the weights, where both powers are drawn as 0, which would rank nothing
+MIN_POWER = 0.01  # of the weights, where both powers are drawn as 0: all scores would be equal
 
 
 def gss(trial: BaseTrial) -> TrialConfig:
@@ -27,10 +27,16 @@ def gss(trial: BaseTrial) -> TrialConfig:
 
 
 def suggest_family(trial: BaseTrial) -> Selection:
-    """A target under one to three controls, in one round or several; levels shrink where infeasible.
+    """A target with one to three controls, in one round or several. Infeasible levels are shrunk.
 
-    A control that is drawn equal to the target or to an earlier control is left out: it would hold
-    anyway, or twice. With a level of 0 a control does nothing, so that single scores are in the space.
+    A control that equals the target or an earlier control is left out: its constraint would be redundant.
+    A control with a level of 0 has no effect, so single scores are part of the space.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+
+    Returns:
+        The selection.
     """
     target = suggest_member(trial, "target")
     controls: dict[Member, float] = {}
@@ -47,7 +53,15 @@ def suggest_family(trial: BaseTrial) -> Selection:
 
 
 def suggest_member(trial: BaseTrial, role: str) -> Member:
-    """A member of the family. role: what it is drawn for, with which its parameters' names begin."""
+    """A member of the family of generalized synaptic scores.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+        role: What the member is used for, e.g. "target". The parameters' names start with it.
+
+    Returns:
+        The member, its powers in [0, 2].
+    """
     functional = trial.suggest_categorical(f"{role}_functional", tuple(FUNCTIONALS))
     form = cast(Form, trial.suggest_categorical(f"{role}_form", get_args(Form)))
     if form == "signed":

@@ -1,4 +1,4 @@
-"""Published figures that we hold; of all other cells none."""
+"""The published values that we know. All other cells have none."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -26,7 +26,14 @@ SYNAPTIC_FLOW: Mapping[str, tuple[float, float, float]] = {
 
 
 def synaptic_flow(headings: Mapping[str, str]) -> tuple[PublishedValue, ...]:
-    """SynFlow's figures for VGG16 on CIFAR-10. headings: by score, the column in which it stands."""
+    """SynFlow's published values for VGG16 on CIFAR-10.
+
+    Args:
+        headings: The heading of the table's column by score; scores are keys of `SYNAPTIC_FLOW`.
+
+    Returns:
+        The values, test accuracies in [0, 1].
+    """
     return tuple(
         PublishedValue(heading, rate, accuracy, "accuracy", SYNAPTIC_FLOW_SOURCE)
         for score, heading in headings.items()

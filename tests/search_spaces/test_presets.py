@@ -170,7 +170,7 @@ def test_less_of_a_preset_keeps_what_it_is():
     assert (asked.training.epochs, asked.training.step_every) == (5, 500)
     assert asked.trial_seeds == preset.trial_seeds[:2]
     assert preset.changed() == preset
-    with pytest.raises(InputError, match=r"--rates 0.97 is no row of freezenet_lenet_5_caffe_mnist: choose"):
+    with pytest.raises(InputError, match=r"--rates 0.97 is not a row of freezenet_lenet_5_caffe_mnist"):
         preset.changed(rates=[Decimal("0.97")])
 
 

@@ -85,7 +85,7 @@ def draws_by_itself(trial):
 
 WRONG = {
     says_nothing: ("space_is_described", "no docstring"),
-    searches_nothing: ("configurations_are_valid", "it draws no parameter"),
+    searches_nothing: ("configurations_are_valid", "it suggests no parameter"),
     returns_parameters: ("configurations_are_valid", "returns dict, not a TrialConfig"),
     changes_its_choices: ("configurations_are_valid", "CategoricalDistribution does not support dynamic"),
     unknown_score: ("configurations_are_valid", "did you mean 'synflow'"),
@@ -160,7 +160,7 @@ def test_the_sampler_learns_from_the_anchors_that_lie_in_the_space(name):
     space = SEARCH_SPACES[name]
     base = dense_baseline(first_config(space, seed=0))
     # score_pairs holds pairs alone: SNIP by itself lies outside. cifar10 also searches the network,
-    # which no anchor chooses; gss draws members of the family, the anchors' target is a name.
+    # which no baseline chooses; gss draws members of the family, the baselines' target is a name.
     outside = {"score_pairs", "cifar10", "gss"}
     assert [in_space(space, base, p) for p in BASELINE_PARAMETERS] == [name not in outside] * 2
 

@@ -91,7 +91,7 @@ def test_commands_name_a_place_that_is_not_the_default(home):
         ),
         (
             {"kind": "pareto", "rates": [], "cost": "bytes"},
-            "What validation accuracy is to be had at which bytes?",
+            "Which validation accuracy is possible at which bytes?",
         ),
         (
             {"kind": "smallest", "rates": [], "keep": "0.98"},

@@ -160,7 +160,7 @@ def test_the_command_plans(run, tmp_path):
 
 WRONG = [
     (["freezenet_lenet_5_mnist"], "unknown preset 'freezenet_lenet_5_mnist': did you mean 'freezenet_len"),
-    ([FASHION, "--rates", "0.97"], "--rates 0.97 is no row of freezenet_lenet_300_100_fashion_mnist: choose"),
+    ([FASHION, "--rates", "0.97"], "--rates 0.97 is not a row of freezenet_lenet_300_100_fashion_mnist"),
     ([FASHION, "--rates", "many"], "--rates 'many' is not a number"),
     ([FASHION, "--seeds", "0"], "--seeds"),
     ([FASHION, "--epochs", "0"], "--epochs"),

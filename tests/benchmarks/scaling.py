@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import boto3
 import typer
+from command import as_command
 from moto.server import ThreadedMotoServer
 from rich.console import Console
 from study_speed import PLUGIN, folder, serve
@@ -200,4 +201,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

@@ -37,7 +37,7 @@ class Rates(Question):
         return ["--rates", ",".join(map(str, self.rates))]
 
     def answer(self, compared: Sequence[C]) -> Answer[C]:
-        """The best of each method at each rate. The headline is for the highest rate, which separates them."""
+        """The best of each method at each rate. The headline is for the highest, which separates them."""
         title = "best of each method by validation accuracy, within each rate"
         return Answer(_headline(compared), title, tuple(best_per_method(compared)))
 

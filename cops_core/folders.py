@@ -1,4 +1,4 @@
-"""Folders that are made for something, and are removed again where nothing came of it."""
+"""Folders that are created for a result, and removed again if there is none."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 
 
 def check_writable(folder: Path) -> None:
-    """Check that files can be written to a folder, or to the one in which it would be made. Leaves nothing.
+    """Check that files can be written to a folder, or to the one in which it would be created.
 
     Raises:
         OSError: They cannot.
@@ -24,7 +24,8 @@ def missing_folders(folder: Path) -> list[Path]:
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders, the innermost first, up to the first that has something in it."""
+    """Remove those that exist, the innermost first, up to the first that is not empty."""
     with suppress(OSError):
         for folder in folders:
-            folder.rmdir()
+            if folder.exists():
+                folder.rmdir()

@@ -1,4 +1,4 @@
-"""Files of data sets: downloaded once, and complaints about them in one line."""
+"""Files of data sets: downloads by one process at a time, and one-line messages for errors."""
 
 from collections.abc import Callable
 from http.client import HTTPException
@@ -11,17 +11,25 @@ from cops_core.folders import missing_folders, remove_empty
 
 
 def reason(error: Exception) -> str:
-    """What an error says, in one line."""
+    """An error's message in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def download_once(
     name: str, folder: Path, root: Path, complete: Callable[[], bool], fetch: Callable[[], object], hint: str
 ) -> None:
-    """Run `fetch`, which fills `folder`, unless the files are `complete` once it is this process's turn.
+    """Download a data set, unless another process has done so meanwhile.
 
-    name: torchvision's, for the lock in `root` and the complaint. hint: another way, should it fail.
-    Raises InputError if the download fails; no empty folder is left then.
+    Args:
+        name: torchvision's name of the data set, for the lock in `root` and for the message.
+        folder: The folder that `fetch` fills.
+        root: The folder for downloads, created if it does not exist.
+        complete: Whether all files exist.
+        fetch: Downloads the files.
+        hint: Another way to get the files, for the message.
+
+    Raises:
+        InputError: The download fails. No empty folder is left then.
     """
     new = missing_folders(folder)
     try:
@@ -36,11 +44,11 @@ def download_once(
 
 
 def _fetch_alone(lock: Path, complete: Callable[[], bool], fetch: Callable[[], object]) -> None:
-    """Fetch what is not complete. torchvision writes in place: one process downloads, the others wait."""
+    """Fetch the files if they are not complete. torchvision writes in place, so other processes wait."""
     with FileLock(lock):
         try:
             if not complete():
                 fetch()
         except BaseException:
-            lock.unlink()  # it is still held: whoever waits for it makes a new one
+            lock.unlink()  # this process still holds it: others that wait create a new one
             raise

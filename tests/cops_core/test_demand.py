@@ -46,7 +46,7 @@ def test_headroom_is_a_share_of_the_whole_memory(refused):
     assert share_of(demand, headroom=0.0) == Fraction(1, 2)
     assert share_of(demand, headroom=0.01) == 1
     for wrong in (-0.1, 1.0, float("nan")):
-        with refused("headroom .*: write a share"):
+        with refused("headroom .* is not in .*: write a fraction"):
             share_of(demand, headroom=wrong)
 
 
@@ -114,13 +114,13 @@ def test_a_short_split_keeps_the_proportion_of_training_to_validation(make_data)
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "gpu"])
 def test_demand_on_anything_but_a_gpu_is_refused(device, refused):
-    with refused(f"cannot be measured on '{device}' here: write cuda .* or say the share yourself"):
+    with refused(f"cannot be measured on '{device}': write cuda .* or write the share"):
         measure_demand(TrialConfig(), device=device)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_demand_where_there_is_no_gpu_is_refused(refused):
-    with refused("cannot be measured on 'cuda' here"):
+    with refused("cannot be measured on 'cuda'"):
         measure_demand(TrialConfig())
 
 

@@ -45,7 +45,7 @@ WORDS = [
     ([*QUICK, "--rates", "99.5"], "rate 99.5 is not in (0, 1): did you mean 0.995?"),
     ([*QUICK, "--objective", "smallest", "--keep", "98"], "keep 98 is not in (0, 1]: did you mean 0.98?"),
     ([*QUICK, "--failure-share", "25"], "less than or equal to 1: did you mean 0.25?"),
-    ([*QUICK, "--plugin", "my_scors"], "plugin 'my_scors' is not there: did you mean 'my_scores'?"),
+    ([*QUICK, "--plugin", "my_scors"], "plugin 'my_scors' does not exist: did you mean 'my_scores'?"),
     ([*QUICK, "--plugin", "my_scors.py"], "(FileNotFoundError): did you mean 'my_scores.py'?"),
     (
         [*QUICK, "--plugin", "my_scores.py"],

@@ -140,7 +140,7 @@ def test_inside_the_project_it_is_one_file_and_one_line(tmp_path):
 def test_a_plugin_that_is_not_there_is_one_line(run, command):
     code, out, err = run(*command, "--plugin", "nosuch")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "error: plugin 'nosuch' is not there" in err
+    assert "error: plugin 'nosuch' does not exist" in err
 
 
 BROKEN = """

@@ -236,7 +236,7 @@ def test_an_unknown_device_is_refused(name, words, refused):
 
 def test_a_gpu_that_is_not_there_is_refused(refused):
     count = torch.cuda.device_count()
-    with refused(f"device 'cuda:{count}' is not there, torch sees {count} GPUs: write cpu"):
+    with refused(f"device 'cuda:{count}' does not exist, torch sees {count} GPUs: write cpu"):
         Trial(config(), device=f"cuda:{count}")
 
 

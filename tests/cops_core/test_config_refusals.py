@@ -129,7 +129,7 @@ WRONG = {
     ),
     "both powers zero": (
         {"arm": "prune", "selection": {"target": {"p": 0, "r": 0}}},
-        r"selection\.target: p = r = 0 scores all weights alike",
+        r"selection\.target: p = r = 0 gives all weights the same score",
     ),
     "a member twice": (
         controlled(

@@ -1,4 +1,4 @@
-"""The exact solver: search, rounding and certificate put together."""
+"""The exact solver: search, rounding and certificate."""
 
 from dataclasses import dataclass, replace
 
@@ -15,14 +15,21 @@ from cops_core.cops.store import Store
 from cops_core.cops.vertex import Task
 
 INFEASIBLE = 1e-10
-"""Levels missed by less, relative to the sums they are made of, are missed by rounding only."""
+"""Levels missed by less, relative to the magnitude of the sums, are missed because of rounding only."""
 
 
 @dataclass(frozen=True, eq=False)
 class CertifiedMask:
-    """A rounded and certified optimum.
+    """A rounded optimum with its certificate.
 
-    mask: shape (n,), over the pool. keep: the other weights that are kept, where it was asked for.
+    Attributes:
+        pool: The undecided weights.
+        keep: The kept ones of the other weights, shape (D,), if requested.
+        mask: The kept ones of the pool, shape (n,).
+        proof: The certificate.
+        status: See `SolverStatus`.
+        farkas: See `CopsSolution`.
+        shrunk: See `CopsSolution`.
     """
 
     pool: Pool
@@ -35,7 +42,18 @@ class CertifiedMask:
 
 
 def solve_exact(store: Store, shrink: bool) -> CopsSolution:
-    """The solution for the problem of a store."""
+    """Solve the problem of a store.
+
+    Args:
+        store: The scores.
+        shrink: Whether infeasible levels are shrunk.
+
+    Returns:
+        The solution.
+
+    Raises:
+        InputError: Wrong values of a score.
+    """
     problem = store.problem
     if problem.kind == "price":
         result = _priced(open_search(store, [], marked=False), problem)
@@ -65,7 +83,18 @@ def solve_exact(store: Store, shrink: bool) -> CopsSolution:
 def solve_question(
     search: Search, question: int, levels: Levels, shrink: bool, marked: bool
 ) -> CertifiedMask:
-    """Answer one question of a search. marked: whether the mask over all weights will be asked for."""
+    """Solve one question of a search.
+
+    Args:
+        search: The search.
+        question: The question's number.
+        levels: Its levels.
+        shrink: Whether infeasible levels are shrunk.
+        marked: Whether the mask over all weights is needed.
+
+    Returns:
+        The mask and its certificate.
+    """
     if levels.met_by_target:
         return _target_alone(search, levels, "optimal", marked)
     found = search.find(question, Task(levels.wanted, None, search.units))
@@ -87,7 +116,7 @@ def solve_question(
 
 
 def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked: bool) -> CertifiedMask:
-    """The best mask at the farthest levels; without `shrink` these are missed by rounding only."""
+    """The best mask at the highest feasible levels; without `shrink` these are missed by rounding only."""
     found = search.reach(question, Task(levels.start, levels.step, search.units))
     shrunk = None if found is None else shrink_levels(found, levels, search.units)
     if found is None or shrunk is None:
@@ -101,7 +130,7 @@ def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked:
 def _target_alone(
     search: Search, levels: Levels, status: SolverStatus, marked: bool, farkas: Floats | None = None
 ) -> CertifiedMask:
-    """The target's own mask: where it meets all levels, and where nothing better can be said."""
+    """The target's own mask, if it meets all levels, or if nothing better is known."""
     found: Optimum = search.select(np.eye(levels.own.size + 1)[0], marked)
     mask = own_mask(found.pool, 0)
     proof = certify(found.pool, mask, np.zeros(levels.own.size), levels.wanted)

@@ -1,4 +1,4 @@
-"""Full passes over numpy arrays, on as many threads as torch is given."""
+"""Full passes over numpy arrays, with as many threads as torch uses."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +17,24 @@ from cops_core.cops.store import Scan, ScanPart, Store, count, decide
 from cops_core.cops.sums import condense
 
 CHUNK = 1 << 16
-"""Weights per chunk: small enough for the second-level cache, large against numpy's overhead."""
+"""Weights per chunk: small enough for the second-level cache, large compared with numpy's overhead."""
 
-FEWEST = 4
-"""Chunks that are worth starting a thread for."""
+MIN_CHUNKS = 4
+"""The minimum number of chunks per thread."""
 
 BATCH = 1 << 15
-"""Weights gathered from chunks before they are judged together in float64."""
+"""The number of weights that are gathered from chunks before they are decided together in float64."""
 
 ChunkResult = TypeVar("ChunkResult")
 
 
 class NumpyStore(Store):
-    """Scores in main memory."""
+    """Scores in main memory.
+
+    Args:
+        problem: The problem.
+        scores: Its J + 1 scores as arrays of shape (D,).
+    """
 
     def __init__(self, problem: CopsProblem, scores: Sequence[Native]) -> None:
         super().__init__(problem)
@@ -126,10 +131,10 @@ class NumpyStore(Store):
         self._checked = True
 
     def _in_threads(self, work: Callable[[range], list[ChunkResult]]) -> list[ChunkResult]:
-        """One full pass: give each thread a run of chunks, and put their lists together in order."""
+        """One full pass: each thread has consecutive chunks; their lists are joined in order."""
         self.passes += 1
         chunks = len(self._starts)
-        workers = min(torch.get_num_threads(), max(chunks // FEWEST, 1))
+        workers = min(torch.get_num_threads(), max(chunks // MIN_CHUNKS, 1))
         bounds = [chunks * worker // workers for worker in range(workers + 1)]
 
         def quietly(worker: int) -> list[ChunkResult]:
@@ -142,7 +147,7 @@ class NumpyStore(Store):
             return [result for results in executor.map(quietly, range(workers)) for result in results]
 
     def _gather(self, chunk: int, sieve: "_Sieve") -> "_Members":
-        """The weights of a chunk that any of the cuts may keep or leave undecided."""
+        """The weights of a chunk that may be kept or undecided for any of the cuts."""
         inside = self._slice(chunk)
         scores = [score[inside] for score in self._scores]
         layers = None if self.problem.layers is None else self.problem.layers[inside]
@@ -155,7 +160,7 @@ class NumpyStore(Store):
 
 
 class _Sieve:
-    """Finds the weights that any of several cuts may keep or leave undecided, for one thread."""
+    """Finds the weights that may be kept or undecided for any of several cuts, for one thread."""
 
     def __init__(self, cuts: Sequence[Cut], dtype: npt.DTypeLike) -> None:
         self._joint = JointFilter(cuts, dtype) if cuts else None
@@ -163,7 +168,7 @@ class _Sieve:
         self._buffers = Buffers(CHUNK, dtype)
 
     def mark(self, scores: Sequence[Native], layers: Integers | None, extremes: Floats) -> Bools:
-        """Shape (n,), for a chunk. extremes: the lowest and highest of each score, (J + 1, 2)."""
+        """The marks for a chunk, shape (n,). `extremes`: lowest and highest of each score, (J + 1, 2)."""
         size = scores[0].size
         found: Bools = self._buffers.flags[0, :size]
         flags: Bools = self._buffers.flags[1, :size]
@@ -179,7 +184,7 @@ class _Sieve:
 
 
 class _Decider:
-    """Collects what one thread finds for one cut, in float64."""
+    """Collects one thread's decisions for one cut, in float64."""
 
     def __init__(self, cut: Cut, keep: Bools | None) -> None:
         self._cut = cut
@@ -192,7 +197,7 @@ class _Decider:
         self._counts = np.zeros((2, cut.low.size), dtype=np.intp)
 
     def add(self, batch: "_Members") -> None:
-        """Judge some weights; those that other cuts asked for are put aside first."""
+        """Decide some weights; those that are only relevant for other cuts are left out first."""
         near = np.empty(batch.positions.size, dtype=bool)
         largest = np.abs(batch.scores).max(axis=1, initial=0.0).tolist()
         buffers = Buffers(near.size, np.float64)

@@ -1,8 +1,8 @@
-"""The optimum over all weights: guess a box from a sample, decide in one pass, solve what is left.
+"""The optimum over all weights: guess a box from a sample, decide in one pass, solve the rest.
 
-The bounds a pass applies are guesses. It counts what it decides, and so knows whether they hold; and
-the optimum over the undecided weights is that of all weights where it lies in the box. Where either
-fails the next pass is wider: nothing that has not been proved is returned.
+The bounds that a pass applies are guesses. The pass counts what it decides and so verifies them. The optimum
+over the undecided weights is that over all weights if it lies in the box. If either condition fails, the
+next pass is wider: only verified results are returned.
 """
 
 import math
@@ -24,15 +24,18 @@ from cops_core.cops.store import Scan, Store
 from cops_core.cops.vertex import PoolOptimum, Task
 
 ROUNDS = 12
-"""Passes for one box before giving up; one is usual."""
+"""The maximum number of passes for one box; one is usual."""
 
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The optimum over all weights: an answer over the pool of the undecided ones.
+    """The optimum over all weights.
 
-    box: where the pool speaks for all weights; None where it is all weights. keep: the decided
-    weights that are kept, where it was asked for.
+    Attributes:
+        answer: The optimum over the undecided weights.
+        pool: The undecided weights.
+        box: Where the pool represents all weights; None if it contains all of them.
+        keep: The kept ones of the decided weights, shape (D,), if requested.
     """
 
     answer: PoolOptimum
@@ -44,7 +47,10 @@ class Optimum:
 class Search(ABC):
     """Finds optima over the weights of one store.
 
-    sums: for each score the sums of all scores over its own best mask. units: shape (J + 1,).
+    Attributes:
+        store: The scores.
+        sums: For each score, the sums of all scores over its own best mask, shape (J + 1,).
+        units: The magnitude of each score, shape (J + 1,).
     """
 
     store: Store
@@ -53,24 +59,51 @@ class Search(ABC):
 
     @abstractmethod
     def select(self, weights: Floats, marked: bool) -> Optimum:
-        """The pool in which the best mask of `weights`, shape (J + 1,), is decided.
+        """The pool in which the best mask of a combined score is decided.
 
-        marked: whether the mask will be asked for.
+        Args:
+            weights: w, shape (J + 1,).
+            marked: Whether the mask over all weights is needed.
+
+        Returns:
+            The pool, with `weights` as the answer.
         """
 
     @abstractmethod
     def find(self, question: int, task: Task) -> Optimum | None:
-        """The optimum for the question of that number; None if the search gave up."""
+        """The optimum for a question.
+
+        Args:
+            question: The question's number.
+            task: Its levels, without a step.
+
+        Returns:
+            The optimum; None if the search did not succeed.
+        """
 
     @abstractmethod
     def reach(self, question: int, task: Task) -> Optimum | None:
-        """How far the levels of the question can be raised together: `task` has a step."""
+        """The highest levels that are feasible together.
+
+        Args:
+            question: The question's number.
+            task: Its start and step.
+
+        Returns:
+            The optimum; None if the search did not succeed.
+        """
 
 
 def open_search(store: Store, questions: Sequence[Floats], marked: bool) -> Search:
-    """A search that answers `questions`, each the levels of shape (J,) as the user states them.
+    """A search for some questions.
 
-    marked: whether the first question's mask will be asked for.
+    Args:
+        store: The scores.
+        questions: Levels as the user states them, each of shape (J,).
+        marked: Whether the first question's mask over all weights is needed.
+
+    Returns:
+        The search.
     """
     sample = draw(store)
     if sample is None:
@@ -79,12 +112,21 @@ def open_search(store: Store, questions: Sequence[Floats], marked: bool) -> Sear
 
 
 def solve_pool(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
-    """The exact optimum over a pool, in memory. box: where it is expected, None for anywhere."""
+    """The exact optimum over a pool, in memory.
+
+    Args:
+        pool: The undecided weights.
+        task: The levels, perhaps with a step.
+        box: Where the optimum is expected, None for anywhere.
+
+    Returns:
+        The optimum.
+    """
     return solve_bracket(pool, task, box) if task.levels.size == 1 else solve_narrowing(pool, task, box)
 
 
 class MemorySearch(Search):
-    """A problem small enough to hold in memory and solve without passes."""
+    """The search for a problem that is small enough to be solved in memory, without passes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -112,7 +154,14 @@ class MemorySearch(Search):
 
 
 class PassSearch(Search):
-    """A problem of many weights. Its first pass finds the levels and tries a box for each question."""
+    """The search for a problem with many weights. Its first pass finds the levels and tries all boxes.
+
+    Args:
+        store: The scores.
+        sample: A sample of the weights.
+        questions: Levels as the user states them, each of shape (J,).
+        marked: Whether the first question's mask over all weights is needed.
+    """
 
     def __init__(self, store: Store, sample: Sample, questions: Sequence[Floats], marked: bool) -> None:
         self.store = store
@@ -159,7 +208,7 @@ class PassSearch(Search):
         return self._locate(task, box, None, 0.5)
 
     def _guess(self, values: Floats) -> Box:
-        """Where the sample expects the optimum of a question, starting from the one before."""
+        """The box in which the sample expects the optimum of a question, starting from the previous one."""
         kind = self.store.problem.kind
         levels = self._sample.levels(values, kind)
         weights = np.eye(self.units.size)[0]
@@ -172,7 +221,7 @@ class PassSearch(Search):
         return box_around(self._sample, weights, values, kind)
 
     def _rough(self) -> int:
-        """How many weights of the sample's mask may be wrong: a fraction of its noise."""
+        """The number of weights of the sample's mask that may be wrong: a fraction of its noise."""
         places = min(self._sample.pool.places, self._sample.pool.size - self._sample.pool.places)
         return math.isqrt(max(places, 0)) // 3 if self._sample.noisy else 0
 
@@ -195,7 +244,7 @@ class PassSearch(Search):
 
 
 def _selected(store: Store, sample: Sample, box: Box, marked: bool) -> Scan:
-    """A valid scan for a box of one point, with ever wider bounds."""
+    """A valid scan for a box of one point, with bounds that widen until they are valid."""
     sigmas = sample.sigmas
     while True:
         scan = store.scan([cut_for(sample, box, sigmas)], 0 if marked else None)[0]
@@ -205,5 +254,5 @@ def _selected(store: Store, sample: Sample, box: Box, marked: bool) -> Scan:
 
 
 def _wider(sigmas: float) -> float:
-    """More noise to allow for, in the end any: bounds at infinity leave every weight undecided."""
+    """More noise to allow for, finally infinite: every weight is then undecided."""
     return 4.0 * max(sigmas, 1.0) if sigmas < 1e9 else np.inf

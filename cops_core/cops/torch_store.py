@@ -15,13 +15,18 @@ from cops_core.cops.store import Scan, ScanPart, Store
 from cops_core.cops.sums import condense
 
 CHUNK = 1 << 25
-"""Weights per chunk: few kernel launches, and scratch space small beside the scores."""
+"""Weights per chunk: few kernel launches, and scratch space that is small compared with the scores."""
 
 ChunkResult = TypeVar("ChunkResult")
 
 
 class TorchStore(Store):
-    """Scores on a device: judged there; only the undecided weights come to main memory."""
+    """Scores on a device. Weights are decided there; only the undecided ones are copied to main memory.
+
+    Args:
+        problem: The problem.
+        scores: Its J + 1 scores, tensors of shape (D,) on one device.
+    """
 
     def __init__(self, problem: CopsProblem, scores: Sequence[Tensor]) -> None:
         super().__init__(problem)
@@ -94,7 +99,7 @@ class TorchStore(Store):
         ]
 
     def _measure(self) -> None:
-        """The extremes of each chunk, on the first call, and the check of the scores by them."""
+        """On the first call, compute the extremes of each chunk and check the scores by them."""
         if self._extremes.size:
             return
         extremes = [
@@ -133,7 +138,7 @@ class TorchStore(Store):
         )
 
     def _candidates(self, chunk: int, scores: list[Tensor], layers: Tensor | None, cut: Cut) -> Tensor:
-        """The weights of a chunk that may reach the lower bound, judged in the scores' precision."""
+        """The weights of a chunk that may reach the lower bound, in the scores' precision."""
         box = cut.box
         upper = self._middle(cut, scores)
         upper += self._radius(cut, scores)
@@ -150,7 +155,7 @@ class TorchStore(Store):
     def _decide(
         self, cut: Cut, scores: Tensor, layers: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `store.decide`: kept, undecided, and of these those above and surely above the bounds."""
+        """As `store.decide`: kept, undecided, and these above the upper, certainly above the lower bound."""
         rows = list(scores)
         middle, radius = self._middle(cut, rows), self._radius(cut, rows)
         magnitude = torch.as_tensor(cut.box.weights, device=self._device) @ scores.abs()

@@ -159,7 +159,7 @@ def test_a_path_says_what_single_solves_say(limits, controls):
 
 
 @pytest.mark.parametrize(
-    ("grid", "words"), [([], "grid has shape"), ([[0.1, 0.2]], "grid has shape"), ("a", "write numbers")]
+    ("grid", "words"), [([], "grid has shape"), ([[0.1, 0.2]], "grid has shape"), ("a", "not consist of numbers")]
 )
 def test_a_wrong_grid_is_one_line(grid, words):
     with pytest.raises(InputError, match=words):
@@ -177,7 +177,7 @@ def test_one_bad_value_among_many_is_found(bad, dtype):
     rng = np.random.default_rng(0)
     scores = rng.random((2, 300_000)).astype(dtype)
     scores[1, 123_456] = bad
-    with pytest.raises(InputError, match="control 1 holds NaN or infinite"):
+    with pytest.raises(InputError, match="control 1 has NaN or infinite"):
         solve_cops(scores[0], [scores[1]], 3000, [0.3])
 
 

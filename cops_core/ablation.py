@@ -1,8 +1,8 @@
-"""Ablations: what every claim about a selection has to be held against.
+"""Ablations: with what every claim about a selection must be compared.
 
 "Pruning Neural Networks at Initialization: Why Are We Missing the Mark?" (Frankle et al. 2021, arXiv
-2009.08576): if a mask does as well with its kept weights shuffled within each layer, or with other
-initial values, the selection only chose how many weights each layer keeps.
+2009.08576): if a mask is as good after its kept weights are shuffled within each layer, or with other
+initial values, the selection has only decided how many weights each layer keeps.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,19 +18,43 @@ from cops_core.streams import derive_seed, stream
 
 
 def unchanged(mask: Mask, seed: int) -> Mask:
-    """`mask` itself."""
+    """No ablation.
+
+    Args:
+        mask: The selected mask.
+        seed: Not used.
+
+    Returns:
+        `mask` itself.
+    """
     return mask
 
 
 def shuffled(mask: Mask, seed: int) -> Mask:
-    """`mask` with the places of each layer permuted at random: the same number kept in each."""
+    """The mask with the positions of each layer permuted at random.
+
+    Args:
+        mask: The selected mask.
+        seed: The trial's, in [0, 2**32).
+
+    Returns:
+        A mask that keeps as many weights of each layer as `mask`.
+    """
     return _by_layer(
         mask, lambda name, keep: stream(seed, "shuffled mask", name).permutation(keep.reshape(-1))
     )
 
 
 def at_random(mask: Mask, seed: int) -> Mask:
-    """The top weights of a random score in each layer, as many as `mask` keeps there."""
+    """The top weights of a random score in each layer.
+
+    Args:
+        mask: The selected mask.
+        seed: The trial's, in [0, 2**32).
+
+    Returns:
+        A mask that keeps as many weights of each layer as `mask`.
+    """
     return _by_layer(
         mask,
         lambda name, keep: top_kappa(
@@ -48,10 +72,16 @@ MASK_ABLATIONS: Mapping[Ablation, Callable[[Mask, int], Mask]] = {
 
 
 def reinitialized(mask: Mask, seed: int, initialization: str) -> dict[str, Tensor]:
-    """Other initial values for the kept weights, by parameter name, each of its layer's kept number.
+    """Other initial values for the kept weights, from the same distribution as theta0.
 
-    From the same distribution as theta0, in the order of the places kept. Biases, whose initial
-    value is zero whatever the seed, are left out.
+    Args:
+        mask: The selected mask.
+        seed: The trial's, in [0, 2**32).
+        initialization: A key of `INITIALIZATIONS`.
+
+    Returns:
+        Values by parameter name, each of shape (kept,), in ascending order of position. Biases, whose
+        initial value is zero for every seed, are left out.
     """
     other = derive_seed(seed, "other initial weights")
     return {

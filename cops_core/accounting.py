@@ -1,4 +1,4 @@
-"""What a network costs: parameters, bytes, multiply-adds, each against the dense network's."""
+"""What a network costs: parameters, bytes and multiply-adds, each compared with the dense network's."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,13 @@ DENSE_BYTES = 4  # of a parameter in the dense checkpoint, float32
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Multiply-adds of one image in one convolution or linear layer.
+    """Multiply-adds for one image in one convolution or linear layer.
 
-    forward, backward: a multiply-add per weight and output position, also where an image is padded.
-    `forward` makes the output, `backward` the gradient of the input and that of the weights.
+    A multiply-add per weight and output position, padded positions included.
+
+    Attributes:
+        forward: For the output.
+        backward: For the gradients of the input and of the weights.
     """
 
     forward: int
@@ -29,13 +32,20 @@ class LayerCost:
 
     @property
     def step(self) -> int:
-        """Of a training step."""
+        """Multiply-adds of a training step for one image."""
         return self.forward + self.backward
 
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a layer in a forward pass. inner: its input depends on something that is trained."""
+    """One use of a layer in a forward pass.
+
+    Attributes:
+        name: The weight's parameter name.
+        weights: The number of weights.
+        positions: How often each weight is used for one image.
+        inner: Whether the input depends on something that is trained.
+    """
 
     name: str
     weights: int
@@ -51,25 +61,31 @@ def account(
 ) -> Accounting:
     """What the network costs, as JSON values for a trial's record.
 
-    shape: (channels, height, width) of an image. artifact_bytes: of its artefact (see `save_artifact`).
-    connectivity: `Connectivity.facts()` of its mask, if it is known.
+    The model is unchanged afterwards; do not use it from another thread meanwhile.
 
-    trained_parameters: kappa weights, all biases and normalisation parameters. stored_parameters: the
-    same, as an artefact stores what was trained and the seed gives back all the rest. factor, and
-    bytes_factor: the dense network's parameters, and the bytes of its float32 checkpoint (4 for each
-    parameter, nothing else), divided by these.
+    Args:
+        network: The network.
+        shape: (channels, height, width) of an image.
+        artifact_bytes: The size of its artefact in bytes (see `save_artifact`).
+        connectivity: `Connectivity.facts()` of its mask, if known.
 
-    mask_bytes: of the coded mask and its description; mask_entropy_bytes: log2 C(D, kappa) / 8, which
-    no code for all masks goes below, although one for masks of uneven layers may.
+    Returns:
+        The counts by name:
 
-    inference_multiply_adds, training_multiply_adds: of one image in convolution and linear layers;
-    biases, normalisation and activations do not count. A training step is the forward pass, the
-    gradient of the input of each layer, which the first ones do not need, and the gradient of the
-    weights. Weights that are zero count nowhere (scale 0: only the kept ones are there); frozen weights
-    count in the forward pass and in the gradient of the input, the kept ones alone in that of the
-    weights. `layers` holds both numbers of each layer. These are counts, not what a machine then saves.
+        - trained_parameters: kappa weights, all biases and normalisation parameters. stored_parameters: the
+          same number, since an artefact stores the trained values and the seed determines all others.
+        - factor, bytes_factor: the dense network's parameters, and the bytes of its float32 checkpoint (4 per
+          parameter and nothing else), divided by trained_parameters and by artifact_bytes.
+        - mask_bytes: of the coded mask and its description. mask_entropy_bytes: log2 C(D, kappa) / 8, a lower
+          bound for a code of all masks; a code for masks with uneven layers may be shorter.
+        - inference_multiply_adds, training_multiply_adds: for one image in convolution and linear layers;
+          biases, normalisation and activations do not count. A training step is the forward pass, the
+          gradient of each layer's input (not needed for the first layers), and the gradient of the weights.
+          Weights that are zero do not count (with scale 0 only the kept ones count). Frozen weights count in
+          the forward pass and in the gradient of the input; only kept ones count in that of the weights.
+        - layers: both numbers for each layer.
 
-    The model is afterwards what it was; do not use it from another thread meanwhile.
+        These are counts of operations, not measured savings.
     """
     parameters = sum(parameter.numel() for parameter in network.model.parameters())
     trained = network.trained_parameters
@@ -100,7 +116,7 @@ def account(
 
 
 def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
-    """The cost of each layer, by the name of its weight; `network` None: were all weights trained."""
+    """The cost of each layer, by the name of its weight; `network` None: as if all weights were trained."""
     costs: dict[str, LayerCost] = {}
     for use in uses:
         there = trained = use.weights

@@ -1,4 +1,4 @@
-"""The arms: what becomes of the weights outside the mask, theta = scale theta0 (1 - m) + scatter(m, v)."""
+"""The arms: the values of the weights outside the mask, theta = scale theta0 (1 - m) + scatter(m, v)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +10,17 @@ from cops_core.config import Arm, TrialConfig
 class Scale:
     """The factor of theta0 outside the mask.
 
-    start: at the beginning, in [0, 1]. decays: it then follows the updates that SGD makes to a
-    parameter without a gradient of its own, by weight decay alone (FreezeNet-WD).
+    Attributes:
+        start: The factor at the start, in [0, 1].
+        decays: Whether SGD then updates the factor like a parameter with a zero gradient, by weight decay
+            only (FreezeNet-WD).
     """
 
     start: float
     decays: bool = False
 
 
-# The arm "scale" names its own constant; the dense arm has no mask.
+# The arm "scale" has a constant of its own; the dense arm has no mask.
 SCALES: Mapping[Arm, Scale] = {
     "dense": Scale(1.0),
     "prune": Scale(0.0),
@@ -28,5 +30,5 @@ SCALES: Mapping[Arm, Scale] = {
 
 
 def scale_of(config: TrialConfig) -> Scale:
-    """What a trial does with the weights outside its mask."""
+    """The scale of a trial's weights outside its mask."""
     return Scale(config.scale) if config.scale is not None else SCALES[config.arm]

@@ -1,7 +1,7 @@
-"""Augmentation: each training image as a slightly different one in every epoch.
+"""Augmentation: each training image is slightly different in every epoch.
 
-On whole batches, on their device. What is drawn depends on the stream alone, never on the images: a
-trial that goes on from a checkpoint sees the same crops and flips again.
+It works on batches, on their device. Random draws depend on the stream only, never on the images: a trial
+that resumes from a checkpoint sees the same crops and flips again.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,18 +14,31 @@ PADDING = 4
 
 
 def none(images: Tensor, black: Tensor, draws: np.random.RandomState) -> Tensor:
-    """The images as they are; nothing is drawn."""
+    """No augmentation, and no random draw.
+
+    Args:
+        images: Normalised images, shape (N, channels, height, width).
+        black: Not used.
+        draws: Not used.
+
+    Returns:
+        `images` itself.
+    """
     return images
 
 
 def crop_flip(images: Tensor, black: Tensor, draws: np.random.RandomState) -> Tensor:
-    """Random crops out of the images with 4 black pixels around them, half of the crops mirrored.
+    """Random crops of the images padded with 4 black pixels on each side, half of the crops mirrored.
 
-    The usual augmentation of CIFAR (He et al. 2016, section 4.2). Crops have the images' own size;
-    each place and each side is as likely as the other.
+    The usual augmentation for CIFAR (He et al. 2016, section 4.2). Positions are drawn uniformly.
 
-    images: shape (N, channels, height, width). black: what a black pixel is after normalisation,
-    shape (1, channels, 1, 1).
+    Args:
+        images: Normalised images, shape (N, channels, height, width).
+        black: The value of a black pixel after normalisation, shape (1, channels, 1, 1).
+        draws: The random stream of this epoch.
+
+    Returns:
+        Crops of the same shape as `images`, on the same device.
     """
     count, channels, height, width = images.shape
     top, left = draws.randint(0, 2 * PADDING + 1, size=(2, count, 1))

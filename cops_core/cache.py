@@ -1,8 +1,8 @@
-"""Scores that were computed once: a folder of safetensors files, shared by the trials of a node.
+"""A cache of scores: a folder of safetensors files, shared by the trials of a node.
 
-A study of hundreds of one-shot combinations on one initialisation computes each of its scores a
-single time. An entry's name is the hash of everything that its values depend on, so that an entry is
-never out of date; it is at worst not needed any more.
+A study of hundreds of one-shot combinations on one initialisation computes each score only once. The name
+of an entry is the hash of everything that its values depend on. So an entry is never out of date, at worst
+no longer needed.
 """
 
 import os
@@ -32,22 +32,23 @@ ABANDONED_S = 3600.0
 class ScoreCache:
     """Layers of scores by key, on disk, as CPU tensors.
 
-    Invariants, for any number of processes: an entry is whole or not there, since it is written
-    beside its place and moved; a damaged one counts as not there. Of processes that miss the same
-    key at the same time one computes, the others wait for it. The entries together take at most
-    `max_bytes`: those that were not read for longest go first. An entry that another process is
-    reading may go, its reader keeps what it has.
+    Invariants, for any number of processes: an entry is complete or missing, since it is written to a
+    temporary file and renamed; a damaged entry counts as missing. If several processes miss the same key at
+    the same time, one computes it and the others wait. All entries together take at most `max_bytes`: the
+    least recently read ones are removed first. If an entry is removed while another process reads it, the
+    reader keeps its data.
 
-    folder: made if it is not there. max_bytes: an entry larger than this is not kept at all.
+    Args:
+        folder: Created with the first entry.
+        max_bytes: The largest size of all entries together. An entry larger than this is not kept.
     """
 
     def __init__(self, folder: Path = DEFAULT_CACHE, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
-        (folder / "locks").mkdir(parents=True, exist_ok=True)
 
     def get(self, key: str) -> Layers | None:
-        """The entry of that key, memory-mapped; None where there is none."""
+        """The entry with this key, memory-mapped; None if there is none."""
         file = self._file(key)
         try:
             layers: Layers = load_file(file)
@@ -60,11 +61,16 @@ class ScoreCache:
         return layers
 
     def put(self, key: str, layers: Mapping[str, Tensor]) -> None:
-        """Keep `layers` under `key`, then remove what no longer fits.
+        """Keep an entry, then remove the least recently read ones that no longer fit.
 
-        Where the disk is full nothing is kept: what was computed is worth more than its copy.
+        If the disk is full nothing is kept, and no error is raised: the computed values matter, not the copy.
+
+        Args:
+            key: The hash of all that the values depend on.
+            layers: Scores by parameter name.
         """
         try:
+            self._make()
             with whole_file(self._file(key)) as temporary:
                 save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
         except (OSError, SafetensorError):
@@ -77,10 +83,14 @@ class ScoreCache:
         keys: Mapping[Name, str],
         compute: Callable[[Sequence[Name]], Mapping[Name, Mapping[str, Tensor]]],
     ) -> tuple[dict[Name, Layers], list[Name]]:
-        """Scores by name, and the names of those that had to be computed.
+        """Entries from the cache; missing ones are computed and kept.
 
-        keys: of each name wanted. compute: called at most once, with the names that are not there,
-        while other processes that want these wait.
+        Args:
+            keys: The key of each wanted name.
+            compute: Called at most once, with the missing names. Other processes that need these wait.
+
+        Returns:
+            Scores by name, and the names that were computed.
         """
         found = {name: self.get(key) for name, key in keys.items()}
         missing = [name for name, layers in found.items() if layers is None]
@@ -97,15 +107,19 @@ class ScoreCache:
 
     @contextmanager
     def _claim(self, keys: Sequence[str]) -> Iterator[None]:
-        """Sole right to compute `keys`. Locks are taken in one order, so that nobody waits for ever."""
+        """Exclusive right to compute `keys`. Locks are taken in one order, so that there is no deadlock."""
+        self._make()
         slots = sorted({int(key[:8], 16) % LOCKS for key in keys})
         with ExitStack() as stack:
             for slot in slots:
                 stack.enter_context(FileLock(self.folder / "locks" / f"{slot:02d}"))
             yield
 
+    def _make(self) -> None:
+        (self.folder / "locks").mkdir(parents=True, exist_ok=True)
+
     def _shrink(self) -> None:
-        """Remove the entries least recently read, and what a killed process left half written."""
+        """Remove the least recently read entries, and partial files of killed processes."""
         entries = []
         for file in self.folder.iterdir():
             try:

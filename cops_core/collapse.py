@@ -1,14 +1,14 @@
-"""What a mask leaves connected, seen before any training.
+"""Which weights a mask leaves connected, computed before training.
 
 A kept weight is live if a path of kept weights leads from the input through it to an output; only live
 weights count in the effective density (Vysogorets and Kempe 2021, "Connectivity Matters: Neural Network
-Pruning Through the Lens of Effective Sparsity", arXiv 2107.02306). All paths are followed at once by
-the synaptic flow R of the mask m itself (Tanaka et al. 2020, arXiv 2006.05467): the sum of the outputs
-for an input of ones, where each weight is 1 if kept, else 0. A kept weight is live iff dR/dm > 0.
+Pruning Through the Lens of Effective Sparsity", arXiv 2107.02306). The synaptic flow R of the mask m itself
+(Tanaka et al. 2020, arXiv 2006.05467) follows all paths at once: R is the sum of the outputs for an input
+of ones, where each weight is 1 if kept, else 0. A kept weight is live iff dR/dm > 0.
 
-As only the sign of dR/dm matters, whatever flows into and out of a layer is set back to 0 or 1, in the
-forward and in the backward pass. So nothing overflows or underflows, however deep or wide the network
-is. `cops_core.signal_paths` says what becomes of the functions between the layers.
+Only the sign of dR/dm matters. So the flow into and out of each layer is set to 0 or 1, in the forward and
+in the backward pass, and nothing overflows or underflows in deep or wide networks.
+`cops_core.signal_paths` documents how the functions between the layers are replaced.
 """
 
 from collections.abc import Mapping
@@ -21,23 +21,27 @@ from cops_core.errors import InputError
 from cops_core.facts import ConnectivityFacts
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
-from cops_core.signal_paths import NOTHING, FollowPaths
+from cops_core.signal_paths import NO_FLOW, FollowPaths
 
 
 @dataclass(frozen=True)
 class Connectivity:
     """How many of a mask's weights a signal can pass through, and where none does.
 
-    size: D, the weights in the mask. kept: kappa. live: the kept weights on a path of kept weights
-    from input to output. A bias, if the mask has any, is live if a path leads from it to an output.
-
-    empty_layers: parameters without any kept weight. dead_layers: those with kept weights, none live.
-    disconnected_shortcuts: weights of projection shortcuts through which nothing flows; such a
-    shortcut is what torchvision's ResNets call a block's `downsample`.
-    outputs, live_outputs: the network's outputs, and those that a path leads to. The others say the
-    same for every image: their classes are cut off.
-    collapsed: nothing flows from input to output: the network's output is a constant.
-    live_weights: the live weights of each layer of the mask, by parameter name.
+    Attributes:
+        size: D, the number of weights in the mask.
+        kept: kappa, the number of kept weights.
+        live: The number of kept weights on a path of kept weights from input to output. A bias, if the mask
+            has any, is live if a path leads from it to an output.
+        empty_layers: Parameters without any kept weight.
+        dead_layers: Parameters with kept weights, none of them live.
+        disconnected_shortcuts: Weights of projection shortcuts through which nothing flows. Such a shortcut
+            is a block's `downsample` in torchvision's ResNets.
+        outputs: The number of the network's outputs.
+        live_outputs: The number of outputs that a path leads to. The others are the same for every image:
+            their classes are disconnected.
+        collapsed: Whether nothing flows from input to output: the network's output is constant.
+        live_weights: The number of live weights of each layer of the mask, by parameter name.
     """
 
     size: int
@@ -57,7 +61,7 @@ class Connectivity:
         return self.live / self.size
 
     def facts(self) -> ConnectivityFacts:
-        """The same as JSON values, for a trial's record."""
+        """This as JSON values, for a trial's record."""
         return {
             "size": self.size,
             "kept": self.kept,
@@ -74,18 +78,27 @@ class Connectivity:
 
 
 def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor]) -> Connectivity:
-    """What of `mask` is connected in `model`, from one forward and backward pass of one image.
+    """Which weights of a mask are connected in a model, from one forward and backward pass of one image.
 
-    shape: (channels, height, width) of an image. mask: true where a weight is kept; a tensor for each
-    of some maskable weights, or biases of their layers, of its shape. Weights that it does not name are
-    there; biases carry no flow from the input, so a unit with nothing but a bias is not reached.
-    Weights and normalisation parameters count by their place only, never by their value.
+    Weights that the mask does not name count as kept. Biases carry no flow from the input, so a unit with
+    only a bias is not reached. Only the positions of weights and normalisation parameters matter, not their
+    values.
 
-    The model and the global random state are afterwards what they were, also after an error; but do
-    not use the model from another thread meanwhile.
+    The model and the global random state are unchanged afterwards, also after an error; but do not use the
+    model from another thread meanwhile.
 
-    Raises InputError if the mask is empty or another network's, or if the model takes the indices of
-    a max pooling, where the paths depend on the values.
+    Args:
+        model: The model.
+        shape: (channels, height, width) of an image.
+        mask: True where a weight is kept. By name, tensors of the shapes of some maskable weights, or of
+            biases of their layers.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InputError: The mask is empty or belongs to another network, or the model uses the indices of a max
+            pooling, where the paths depend on the values.
     """
     network = network_of(model)
     _check(mask, network)
@@ -106,7 +119,7 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
         with FollowPaths():
             flows = network.logits(places, image)
         *gradients, into_image = torch.autograd.grad(flows.sum(), sources, materialize_grads=True)
-    passes = {name: gradient > NOTHING for name, gradient in zip(places, gradients, strict=True)}
+    passes = {name: gradient > NO_FLOW for name, gradient in zip(places, gradients, strict=True)}
     live = {name: int((passes[name] & layer).sum()) for name, layer in {**present, **kept}.items()}
     counts = {name: int(layer.sum()) for name, layer in kept.items()}
     return Connectivity(
@@ -117,8 +130,8 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
         dead_layers=tuple(name for name in kept if counts[name] and not live[name]),
         disconnected_shortcuts=tuple(name for name in _shortcuts(model, network) if not live[name]),
         outputs=flows.numel(),
-        live_outputs=int((flows > NOTHING).sum()),
-        collapsed=not bool((into_image > NOTHING).any()),
+        live_outputs=int((flows > NO_FLOW).sum()),
+        collapsed=not bool((into_image > NO_FLOW).any()),
         live_weights={name: live[name] for name in kept},
     )
 
@@ -133,12 +146,12 @@ def _shortcuts(model: nn.Module, network: Network) -> list[str]:
 def _check(mask: Mapping[str, Tensor], network: Network) -> None:
     """Raise InputError unless `mask` names some of the network's weights and biases, in their shapes."""
     if not mask:
-        raise InputError("the mask names no weight: give the mask of at least one layer")
+        raise InputError("the mask names no weight: pass the mask of at least one layer")
     known = {**network.weights, **{name: network.rest[name] for name in network.biases}}
     for name, layer in mask.items():
         expected = tuple(known[name].shape) if name in known else "nothing"
         if tuple(layer.shape) != expected:
             raise InputError(
-                f"the mask has {tuple(layer.shape)} at {name!r} where the model has {expected}:"
-                " pass a mask of this very model"
+                f"the mask has shape {tuple(layer.shape)} at {name!r} where the model has {expected}:"
+                " pass a mask of this model"
             )

@@ -1,4 +1,4 @@
-"""The complete, frozen description of one trial: the same configuration gives the same result."""
+"""The complete, frozen description of one trial: equal configurations give equal results."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,7 +22,7 @@ Ablation = Literal["none", "shuffle", "random", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
 
 
-# What only matters from the second round on.
+# Fields without effect in a single round.
 ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
 ABLATION_NAMES: Mapping[Ablation, str] = {
     "none": "",
@@ -33,7 +33,7 @@ ABLATION_NAMES: Mapping[Ablation, str] = {
 
 
 def _score(given: Any) -> AnyScore:
-    """The name of a score, or a member of the family, also as JSON has it."""
+    """The name of a score, or a member of the family, also from JSON."""
     if isinstance(given, Member):
         return given
     if isinstance(given, Mapping):
@@ -49,7 +49,7 @@ def _score(given: Any) -> AnyScore:
 
 
 ScoreName = Annotated[str, named("score", SCORES)]
-# In place of pydantic's own: that would tell of a wrong score what each alternative thinks of it.
+# Instead of pydantic's validator, whose message for a wrong score has a complaint for each alternative.
 ScoreOrMember = Annotated[AnyScore, WrapValidator(lambda given, _: _score(given))]
 ConventionName = Annotated[str, named("convention", CONVENTIONS)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -59,7 +59,12 @@ Density = Annotated[Decimal, Field(gt=0, le=1), AfterValidator(Decimal.normalize
 
 
 class Control(Description):
-    """A control score and the level in [0, 1] above which the mask must keep it."""
+    """A control score and its level.
+
+    Attributes:
+        score: A name in `SCORES`, or a member of the family.
+        level: In [0, 1]; the mask must keep at least this much of the score (see `Selection.level_kind`).
+    """
 
     score: ScoreOrMember
     level: Annotated[float, Field(ge=0, le=1)]
@@ -68,20 +73,29 @@ class Control(Description):
 class Selection(Description):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
-    Without controls this is the plain top-kappa mask of the target score. Target and controls are names
-    in `SCORES` or members of the family (`cops_core.scores.Member`), no score twice: a member that is a
-    named score counts as that.
+    Without controls this is the top-kappa mask of the target score. No score may be used twice; a member of
+    the family that is also a named score counts as that score.
 
-    rounds: 1 is one-shot, more score anew and remove a part of the weights each time, by the
-    schedule (see `cops_core.iterate`). revive: removed weights may come back in a later round.
-    fresh_batches: each round draws a scoring batch of its own; else one serves all rounds.
-    samples_per_class: the scoring batch holds this many images times the number of classes.
-    convention: how scores are computed, `paper` or as a widely used code base does it.
-    if_infeasible: levels that no mask meets together are shrunk by the largest feasible factor, or end
-    the trial before any training (`cops_core.errors.InfeasibleError`).
-    ablation: what the claim about this selection is held against ("Missing the Mark", arXiv
-    2009.08576): the mask shuffled within layers, a random mask of the same layer densities, or kept
-    weights that start from other initial values.
+    Attributes:
+        target: A name in `SCORES`, or a member of the family (`cops_core.scores.Member`).
+        controls: The control scores with their levels, in order.
+        level_kind: "relative": a level of 0 is what the target's own mask keeps of the control, 1 the most
+            that can be kept. "absolute": the level is the fraction of the most that can be kept, for
+            controls without negative values.
+        scope: "global": the kept weights are chosen from all layers together. "layer": each layer keeps
+            the same fraction.
+        rounds: 1 is one-shot. With more, each round computes the scores again and removes a part of the
+            weights, by the schedule (see `cops_core.iterate`). In [1, 10000].
+        schedule: How many weights each round leaves.
+        revive: Whether removed weights may come back in a later round.
+        fresh_batches: Whether each round draws its own scoring batch; else all rounds use the same one.
+        samples_per_class: The scoring batch has this many images times the number of classes, at least 1.
+        convention: How scores are computed: as in the papers (`paper`), or as in a widely used code base.
+        ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
+            mask shuffled within layers, a random mask with the same layer densities, or kept weights with
+            other initial values.
+        if_infeasible: If no mask meets all levels: "shrink" them by the largest feasible factor, or "end"
+            the trial before any training (`cops_core.errors.InfeasibleError`).
     """
 
     target: ScoreOrMember
@@ -101,7 +115,7 @@ class Selection(Description):
     def _distinct(self) -> Self:
         names = [str(score) for score in self.scores]
         if len({member_of(score) or score for score in self.scores}) < len(names):
-            raise ValueError(f"scores {names} repeat one: the target and the controls must all differ")
+            raise ValueError(f"scores {names} repeat one: write a target and controls that all differ")
         signed = [str(c.score) for c in self.controls if find_score(c.score).traits.signed]
         if self.level_kind == "absolute" and signed:
             raise ValueError(f"level_kind 'absolute' with {signed}, which can be negative: write 'relative'")
@@ -119,24 +133,24 @@ class Selection(Description):
 
     @property
     def method(self) -> str:
-        """The name under which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
+        """The name by which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
 
-        Of members of the family it has the functional, not the powers: like levels these are settings.
+        For members of the family it has the functional, not the powers: these are settings, like levels.
         """
         target, *controls = map(kind_of, self.scores)
         scores = f"cops({target}; {', '.join(controls)})" if controls else target
-        return scores + self.manner
+        return scores + self.suffix
 
     @property
     def detailed_method(self) -> str:
         """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
         scores = f"cops({self.target}; {levels})" if levels else str(self.target)
-        return scores + self.manner
+        return scores + self.suffix
 
     @property
-    def manner(self) -> str:
-        """What is not the default about how the scores are used: ` per layer in 50 linear rounds`."""
+    def suffix(self) -> str:
+        """The part of the name for settings that are not the default: ` per layer in 50 linear rounds`."""
         schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
         parts = [
             " per layer" if self.scope == "layer" else "",
@@ -150,11 +164,21 @@ class Selection(Description):
 
 
 class Training(Description):
-    """Stochastic gradient descent with momentum; `weight_decay` never reaches a frozen weight.
+    """Stochastic gradient descent with momentum.
 
-    The step schedule multiplies the learning rate by `step_factor` every `step_every` iterations.
-    augmentation: of the training images alone, never when weights are scored or a network is judged
-    (see `cops_core.augmentation`). probes: report each layer's gradient norm after each epoch.
+    Attributes:
+        epochs: Number of epochs, at least 1.
+        batch_size: Images per step, at least 1.
+        learning_rate: The initial learning rate, positive.
+        momentum: In [0, 1).
+        weight_decay: L2 coefficient, at least 0. It never changes a frozen weight.
+        schedule: Of the learning rate. "step" multiplies it by `step_factor` every `step_every` iterations.
+        step_every: In iterations, at least 1.
+        step_factor: In (0, 1].
+        precision: Of the weights; "bfloat16" runs the operations under autocast, with float32 weights.
+        augmentation: Of the training images only, never of images for scoring or evaluation (see
+            `cops_core.augmentation`).
+        probes: Whether each layer's gradient norm is reported after each epoch.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -173,12 +197,20 @@ class Training(Description):
 class TrialConfig(Description):
     """One trial: data, network, seed, arm, selection, density, training.
 
-    arm: what becomes of the weights outside the mask (see `cops_core.freeze`). scale: with arm
-    "scale", the constant in (0, 1) by which their initial values are multiplied.
-    density: the kept fraction in (0, 1], a decimal; the freezing rate is 1 - density. A search space
-    leaves it None, and the study sets it. It must be given for a trial that is not dense.
-    test: judge the trained network on the test part, once, after its last epoch. Only for trials
-    after which nothing is chosen any more; a search leaves it False and never reads a test label.
+    Attributes:
+        dataset: A key of `DATASETS`.
+        validation_fraction: Fraction of the training images used for validation, a decimal in (0, 1).
+        model: A key of `MODELS`.
+        initialization: A key of `INITIALIZATIONS`.
+        seed: A 32-bit seed, in [0, 2**32).
+        arm: The treatment of the weights outside the mask (see `cops_core.freeze`).
+        scale: Only with arm "scale": the constant in (0, 1) that multiplies their initial values.
+        selection: How the kept weights are chosen; None for the dense arm.
+        density: The kept fraction in (0, 1], a decimal; the freezing rate is 1 - density. A search space
+            leaves it None and the study sets it. A trial that is not dense needs it.
+        training: How the network is trained.
+        test: Whether the trained network is evaluated on the test images, once, after its last epoch. Only
+            for trials after which nothing is selected; in a search it is False, and no test label is read.
     """
 
     dataset: Annotated[str, named("data set", DATASETS)] = "digits"
@@ -202,9 +234,7 @@ class TrialConfig(Description):
         if self.arm != "dense" and self.selection is None:
             raise ValueError(f"arm {self.arm!r} needs a selection, e.g. Selection(target='snip')")
         if (self.arm == "scale") != (self.scale is not None):
-            raise ValueError(
-                "scale belongs to arm 'scale', and arm 'scale' to it: write both, e.g. scale=0.5"
-            )
+            raise ValueError("scale and arm 'scale' need each other: write both, e.g. arm='scale', scale=0.5")
         return self
 
     @property
@@ -215,16 +245,16 @@ class TrialConfig(Description):
     @property
     def detailed_method(self) -> str:
         """The method with all its constants, levels and powers: `scale 0.5 cops(snip; synflow 0.3)`."""
-        return self.arm if self.selection is None else f"{self.treatment} {self.selection.detailed_method}"
+        return self.arm if self.selection is None else f"{self.arm_label} {self.selection.detailed_method}"
 
     @property
     def freezing_rate(self) -> Decimal | None:
-        """1 - density; None where no density is set, as in the dense network."""
+        """1 - density; None if no density is set, as for the dense network."""
         return None if self.density is None else 1 - self.density
 
     @property
-    def treatment(self) -> str:
-        """The arm for a person, with its constant: `scale 0.5`."""
+    def arm_label(self) -> str:
+        """The arm with its constant, for tables and messages: `scale 0.5`."""
         return self.arm if self.scale is None else f"{self.arm} {self.scale:g}"
 
     def changed(self, **changes: Any) -> Self:
@@ -233,7 +263,17 @@ class TrialConfig(Description):
 
 
 def parse_config(data: Any) -> TrialConfig:
-    """The configuration in `data` (a JSON object as Python values); InputError in one line if wrong."""
+    """The configuration in a JSON object.
+
+    Args:
+        data: The object as Python values.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        InputError: A wrong field or value, in one line.
+    """
     try:
         return TrialConfig.model_validate(data)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What one trial needs of a GPU, measured, and how many such trials may therefore share it."""
+"""How much of a GPU one trial needs, by measurement, and so how many such trials can share it."""
 
 import math
 import time
@@ -14,21 +14,23 @@ from torch.profiler import ProfilerActivity, profile
 from cops_core.config import TrialConfig
 from cops_core.data import ImageData, Split
 from cops_core.errors import InputError
-from cops_core.placement import pinned, release
+from cops_core.placement import release, use_device
 from cops_core.train import Trainer
 from cops_core.trial import DEFAULT_DATA_ROOT, Trial, reproducible
 
-# Enough to be past the beginning of an epoch; the profiler keeps some kB for each of their kernels.
+# Enough to be past the start of an epoch; the profiler keeps some kB for each of their kernels.
 PROFILED_STEPS = 100
-MOST_TRIALS = 16  # on one GPU: each has a process of its own, with its own copy of torch in the RAM
+MAX_TRIALS_PER_GPU = 16  # each has its own process, with its own copy of torch in memory
 
 
 @dataclass(frozen=True)
 class Demand:
     """What one trial needs of a GPU.
 
-    peak_bytes: the most memory that its process held. total_bytes: what the GPU has. busy: the share of
-    the time in which the GPU worked for it, in (0, 1].
+    Attributes:
+        peak_bytes: The peak memory of its process, in bytes.
+        total_bytes: The memory of the GPU, in bytes.
+        busy: The fraction of the time in which the GPU worked for the trial, in (0, 1].
     """
 
     peak_bytes: int
@@ -37,18 +39,28 @@ class Demand:
 
 
 def share_of(demand: Demand, *, headroom: float = 0.1) -> Fraction:
-    """The share of a GPU that such a trial should ask for: 1/k if k of them fit together, 1 <= k <= 16.
+    """The share of a GPU that such a trial should request: 1/k if k of them fit together, 1 <= k <= 16.
 
-    They fit if their peaks leave the share `headroom`, in [0, 1), of the memory free, and if their busy
-    times add up to 1 at most: the GPU works for one process at a time.
+    They fit if their peaks leave `headroom` of the memory free, and if their busy times sum to at most 1:
+    the GPU works for one process at a time.
 
-    A share such as 1/7 is no decimal: whoever rounds it must round down, or the last trial does not fit.
+    A share such as 1/7 has no finite decimal: round it down, or the last trial does not fit.
+
+    Args:
+        demand: What one trial needs.
+        headroom: The fraction of the memory that stays free, in [0, 1).
+
+    Returns:
+        The share, in [1/16, 1].
+
+    Raises:
+        InputError: A headroom outside [0, 1).
     """
     if not 0 <= headroom < 1:
-        raise InputError(f"headroom {headroom}: write a share of the memory in [0, 1), e.g. 0.1")
+        raise InputError(f"headroom {headroom} is not in [0, 1): write a fraction of the memory, e.g. 0.1")
     by_memory = math.floor(demand.total_bytes * (1 - headroom)) // demand.peak_bytes
     by_time = math.floor(1 / demand.busy)
-    return Fraction(1, max(1, min(by_memory, by_time, MOST_TRIALS)))
+    return Fraction(1, max(1, min(by_memory, by_time, MAX_TRIALS_PER_GPU)))
 
 
 def measure_demand(
@@ -58,27 +70,37 @@ def measure_demand(
     data_root: Path = DEFAULT_DATA_ROOT,
     device: str = "cuda",
 ) -> Demand:
-    """Build the trial and train it for an epoch and a bit on `device`; nothing of it is kept.
+    """Build the trial and train it on a GPU for a little more than an epoch; nothing of it is kept.
 
-    Meant for a GPU that nothing else uses, in a process of its own that ends afterwards: the profiler
-    stays in it.
+    For a GPU that nothing else uses, in a separate process that ends afterwards: the profiler stays in it.
 
-    data, data_root: as a `Trial` takes them.
-    peak_bytes: the most that torch's allocator held, from scoring to validation, and what else is in use
-    on the GPU: torch cannot tell the process's own context and kernels, which are meant, from what other
-    processes hold, so that their memory would count as the trial's.
-    busy: of training steps and their part of the validation after a warm epoch. The time in which any
-    kernel or copy runs is taken under the profiler, which hardly changes it, the time that passes
-    without. Where the profiler sees no kernels, 1: what cannot be measured is not shared.
+    The peak is the most that torch's allocator held, from scoring to validation, plus everything else in use
+    on the GPU. That should be the process's own context and kernels, but torch cannot distinguish them from
+    other processes, whose memory would be counted as the trial's.
 
-    Raises InputError if `device` is no GPU, or the configuration cannot be built.
+    The busy time is of training steps and their part of the validation, after a warm-up epoch. The time in
+    which any kernel or copy runs is measured under the profiler, which hardly changes it; the total time is
+    measured without the profiler. If the profiler sees no kernels, busy is 1: what cannot be measured is not
+    shared.
+
+    Args:
+        config: The trial.
+        data: See `Trial`.
+        data_root: See `Trial`.
+        device: A GPU, `cuda` or e.g. `cuda:1`.
+
+    Returns:
+        What the trial needs.
+
+    Raises:
+        InputError: `device` is not a GPU, or the configuration cannot be built.
     """
     if not device.startswith("cuda") or torch.cuda.device_count() == 0:
         raise InputError(
-            f"what a trial needs of a GPU cannot be measured on {device!r} here: write cuda on a machine"
-            " with a GPU, or say the share yourself, e.g. 0.25"
+            f"the GPU share of a trial cannot be measured on {device!r}: write cuda on a machine with a GPU,"
+            " or write the share, e.g. 0.25"
         )
-    place = pinned(device)
+    place = use_device(device)
     release()
     trial = Trial(config, data=data, data_root=data_root, device=str(place))
     with reproducible():
@@ -95,7 +117,7 @@ def measure_demand(
 def _busy(whole: Trainer, place: torch.device) -> float:
     """The share of time in which the GPU works, in (0, 1]."""
     short = Trainer(
-        whole.network, shortened(whole.split, whole.training.batch_size), whole.training, whole.seed
+        whole.network, profiled_split(whole.split, whole.training.batch_size), whole.training, whole.seed
     )
     torch.cuda.synchronize(place)
     started = time.perf_counter()
@@ -115,15 +137,30 @@ def _busy(whole: Trainer, place: torch.device) -> float:
     return min(1.0, worked / microseconds / passed) or 1.0
 
 
-def shortened(split: Split, batch_size: int) -> Split:
-    """The first images of `split` for a few training steps, and as large a part of those for validation."""
+def profiled_split(split: Split, batch_size: int) -> Split:
+    """The first images of a split, for a few training steps.
+
+    Args:
+        split: The whole split.
+        batch_size: Images per step, at least 1.
+
+    Returns:
+        A split with at most `PROFILED_STEPS` batches for training, and the same fraction for validation.
+    """
     images = min(len(split.train), PROFILED_STEPS * batch_size)
-    judged = math.ceil(len(split.validation) * images / len(split.train))
-    return replace(split, train=split.train.first(images), validation=split.validation.first(judged))
+    validated = math.ceil(len(split.validation) * images / len(split.train))
+    return replace(split, train=split.train.first(images), validation=split.validation.first(validated))
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """How much time lies in any of `spans`, (beginning, end) each: where some overlap it counts once."""
+    """The total time in any of some spans; overlapping times count once.
+
+    Args:
+        spans: (start, end) of each, in any unit of time.
+
+    Returns:
+        The total, in the same unit.
+    """
     total, until = 0.0, -math.inf
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, until))

@@ -1,4 +1,4 @@
-"""Models that never change, and that say in one line what is wrong with what they are made of."""
+"""The base of the immutable pydantic models, whose errors are one line."""
 
 from typing import Any
 
@@ -8,19 +8,27 @@ from cops_core.errors import refuse_unknown, unknown
 
 
 class Description(BaseModel):
-    """A complete, immutable, hashable description; unknown fields and words are told the nearest."""
+    """A complete, immutable, hashable description; errors for unknown names suggest the nearest known one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @model_validator(mode="before")
     @classmethod
     def _known_names(cls, data: Any) -> Any:
-        """Names that are not known are told the nearest."""
+        """Refuse unknown names, and suggest the nearest known one."""
         return refuse_unknown(cls, data)
 
 
 def named(kind: str, registry: Any) -> AfterValidator:
-    """A validator that accepts the names of `registry` alone, and suggests the nearest."""
+    """A validator that accepts only names of a registry, and suggests the nearest.
+
+    Args:
+        kind: What the names stand for, for messages, e.g. "score".
+        registry: The known names, e.g. the dict.
+
+    Returns:
+        A validator for pydantic.
+    """
 
     def check(name: str) -> str:
         if name not in registry:

@@ -1,4 +1,4 @@
-"""What a user did wrong, said in one line that tells what to write instead."""
+"""Errors for wrong input: one line that says what is wrong and what to write instead."""
 
 import difflib
 import math
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 Component = TypeVar("Component")
-# Names that are listed in an error; a home may hold hundreds of studies.
+# At most this many names are listed in an error; a home may have hundreds of studies.
 LISTED = 20
 # Words for the same thing, where the nearest spelling would mean another.
 OTHER_WORDS = {"gpu": ("cuda", "auto"), "cuda": ("auto",)}
@@ -21,18 +21,39 @@ class InputError(ValueError):
 
 
 class InfeasibleError(ValueError):
-    """No mask meets the levels that were asked for together: a result, not a mistake."""
+    """No mask meets all requested levels: a result, not a mistake."""
 
 
 def lookup(kind: str, name: str, registry: Mapping[str, Component]) -> Component:
-    """The component called `name`; an InputError with the nearest names if there is none."""
+    """The component with this name.
+
+    Args:
+        kind: What the components are, for messages, e.g. "score".
+        name: A key of `registry`.
+        registry: The components by name.
+
+    Returns:
+        The component.
+
+    Raises:
+        InputError: An unknown name; the message suggests the nearest and lists the known ones.
+    """
     if name in registry:
         return registry[name]
     raise InputError(unknown(kind, name, registry))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line for a name that does not exist, with the nearest one that does."""
+    """The message for a name that does not exist.
+
+    Args:
+        kind: What the name should stand for, e.g. "score".
+        name: The unknown name.
+        known: The names that exist.
+
+    Returns:
+        One line with the nearest known name, and at most `LISTED` of the known names.
+    """
     names = sorted(known)
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     listed = f" (known: {', '.join(names[:LISTED])}{more})" if names else ""
@@ -40,16 +61,31 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`: did you mean 'synflow'?` if one of the known names is near enough, else nothing."""
+    """The suggestion at the end of a message.
+
+    Args:
+        name: The unknown name.
+        known: The names that exist.
+
+    Returns:
+        `: did you mean 'synflow'?` if a known name is near enough, else an empty text.
+    """
     near = nearest(name, known)
     return f": did you mean {near!r}?" if near is not None else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was most probably meant; None if none is near.
+    """The known name that was most probably meant.
 
-    Capitals, dashes and `_` make no difference. A beginning is near enough, unless a letter or two begin
-    several names.
+    Upper and lower case, dashes and `_` are ignored. A prefix is near enough, unless it has only one or two
+    letters and several names start with it.
+
+    Args:
+        name: The unknown name.
+        known: The names that exist.
+
+    Returns:
+        One of `known`, or None if none is near.
     """
     folded: dict[str, str] = {}
     for candidate in sorted(known):
@@ -68,7 +104,14 @@ def _fold(name: str) -> str:
 
 
 def near_path(path: Path) -> str:
-    """`: did you mean 'my_space.py'?` if a neighbour of a path that does not exist is called nearly so."""
+    """The suggestion for a path that does not exist: `: did you mean 'my_space.py'?`, or an empty text.
+
+    Args:
+        path: The path that does not exist. Files of the same folder and suffix are candidates.
+
+    Returns:
+        The end of a message.
+    """
     try:
         names = [entry.name for entry in path.expanduser().parent.iterdir()]
     except OSError:
@@ -78,7 +121,18 @@ def near_path(path: Path) -> str:
 
 
 def parse_decimal(flag: str, text: str) -> Decimal:
-    """A number from the command line, kept as the decimal that was written."""
+    """A number from the command line, as an exact decimal.
+
+    Args:
+        flag: The flag's name, for the message.
+        text: What was written.
+
+    Returns:
+        The number, normalised.
+
+    Raises:
+        InputError: The text is not a number.
+    """
     try:
         return Decimal(text.strip()).normalize()
     except InvalidOperation:
@@ -86,17 +140,33 @@ def parse_decimal(flag: str, text: str) -> Decimal:
 
 
 def as_share(number: Decimal | float) -> str:
-    """`: did you mean 0.99?` for a share that was written as 99 (per cent), else nothing."""
+    """The suggestion for a fraction that was written in per cent.
+
+    Args:
+        number: The number that is not in (0, 1].
+
+    Returns:
+        `: did you mean 0.99?` for 99, an empty text for numbers outside [2, 100).
+    """
     if not (math.isfinite(number) and 2 <= number < 100):
         return ""
     return f": did you mean {Decimal(str(number)).scaleb(-2).normalize():f}?"
 
 
 def refuse_unknown(model: type[BaseModel], data: Any) -> Any:
-    """What a model is made of, if its fields and the words that stand for a choice are known.
+    """Refuse unknown fields and unknown words of a Literal, with the nearest known name.
 
-    For a validator that runs before all others: pydantic would refuse these too, but not say which
-    name was meant. Raises ValueError in one line.
+    For a validator that runs before all others: pydantic also refuses these, but without a suggestion.
+
+    Args:
+        model: The pydantic model.
+        data: The input of its validation.
+
+    Returns:
+        `data` itself.
+
+    Raises:
+        ValueError: An unknown name, in one line.
     """
     for name, value in data.items() if isinstance(data, Mapping) else ():
         if name not in model.model_fields:
@@ -109,7 +179,7 @@ def refuse_unknown(model: type[BaseModel], data: Any) -> Any:
 
 
 def one_line(error: ValidationError) -> str:
-    """The first complaints of a validation error, each as `field: what is wrong`."""
+    """The complaints of a validation error in one line, each as `field: what is wrong`."""
     complaints = []
     for detail in error.errors(include_url=False):
         where = ".".join(str(part) for part in detail["loc"])
@@ -121,7 +191,7 @@ def one_line(error: ValidationError) -> str:
 
 
 def _percent(given: object, limits: Mapping[str, Any]) -> str:
-    """What was meant by a number above 1, where 1 is the most."""
+    """The suggestion for a number above 1, where at most 1 is allowed."""
     if 1 not in (limits.get("lt"), limits.get("le")):
         return ""
     try:

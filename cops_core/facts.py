@@ -1,7 +1,7 @@
-"""What a trial says about itself, as JSON values: the declared keys of its facts and of its metrics.
+"""The declared keys of a trial's facts and metrics, as JSON values.
 
-`Trial.facts` is a `Facts`, `EpochMetrics.row` a `MetricRow`. Whoever keeps or reads them names the same
-types, so that a misspelt key is an error of mypy, and no reader guesses what may be None.
+`Trial.facts` is a `Facts`, `EpochMetrics.row` a `MetricRow`. Writers and readers use the same types, so
+that mypy finds a misspelt key, and the types say which values may be None.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from typing import Literal, NotRequired, TypedDict, cast
 class MetricRow(TypedDict):
     """The metrics of an epoch, see `cops_core.train.EpochMetrics`.
 
-    With `probes` a row also has a `gradient_norm.LAYER` for each layer. The layers are the network's, so
-    these names cannot be declared: `values_of` gives all metrics alike.
+    With `probes` a row also has a `gradient_norm.LAYER` for each layer. These names depend on the network
+    and cannot be declared: use `values_of` to read them.
     """
 
     epoch: int
@@ -24,7 +24,7 @@ class MetricRow(TypedDict):
 
 
 def values_of(row: MetricRow) -> Mapping[str, float]:
-    """All metrics of a row by name, those included that are called after a layer."""
+    """All metrics of a row by name, the gradient norms of layers included."""
     return cast(Mapping[str, float], row)
 
 
@@ -52,7 +52,7 @@ class LayerCosts(TypedDict):
 
 
 class Accounting(TypedDict):
-    """What a network costs, see `cops_core.accounting.account`. effective_density: only with a mask."""
+    """What a network costs, see `cops_core.accounting.account`. `effective_density` only with a mask."""
 
     parameters: int
     trained_parameters: int
@@ -82,7 +82,7 @@ class ScoreTraits(TypedDict):
 
 
 class ScoreDescription(ScoreTraits):
-    """A score of a manifest. name and what follows: only of a member of the family, see `Member`."""
+    """A score in a manifest. Only members of the family have a name and the keys after it, see `Member`."""
 
     name: NotRequired[str]
     functional: NotRequired[str | None]
@@ -92,7 +92,7 @@ class ScoreDescription(ScoreTraits):
 
 
 class Solution(TypedDict):
-    """What proves a selection, see `cops_core.cops.CopsSolution`. None: not finite."""
+    """The certificate of a selection, see `cops_core.cops.CopsSolution`. None: not finite."""
 
     status: str
     value: float | None
@@ -118,10 +118,31 @@ class PricePoint(TypedDict):
 
 
 class SelectionManifest(TypedDict):
-    """How a mask was chosen, see `cops_core.select.select_weights`.
+    """How a mask was selected, see `cops_core.select.select_weights`.
 
-    scores: by key, the target first. sample_indices: of the images of each round's batch.
-    solutions, price_of_control: by the weights that share a budget, `global` or a layer.
+    Attributes:
+        scores: By key, the target first.
+        model_dtype: The type of the weights, e.g. `torch.float32`.
+        convention: A key of `CONVENTIONS`.
+        prunable: A key of `PRUNABLE`.
+        scope: `global` or `layer`.
+        rounds: The number of rounds.
+        schedule: A key of `PRUNING_SCHEDULES`.
+        revive: Whether removed weights could come back.
+        ablation: A key of `MASK_ABLATIONS`.
+        kappas: The number of kept weights after each round.
+        sample_indices: Positions of the images of each round's batch in the data set.
+        samples_per_class: Images of the batch, divided by the number of classes.
+        class_balanced: Whether the batch has the same number of images of each class.
+        augmentation: Of the batch: none.
+        batch_sha256: SHA-256 of each round's batch.
+        data_sha256: SHA-256 of the data set.
+        theta0_sha256: SHA-256 of the initial weights.
+        seed: The trial's.
+        numerics_version: `SCORES_VERSION`.
+        extensions: Names and SHA-256 of plugins.
+        solutions: By group of weights with a common budget, `global` or a layer's name.
+        price_of_control: By the same groups.
     """
 
     scores: dict[str, ScoreDescription]
@@ -149,7 +170,7 @@ class SelectionManifest(TypedDict):
 
 
 class Machine(TypedDict):
-    """What a trial ran on, see `cops_core.machine.machine`."""
+    """The machine on which a trial ran, see `cops_core.machine.machine`."""
 
     threads: int
     device: str
@@ -160,10 +181,26 @@ class Machine(TypedDict):
 
 
 class Facts(TypedDict):
-    """What was built, see `cops_core.trial.Trial`. None: the dense network has no mask.
+    """The facts of a trial, see `cops_core.trial.Trial`. None where the dense network has no mask.
 
-    seconds: spent on each part of the preparation (data, model, scoring). final_scale: after the last
-    epoch. test_accuracy: in [0, 1], after the last epoch of a configuration with `test`.
+    Attributes:
+        density: The kept fraction, in (0, 1].
+        kept_weights: kappa.
+        parameters: The number of all parameters.
+        trained_parameters: The number of trained parameters.
+        compression: parameters / trained_parameters.
+        layer_densities: The kept fraction of each layer, in [0, 1].
+        connectivity: Which kept weights are connected.
+        data_sha256: SHA-256 of the data set.
+        theta0_sha256: SHA-256 of the initial weights.
+        mask_sha256: SHA-256 of the mask.
+        manifest: How the mask was selected.
+        scores_computed: How often each score was computed, by its key.
+        scores_cached: How often each score was read from the cache, by its key.
+        seconds: Time for each part of the preparation: data, model, scoring.
+        accounting: What the network costs.
+        final_scale: The factor of theta0 outside the mask after the last epoch.
+        test_accuracy: In [0, 1], after the last epoch of a configuration with `test`.
     """
 
     density: float

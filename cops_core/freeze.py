@@ -1,4 +1,4 @@
-"""FreezeNet: a network of which only some weights are trained, and proof that nothing moves the others."""
+"""FreezeNet: a network of which only some weights are trained, and an audit that the others never change."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,25 +16,31 @@ FROZEN = Scale(1.0)
 
 
 class DriftError(RuntimeError):
-    """A weight outside the mask is not what the arm says it is."""
+    """A weight outside the mask does not have the value that the arm requires."""
 
 
 class FreezeNet:
     """A model of which only the kept weights are trained: theta = scale theta0 (1 - m) + scatter(m, v).
 
-    The kappa values v, one vector per layer, are the only weights that an optimizer sees, together
-    with the biases and normalisation parameters (`trained`). Weight decay and momentum therefore
-    cannot reach a weight outside the mask. The model's code is not changed: v is written into its
-    weights before each forward pass, and the gradient of each weight is gathered into v's. Linear
-    layers with few trained weights compute the gradients of these alone (see `cops_core.sparse`).
+    An optimizer receives only the kappa values v (one vector per layer), the biases and the normalisation
+    parameters. So weight decay and momentum cannot change a weight outside the mask. The model's code is not
+    changed: v is written into its weights before each forward pass, and each weight's gradient is gathered
+    into v's. Linear layers with few trained weights compute only the gradients of these (see
+    `cops_core.sparse`).
 
-    model: already holds theta0, on its device; it is this network's from then on, and is called
-    through it. mask: None trains everything (the dense arm); parameters that it does not name are
-    trained whole. scale: of theta0 outside the mask: `PRUNED`, `FROZEN` (FreezeNet, arXiv 2011.14087), any
-    constant in between, or one that decays (FreezeNet-WD).
+    Args:
+        model: The model with theta0 as its weights, on its device. From then on it belongs to this network:
+            call it only through this network.
+        mask: The kept weights. None trains everything (the dense arm). Parameters that the mask does not
+            name are trained completely.
+        scale: The factor of theta0 outside the mask: `PRUNED`, `FROZEN` (FreezeNet, arXiv 2011.14087), a
+            constant in between, or one that decays (FreezeNet-WD).
 
-    trained: by parameter name the values v of each layer of the mask, shape (kept,), and all other
-    parameters. places: where v lies in its flattened weight, ascending.
+    Attributes:
+        model: The model.
+        trained: By parameter name, the values v of each layer of the mask, shape (kept,), and all other
+            parameters.
+        places: By parameter name, the positions of v in the flattened weight, ascending, shape (kept,).
     """
 
     def __init__(self, model: nn.Module, mask: Mask | None, scale: Scale = FROZEN) -> None:
@@ -44,7 +50,7 @@ class FreezeNet:
         self._decaying = nn.Parameter(torch.tensor(scale.start)) if scale.decays else None
         self._scale = scale.start
         self._weights: dict[str, nn.Parameter] = {}
-        self._outside: dict[str, Tensor] = {}  # theta0 outside the mask, where the scale moves
+        self._outside: dict[str, Tensor] = {}  # theta0 outside the mask, if the scale decays
         self._written: dict[str, tuple[int, int]] = {}  # which versions of v and the scale are in the model
         self._sparse: dict[str, SparseLinear] = {}
         for name, layer in (mask or {}).items():
@@ -54,7 +60,7 @@ class FreezeNet:
     def _train_some(self, name: str, layer: Tensor) -> None:
         """Train the weights of one parameter that `layer` keeps."""
         weight = self._weights[name] = self.model.get_parameter(name)
-        weight.data = weight.data.contiguous()  # as places count; the model may have been built otherwise
+        weight.data = weight.data.contiguous()  # positions assume it; a model may have another order
         keep = layer.to(weight.device)
         places = self.places[name] = keep.reshape(-1).nonzero().squeeze(1)
         values = self.trained[name] = nn.Parameter(weight.detach().reshape(-1)[places])
@@ -67,7 +73,7 @@ class FreezeNet:
         weight.register_post_accumulate_grad_hook(_gather(places, values))  # type: ignore[no-untyped-call]
 
     def _speed_up(self) -> None:
-        """Let linear layers with few trained weights compute with these alone."""
+        """Replace the products of linear layers with few trained weights by sparse ones."""
         layers = [module for module in self.model.modules() if type(module) is nn.Linear]
         zero = self._scale == 0 and self._decaying is None
         for name, weight in self._weights.items():
@@ -79,11 +85,11 @@ class FreezeNet:
 
     @property
     def scale(self) -> float:
-        """The present factor of theta0 outside the mask."""
+        """The current factor of theta0 outside the mask."""
         return self._scale if self._decaying is None else float(self._decaying.detach())
 
     def parameters(self) -> list[nn.Parameter]:
-        """What an optimizer works on: all that is trained, and a scale that decays."""
+        """The parameters for an optimizer: all that is trained, and the scale if it decays."""
         return [*self.trained.values(), *([] if self._decaying is None else [self._decaying])]
 
     def start_from(self, values: Mapping[str, Tensor]) -> None:
@@ -102,9 +108,10 @@ class FreezeNet:
         return output
 
     def write(self, *, skip_sparse: bool = False) -> None:
-        """Write v, and a scale that has moved, into the model's weights.
+        """Write v, and the weights outside the mask if the scale has changed, into the model.
 
-        skip_sparse: leave out what a sparse product does not read.
+        Args:
+            skip_sparse: Whether to leave out weights that a sparse product does not read.
         """
         with torch.no_grad():
             for name, values in self.trained.items():
@@ -127,7 +134,7 @@ class FreezeNet:
         return sum(parameter.numel() for parameter in self.trained.values())
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that training changes: trained values, buffers, the scale. Proportional to kappa."""
+        """All that training changes: trained values, buffers, the scale. Size proportional to kappa."""
         scale = {} if self._decaying is None else {"scale": self._decaying.detach()}
         return {
             **{name: parameter.detach() for name, parameter in self.trained.items()},
@@ -136,7 +143,7 @@ class FreezeNet:
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` returned."""
+        """Restore what `state` returned."""
         with torch.no_grad():
             for name, tensor in self.state().items():
                 tensor.copy_(state[name])
@@ -144,7 +151,12 @@ class FreezeNet:
     def audit(self, seed: int, initialization: str) -> None:
         """Rebuild theta0 from the seed and compare every weight outside the mask with it, bit for bit.
 
-        Raises DriftError if one differs.
+        Args:
+            seed: The trial's, in [0, 2**32).
+            initialization: A key of `INITIALIZATIONS`.
+
+        Raises:
+            DriftError: A weight differs.
         """
         self.write()
         for name, places in self.places.items():
@@ -153,11 +165,11 @@ class FreezeNet:
             expected = theta0 * self.scale if self.scale else torch.zeros_like(theta0)
             expected.view(-1)[places] = self.trained[name].detach()
             if not torch.equal(_bits(expected), _bits(weight.detach())):
-                raise DriftError(f"weights of {name} outside the mask have moved")
+                raise DriftError(f"weights of {name} outside the mask have changed")
 
 
 class _ZeroGradient(torch.autograd.Function):
-    """`output` as it is, and a gradient of zero for `scale`: SGD leaves alone what has no gradient."""
+    """`output` itself, and a zero gradient for `scale`: SGD skips parameters without a gradient."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, scale: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which trials are the same: a hash of everything that their results depend on."""
+"""The identity of a trial: a hash of everything that its results depend on."""
 
 import hashlib
 import json
@@ -6,16 +6,24 @@ from collections.abc import Mapping
 
 from cops_core.config import TrialConfig
 
-# Raised when the same configuration, seed and data would give other numbers than before.
+# Increase it when the same configuration, seed and data give other numbers than before.
 TRIALS_VERSION = 2
 
 
 def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[str, str] | None = None) -> str:
-    """SHA-256 by which a trial is known wherever it runs.
+    """The SHA-256 that identifies a trial on every machine.
 
-    Over the configuration's fields that differ from their defaults (the seed is one of them), the
-    data's hash, the numerics version, and names and hashes of code from elsewhere (`extensions`).
-    A new field whose default changes nothing leaves all identities as they were.
+    Over the configuration's fields that differ from their defaults (the seed is one of them), the data's
+    hash, the numerics version and the extensions. A new field whose default changes nothing therefore
+    changes no identity.
+
+    Args:
+        config: The trial.
+        data_sha256: `ImageData.sha256` of its data set.
+        extensions: Names and SHA-256 of plugins.
+
+    Returns:
+        64 hexadecimal digits.
     """
     content = {
         "config": config.model_dump(mode="json", exclude_defaults=True),

@@ -1,7 +1,7 @@
-"""Initial weights theta0 that a 32-bit seed reproduces, on every machine.
+"""Initial weights theta0, reproducible from a 32-bit seed on every machine.
 
-Each weight tensor has a stream of its own, derived from (seed, parameter name), drawn on the CPU:
-the order of the layers, the device and the number of threads do not matter.
+Each weight tensor has its own random stream, derived from (seed, parameter name) and drawn on the CPU: the
+order of the layers, the device and the number of threads do not matter.
 """
 
 import hashlib
@@ -17,12 +17,28 @@ from cops_core.streams import stream
 
 
 def xavier_normal(fan_in: int, fan_out: int) -> float:
-    """Standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 12)."""
+    """Standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 12).
+
+    Args:
+        fan_in: Inputs of a unit, at least 1.
+        fan_out: Outputs of a unit, at least 1.
+
+    Returns:
+        The standard deviation, positive.
+    """
     return math.sqrt(2.0 / (fan_in + fan_out))
 
 
 def kaiming_normal(fan_in: int, fan_out: int) -> float:
-    """Standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10)."""
+    """Standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10).
+
+    Args:
+        fan_in: Inputs of a unit, at least 1.
+        fan_out: Not used.
+
+    Returns:
+        The standard deviation, positive.
+    """
     return math.sqrt(2.0 / fan_in)
 
 
@@ -33,9 +49,19 @@ INITIALIZATIONS: Mapping[str, Callable[[int, int], float]] = {
 
 
 def initial_weight(name: str, shape: torch.Size, seed: int, method: str = "xavier_normal") -> Tensor:
-    """theta0 of one parameter, float32 on the CPU.
+    """theta0 of one weight.
 
-    shape: (out, in) of a linear layer or (out, in / groups, *kernel) of a convolution.
+    Args:
+        name: The parameter's name.
+        shape: (out, in) for a linear layer or (out, in / groups, *kernel) for a convolution.
+        seed: The trial's, in [0, 2**32).
+        method: A key of `INITIALIZATIONS`.
+
+    Returns:
+        The values, float32 on the CPU, of that shape.
+
+    Raises:
+        InputError: An unknown method.
     """
     deviation = lookup("initialization", method, INITIALIZATIONS)
     receptive = math.prod(shape[2:])
@@ -45,15 +71,33 @@ def initial_weight(name: str, shape: torch.Size, seed: int, method: str = "xavie
 
 
 def initial_value(name: str, shape: torch.Size, seed: int, method: str = "xavier_normal") -> Tensor:
-    """theta0 of a weight or of a bias of a convolution or linear layer; biases begin at zero."""
+    """theta0 of a weight or bias of a convolution or linear layer; biases start at zero.
+
+    Args:
+        name: The parameter's name.
+        shape: Its shape; biases have one dimension.
+        seed: The trial's, in [0, 2**32).
+        method: A key of `INITIALIZATIONS`.
+
+    Returns:
+        The values, float32 on the CPU, of that shape.
+    """
     return initial_weight(name, shape, seed, method) if len(shape) > 1 else torch.zeros(shape)
 
 
 def initialize(model: nn.Module, seed: int, method: str = "xavier_normal") -> str:
-    """Write theta0 into `model` in place and return its SHA-256.
+    """Write theta0 into a model, in place.
 
-    Weights of convolution and linear layers are drawn from `seed`; all their biases are zero.
-    Normalisation layers get ones and zeros.
+    Weights of convolution and linear layers are drawn from `seed`, their biases are zero. Normalisation
+    layers have ones and zeros.
+
+    Args:
+        model: The model.
+        seed: The trial's, in [0, 2**32).
+        method: A key of `INITIALIZATIONS`.
+
+    Returns:
+        The SHA-256 of theta0, see `weights_hash`.
     """
     weights = maskable(model)
     with torch.no_grad():

@@ -1,12 +1,12 @@
 """Rounds of scoring and selection, from all weights down to kappa of them; one-shot is one round.
 
-After round k of n, kappa_k weights are left, kappa_n = kappa: D rho^(k/n) by the exponential schedule
-of SynFlow (Tanaka et al., arXiv 2006.05467, Algorithm 1), or in equal steps. Every round computes all
-scores anew on the masked network (zeros outside the mask, whatever the training arm) and solves the
-problem of COPS anew. Removed weights leave the problem: levels and masks are those of the survivors
-alone, so that a signed score's zeros cannot outrank live negative values. With `revive` they stay in
-it: scored at theta0 with the masked network's gradient (de Jorge et al. 2021, "Progressive Skeletonization",
-arXiv 2006.09081), they may come back.
+After round k of n, kappa_k weights are left, kappa_n = kappa: D rho^(k/n) by the exponential schedule of
+SynFlow (Tanaka et al., arXiv 2006.05467, Algorithm 1), or in equal steps. Each round computes all scores on
+the masked network again (zeros outside the mask, for every training arm), and solves the COPS problem
+again. Removed weights leave the problem: levels and masks depend on the remaining weights only, so that the
+zeros of a signed score do not outrank negative values. With `revive`, removed weights stay in the problem
+and may come back: they are scored at theta0 with the masked network's gradient (de Jorge et al. 2021,
+"Progressive Skeletonization", arXiv 2006.09081).
 """
 
 import math
@@ -35,7 +35,7 @@ def _linear(size: int, density: float, kappa: int, share: float) -> float:
     return size - (size - kappa) * share
 
 
-SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
+PRUNING_SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
     "exponential": _exponential,
     "linear": _linear,
 }
@@ -43,10 +43,12 @@ SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
 
 @dataclass(frozen=True)
 class Group:
-    """Weights that share a budget: all of them, or those of one layer.
+    """Weights with a common budget: all of them, or those of one layer.
 
-    places: of the group in the vector of all D weights. kappa: kept weights at the end; density: rho,
-    their share, in [0, 1].
+    Attributes:
+        places: The group's positions in the vector of all D weights.
+        kappa: The number of kept weights after the last round.
+        density: rho, the kept fraction after the last round, in [0, 1].
     """
 
     places: slice
@@ -54,20 +56,33 @@ class Group:
     density: float
 
     def budget(self, round_: int, rounds: int, schedule: Schedule = "exponential") -> int:
-        """Kept weights after round `round_` of `rounds`, the first being 1."""
+        """The number of kept weights after a round.
+
+        Args:
+            round_: The round, in [1, rounds].
+            rounds: The number of rounds.
+            schedule: A key of `PRUNING_SCHEDULES`.
+
+        Returns:
+            A number in [kappa, size of the group].
+        """
         if round_ == rounds:
             return self.kappa
         size: int = self.places.stop - self.places.start
-        exact = SCHEDULES[schedule](size, self.density, self.kappa, round_ / rounds)
+        exact = PRUNING_SCHEDULES[schedule](size, self.density, self.kappa, round_ / rounds)
         return max(self.kappa, math.floor(exact + 0.5))
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """What the rounds gave: the mask, kappa after each round, and by group the last round's solutions.
+    """The result of all rounds.
 
-    paths: by group, where there are controls: what the target keeps against what the controls keep,
-    with all levels at each of `PATH_LEVELS` together (the price of control).
+    Attributes:
+        mask: The final mask.
+        solutions: The last round's solution of each group.
+        paths: By group, if there are controls: the target's kept sum against the controls' (the price of
+            control), with all levels equal to each of `PATH_LEVELS` in turn.
+        kappas: The number of kept weights after each round.
     """
 
     mask: Mask
@@ -81,9 +96,19 @@ def run_rounds(
 ) -> Rounds:
     """Score and select `selection.rounds` times.
 
-    batches: one that serves every round, or one per round. groups: by name, covering all D weights
-    in order. Scores that do not run the network are the same in every round, and computed once.
-    Raises InfeasibleError where no mask meets the levels and the selection says that this ends the trial.
+    Scores that do not run the network are the same in every round and computed once.
+
+    Args:
+        scorer: Scores the model.
+        batches: One for all rounds, or one per round.
+        selection: How the weights are chosen.
+        groups: By name, covering all D weights in order.
+
+    Returns:
+        The mask and how it was found.
+
+    Raises:
+        InfeasibleError: No mask meets the levels, and `selection.if_infeasible` is "end".
     """
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
     keep = np.ones(sum(shape.numel() for shape in shapes.values()), dtype=bool)
@@ -120,7 +145,7 @@ def _flattened(scores: ScoreLayers) -> dict[AnyScore, np.ndarray]:
 
 
 def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:
-    """Levels that cannot be met together are shrunk to what can, unless they are to end the trial."""
+    """The solution; infeasible levels are shrunk to feasible ones, unless they end the trial."""
     levels = [control.level for control in selection.controls]
     shrink = selection.if_infeasible == "shrink"
     return solve_cops(flat[0], flat[1:], kappa, levels, kind=selection.level_kind, shrink=shrink)

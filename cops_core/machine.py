@@ -1,4 +1,4 @@
-"""What a trial's numbers depend on beside its configuration: the machine that it ran on."""
+"""The machine on which a trial runs: besides the configuration, its numbers depend on it."""
 
 import platform
 from pathlib import Path
@@ -11,10 +11,15 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def machine(device: str = "cpu") -> Machine:
-    """This machine as JSON values. Where they are the same, a trial gives the same numbers bit for bit.
+    """This machine as JSON values. If they are equal, a trial gives the same numbers bit for bit.
 
-    threads: of one operation on the CPU, by which sums are split. device: its type, `cpu` or `cuda`;
-    gpu: its name, empty on the CPU. cpu: the model; capability: the widest instructions that torch uses.
+    Args:
+        device: The trial's device, e.g. `cpu`, `cuda` or `cuda:1`.
+
+    Returns:
+        By name: the `threads` of one operation on the CPU, by which sums are split; the `device`'s type,
+        `cpu` or `cuda`; the name of the `gpu`, empty on the CPU; the model of the `cpu`; its `capability`,
+        the widest instructions that torch uses; torch's version.
     """
     kind = torch.device(device).type
     return {

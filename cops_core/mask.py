@@ -1,7 +1,7 @@
 """Masks: which weights are trained. Exactly kappa of them, keyed by parameter name.
 
-All D maskable weights, flattened and concatenated in `named_parameters` order, form one vector of
-shape (D,); ties are broken by the lower index in it.
+All D maskable weights, flattened and concatenated in `named_parameters` order, form one vector of shape
+(D,). Ties are broken by the lower index in it.
 """
 
 import hashlib
@@ -18,7 +18,18 @@ Scores = Mapping[str, Tensor]
 class Mask(Mapping[str, Tensor]):
     """A boolean tensor per maskable parameter, true where the weight is kept.
 
-    Immutable by convention, on the CPU. `kappa` is the number of kept weights, `size` is D.
+    Immutable by convention, on the CPU.
+
+    Args:
+        layers: The tensors by parameter name.
+
+    Attributes:
+        kept: The number of kept weights of each parameter.
+        kappa: The number of all kept weights.
+        size: D, the number of all weights.
+
+    Raises:
+        TypeError: A tensor is not boolean.
     """
 
     def __init__(self, layers: Mapping[str, Tensor]) -> None:
@@ -44,7 +55,7 @@ class Mask(Mapping[str, Tensor]):
         return {name: self.kept[name] / layer.numel() for name, layer in self.items()}
 
     def sha256(self) -> str:
-        """SHA-256 over names and packed bits: equal for equal masks."""
+        """SHA-256 over names, shapes and packed bits: equal for equal masks."""
         digest = hashlib.sha256()
         for name, layer in self.items():
             digest.update(f"{name}:{tuple(layer.shape)}:".encode())
@@ -55,13 +66,28 @@ class Mask(Mapping[str, Tensor]):
 def kept_weights(density: Decimal, size: int) -> int:
     """kappa = floor(density * D + 1/2), in decimal arithmetic.
 
-    density: in (0, 1]; size: D. In floats round((1 - 0.995) * D) and round(0.005 * D) differ.
+    In floats, round((1 - 0.995) * D) and round(0.005 * D) differ.
+
+    Args:
+        density: In (0, 1].
+        size: D, the number of weights.
+
+    Returns:
+        kappa, in [0, D].
     """
     return int((density * size + Decimal("0.5")).to_integral_value(ROUND_FLOOR))
 
 
 def layer_budgets(density: Decimal, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Kept weights per layer at one density, split by largest remainder: they sum to kappa."""
+    """The kept weights of each layer at one density, by the method of largest remainders.
+
+    Args:
+        density: In (0, 1].
+        sizes: The number of weights of each layer, by name.
+
+    Returns:
+        The number of kept weights of each layer; they sum to kappa.
+    """
     exact = {name: density * size for name, size in sizes.items()}
     budgets = {name: int(share) for name, share in exact.items()}
     missing = kept_weights(density, sum(sizes.values())) - sum(budgets.values())
@@ -72,9 +98,14 @@ def layer_budgets(density: Decimal, sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def top_kappa(scores: np.ndarray, kappa: int) -> np.ndarray:
-    """The kappa highest of `scores`, as booleans of shape (D,); ties go to the lower index.
+    """The kappa highest scores; ties go to the lower index.
 
-    scores: shape (D,), finite; kappa: in [0, D].
+    Args:
+        scores: Shape (D,), finite.
+        kappa: In [0, D].
+
+    Returns:
+        Booleans of shape (D,), exactly kappa true.
     """
     keep = np.zeros(scores.size, dtype=bool)
     if kappa == 0:
@@ -94,7 +125,15 @@ def flatten(scores: Scores) -> np.ndarray:
 
 
 def unflatten(keep: np.ndarray, shapes: Mapping[str, torch.Size]) -> Mask:
-    """The mask whose concatenated layers are `keep`, shape (D,)."""
+    """The mask whose concatenated layers are a vector.
+
+    Args:
+        keep: Booleans of shape (D,).
+        shapes: The shape of each layer, by parameter name, in order.
+
+    Returns:
+        The mask.
+    """
     layers = {}
     start = 0
     for name, shape in shapes.items():

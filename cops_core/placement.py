@@ -1,8 +1,8 @@
-"""How a network lies on its device: on which one, in which order of memory, with which kernels of SGD.
+"""Where and how a network runs: the device, the memory format of the images, the kernels of SGD.
 
-Weights always lie in torch's own order, whatever the images do: places of kept weights, masks, artefacts
-and gradients count in it. A convolution computes in channels-last as soon as its images lie so; it reorders
-its weights for itself, at the cost of a copy of them in each pass.
+Weights always have torch's default memory format: positions of kept weights, masks, artefacts and gradients
+refer to it. A convolution computes in channels-last as soon as its images have that format; it reorders its
+weights itself, at the cost of a copy of them in each pass.
 """
 
 import gc
@@ -18,15 +18,17 @@ from torch.optim import SGD, Optimizer
 from cops_core.config import Training
 from cops_core.errors import InputError, did_you_mean
 
-DEVICES = ("cpu", "cuda")  # the kinds; a GPU may have its number behind
+DEVICES = ("cpu", "cuda")  # the types; a GPU's number may follow, e.g. cuda:1
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How one network is trained and judged on one device.
+    """How one network is trained and evaluated on one device.
 
-    memory_format: of the images that it is given; `torch.preserve_format` leaves them as they are.
-    fused: one kernel of SGD updates all parameters, instead of a few kernels per arithmetic operation.
+    Attributes:
+        device: The device.
+        memory_format: Of the network's input images; `torch.preserve_format` does not change them.
+        fused: Whether one kernel of SGD updates all parameters, instead of a few kernels per operation.
     """
 
     device: torch.device
@@ -35,18 +37,26 @@ class Placement:
 
 
 def placement_of(device: torch.device, model: nn.Module, precision: str) -> Placement:
-    """The placement that should be fastest for `model`.
+    """The placement that should be fastest for a model.
 
     Channels-last is for convolutions. On the CPU it halves the time of a step of LeNet-5-Caffe (one thread,
-    28.2 to 14.4 ms: torch vectorises max pooling in this order alone); ResNet18 gains 8 %, VGG16 loses as
-    much. On a GPU it is for tensor cores, on which only `bfloat16` runs here: `float32` does without TF32.
-    In `float64` neither has kernels for it. Scores are computed on images as they are, in every precision:
-    the same mask either way.
+    28.2 to 14.4 ms: torch vectorises max pooling only in this format); ResNet18 is 8 % faster, VGG16 8 %
+    slower. On a GPU it is for tensor cores, which only `bfloat16` uses here: `float32` runs without TF32.
+    For `float64` neither has kernels in this format. Scores are always computed on unchanged images: the
+    mask is the same either way.
 
-    Fused SGD takes 56 us of a step of LeNet-300-100 on one CPU thread, torch's usual one 145.
+    Fused SGD takes 56 us of a step of LeNet-300-100 on one CPU thread, torch's default SGD 145 us.
 
-    On a GPU by torch's documentation (`torch.nn.utils.convert_conv2d_weight_memory_format`,
-    `torch.optim.SGD`); not measured yet.
+    The choice for GPUs follows torch's documentation (`torch.nn.utils.convert_conv2d_weight_memory_format`,
+    `torch.optim.SGD`) and has not been measured yet.
+
+    Args:
+        device: The device.
+        model: The model.
+        precision: `Training.precision`.
+
+    Returns:
+        The placement.
     """
     convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
     wanted = ("bfloat16",) if device.type == "cuda" else ("float32", "bfloat16")
@@ -55,7 +65,17 @@ def placement_of(device: torch.device, model: nn.Module, precision: str) -> Plac
 
 
 def find_device(name: str) -> torch.device:
-    """The device called `name`: `cpu`, `cuda`, or `cuda:1`. InputError if there is no such device."""
+    """The device with this name.
+
+    Args:
+        name: `cpu`, `cuda`, or e.g. `cuda:1`.
+
+    Returns:
+        The device.
+
+    Raises:
+        InputError: There is no such device.
+    """
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -66,15 +86,24 @@ def find_device(name: str) -> torch.device:
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
         known = f"cpu or cuda:0 to cuda:{count - 1}" if count else "cpu"
-        raise InputError(f"device {name!r} is not there, torch sees {count} GPUs: write {known}")
+        raise InputError(f"device {name!r} does not exist, torch sees {count} GPUs: write {known}")
     return device
 
 
-def pinned(name: str) -> torch.device:
+def use_device(name: str) -> torch.device:
     """The device that `find_device` finds; a GPU becomes this process's current one.
 
-    What names no device then goes there too. Otherwise it would go to GPU 0, where torch would make a
-    context of some hundred MB for it.
+    Operations without an explicit device then use it, too. Otherwise they would use GPU 0, where torch would
+    create a context of some hundred MB.
+
+    Args:
+        name: `cpu`, `cuda`, or e.g. `cuda:1`.
+
+    Returns:
+        The device, a GPU with its number.
+
+    Raises:
+        InputError: There is no such device.
     """
     device = find_device(name)
     if device.type != "cuda":
@@ -85,7 +114,16 @@ def pinned(name: str) -> torch.device:
 
 
 def sgd(parameters: Iterable[nn.Parameter], training: Training, *, fused: bool) -> SGD:
-    """SGD over `parameters` as `training` says."""
+    """Stochastic gradient descent with a training's settings.
+
+    Args:
+        parameters: What is optimized.
+        training: Learning rate, momentum and weight decay.
+        fused: Whether one kernel updates all parameters.
+
+    Returns:
+        The optimizer.
+    """
     optimizer = SGD(
         parameters,
         lr=training.learning_rate,
@@ -100,10 +138,14 @@ def sgd(parameters: Iterable[nn.Parameter], training: Training, *, fused: bool) 
 
 
 def set_fused(optimizer: SGD, fused: bool) -> None:
-    """Have `optimizer` go on fused or not, whatever the optimizer did whose state it has loaded.
+    """Set whether an optimizer continues fused, also if it has loaded the state of another optimizer.
 
-    Momentum begins at zero, as torch's does in effect. The fused kernel needs it for all parameters or
-    none, and would fail on one that gets its first gradient after the others.
+    Momentum starts at zero, as torch's does in effect. The fused kernel needs it for all parameters or none,
+    and would fail for one that has its first gradient after the others.
+
+    Args:
+        optimizer: The optimizer.
+        fused: Whether one kernel updates all parameters.
     """
     for group in optimizer.param_groups:
         group["fused"] = fused or None
@@ -115,19 +157,19 @@ def set_fused(optimizer: SGD, fused: bool) -> None:
 
 
 def _count_changes(optimizer: Optimizer, *_: Any) -> None:
-    """Tell torch that the parameters have changed: its fused kernels do not (measured with 2.13).
+    """Increase the parameters' version counters: torch's fused kernels do not (observed with 2.13).
 
-    `FreezeNet.write` asks for it; without this no trained value would ever reach the model.
+    `FreezeNet.write` reads them; without this no trained value would be written into the model.
     """
     for group in optimizer.param_groups:
         increment_version(group["params"])
 
 
 def release() -> None:
-    """Give the GPU's memory back that a trial held, so that other processes can have it.
+    """Free the GPU memory of a trial, so that other processes can use it.
 
-    Drop the trial first, and call this outside of `except`: a traceback keeps its frames' tensors.
-    Without CUDA it does nothing, since collecting garbage takes about a tenth of a second.
+    Delete the trial first, and call this outside of `except`: a traceback keeps its frames' tensors.
+    Without CUDA it does nothing, since garbage collection takes about a tenth of a second.
     """
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return

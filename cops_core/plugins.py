@@ -1,7 +1,7 @@
-"""Plugins: scores, models, data sets and spaces that a user adds without changing this project.
+"""Plugins: scores, models, data sets and search spaces that a user adds without changing this project.
 
-A plugin is a Python module, or one .py file, that defines some of the dicts `SCORES`, `MODELS`,
-`DATASETS` and `SEARCH_SPACES`: its own components by name, as in the project's registries.
+A plugin is a Python module or a single .py file. It defines some of the dicts `SCORES`, `MODELS`,
+`DATASETS` and `SEARCH_SPACES`: its components by name, as in the project's registries.
 """
 
 import hashlib
@@ -31,8 +31,10 @@ ENTRY_POINTS = "cops_study.plugins"
 class Plugin:
     """A plugin that was found, not yet loaded.
 
-    sha256: of the file, or of all .py files of a package. source: a file's text, by which machines
-    that lack the file load it; None for an installed module.
+    Attributes:
+        name: The module's name, or the file's without its suffix.
+        sha256: Of the file, or of all .py files of a package.
+        source: A file's text, from which machines without the file load it; None for an installed module.
     """
 
     name: str
@@ -42,7 +44,13 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry that plugins add to. complaint: what is wrong with (name, component), else empty."""
+    """A registry that plugins add to.
+
+    Attributes:
+        kind: What the components are, for messages, e.g. "score".
+        components: The components by name.
+        complaint: Returns what is wrong with (name, component), or an empty text.
+    """
 
     kind: str
     components: dict[str, Any]
@@ -50,30 +58,41 @@ class Registry:
 
 
 def find_plugins(names: Iterable[str] = (), *, announced: bool = True) -> tuple[Plugin, ...]:
-    """The plugins that installed distributions announce, then those of `names`, each once.
+    """The plugins that installed distributions announce, then the named ones, each once.
 
-    announced: False leaves the first out.
-    names: modules (`my_scores`, `package.module`), or paths of .py files. `my_scores` also means the
-    file my_scores.py of the working directory, where no installed module is called so.
+    Args:
+        names: Modules (`my_scores`, `package.module`), or paths of .py files. `my_scores` also means the file
+            my_scores.py of the working directory, if no installed module has this name.
+        announced: Whether to include the plugins that installed distributions announce.
 
-    Raises InputError in one line for what is not there.
+    Returns:
+        The plugins, not yet loaded.
+
+    Raises:
+        InputError: A plugin does not exist, cannot be read, or has the name of another one.
     """
     found: dict[str, Plugin] = {}
     modules = sorted(entry.module for entry in entry_points(group=ENTRY_POINTS)) if announced else ()
     for name in (*modules, *names):
         plugin = _find(name)
         if found.setdefault(plugin.name, plugin) != plugin:
-            raise InputError(f"two plugins are called {plugin.name!r}: rename one of the files")
+            raise InputError(f"two plugins have the name {plugin.name!r}: rename one of the files")
     return tuple(found.values())
 
 
 def load_plugin(plugin: Plugin, registries: Mapping[str, Registry]) -> dict[str, tuple[str, ...]]:
-    """Run the plugin and add its components, all or none: {name of its dict: names of its components}.
+    """Run a plugin and add its components to the registries, all or none. A second call changes nothing.
 
-    registries: which dicts are looked for, and where their members go. Once more changes nothing.
+    Args:
+        plugin: The plugin.
+        registries: The names of the dicts that a plugin may define, and the registry of each.
 
-    Raises InputError in one line if the plugin cannot be imported, defines none of the dicts, or has
-    a component that is no such thing or whose name is taken.
+    Returns:
+        {name of its dict: names of its components}.
+
+    Raises:
+        InputError: The plugin cannot be imported, defines none of the dicts, or has a component of a wrong
+            type or with a name that already exists.
     """
     module = _module(plugin)
     added = {}
@@ -100,27 +119,29 @@ def _find(name: str) -> Plugin:
     if name.endswith(".py") or "/" in name:
         return _file(Path(name))
     if not all(part.isidentifier() for part in name.split(".")):
-        raise InputError(f"plugin {name!r} is no module's name: write my_scores, or the path of a .py file")
+        raise InputError(
+            f"plugin {name!r} is not a module name: write e.g. my_scores, or the path of a .py file"
+        )
     spec = _spec(name)
-    # A console script does not have the working directory on its path, `python -m` does.
+    # `python -m` has the working directory on its path, a console script does not.
     here = Path(f"{name}.py")
     if here.is_file() and (spec is None or Path(spec.origin or "").resolve() == here.resolve()):
         return _file(here)
     if spec is None:
-        advice = ": write an installed module's name, or the path of a .py file"
-        raise InputError(f"plugin {name!r} is not there{_near_plugin(name) or advice}")
+        advice = ": write the name of an installed module, or the path of a .py file"
+        raise InputError(f"plugin {name!r} does not exist{_near_plugin(name) or advice}")
     return Plugin(name, _sha256(spec))
 
 
 def _near_plugin(name: str) -> str:
-    """Of the modules that one may write: files of the working directory, and announced plugins."""
+    """A suggestion: one of the working directory's files or of the announced plugins."""
     here = (path.stem for path in Path().glob("*.py"))
     return did_you_mean(name, (*here, *(entry.module for entry in entry_points(group=ENTRY_POINTS))))
 
 
 def _file(path: Path) -> Plugin:
     if not (path.suffix == ".py" and path.stem.isidentifier()):
-        raise InputError(f"plugin {str(path)!r}: name the file like a module, e.g. my_scores.py")
+        raise InputError(f"plugin {str(path)!r} is not a module: write a name such as my_scores.py")
     try:
         source = path.read_bytes()
         return Plugin(path.stem, hashlib.sha256(source).hexdigest(), source.decode())
@@ -130,7 +151,7 @@ def _file(path: Path) -> Plugin:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where Python would import `name` from; None if nowhere. Imports the packages it lies in."""
+    """From where Python would import `name`; None if it does not exist. Imports its parent packages."""
     try:
         return find_spec(name)
     except ModuleNotFoundError as error:
@@ -181,12 +202,14 @@ def _module(plugin: Plugin) -> ModuleType:
         raise _failed(plugin.name, error) from error
     assert module.__spec__ is not None
     if _sha256(module.__spec__) != plugin.sha256:
-        raise InputError(f"plugin {plugin.name!r} is another version here: install the study's everywhere")
+        raise InputError(
+            f"plugin {plugin.name!r} has another version on this machine: install the study's version"
+        )
     return module
 
 
 def _run(plugin: Plugin) -> ModuleType:
-    """A module of the plugin's text, under a name that no other module and no other text has."""
+    """A module from the plugin's text, with a name that is unique to the plugin and its text."""
     name = f"cops_plugin_{plugin.name}_{plugin.sha256}"
     if name in sys.modules:
         return sys.modules[name]
@@ -194,7 +217,7 @@ def _run(plugin: Plugin) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it runs
+    sys.modules[name] = module  # dataclasses read it while the module runs
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -204,16 +227,16 @@ def _run(plugin: Plugin) -> ModuleType:
 
 
 def _complaint(attribute: str, components: object, registry: Registry) -> str:
-    """What is wrong with a plugin's dict; empty if nothing is."""
+    """What is wrong with a plugin's dict, or an empty text."""
     if components is registry.components:
         return f"{attribute} is the project's own: write a dict of the plugin's own, {attribute} = {{...}}"
     if not isinstance(components, Mapping):
         return f"{attribute} is of type {type(components).__name__}: write a dict, name: {registry.kind}"
     for name, component in components.items():
         if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
-            return f"{registry.kind} {name!r} is no plain name: write letters, digits and '_'"
+            return f"{registry.kind} {name!r} is not a valid name: use letters, digits and '_'"
         if registry.components.get(name, component) is not component:
-            return f"there is a {registry.kind} {name!r} already: choose another name"
+            return f"{registry.kind} {name!r} already exists: choose another name"
         if wrong := registry.complaint(name, component):
             return f"{registry.kind} {name!r} {wrong}"
     return ""

@@ -1,4 +1,4 @@
-"""A look at how much of the gradient reaches each layer."""
+"""How much of the gradient reaches each layer."""
 
 from torch import Tensor
 
@@ -8,11 +8,19 @@ from cops_core.scores.problem import pose
 
 
 def gradient_norms(network: FreezeNet, batch: tuple[Tensor, Tensor], seed: int) -> dict[str, float]:
-    """{parameter name: ||dL/dv||_2} of the trained weights of each convolution and linear layer.
+    """The gradient norms of the trained weights of each convolution and linear layer.
 
-    L: the mean cross-entropy of the batch, with batch statistics. With the same mask, pruned and
-    frozen networks have the same trained weights, so their norms can be compared. Costs one forward
-    and backward pass; the model and its running statistics are left as they were.
+    L is the mean cross-entropy of the batch, with batch statistics. Pruned and frozen networks with the same
+    mask train the same weights, so their norms can be compared. The cost is one forward and backward pass;
+    the model and its running statistics do not change.
+
+    Args:
+        network: The network.
+        batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+        seed: The trial's, in [0, 2**32).
+
+    Returns:
+        {parameter name: ||dL/dv||_2}.
     """
     network.write()
     problem = pose(network.model, batch, seed)

@@ -16,7 +16,7 @@ def with_biases(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def without_last_layer(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The maskable weights but the last layer's, the classifier's: it is trained whole."""
+    """The maskable weights except those of the last layer, the classifier, which is trained completely."""
     return dict(list(maskable(model).items())[:-1])
 
 

@@ -1,4 +1,4 @@
-"""One model's scores on one batch, computed once where a cache remembers them, and their manifest."""
+"""One model's scores on one batch, with an optional cache, and their description for the manifest."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from cops_core.mask import Mask
 from cops_core.prunable import PRUNABLE
 from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
 
-# Raise it when a change of the code changes a score's values: entries of the cache are then new ones.
+# Increase it when a change of the code changes a score's values: the cache then has new entries.
 SCORES_VERSION = 1
 
 Batch = tuple[Tensor, Tensor]
@@ -24,11 +24,17 @@ ScoreLayers = Mapping[AnyScore, Mapping[str, Tensor]]
 
 @dataclass
 class Scorer:
-    """Scores of `model`, which holds its initial weights.
+    """Scores of a model with its initial weights.
 
-    theta0_sha256: of those weights. convention: a key of CONVENTIONS. extensions: names and hashes
-    of code from elsewhere that a score or the model may be made of. cache: None computes always.
-    computed, cached: by its key, how often each score of the whole network was computed, or read instead.
+    Attributes:
+        model: The model.
+        seed: The trial's, in [0, 2**32).
+        theta0_sha256: SHA-256 of the initial weights.
+        convention: A key of `CONVENTIONS`.
+        extensions: Names and SHA-256 of plugins, to which scores or the model may belong.
+        cache: Where scores are kept; None computes them each time.
+        computed: How often each score of the whole network was computed, by its key.
+        cached: How often each was read from the cache, by its key.
     """
 
     model: nn.Module
@@ -46,7 +52,15 @@ class Scorer:
         return PRUNABLE[CONVENTIONS[self.convention].prunable](self.model)
 
     def whole(self, wanted: Sequence[AnyScore], batch: Batch) -> ScoreLayers:
-        """Scores of the whole network, from the cache where it has them."""
+        """Scores of the whole network, from the cache if it has them.
+
+        Args:
+            wanted: Keys of `SCORES`, or members of the family.
+            batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+
+        Returns:
+            {score: {parameter name: values}}, see `compute_scores`.
+        """
 
         def compute(missing: Sequence[AnyScore]) -> ScoreLayers:
             return compute_scores(missing, self.model, batch, seed=self.seed, convention=self.convention)
@@ -62,7 +76,17 @@ class Scorer:
         return scores
 
     def masked(self, wanted: Sequence[AnyScore], batch: Batch, mask: Mask, *, revive: bool) -> ScoreLayers:
-        """Scores of the network that `mask` leaves; see `compute_scores`."""
+        """Scores of the masked network, without the cache.
+
+        Args:
+            wanted: Keys of `SCORES`, or members of the family.
+            batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+            mask: The kept weights.
+            revive: Whether removed weights are scored with their value in the model.
+
+        Returns:
+            {score: {parameter name: values}}, see `compute_scores`.
+        """
         return compute_scores(
             wanted,
             self.model,
@@ -78,12 +102,20 @@ class Scorer:
         return cast(ScoreTraits, asdict(find_score(score, self.convention).traits))
 
     def describe(self, score: AnyScore) -> ScoreDescription:
-        """Its traits, and of a member of the family its short name and what it is made of, as JSON values."""
+        """A score's traits, and for a member of the family its short name and its fields, as JSON values."""
         made_of = {"name": str(score), **_made_of(score)} if isinstance(score, Member) else {}
         return cast(ScoreDescription, {**self.traits(score), **made_of})
 
     def key(self, score: AnyScore, batch: Batch) -> str:
-        """SHA-256 of everything that the values of a score depend on."""
+        """The score's key in the cache: SHA-256 of everything that its values depend on.
+
+        Args:
+            score: A key of `SCORES`, or a member of the family.
+            batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+
+        Returns:
+            64 hexadecimal digits.
+        """
         traits = self.traits(score)
         images, labels = batch
         first = next(self.model.parameters())
@@ -97,7 +129,7 @@ class Scorer:
             "batch": tensor_hash(images, labels) if traits["needs_data"] else list(images.shape[1:]),
             "precision": str(first.dtype),
             "device": first.device.type,
-            # Sums are ordered by thread: other values in the last digits.
+            # The order of sums depends on the threads, and so do the last digits.
             "threads": torch.get_num_threads() if first.device.type == "cpu" else None,
             "torch": torch.__version__,
             "numerics": SCORES_VERSION,

@@ -1,4 +1,4 @@
-"""Which weights a trial trains: scores, combined by COPS, become a mask and a record of how."""
+"""The selection of a trial's weights: from scores, combined by COPS, to a mask and its manifest."""
 
 import math
 from collections.abc import Mapping
@@ -18,19 +18,35 @@ from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
 
 @dataclass(frozen=True)
-class Selected:
-    """A mask, and the scoring manifest: everything that says how it was computed, as JSON values."""
+class SelectionResult:
+    """The selected weights.
+
+    Attributes:
+        mask: The mask.
+        manifest: How it was computed, as JSON values.
+    """
 
     mask: Mask
     manifest: SelectionManifest
 
 
-def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> Selected:
-    """Score the scorer's model (holding theta0, on its device) and choose kappa of its weights.
+def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> SelectionResult:
+    """Score the scorer's model and select kappa of its weights.
 
-    Levels that cannot be met together are shrunk by the largest feasible factor; the manifest's
-    `shrunk` says by which. Raises InputError where the data set is too small for the scoring batch,
-    and InfeasibleError where the selection says that such levels end the trial.
+    Levels that no mask meets together are shrunk by the largest feasible factor, `shrunk` in the manifest.
+
+    Args:
+        scorer: Scores the model, which has theta0 as its weights, on its device.
+        split: The data, on the same device.
+        selection: How the weights are chosen.
+        density: The kept fraction, in (0, 1].
+
+    Returns:
+        The mask and its manifest.
+
+    Raises:
+        InputError: The data set is too small for the scoring batch.
+        InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
     class_balanced = CONVENTIONS[selection.convention].class_balanced
     draws = [
@@ -65,13 +81,13 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         "numerics_version": SCORES_VERSION,
         "extensions": dict(scorer.extensions),
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
-        "price_of_control": {where: price_of_control(path) for where, path in rounds.paths.items()},
+        "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
-    return Selected(mask, manifest)
+    return SelectionResult(mask, manifest)
 
 
 def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:
-    """The weights that share a budget, by name: `global`, or each layer."""
+    """The weights with a common budget, by name: `global`, or each layer."""
     total = sum(sizes.values())
     if selection.scope == "global":
         return {"global": Group(slice(0, total), kept_weights(density, total), float(density))}
@@ -83,7 +99,7 @@ def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) ->
 
 
 def certificate(solution: CopsSolution) -> Solution:
-    """What proves a solution, as JSON values."""
+    """The certificate of a solution, as JSON values."""
     return {
         "status": solution.status,
         "value": _finite(solution.value),
@@ -98,8 +114,8 @@ def certificate(solution: CopsSolution) -> Solution:
     }
 
 
-def price_of_control(path: CopsPath) -> list[PricePoint]:
-    """A path as JSON values: at each level what target and controls keep, and the multipliers."""
+def price_points(path: CopsPath) -> list[PricePoint]:
+    """A path as JSON values: at each level the kept sums of target and controls, and the multipliers."""
     return [
         {
             "level": float(path.grid[point, 0]),
@@ -114,5 +130,5 @@ def price_of_control(path: CopsPath) -> list[PricePoint]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinity: None, e.g. for the threshold where nothing or everything is kept."""
+    """The value, or None if it is infinite, e.g. the threshold if nothing or everything is kept."""
     return float(value) if math.isfinite(value) else None

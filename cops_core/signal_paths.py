@@ -1,4 +1,4 @@
-"""What flows through a network along its paths, whatever its functions make of numbers."""
+"""The flow along a network's paths, independent of the values that its functions compute."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,23 +11,23 @@ from torch.overrides import TorchFunctionMode
 
 from cops_core.errors import InputError
 
-NOTHING = 1e-9
-"""No more than this is no flow. What flows are counts of at least 1, or averages of them, so at least
-1 / positions; what is none may be a rounding error of about 1e-13 (a convolution by way of an FFT)."""
+NO_FLOW = 1e-9
+"""Values up to this count as no flow. A flow is a count of at least 1, or an average of counts, so at least
+1 / positions; without flow there may be a rounding error of about 1e-13 (a convolution by FFT)."""
 
 
 class Signal(torch.autograd.Function):
-    """1 where there is any flow, else 0; the same for the gradient that comes back."""
+    """1 where there is any flow, else 0; the same for the gradient in the backward pass."""
 
     @staticmethod
     def forward(_: Any, flow: Tensor) -> Tensor:
-        """flow: any shape, in float64."""
-        return (flow.abs() > NOTHING).to(flow.dtype)
+        """1 where `flow`, float64 of any shape, is not zero."""
+        return (flow.abs() > NO_FLOW).to(flow.dtype)
 
     @staticmethod
     def backward(_: Any, *gradients: Tensor) -> Tensor:
-        """gradients: one, of the flow's shape."""
-        return (gradients[0].abs() > NOTHING).to(gradients[0].dtype)
+        """1 where the gradient, of the flow's shape, is not zero."""
+        return (gradients[0].abs() > NO_FLOW).to(gradients[0].dtype)
 
 
 def signal(flow: Tensor) -> Tensor:
@@ -37,14 +37,14 @@ def signal(flow: Tensor) -> Tensor:
 
 
 class FollowPaths(TorchFunctionMode):
-    """Inside, torch's functions pass on what flows, whether a module, a model's forward or a tensor calls.
+    """Inside this context torch's functions propagate flows, in modules, in a model's forward and on tensors.
 
-    - Convolutions and linear layers: as they are, between two `signal`s.
-    - STRAIGHT (activations, normalisations, dropout): the identity, on each unit by itself. At a flow
-      they would saturate (tanh), subtract it from itself (layer norm) or turn none into some (sigmoid).
-    - Max pooling: a sum over the same windows, since any position may be the maximum for some image.
-    - All others act as they are: sums, averages, reshaping and padding keep every path. A product (a
-      gate) flows where both of its factors do. Attention inside torch is not looked into.
+    - Convolutions and linear layers are unchanged, between two `signal`s.
+    - STRAIGHT (activations, normalisations, dropout) is the identity on each unit. On a flow these functions
+      would saturate (tanh), subtract it from itself (layer norm) or turn zero into non-zero (sigmoid).
+    - Max pooling is a sum over the same windows, since each position may be the maximum for some image.
+    - All others are unchanged: sums, averages, reshaping and padding keep every path. A product (a gate)
+      flows where both of its factors do. Attention inside torch is not analysed.
     """
 
     def __torch_function__(
@@ -54,9 +54,19 @@ class FollowPaths(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """`func` as it is, or what stands in for it."""
+        """Call `func`, or its replacement.
+
+        Args:
+            func: A function of torch.
+            types: Not used.
+            args: The function's positional arguments.
+            kwargs: The function's keyword arguments.
+
+        Returns:
+            The function's result.
+        """
         kwargs = dict(kwargs or {})
-        # One function has many guises (torch.relu, Tensor.relu_, functional.relu) but few names.
+        # The same function exists several times (torch.relu, Tensor.relu_, functional.relu), with few names.
         name = getattr(func, "__name__", "").strip("_")
         stand_in = STAND_INS.get(name)
         if stand_in is None and name not in LAYERS:
@@ -86,7 +96,7 @@ def _max_pool2d(
     geometry = (kernel_size, stride or kernel_size, padding, dilation)
     height, width = functional.max_pool2d(flow.detach(), *geometry, ceil_mode).shape[-2:]
     kernel, strides, padding, dilation = (_pair(size) for size in geometry)
-    # As far as ceil_mode may reach beyond the padding; sums that max pooling has not are cut off.
+    # As far as ceil_mode may reach beyond the padding; sums without a pooling window are cut off.
     reach = functional.pad(signal(flow), (0, strides[1] - 1, 0, strides[0] - 1))
     planes = reach.reshape(-1, 1, *reach.shape[-2:])
     sums = functional.conv2d(planes, planes.new_ones((1, 1, *kernel)), None, strides, padding, dilation)
@@ -101,7 +111,7 @@ def _adaptive_max_pool2d(
 
 
 def _indices(*settings: Any, **named: Any) -> Tensor:
-    raise InputError("max pooling with return_indices=True has no fixed paths: use it without indices")
+    raise InputError("max pooling with return_indices=True has no fixed paths: write return_indices=False")
 
 
 # fmt: off

@@ -1,8 +1,8 @@
-"""Linear layers of which few weights are trained: products that cost what these few cost.
+"""Linear layers with few trained weights: products whose cost is proportional to the trained weights.
 
-Only v needs a gradient: dL/dv[k] = sum over the batch of delta[row_k] x[column_k], a product of which
-only some entries are computed (sampled). Where all other weights are zero, the forward pass and the
-gradient of the input are sparse products too. All of it is exact.
+Only v needs a gradient: dL/dv[k] = sum over the batch of delta[row_k] x[column_k], a product of which only
+some entries are computed (sampled). If all other weights are zero, the forward pass and the gradient of the
+input are sparse products, too. All results are exact.
 """
 
 import warnings
@@ -13,26 +13,37 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-# Measured on one CPU thread: above, the dense product and a gather are faster.
-MOST_DENSE = 0.15
-FEWEST_WEIGHTS = 10_000
+# Measured on one CPU thread: above this density, or below this size, the dense product is faster.
+MAX_SPARSE_DENSITY = 0.15
+MIN_WEIGHTS = 10_000
 
 
 def pays(weight: Tensor, kept: int) -> bool:
-    """Whether sampled and sparse products are faster for a layer of that shape, here."""
+    """Whether sampled and sparse products are faster for a layer, on its device.
+
+    Args:
+        weight: The layer's weight, shape (out, in).
+        kept: The number of trained weights.
+
+    Returns:
+        True if `SparseLinear` should be used.
+    """
     return (
         weight.device.type == "cpu"
-        and weight.numel() >= FEWEST_WEIGHTS
-        and kept <= MOST_DENSE * weight.numel()
+        and weight.numel() >= MIN_WEIGHTS
+        and kept <= MAX_SPARSE_DENSITY * weight.numel()
         and bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
     )
 
 
 class SparseLinear:
-    """Stands in for the forward pass of one linear layer.
+    """Replaces the forward pass of one linear layer.
 
-    places: of the trained weights in the flattened weight, ascending, shape (kept,). values: these
-    weights. others_are_zero: the weights outside are all zero, so that the product is sparse.
+    Args:
+        layer: The layer.
+        places: Positions of the trained weights in the flattened weight, ascending, shape (kept,).
+        values: The trained weights, shape (kept,).
+        others_are_zero: Whether all other weights are zero, so that the product is sparse.
     """
 
     def __init__(self, layer: nn.Linear, places: Tensor, values: nn.Parameter, others_are_zero: bool) -> None:
@@ -54,7 +65,7 @@ class SparseLinear:
         return _compressed(self.rows, self.columns, values, (self.layer.out_features, self.layer.in_features))
 
     def matrix_transposed(self, values: Tensor) -> Tensor:
-        """The same of shape (in, out)."""
+        """The transposed matrix, of shape (in, out)."""
         shape = (self.layer.in_features, self.layer.out_features)
         values = values.index_select(0, self.by_column)
         return _compressed(self.transposed, self.transposed_columns, values, shape)
@@ -62,8 +73,8 @@ class SparseLinear:
     def __call__(self, inputs: Tensor) -> Tensor:
         """The layer's output, shape (..., out), for inputs of shape (..., in).
 
-        The layer's own dense product without a gradient to take, under autocast, and while
-        torch.func.functional_call has put another weight in place.
+        The dense product is used without gradients, under autocast, and while torch.func.functional_call
+        replaces the weight.
         """
         layer = self.layer
         swapped = layer.weight is not self.weight
@@ -77,14 +88,22 @@ class SparseLinear:
         return output.reshape(*inputs.shape[:-1], layer.out_features)
 
     def sampled(self, delta: Tensor, inputs: Tensor) -> Tensor:
-        """dL/dv, shape (kept,). delta: dL/d output, shape (N, out); inputs: shape (N, in)."""
+        """The gradient of the trained weights.
+
+        Args:
+            delta: dL/d output, shape (N, out).
+            inputs: The layer's inputs, shape (N, in).
+
+        Returns:
+            dL/dv, shape (kept,).
+        """
         product: Tensor = torch.sparse.sampled_addmm(self.pattern, delta.t(), inputs, beta=0.0)
         gradient: Tensor = product.values()
         return gradient
 
 
 class _DenseProduct(torch.autograd.Function):
-    """x W', the gradient of W taken at the trained places alone."""
+    """x W', with the gradient of W at the trained positions only."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, _: Tensor, sparse: SparseLinear) -> Tensor:
@@ -102,7 +121,7 @@ class _DenseProduct(torch.autograd.Function):
 
 
 class _SparseProduct(torch.autograd.Function):
-    """x W' for a W that is zero but for the trained weights."""
+    """x W' for a W that is zero except for the trained weights."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, values: Tensor, sparse: SparseLinear) -> Tensor:
@@ -122,7 +141,7 @@ class _SparseProduct(torch.autograd.Function):
 
 
 def _pointers(indices: Tensor, size: int) -> Tensor:
-    """Where each row begins among ascending row `indices`, shape (size + 1,)."""
+    """The start of each row in ascending row `indices`, shape (size + 1,)."""
     starts = torch.zeros(size + 1, dtype=torch.int32)
     starts[1:] = torch.bincount(indices, minlength=size).cumsum(0)
     return starts
@@ -130,6 +149,6 @@ def _pointers(indices: Tensor, size: int) -> Tensor:
 
 def _compressed(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     with warnings.catch_warnings():
-        # torch calls its compressed matrices a beta, once per process.
+        # torch warns once per process that its compressed matrices are a beta feature.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
         return torch.sparse_csr_tensor(rows, columns, values, shape, check_invariants=False)

@@ -1,8 +1,7 @@
 """Independent random streams of one trial, all derived from its 32-bit seed.
 
-numpy's `RandomState` is frozen by its compatibility policy, and Philox is defined by its key
-alone: a stream gives the same numbers on every machine, whatever the device, the number of
-threads or the order in which streams are used.
+numpy's `RandomState` is frozen by its compatibility policy, and Philox is defined by its key: a stream gives
+the same numbers on every machine, for every device, number of threads and order of use.
 """
 
 import hashlib
@@ -13,9 +12,17 @@ SEED_RANGE = 2**32
 
 
 def stream(seed: int, *purpose: str | int) -> np.random.RandomState:
-    """The random stream of `seed` for one purpose, e.g. `stream(7, "batch order", epoch)`.
+    """The random stream of a seed for one purpose, e.g. `stream(7, "batch order", epoch)`.
 
-    seed: in [0, 2**32). Streams of different purposes are independent of each other.
+    Args:
+        seed: In [0, 2**32).
+        *purpose: Words and numbers. Streams of different purposes are independent.
+
+    Returns:
+        A generator at the start of the stream.
+
+    Raises:
+        ValueError: The seed is not a 32-bit number.
     """
     if not 0 <= seed < SEED_RANGE:
         raise ValueError(f"seed {seed} is not a 32-bit number: write one in [0, {SEED_RANGE})")
@@ -25,5 +32,13 @@ def stream(seed: int, *purpose: str | int) -> np.random.RandomState:
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 32-bit seed derived from `seed` for one purpose."""
+    """A 32-bit seed derived from another for one purpose.
+
+    Args:
+        seed: In [0, 2**32).
+        *purpose: Words and numbers, see `stream`.
+
+    Returns:
+        A seed in [0, 2**32).
+    """
     return int(stream(seed, *purpose).randint(0, SEED_RANGE, dtype=np.uint32))

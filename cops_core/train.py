@@ -1,4 +1,4 @@
-"""The one training loop: SGD with momentum, a schedule, a precision; an epoch at a time."""
+"""The training loop: SGD with momentum, a learning-rate schedule, a precision; one epoch at a time."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from cops_core.placement import Placement, placement_of, set_fused, sgd
 from cops_core.probe import gradient_norms
 from cops_core.streams import stream
 
-EVALUATION_BATCH = 500  # ResNet18 on 32 x 32 holds about 1 MB an image
+EVALUATION_BATCH = 500  # ResNet18 on 32 x 32 needs about 1 MB per image
 NORM_PREFIX = "gradient_norm."
 
 
@@ -54,10 +54,16 @@ DTYPES: Mapping[str, torch.dtype] = {
 
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """What one epoch reports. Losses are mean cross-entropies in nats, accuracy lies in [0, 1].
+    """The metrics of one epoch.
 
-    An image whose logits are not finite counts as wrong. learning_rate: the next step's.
-    gradient_norms: by layer, where they are asked for (see `cops_core.probe`).
+    Attributes:
+        epoch: The epoch, 1 is the first; 0 for a network that collapsed before training.
+        train_loss: Mean cross-entropy in nats, during the epoch.
+        validation_loss: Mean cross-entropy in nats, after the epoch.
+        validation_accuracy: In [0, 1]. An image whose logits are not finite counts as wrong.
+        learning_rate: The next step's.
+        train_seconds: Time for the training steps.
+        gradient_norms: By layer, if the training has `probes` (see `cops_core.probe`).
     """
 
     epoch: int
@@ -70,7 +76,7 @@ class EpochMetrics:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss is no longer a finite number; the last step's damage shows in the validation's."""
+        """Whether a loss is not finite; after the last step this shows in the validation loss only."""
         return not (math.isfinite(self.train_loss) and math.isfinite(self.validation_loss))
 
     def row(self) -> MetricRow:
@@ -81,13 +87,20 @@ class EpochMetrics:
 
 
 class Trainer:
-    """Trains a network on a split. Its whole state is `state()`, between epochs.
+    """Trains a network on a split. Between epochs, `state()` is its complete state.
 
-    The order of each epoch's batches and its augmentation have streams of their own, derived from
-    (seed, epoch): a trainer that loads a state continues as if it had never been interrupted, bit for
-    bit on the CPU.
+    The order of each epoch's batches and its augmentation have their own streams, derived from (seed, epoch):
+    a trainer that loads a state continues as if it had never been interrupted, bit for bit on the CPU.
 
-    placement: how the network lies on the device; None: what fits the split's device.
+    Args:
+        network: The network.
+        split: The data, on the network's device.
+        training: The settings.
+        seed: The trial's, in [0, 2**32).
+        placement: Memory format and kernels; None chooses them for the split's device.
+
+    Raises:
+        InputError: A batch of a single image for a network with batch norm.
     """
 
     def __init__(
@@ -118,7 +131,7 @@ class Trainer:
         started = time.perf_counter()
         train_loss = self._train()
         seconds = time.perf_counter() - started
-        validation_loss, accuracy = self.judge(self.split.validation)
+        validation_loss, accuracy = self.evaluate(self.split.validation)
         return EpochMetrics(
             epoch=self.epoch,
             train_loss=train_loss,
@@ -129,12 +142,12 @@ class Trainer:
             gradient_norms=self._gradient_norms() if self.training.probes else {},
         )
 
-    def judge(self, part: Part) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy in [0, 1] of the network as it is now on `part`."""
+    def evaluate(self, part: Part) -> tuple[float, float]:
+        """Mean cross-entropy in nats and accuracy in [0, 1] of the current network on `part`."""
         return evaluate(self.network, part, self.training.precision, self.placement.memory_format)
 
     def _gradient_norms(self) -> dict[str, float]:
-        """Of the first training images as they lie: the same ones in every epoch."""
+        """Of the first training images, the same ones in every epoch."""
         images, labels = next(self.split.train.batches(self.training.batch_size))
         return gradient_norms(self.network, (images, labels), self.seed)
 
@@ -158,7 +171,7 @@ class Trainer:
         return float(total) / len(part)
 
     def state(self) -> dict[str, Any]:
-        """Epoch, trained values, buffers, optimizer and schedule."""
+        """The epoch, trained values, buffers, optimizer and schedule."""
         return {
             "epoch": self.epoch,
             "network": self.network.state(),
@@ -167,7 +180,7 @@ class Trainer:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from a state that `state` returned."""
         self.epoch = state["epoch"]
         self.network.load_state(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -176,9 +189,16 @@ class Trainer:
 
 
 def batch_sizes(images: int, size: int) -> list[int]:
-    """The sizes of an epoch's batches: `size` each, the last one smaller.
+    """The sizes of an epoch's batches; the last one may be smaller.
 
-    A single image left over joins the batch before it: batch norm cannot train on one alone.
+    If a single image is left over it joins the batch before it: batch norm cannot train on one image.
+
+    Args:
+        images: Number of training images.
+        size: `Training.batch_size`.
+
+    Returns:
+        The sizes, summing to `images`.
     """
     whole, left = divmod(images, size)
     sizes = [size] * whole + [left] * (left > 0)
@@ -193,7 +213,17 @@ def evaluate(
     precision: str = "float32",
     memory_format: torch.memory_format = torch.preserve_format,
 ) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in [0, 1] of `network` on `part`, its images in `memory_format`."""
+    """Evaluate a network on a part of the data.
+
+    Args:
+        network: The network.
+        part: Images and labels, on the network's device.
+        precision: `Training.precision`.
+        memory_format: Of the images for the network.
+
+    Returns:
+        Mean cross-entropy in nats, and accuracy in [0, 1]. An image whose logits are not finite is wrong.
+    """
     network.model.eval()
     loss, correct = 0.0, 0
     with torch.no_grad():

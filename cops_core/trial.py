@@ -1,4 +1,4 @@
-"""A trial: configuration in, metrics out. Runs in a plain Python shell as it does in a cluster.
+"""A trial: configuration in, metrics out. It runs in a plain Python shell as in a cluster.
 
 from pathlib import Path
 from cops_core.config import Selection, TrialConfig
@@ -34,14 +34,14 @@ from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
-from cops_core.placement import pinned
+from cops_core.placement import use_device
 from cops_core.scoring import Scorer
 from cops_core.select import select_weights
 from cops_core.train import DTYPES, EpochMetrics, Trainer
 from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
-# What is known only after the last epoch.
+# Facts that exist only after the last epoch.
 FinalFact = Literal["final_scale", "test_accuracy"]
 FINAL_FACTS: tuple[FinalFact, ...] = get_args(FinalFact)
 DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
@@ -49,7 +49,13 @@ DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended: its status, its last epoch's metrics and its facts (see `Trial.facts`)."""
+    """How a trial ended.
+
+    Attributes:
+        status: How it ended.
+        metrics: The last epoch's.
+        facts: See `Trial`.
+    """
 
     status: Status
     metrics: EpochMetrics
@@ -57,18 +63,32 @@ class TrialResult:
 
 
 class Trial:
-    """One trial, an epoch at a time.
+    """One trial, one epoch at a time.
 
-    `history` holds the metrics of every epoch so far.
-    `facts` says, as JSON values, what was built: counts of parameters, densities per layer, what is
-    connected, hashes, the scoring manifest, which scores were computed and which came from `cache`,
-    what all of it costs, seconds spent on each part of the preparation (see `cops_core.facts.Facts`).
+    A pruned network through which nothing flows (`collapsed`) is a result, not an error: its only report has
+    epoch 0 and the accuracy of guessing. A frozen network without flow is trained.
 
-    A pruned network through which nothing flows any more (`collapsed`) is a result, not an error:
-    its one report has epoch 0 and the accuracy of guessing. A frozen one trains all the same.
+    Args:
+        config: The trial's configuration, with a density unless it is dense.
+        data: The configuration's data set if it is already loaded; None loads it from `data_root`.
+        data_root: The folder for downloads.
+        device: `cpu`, `cuda`, or e.g. `cuda:1`.
+        cache: Where scores are kept; None computes them.
+        extensions: Names and SHA-256 of plugins, to which scores or the model may belong.
 
-    data: the data set of the configuration's name where it is loaded already; None loads it from `data_root`.
-    extensions: names and hashes of code from elsewhere that scores or models may be made of.
+    Attributes:
+        config: The configuration.
+        status: "running", or how the trial ended.
+        history: The metrics of every epoch so far.
+        facts: What was built, as JSON values: counts of parameters, densities per layer, connectivity,
+            hashes, the scoring manifest, which scores were computed and which were read from the cache, the
+            costs, seconds for each part of the preparation (see `cops_core.facts.Facts`).
+        trainer: The training loop with the network.
+        disconnected: Whether the network is pruned and nothing flows through it.
+
+    Raises:
+        InputError: A configuration that cannot be built, or a device that does not exist.
+        InfeasibleError: No mask meets all levels, and the selection's `if_infeasible` is "end".
     """
 
     def __init__(
@@ -85,7 +105,7 @@ class Trial:
             raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
         self.config = config
         self.extensions = dict(extensions or {})
-        self.device = pinned(device)
+        self.device = use_device(device)
         self.status: Status = "running"
         self.history: list[EpochMetrics] = []
         with reproducible():
@@ -135,13 +155,13 @@ class Trial:
             "scores_computed": scorer.computed,
             "scores_cached": scorer.cached,
             "seconds": dict(zip(("data", "model", "scoring"), _differences(clock), strict=True)),
-            # The size of the artefact, and so the account, is the same before training as after.
+            # The artefact has the same size before and after training, and so have the costs.
             "accounting": self._account(len(pack(network, self._header)), connected_facts),
         }
 
     @property
     def metrics(self) -> EpochMetrics | None:
-        """The last epoch's; None before the first."""
+        """The last epoch's metrics; None before the first epoch."""
         return self.history[-1] if self.history else None
 
     @property
@@ -150,7 +170,15 @@ class Trial:
         return self.status != "running"
 
     def step(self) -> EpochMetrics:
-        """Train one epoch. A loss that is not finite ends the trial as diverged."""
+        """Train one epoch. A loss that is not finite ends the trial as diverged.
+
+        Returns:
+            The epoch's metrics.
+
+        Raises:
+            RuntimeError: The trial has ended.
+            DriftError: A weight outside the mask has changed.
+        """
         if self.done:
             raise RuntimeError(f"this trial has ended: {self.status}")
         if self.disconnected:
@@ -170,7 +198,7 @@ class Trial:
         return metrics
 
     def _collapse(self) -> EpochMetrics:
-        """The result of a network whose output is the same for every image: that of guessing."""
+        """The result of guessing, for a network whose output is the same for every image."""
         classes = self.trainer.split.data.classes
         self.status = "collapsed"
         if self.config.test:
@@ -189,10 +217,10 @@ class Trial:
     def _test(self) -> float:
         """Accuracy on the test part, in [0, 1]."""
         with reproducible():
-            return self.trainer.judge(self.trainer.split.test())[1]
+            return self.trainer.evaluate(self.trainer.split.test())[1]
 
     def artifact(self) -> bytes:
-        """The network as it is now, as an artefact (see `cops_core.artifact`), and its account in `facts`."""
+        """The current network as an artefact (see `cops_core.artifact`); updates the costs in `facts`."""
         packed = pack(self.trainer.network, self._header)
         self.facts["accounting"] = self._account(len(packed), self.facts["connectivity"])
         return packed
@@ -201,9 +229,9 @@ class Trial:
         return account(self.trainer.network, self.trainer.split.data.shape, artifact_bytes, connected)
 
     def state(self) -> bytes:
-        """All that the trial needs to go on elsewhere, its history included.
+        """All that the trial needs to resume on another machine, its history included.
 
-        Its size is proportional to the trained parameters, not to all of them.
+        The size is proportional to the number of trained parameters, not of all parameters.
         """
         content = {
             "config": config_hash(self.config),
@@ -217,17 +245,23 @@ class Trial:
         return buffer.getvalue()
 
     def load_state(self, content: bytes) -> None:
-        """Go on from what `state` gave for the same configuration, as if never interrupted.
+        """Resume from the state of a trial with the same configuration, as if never interrupted.
 
-        Raises InputError if it is no state, or that of another configuration.
+        Args:
+            content: What `state` returned.
+
+        Raises:
+            InputError: The bytes are not a state, or that of another configuration.
         """
         try:
             state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
             belongs = state["config"] == config_hash(self.config)
             history = [EpochMetrics(**metrics) for metrics in state["history"]]
             status, facts = state["status"], state["final_facts"]
-        except Exception as error:  # whatever torch raises on a file that it did not write
-            raise InputError(f"this is no checkpoint of a trial ({type(error).__name__})") from error
+        except Exception as error:  # torch may raise anything for a file that it did not write
+            raise InputError(
+                f"this is not a checkpoint of a trial ({type(error).__name__}): remove it or use another"
+            ) from error
         if not belongs:
             raise InputError("this checkpoint belongs to another configuration: resume it with its own")
         self.trainer.load_state(state)
@@ -235,11 +269,18 @@ class Trial:
         self.facts |= facts
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, completely or not at all."""
         write_whole(path, self.state())
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint of the same configuration."""
+        """Resume from a checkpoint of the same configuration.
+
+        Args:
+            path: The file that `save` wrote.
+
+        Raises:
+            InputError: The file is not a checkpoint, or belongs to another configuration.
+        """
         try:
             self.load_state(path.read_bytes())
         except InputError as error:
@@ -256,13 +297,24 @@ def run_trial(
     cache: ScoreCache | None = None,
     artifact: Path | None = None,
 ) -> TrialResult:
-    """Run a trial to its end, calling `report` after each epoch.
+    """Run a trial to its end.
 
-    checkpoint: written after each epoch's report; if it exists, the trial goes on from it, and an
-    epoch whose report was not followed by a checkpoint is reported again, with the same numbers.
-    cache: where scores that were computed once are found again; None computes them.
-    artifact: the file to which the trained network is written, see `cops_core.artifact`.
-    Raises InputError for a configuration that cannot be built.
+    Args:
+        config: The trial's configuration, with a density unless it is dense.
+        report: Called with the metrics after each epoch.
+        data_root: The folder for downloads.
+        device: `cpu`, `cuda`, or e.g. `cuda:1`.
+        checkpoint: Written after each epoch's report. If the file exists the trial resumes from it; an epoch
+            that was reported after the last checkpoint is then reported again, with the same numbers.
+        cache: Where scores are kept; None computes them.
+        artifact: The file for the trained network, see `cops_core.artifact`.
+
+    Returns:
+        How the trial ended.
+
+    Raises:
+        InputError: A configuration that cannot be built.
+        InfeasibleError: No mask meets all levels, and the selection's `if_infeasible` is "end".
     """
     trial = Trial(config, data_root=data_root, device=device, cache=cache)
     if checkpoint is not None and checkpoint.exists():
@@ -282,7 +334,7 @@ def config_hash(config: TrialConfig) -> str:
 
 
 def reproducible() -> AbstractContextManager[None]:
-    """cuDNN without TF32, without timing-dependent choice of algorithms: same numbers every time."""
+    """A context in which cuDNN is deterministic: no TF32, no choice of algorithms by timing."""
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     )

@@ -1,11 +1,11 @@
-"""torchvision, also where its native operators do not load: imported here alone, and on first use.
+"""torchvision, also if its native operators cannot be loaded. Only this file imports it, on first use.
 
 torchvision's wheels are built against one CUDA build of torch. Beside a CPU-only torch its native
 library does not load, and `import torchvision` raises `operator torchvision::nms does not exist`.
-Everything used here (data sets, models) is Python only: declaring the schemas of the two operators
-that torchvision's import registers fake kernels for is enough. The operators themselves stay absent.
+Everything used here (data sets, models) is pure Python. It is enough to declare the schemas of the two
+operators for which torchvision registers fake kernels on import. The operators themselves stay unavailable.
 
-The import takes about a second, which no worker pays before it needs a part of torchvision.
+The import takes about a second, so workers import torchvision only when they need it.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever dies meanwhile and whoever else writes them."""
+"""Files that are written completely or not at all, also if a process dies or several write the same file."""
 
 import os
 import shutil
@@ -10,18 +10,24 @@ from uuid import uuid4
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; what was written there takes `path`'s place at the end.
+    """A temporary name in the same folder; at the end it is renamed to `path`.
 
-    After an error nothing of it is left, and what was at `path` stays. The name is this writer's own, so
-    that others may write the same file: the last one to end wins. A killed writer leaves a `.tmp` file.
-    It may be a folder, too, if there is none at `path`.
+    After an error the temporary file is removed and `path` does not change. The name is unique, so several
+    processes may write the same file: the last one to finish wins. A killed process leaves a `.tmp` file.
+    A folder can be written, too, if there is none at `path`.
+
+    Args:
+        path: The file or folder to write.
+
+    Yields:
+        The temporary path.
     """
     temporary = path.with_name(f"{path.name}.{uuid4().hex[:16]}.tmp")
     try:
         yield temporary
         temporary.replace(path)
     except BaseException:
-        with suppress(OSError):  # the first error is the one to hear of
+        with suppress(OSError):  # the first error is the one to report
             if temporary.is_dir():
                 shutil.rmtree(temporary)
             temporary.unlink(missing_ok=True)
@@ -29,10 +35,16 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, completely or not at all.
 
-    It is on the disk itself before it takes its name: a machine may lose its power.
-    Raises OSError if it cannot be written.
+    The content is on the disk before the file is renamed, in case of a power failure.
+
+    Args:
+        path: The file.
+        content: Its content.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         stream.write(content)

@@ -1,4 +1,4 @@
-"""What is searched: each space a function `space(trial) -> TrialConfig`, one file per space."""
+"""Search spaces: each is a function `space(trial) -> TrialConfig`, one file per space."""
 
 from pathlib import Path
 
@@ -28,11 +28,21 @@ SEARCH_SPACES: dict[str, SearchSpace] = {
 
 
 def find_space(name: str) -> SearchSpace:
-    """The space of that name, or in the Python file of that path."""
+    """The search space with this name, or the one in a Python file.
+
+    Args:
+        name: A key of `SEARCH_SPACES`, or the path of a Python file (see `load_space_file`).
+
+    Returns:
+        The search space.
+
+    Raises:
+        InputError: An unknown name, the name of a preset, or a file that defines no space.
+    """
     if name.endswith(".py") or "/" in name:
         return load_space_file(Path(name))
     if name in PRESETS:
-        raise InputError(f"{name} is a preset, which searches nothing: write cops table {name}")
+        raise InputError(f"{name} is a preset, not a search space: write cops table {name}")
     file = Path(f"{name}.py")
     if name not in SEARCH_SPACES and file.is_file():
         raise InputError(f"unknown space {name!r}: did you mean {str(file)!r}?")

@@ -1,4 +1,4 @@
-"""What becomes of the weights outside the mask: everything from zero to frozen."""
+"""All arms: the weights outside the mask are zero, frozen, scaled by a constant, or decay."""
 
 from optuna.trial import BaseTrial
 

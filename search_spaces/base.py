@@ -1,4 +1,4 @@
-"""A search space: a function from an Optuna trial to a configuration, and the question it asks."""
+"""The class of search spaces: a function from an Optuna trial to a configuration, and a question."""
 
 import importlib.util
 from collections.abc import Callable
@@ -11,28 +11,31 @@ from cops_core.config import TrialConfig
 from cops_core.errors import InputError, near_path, nearest
 from search_spaces.question import Question, Rates
 
-Sample = Callable[[BaseTrial], TrialConfig]
+SampleFunction = Callable[[BaseTrial], TrialConfig]
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """What a study searches.
 
-    sample: define-by-run; leaves density None and seed 0, which are the study's to set. The same
-    function serves the search and a replay with fixed parameters.
-    question: asked unless the user asks another. trials: how many, unless the user says. file: of a
-    user's own space.
+    Attributes:
+        name: A key of `SEARCH_SPACES`, or the file's name without its suffix.
+        sample: The function, define-by-run. It leaves density None and seed 0, which the study sets. The
+            same function is used by the search and by a replay with fixed parameters.
+        question: The question of a study that does not choose another.
+        trials: The number of configurations of a study that does not choose another, at least 1.
+        file: The Python file of a user's own space; None for a space of this project or of a plugin.
     """
 
     name: str
-    sample: Sample
+    sample: SampleFunction
     question: Question
     trials: int
     file: Path | None = None
 
     @property
-    def word(self) -> str:
-        """By which it is found again: its name, or its file's whole path."""
+    def reference(self) -> str:
+        """What `find_space` takes to find it again: its name, or the absolute path of its file."""
         return self.name if self.file is None else str(self.file.resolve())
 
     @property
@@ -44,7 +47,16 @@ class SearchSpace:
 def load_space_file(path: Path) -> SearchSpace:
     """A user's own space: a Python file with a function `space(trial) -> TrialConfig`.
 
-    It may also set `question` (a `Question`) and `trials` (a number).
+    The file may also define `question` (a `Question`) and `trials` (a whole number).
+
+    Args:
+        path: The Python file.
+
+    Returns:
+        The space, named as the file is.
+
+    Raises:
+        InputError: The file does not exist, cannot be imported, or does not define a space.
     """
     if not path.is_file():
         advice = near_path(path) or ": write the path of a Python file with a function space(trial)"

@@ -1,4 +1,4 @@
-"""Networks with batch norm on colour images: the setting of most papers on pruning before training."""
+"""Networks with batch norm on colour images, as in most papers on pruning before training."""
 
 from optuna.trial import BaseTrial
 

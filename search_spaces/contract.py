@@ -1,4 +1,4 @@
-"""What holds for every search space (see `search_spaces.base`), tried on random draws."""
+"""The contract of every search space (see `search_spaces.base`), checked on random draws."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,8 @@ from optuna.trial import BaseTrial, FixedTrial, Trial
 
 from cops_core.config import TrialConfig
 from cops_core.contracts.base import Check, require
-from search_spaces.anchors import ANCHOR_PARAMETERS
 from search_spaces.base import SearchSpace
+from search_spaces.baselines import BASELINE_PARAMETERS
 from search_spaces.question import Question
 
 DRAWS = 60
@@ -17,25 +17,36 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def draws(space: SearchSpace, count: int = DRAWS) -> Iterator[tuple[Trial, TrialConfig]]:
-    """Random trials, the same at every call, each with its configuration."""
+    """Random trials, the same at every call.
+
+    Args:
+        space: The search space.
+        count: The number of trials.
+
+    Yields:
+        Each trial with its configuration.
+
+    Raises:
+        ContractError: The space does not return a TrialConfig.
+    """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(count):
         trial = study.ask()
         yield trial, _sampled(space, trial)
 
 
-def space_says_what_it_is(space: SearchSpace) -> None:
-    """The space has a question, trials enough for its anchors, and a docstring that describes it."""
-    require(isinstance(space.question, Question), f"question is {space.question!r}")
-    anchors = 1 + len(ANCHOR_PARAMETERS) * len(space.question.rates)
-    require(space.trials >= anchors, f"{space.trials} trials are fewer than the {anchors} anchors")
+def space_is_described(space: SearchSpace) -> None:
+    """The space has a question, enough trials for its baselines, and a docstring that describes it."""
+    require(isinstance(space.question, Question), f"question is {space.question!r}, not a Question")
+    baselines = 1 + len(BASELINE_PARAMETERS) * len(space.question.rates)
+    require(space.trials >= baselines, f"{space.trials} trials are fewer than the {baselines} baselines")
     require(space.description.endswith("."), "its function has no docstring of one sentence with a full stop")
 
 
-def configurations_are_whole(space: SearchSpace) -> None:
+def configurations_are_valid(space: SearchSpace) -> None:
     """Every draw gives a valid configuration, and no parameter changes its range or its choices."""
     for trial, _ in draws(space):
-        require(bool(trial.params), "it draws no parameter: there is nothing to search")
+        require(bool(trial.params), "it suggests no parameter: there is nothing to search")
 
 
 def density_and_seed_are_left_to_the_study(space: SearchSpace) -> None:
@@ -55,8 +66,8 @@ def parameters_replay_the_configuration(space: SearchSpace) -> None:
 
 
 SPACE_CHECKS: tuple[Check, ...] = (
-    Check(space_says_what_it_is),
-    Check(configurations_are_whole),
+    Check(space_is_described),
+    Check(configurations_are_valid),
     Check(density_and_seed_are_left_to_the_study),
     Check(parameters_replay_the_configuration),
 )

@@ -1,4 +1,4 @@
-"""The same question on a data set of 70,000 real images."""
+"""The quickstart's space on a data set of 70,000 images."""
 
 from optuna.trial import BaseTrial
 

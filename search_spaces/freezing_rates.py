@@ -1,4 +1,4 @@
-"""How much can be frozen: accuracy against density, the rate continuous."""
+"""Accuracy against density: the freezing rate is a continuous parameter."""
 
 from optuna.trial import BaseTrial
 

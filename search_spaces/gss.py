@@ -1,16 +1,16 @@
-"""COPS as a search over scores: target and controls are any members of the family, not four named ones."""
+"""COPS as a search over scores: target and controls are any members of the family, not only named scores."""
 
 from typing import cast, get_args
 
 from optuna.trial import BaseTrial
 
 from cops_core.config import Control, Selection, TrialConfig
-from cops_core.scores.family import FUNCTIONALS, HIGHEST_POWER, Form, Member
+from cops_core.scores.family import FUNCTIONALS, MAX_POWER, Form, Member
 from search_spaces.suggest import suggest_any_arm, suggest_training
 
-MOST_CONTROLS = 3
+MAX_CONTROLS = 3
 ROUNDS = (1, 10, 30)
-LEAST_POWER = 0.01  # of the weights, where both powers are drawn as 0, which would rank nothing
+MIN_POWER = 0.01  # of the weights, where both powers are drawn as 0: all scores would be equal
 
 
 def gss(trial: BaseTrial) -> TrialConfig:
@@ -27,14 +27,20 @@ def gss(trial: BaseTrial) -> TrialConfig:
 
 
 def suggest_family(trial: BaseTrial) -> Selection:
-    """A target under one to three controls, in one round or several; levels shrink where infeasible.
+    """A target with one to three controls, in one round or several. Infeasible levels are shrunk.
 
-    A control that is drawn equal to the target or to an earlier control is left out: it would hold
-    anyway, or twice. With a level of 0 a control does nothing, so that single scores are in the space.
+    A control that equals the target or an earlier control is left out: its constraint would be redundant.
+    A control with a level of 0 has no effect, so single scores are part of the space.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+
+    Returns:
+        The selection.
     """
     target = suggest_member(trial, "target")
     controls: dict[Member, float] = {}
-    for number in range(1, trial.suggest_int("controls", 1, MOST_CONTROLS) + 1):
+    for number in range(1, trial.suggest_int("controls", 1, MAX_CONTROLS) + 1):
         member = suggest_member(trial, f"control_{number}")
         level = trial.suggest_float(f"control_{number}_level", 0.0, 1.0)
         if member != target:
@@ -47,11 +53,19 @@ def suggest_family(trial: BaseTrial) -> Selection:
 
 
 def suggest_member(trial: BaseTrial, role: str) -> Member:
-    """A member of the family. role: what it is drawn for, with which its parameters' names begin."""
+    """A member of the family of generalized synaptic scores.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+        role: What the member is used for, e.g. "target". The parameters' names start with it.
+
+    Returns:
+        The member, its powers in [0, 2].
+    """
     functional = trial.suggest_categorical(f"{role}_functional", tuple(FUNCTIONALS))
     form = cast(Form, trial.suggest_categorical(f"{role}_form", get_args(Form)))
     if form == "signed":
         return Member(functional=functional, form=form)
-    p = trial.suggest_float(f"{role}_p", 0.0, HIGHEST_POWER)
-    r = trial.suggest_float(f"{role}_r", 0.0, HIGHEST_POWER)
-    return Member(functional=functional, p=p, r=r if p > 0 else max(r, LEAST_POWER))
+    p = trial.suggest_float(f"{role}_p", 0.0, MAX_POWER)
+    r = trial.suggest_float(f"{role}_r", 0.0, MAX_POWER)
+    return Member(functional=functional, p=p, r=r if p > 0 else max(r, MIN_POWER))

@@ -1,4 +1,4 @@
-"""Plugins with all that they bring: search spaces beside what `cops_core` knows."""
+"""The registries that plugins may add to: search spaces, and those of `cops_core`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,17 @@ from search_spaces import SEARCH_SPACES, SearchSpace
 
 
 def load_plugins(plugins: Iterable[Plugin]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Load each plugin: {its name: {name of its dict: names of its components}}; see `load_plugin`."""
+    """Load each plugin.
+
+    Args:
+        plugins: What `cops_core.plugins.find_plugins` found.
+
+    Returns:
+        {plugin's name: {name of its dict: names of its components}}.
+
+    Raises:
+        InputError: See `cops_core.plugins.load_plugin`.
+    """
     return {plugin.name: load_plugin(plugin, REGISTRIES) for plugin in plugins}
 
 
@@ -15,7 +25,7 @@ def _space_complaint(name: str, space: object) -> str:
     if not isinstance(space, SearchSpace):
         kind = type(space).__name__
         return f"is of type {kind}: write SearchSpace({name!r}, function, Rates(), trials=60)"
-    return "" if space.name == name else f"calls itself {space.name!r}: give both the same name"
+    return "" if space.name == name else f"has the name {space.name!r}: give it the name of its key"
 
 
 REGISTRIES: Mapping[str, Registry] = {

@@ -1,4 +1,4 @@
-"""A few seconds a trial, no download: the first study of a new user."""
+"""The first study of a new user: a few seconds per trial, no download."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""COPS alone: every ordered pair of scores, its level, and where the constraint holds."""
+"""COPS only: every ordered pair of scores, its level, and the scope of the constraint."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Parts that search spaces share, so that one parameter has one name in every study."""
+"""Parts that search spaces share, so that a parameter has the same name in every study."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -8,23 +8,30 @@ from optuna.trial import BaseTrial
 
 from cops_core.config import Arm, Control, Scope, Selection, Training
 
-LOWEST_DENSITY, HIGHEST_DENSITY = 0.0005, 0.5
+MIN_DENSITY, MAX_DENSITY = 0.0005, 0.5
 ONE_SHOT_SCORES = ("magnitude", "snip", "grasp", "synflow")
 
 
 def suggest_arm(trial: BaseTrial) -> Arm:
-    """What becomes of the weights outside the mask: zero, or their initial value."""
+    """The arm "prune" or "freeze": weights outside the mask are zero, or keep their initial value."""
     return cast(Arm, trial.suggest_categorical("arm", ("prune", "freeze")))
 
 
 def suggest_any_arm(trial: BaseTrial) -> tuple[Arm, float | None]:
-    """Any arm with a mask, and with arm "scale" its constant between pruned (0) and frozen (1)."""
+    """Any arm with a mask.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+
+    Returns:
+        The arm, and for arm "scale" its constant in [0.05, 0.95] (0 would be pruned, 1 frozen), else None.
+    """
     arm = cast(Arm, trial.suggest_categorical("arm", ("prune", "scale", "freeze", "freeze_wd")))
     return arm, trial.suggest_float("scale", 0.05, 0.95) if arm == "scale" else None
 
 
 def suggest_scope(trial: BaseTrial) -> Scope:
-    """Whether the weights are chosen among all layers together, or in each layer on its own."""
+    """Whether the kept weights are chosen from all layers together, or in each layer separately."""
     return cast(Scope, trial.suggest_categorical("scope", ("global", "layer")))
 
 
@@ -34,10 +41,19 @@ def suggest_selection(
     controls: Sequence[str] = ONE_SHOT_SCORES,
     scope: Scope = "global",
 ) -> Selection:
-    """One score alone, or COPS: a target and one control score above a level.
+    """A single score, or COPS: a target and one control score above a level.
 
-    The control is a parameter of its own for each target: a categorical parameter of Optuna cannot
-    change its choices, and the control must differ from the target.
+    Each target has its own parameter for the control: a categorical parameter of Optuna cannot change its
+    choices, and the control must differ from the target.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+        targets: Names in `SCORES`, from which the target is chosen.
+        controls: Names in `SCORES`, from which the control is chosen.
+        scope: Whether kept weights are chosen from all layers together or per layer.
+
+    Returns:
+        The selection; a control's level is in [0, 1].
     """
     target = trial.suggest_categorical("target", tuple(targets))
     if not trial.suggest_categorical("combine", (False, True)):
@@ -51,7 +67,15 @@ def suggest_selection(
 
 
 def suggest_training(trial: BaseTrial, epochs: int) -> Training:
-    """Learning rate and weight decay are searched, since the arms need different ones."""
+    """A training whose learning rate and weight decay are searched, since the arms need different ones.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+        epochs: Number of epochs, at least 1.
+
+    Returns:
+        The training: learning rate in [0.01, 0.2], weight decay in [1e-6, 1e-2], both log-uniform.
+    """
     return Training(
         epochs=epochs,
         learning_rate=trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
@@ -60,6 +84,6 @@ def suggest_training(trial: BaseTrial, epochs: int) -> Training:
 
 
 def suggest_density(trial: BaseTrial) -> Decimal:
-    """A density between 0.0005 and 0.5, log-uniform, with four significant digits."""
-    density = trial.suggest_float("density", LOWEST_DENSITY, HIGHEST_DENSITY, log=True)
+    """A density in [0.0005, 0.5], log-uniform, with four significant digits."""
+    density = trial.suggest_float("density", MIN_DENSITY, MAX_DENSITY, log=True)
     return Decimal(f"{density:.4g}")

@@ -200,7 +200,7 @@ QUESTION_FLAGS: Mapping[str, Flag] = {
         value="density",
     ),
     "keep": Flag(
-        help="Share of the dense accuracy, with --objective smallest.",
+        help="Fraction of the dense accuracy, with --objective smallest.",
         panel="What is asked",
         value="0.99",
     ),

@@ -335,7 +335,7 @@ def settings_of(
             f"--stopping {asked['stopping']} belongs to studies at given rates: leave it out, or write"
             " --rates"
         )
-    own = {"space": space.word, "name": space.name, "trials": space.trials}
+    own = {"space": space.reference, "name": space.name, "trials": space.trials}
     return make_settings(**{**own, **asked, "question": question, "plugins": plugins})
 
 

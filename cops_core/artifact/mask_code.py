@@ -13,13 +13,13 @@ import numpy as np
 
 from cops_core.errors import InputError
 
-Kind = Literal["none", "all", "bitmap", "gaps"]
+CodeKind = Literal["none", "all", "bitmap", "gaps"]
 
 
 class Coding(NamedTuple):
     """How the mask of one layer is written down. low_bits: of `gaps` alone. kept: the kept weights."""
 
-    kind: Kind
+    kind: CodeKind
     low_bits: int
     kept: int
 

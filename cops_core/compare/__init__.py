@@ -1,12 +1,12 @@
 """How scores differ, and what it costs to serve two of them: comparisons without any training."""
 
-from cops_core.compare.masks import Kept, kept_scores, layer_counts, overlaps
+from cops_core.compare.masks import KeptScores, kept_scores, layer_counts, overlaps
 from cops_core.compare.price import LEVELS, Price, price_of_control
 from cops_core.compare.ranks import rank_correlations
 
 __all__ = [
     "LEVELS",
-    "Kept",
+    "KeptScores",
     "Price",
     "kept_scores",
     "layer_counts",

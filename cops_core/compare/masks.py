@@ -42,7 +42,7 @@ def layer_counts(mask: Bools, sizes: Sequence[int]) -> Integers:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class KeptScores:
     """What each mask keeps of each score; rows are masks, columns scores.
 
     values: shape (S, S), <m^i, omega_j>. best: shape (S,), <m^j, omega_j>, the most that so many
@@ -77,7 +77,7 @@ class Kept:
         return above_chance(self.values, self.best[None, :], self.chance[None, :])
 
 
-def kept_scores(scores: Sequence[Floats], masks: Sequence[Bools]) -> Kept:
+def kept_scores(scores: Sequence[Floats], masks: Sequence[Bools]) -> KeptScores:
     """What each mask keeps of each score.
 
     scores: S vectors of shape (D,); masks: for each its best mask, all of the same kappa.
@@ -85,7 +85,7 @@ def kept_scores(scores: Sequence[Floats], masks: Sequence[Bools]) -> Kept:
     kappa = int(np.count_nonzero(masks[0]))
     # One mask at a time, by its indices: a fancy index by booleans would search each mask S times.
     values = np.array([[score[places].sum() for score in scores] for places in map(np.flatnonzero, masks)])
-    return Kept(
+    return KeptScores(
         values=values,
         best=np.diag(values).copy(),
         chance=np.array([kappa * score.mean() for score in scores]),

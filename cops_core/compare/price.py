@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cops_core.compare.masks import ROUNDING, above_chance
 from cops_core.cops import cops_path
-from cops_core.cops.solution import Status
+from cops_core.cops.solution import SolverStatus
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class Price:
     targets: Floats
     controls: Floats
     multipliers: Floats
-    statuses: tuple[Status, ...]
+    statuses: tuple[SolverStatus, ...]
     chance: float
 
     @property
@@ -57,7 +57,7 @@ class Price:
 
     @property
     def target_above_chance(self) -> Floats:
-        """What is kept of the target: 1 is its own mask, 0 a random one (see `Kept.above_chance`)."""
+        """What is kept of the target: 1 is its own mask, 0 a random one (see `KeptScores.above_chance`)."""
         return above_chance(self.targets, float(self.targets[0]), self.chance)
 
 

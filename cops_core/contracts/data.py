@@ -20,7 +20,7 @@ class DataSet:
     root: Path
 
 
-def images_are_bytes_with_a_label_each(data: DataSet) -> None:
+def images_are_bytes_with_one_label_each(data: DataSet) -> None:
     """Images are uint8 of shape (N, channels, height, width), labels int64 of shape (N,)."""
     loaded = load_data(data.name, data.root)
     require(isinstance(loaded, ImageData), f"returns {type(loaded).__name__}, not an ImageData")
@@ -54,13 +54,13 @@ def name_is_the_registered_one(data: DataSet) -> None:
     require(name == data.name, f"calls itself {name!r}")
 
 
-def second_look_finds_the_same(data: DataSet) -> None:
+def loading_again_gives_the_same(data: DataSet) -> None:
     """Loaded again the data are equal: no seed and no random draw moves an image."""
     first, second = load_data(data.name, data.root), DATASETS[data.name](data.root)
     require(first.sha256 == second.sha256, "loaded again the data are others")
 
 
-def it_splits(data: DataSet) -> None:
+def splits_into_training_and_validation(data: DataSet) -> None:
     """A tenth can be held out, every image is in one part, and the normalised images are finite."""
     parts = load_split(data.name, data.root, 3, Decimal("0.1"))
     total, ours = len(parts.data.train_labels), (len(parts.train), len(parts.validation))
@@ -71,11 +71,11 @@ def it_splits(data: DataSet) -> None:
 
 
 DATA_CHECKS: tuple[Check, ...] = (
-    Check(images_are_bytes_with_a_label_each),
+    Check(images_are_bytes_with_one_label_each),
     Check(every_class_is_in_both_parts),
     Check(name_is_the_registered_one),
-    Check(second_look_finds_the_same),
-    Check(it_splits),
+    Check(loading_again_gives_the_same),
+    Check(splits_into_training_and_validation),
 )
 
 

@@ -39,7 +39,7 @@ def some_images_fit(model: str) -> None:
     )
 
 
-def every_image_has_its_logits(model: str, shape: Shape, classes: int) -> None:
+def every_image_has_logits(model: str, shape: Shape, classes: int) -> None:
     """The logits have the shape (images, classes), are finite, and differ from image to image."""
     network = _built(model, shape, classes)
     if network is None:
@@ -65,7 +65,7 @@ def every_parameter_has_a_gradient(model: str, shape: Shape, classes: int) -> No
         require(parameter.grad is not None and bool(parameter.grad.any()), f"{name} has no gradient")
 
 
-def an_image_is_judged_alone(model: str, shape: Shape) -> None:
+def logits_depend_on_their_image_alone(model: str, shape: Shape) -> None:
     """In eval mode the logits of an image depend on no other image and on no random draw."""
     network = _built(model, shape, 10)
     if network is None:
@@ -94,7 +94,7 @@ def weights_are_maskable(model: str, shape: Shape) -> None:
         )
 
 
-def two_of_a_kind_share_nothing(model: str, shape: Shape) -> None:
+def networks_share_no_tensors(model: str, shape: Shape) -> None:
     """Two networks have the same names, and no parameter or buffer in common."""
     first, second = _built(model, shape, 10), _built(model, shape, 10)
     if first is None or second is None:
@@ -104,7 +104,7 @@ def two_of_a_kind_share_nothing(model: str, shape: Shape) -> None:
     require(not shared, f"a second network shares {', '.join(_memory(first)[place] for place in shared)}")
 
 
-def buffers_are_not_drawn(model: str, shape: Shape) -> None:
+def buffers_are_not_random(model: str, shape: Shape) -> None:
     """What the seed does not draw is the same in every network, whatever the global random state."""
     first, second = _built(model, shape, 10, seed=0), _built(model, shape, 10, seed=1)
     if first is None or second is None:
@@ -113,7 +113,7 @@ def buffers_are_not_drawn(model: str, shape: Shape) -> None:
         require(torch.equal(one, other), f"{name} differs from network to network")
 
 
-def frozen_it_trains_and_resumes(model: str) -> None:
+def trains_and_resumes_with_frozen_weights(model: str) -> None:
     """With half of its weights frozen it trains, goes on from its state, and these never move."""
     shape = next((s for s in (SMALL, *SHAPES) if _built(model, s, 3) is not None), None)
     require(shape is not None, "refuses images of every shape")
@@ -152,13 +152,13 @@ EVERY_SHAPE = each(*SHAPES)
 SHAPES_AND_CLASSES = tuple(zip(SHAPES, CLASSES, strict=True))
 MODEL_CHECKS: tuple[Check, ...] = (
     Check(some_images_fit),
-    Check(every_image_has_its_logits, SHAPES_AND_CLASSES),
+    Check(every_image_has_logits, SHAPES_AND_CLASSES),
     Check(every_parameter_has_a_gradient, SHAPES_AND_CLASSES),
-    Check(an_image_is_judged_alone, EVERY_SHAPE),
+    Check(logits_depend_on_their_image_alone, EVERY_SHAPE),
     Check(weights_are_maskable, EVERY_SHAPE),
-    Check(two_of_a_kind_share_nothing, EVERY_SHAPE),
-    Check(buffers_are_not_drawn, EVERY_SHAPE),
-    Check(frozen_it_trains_and_resumes),
+    Check(networks_share_no_tensors, EVERY_SHAPE),
+    Check(buffers_are_not_random, EVERY_SHAPE),
+    Check(trains_and_resumes_with_frozen_weights),
 )
 
 

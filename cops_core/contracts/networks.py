@@ -37,7 +37,7 @@ def batch_norm() -> nn.Module:
     return _used(model)
 
 
-class Tied(nn.Module):
+class TiedNetwork(nn.Module):
     """One weight used by two layers, each with a bias of its own."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ def dropout() -> nn.Module:
     )
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """tanh(norm(conv x) + shortcut x); the shortcut is the identity where the widths are equal."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -86,7 +86,9 @@ class Block(nn.Module):
 
 def residual() -> nn.Module:
     """A projection and an identity shortcut, and the mean over the image before the classifier."""
-    model = nn.Sequential(Block(2, 3), Block(3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    model = nn.Sequential(
+        ResidualBlock(2, 3), ResidualBlock(3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3)
+    )
     return _used(model)
 
 
@@ -106,7 +108,7 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "plain": plain,
     "rectified": rectified,
     "batch_norm": batch_norm,
-    "tied": Tied,
+    "tied": TiedNetwork,
     "frozen": frozen,
     "dropout": dropout,
     "residual": residual,

@@ -46,7 +46,7 @@ def same(before: Any, after: Any) -> bool:
 
 
 @contextmanager
-def left_alone(model: nn.Module) -> Iterator[None]:
+def unchanged_model(model: nn.Module) -> Iterator[None]:
     """ContractError unless the block leaves the model and every random state as they were.
 
     The model is put in a state that a careless component would tidy up: some gradients, mixed modes.

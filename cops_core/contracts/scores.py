@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cops_core.contracts.base import Check, each, require
 from cops_core.contracts.networks import NETWORKS, batch, build
-from cops_core.contracts.probes import ProbeError, left_alone, same, with_probe
+from cops_core.contracts.probes import ProbeError, same, unchanged_model, with_probe
 from cops_core.mask import Mask, Scores
 from cops_core.prunable import maskable
 from cops_core.scores import SCORES, AnyScore, compute_scores, find_score
@@ -38,7 +38,7 @@ def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
         )
 
 
-def values_are_numbers_of_their_own(score: AnyScore, network: str) -> None:
+def values_are_detached_and_unshared(score: AnyScore, network: str) -> None:
     """The values are detached, share memory with nothing, and are of the precision in the traits."""
     model = build(network)
     values = _scored(score, model)
@@ -71,7 +71,7 @@ def same_values_at_every_call(score: AnyScore, network: str) -> None:
         require(same(first, _scored(score, build(network))), "a second call gives other values")
 
 
-def company_changes_nothing(score: AnyScore, network: str) -> None:
+def other_scores_in_the_call_do_not_matter(score: AnyScore, network: str) -> None:
     """The values, and those of every other score, are the same when computed in one call."""
     model = build(network)
     order = list(dict.fromkeys([*list(SCORES)[::-1], score]))
@@ -81,31 +81,31 @@ def company_changes_nothing(score: AnyScore, network: str) -> None:
         require(same(together[name], _scored(name, model)), f"the values of {name} differ in company")
 
 
-def model_is_left_alone(score: AnyScore, network: str) -> None:
+def model_is_unchanged(score: AnyScore, network: str) -> None:
     """Weights, buffers, gradients, modes and the global random states are afterwards what they were."""
     model = build(network)
-    with left_alone(model):
+    with unchanged_model(model):
         _scored(score, model)
 
 
-def model_is_left_alone_after_an_error(score: AnyScore, network: str, at: str) -> None:
+def model_is_unchanged_after_an_error(score: AnyScore, network: str, at: str) -> None:
     """The same when the network raises; one whose normalisation is "unused" never runs it."""
     model = with_probe(build(network), at)
     unused = find_score(score).traits.normalisation == "unused"
-    with left_alone(model):
+    with unchanged_model(model):
         raised = _raises(score, model)
     require(not (unused and raised), f'runs the network {at}, the traits say normalisation "unused"')
     require(unused or raised, f"does not run the network {at}, or hides its error")
 
 
-def second_derivatives_are_taken_as_said(score: AnyScore) -> None:
+def second_derivatives_match_the_traits(score: AnyScore) -> None:
     """The network is differentiated twice exactly where the traits say so."""
     raised = _raises(score, with_probe(build("plain"), "second"))
     said = find_score(score).traits.needs_second_derivative
     require(raised is said, f"needs_second_derivative is {said}, and is {raised}")
 
 
-def switches_of_torch_are_left_alone(score: AnyScore) -> None:
+def cudnn_switches_are_unchanged(score: AnyScore) -> None:
     """cuDNN's switches are afterwards what they were."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False):
         _scored(score, build("plain"))
@@ -145,7 +145,7 @@ def order_of_the_batch_does_not_matter(score: AnyScore, network: str) -> None:
     _require_close(straight, shuffled, "in another order of the batch")
 
 
-def data_matter_as_said(score: AnyScore) -> None:
+def needs_data_matches_the_traits(score: AnyScore) -> None:
     """Other images and labels give other values exactly where the traits say so."""
     images, labels = batch()
     model = build("plain")
@@ -154,7 +154,7 @@ def data_matter_as_said(score: AnyScore) -> None:
     require(said is needed, f"needs_data is {said}, and other data change the values: {needed}")
 
 
-def running_statistics_matter_as_said(score: AnyScore, network: str) -> None:
+def normalisation_matches_the_traits(score: AnyScore, network: str) -> None:
     """The running statistics matter exactly where the traits say that normalisation is "eval"."""
     model = build(network)
     before = _scored(score, model)
@@ -184,7 +184,7 @@ def empty_mask_is_scored(score: AnyScore, network: str) -> None:
     compute_scores([score], model, batch(), seed=1, mask=mask)
 
 
-def mask_matters_not_where_network_is_unused(score: AnyScore, network: str) -> None:
+def mask_does_not_matter_where_network_is_unused(score: AnyScore, network: str) -> None:
     """Where normalisation is "unused", a survivor's value does not depend on what else survives."""
     model = build(network)
     mask = _half(model)
@@ -198,12 +198,12 @@ def mask_matters_not_where_network_is_unused(score: AnyScore, network: str) -> N
             )
 
 
-def gpu_gives_the_same(score: AnyScore, network: str) -> None:
+def gpu_gives_the_same_values(score: AnyScore, network: str) -> None:
     """On a GPU the values lie there, are the CPU's up to rounding, and the model is left alone."""
     model = build(network, torch.float64)
     expected = _scored(score, model)
     model = model.cuda()
-    with left_alone(model):
+    with unchanged_model(model):
         ours = _scored(score, model)
     require(all(value.is_cuda for value in ours.values()), "values of a model on the GPU lie on the CPU")
     _require_close(expected, {name: value.cpu() for name, value in ours.items()}, "on the GPU")
@@ -213,27 +213,27 @@ EVERY_NETWORK = each(*NETWORKS)
 SCORE_CHECKS: tuple[Check, ...] = (
     Check(traits_are_complete),
     Check(keys_and_shapes_are_the_weights, EVERY_NETWORK),
-    Check(values_are_numbers_of_their_own, EVERY_NETWORK),
+    Check(values_are_detached_and_unshared, EVERY_NETWORK),
     Check(values_rank_something, EVERY_NETWORK),
     Check(same_values_at_every_call, EVERY_NETWORK),
-    Check(company_changes_nothing, EVERY_NETWORK),
-    Check(model_is_left_alone, EVERY_NETWORK),
+    Check(other_scores_in_the_call_do_not_matter, EVERY_NETWORK),
+    Check(model_is_unchanged, EVERY_NETWORK),
     Check(
-        model_is_left_alone_after_an_error,
+        model_is_unchanged_after_an_error,
         tuple((network, at) for network in ("batch_norm", "dropout") for at in ("forward", "backward")),
     ),
-    Check(second_derivatives_are_taken_as_said),
-    Check(switches_of_torch_are_left_alone),
+    Check(second_derivatives_match_the_traits),
+    Check(cudnn_switches_are_unchanged),
     Check(settings_of_the_caller_do_not_matter),
     Check(threads_do_not_matter, EVERY_NETWORK),
     Check(order_of_the_batch_does_not_matter, EVERY_NETWORK),
-    Check(data_matter_as_said),
-    Check(running_statistics_matter_as_said, each(*NORMALISED)),
+    Check(needs_data_matches_the_traits),
+    Check(normalisation_matches_the_traits, each(*NORMALISED)),
     Check(masked_is_zeroed, EVERY_NETWORK),
     Check(empty_mask_is_scored, EVERY_NETWORK),
-    Check(mask_matters_not_where_network_is_unused, EVERY_NETWORK),
+    Check(mask_does_not_matter_where_network_is_unused, EVERY_NETWORK),
 )
-GPU_CHECKS: tuple[Check, ...] = (Check(gpu_gives_the_same, EVERY_NETWORK),)
+GPU_CHECKS: tuple[Check, ...] = (Check(gpu_gives_the_same_values, EVERY_NETWORK),)
 
 
 def _scored(score: AnyScore, model: nn.Module) -> dict[str, Tensor]:

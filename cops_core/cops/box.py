@@ -1,15 +1,15 @@
-"""Boxes of weights of the scores, and what a box decides about a single weight.
+"""Boxes of weights of the scores, and what a box decides about a single network weight.
 
-A COPS mask is a top-kappa mask of w . omega for some w >= 0, with w = (1, lambda). Only the ratios
-of w matter, so one score, the pivot, has its w fixed and the others vary in a box around it: a
-multiplier near infinity is then just a small w_0. Over the box, with any constants mu_j,
+A COPS mask is a top-kappa mask of w . omega for some w >= 0, with w = (1, lambda). Only the ratios of w
+matter, so w is fixed for one score, the pivot, and varies in a box for the others: a multiplier near
+infinity is then simply a small w_0. Over the box, with any constants mu_j,
 
     sum_j w'_j omega_ij  -  sum_j (w'_j - w_j) mu_j   lies within   s_i - r_i .. s_i + r_i,
     s_i = sum_j w_j omega_ij,   r_i = sum_j radius_j |omega_ij - mu_j|,
 
-and the shift by mu, the same for all i, changes no mask. Bounds on the thresholds over the box are
-those of s + r and of s - r. A weight with s_i - r_i above the upper one is kept wherever in the box
-the optimum is, one with s_i + r_i below the lower one is dropped: only the rest stays undecided.
+and the shift by mu, the same for all i, changes no mask. The thresholds of s + r and of s - r are bounds on
+the thresholds over the box. A weight with s_i - r_i above the upper bound is kept for every optimum in the
+box, a weight with s_i + r_i below the lower bound is removed. Only the others are undecided.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,12 @@ from cops_core.cops.solution import Bools, Floats
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Weights within `radii` of `weights`, both of shape (J + 1,).
+    """Weights w of the scores within `radii` of `weights`.
 
-    pivot: the score whose weight is positive and fixed, with radius zero.
+    Attributes:
+        weights: The centre, shape (J + 1,), at least 0.
+        radii: Shape (J + 1,), at least 0.
+        pivot: The score whose weight is positive and fixed, with radius zero.
     """
 
     weights: Floats
@@ -31,26 +34,43 @@ class Box:
     pivot: int
 
     def contains(self, weights: Floats) -> bool:
-        """Whether the masks best for `weights` are among those the box speaks about."""
+        """Whether the box contains `weights`, shape (J + 1,), up to a common factor."""
         return bool(np.all(np.abs(self._scaled(weights) - self.weights) <= self.radii))
 
     def distance(self, weights: Floats) -> float:
-        """How far `weights` are from the middle, in radii: at most 1 inside, perhaps infinite."""
+        """The distance of `weights`, shape (J + 1,), from the centre in radii; at most 1 inside the box."""
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.abs(self._scaled(weights) - self.weights) / self.radii
         return float(np.max(steps, where=self.radii > 0, initial=0.0))
 
     def closer(self, weights: Floats, units: Floats, growth: float) -> "Box":
-        """A box smaller by `growth` around `weights`, or around the nearest weights inside."""
+        """A smaller box around some weights, or around the nearest ones inside this box.
+
+        Args:
+            weights: Shape (J + 1,).
+            units: The magnitude of each score, shape (J + 1,).
+            growth: The factor of the radii, in (0, 1].
+
+        Returns:
+            The box.
+        """
         lowest = np.maximum(self.weights - self.radii, 0.0)
         near = np.clip(self._scaled(weights), lowest, self.weights + self.radii)
         return Box(near, growth * self.radii, self.pivot).pivoted(units)
 
     def wider(self, weights: Floats, units: Floats, growth: float) -> "Box":
-        """A box `growth` >= 1 times as wide, as near to `weights` as three times the old one leads.
+        """A wider box, moved towards some weights by at most three radii of this box.
 
-        units: shape (J + 1,), the size of each score. In units no side is left below a quarter of
-        the widest, nor all of them below a millionth of the pivot.
+        Measured in units, each side is at least a quarter of the widest one, and the widest one is at least a
+        millionth of the pivot.
+
+        Args:
+            weights: Shape (J + 1,).
+            units: The magnitude of each score, shape (J + 1,).
+            growth: The factor of the radii, at least 1.
+
+        Returns:
+            The box.
         """
         widest = max(float((self.radii * units).max()), 1e-6 * self.weights[self.pivot] * units[self.pivot])
         wide = np.maximum(self.radii, widest / 4 / units)
@@ -60,8 +80,8 @@ class Box:
         return Box(near, growth * wide, self.pivot).pivoted(units)
 
     def _scaled(self, weights: Floats) -> Floats:
-        """The weights with the pivot's as the box has it; infinite where the pivot has none."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # no weight: told apart below
+        """The weights scaled to the box's pivot; infinite if the pivot's weight is zero."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a weight of zero: see below
             scaled = weights * (self.weights[self.pivot] / weights[self.pivot])
         scaled = np.where(np.isfinite(scaled), scaled, np.where(weights > 0, np.inf, 0.0))
         if weights[self.pivot] > 0:
@@ -70,13 +90,17 @@ class Box:
 
     @staticmethod
     def point(weights: Floats) -> "Box":
-        """The box of one combined score."""
+        """The box that contains only `weights`, shape (J + 1,)."""
         return Box(weights, np.zeros(weights.size), int(np.argmax(weights)))
 
     def pivoted(self, units: Floats) -> "Box":
-        """The box around the same masks whose pivot has the largest weight, in `units`, fixed at 1.
+        """A box that contains this one, whose pivot is the score with the largest weight, fixed at 1.
 
-        units: shape (J + 1,), the size of each score. The new box holds the old one.
+        Args:
+            units: The magnitude of each score, shape (J + 1,), in which weights are compared.
+
+        Returns:
+            The box.
         """
         best = int(np.argmax(self.weights * units))
         fixed = self.weights[best]
@@ -88,11 +112,16 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A box with guessed bounds on the thresholds of each layer over it: what one pass applies.
+    """A box with guessed bounds on each layer's threshold over it, for one pass over the data.
 
-    centres: mu, shape (J + 1,). low, high: shape (L,), of s - r and s + r. own_low, own_high:
-    shape (L,), true where the bound is that of the layer's floor, not the one all layers share.
-    summed: the scores whose sums over the kept weights are wanted, shape (J + 1,).
+    Attributes:
+        box: The box.
+        centres: mu, shape (J + 1,).
+        low: Bound on the thresholds of s - r, shape (L,).
+        high: Bound on the thresholds of s + r, shape (L,).
+        own_low: Shape (L,), true where the lower bound comes from the layer's floor, not from all layers.
+        own_high: The same for the upper bound.
+        summed: Shape (J + 1,), true for scores whose sums over the kept weights are needed.
     """
 
     box: Box

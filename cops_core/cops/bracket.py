@@ -1,9 +1,9 @@
 """One control: the exact multiplier by bracketing and elimination, in memory.
 
-phi(lambda) = (sum of the kappa highest of omega_0 + lambda omega_1) - lambda c is convex and
-piecewise linear; its slope is what the best mask keeps of the control, less c. Two best masks on
-either side of the optimum give two of its lines, and their crossing is the next multiplier: where
-both masks are best there, it is the optimum.
+phi(lambda) = (sum of the kappa highest of omega_0 + lambda omega_1) - lambda c is convex and piecewise
+linear. Its slope is the best mask's sum of the control minus c. Two best masks on either side of the
+optimum give two of its lines; their intersection is the next multiplier. If both masks are best there, it
+is the optimum.
 """
 
 from dataclasses import dataclass
@@ -14,25 +14,29 @@ from cops_core.cops.box import Box
 from cops_core.cops.pool import ROOM, Pool, combine
 from cops_core.cops.solution import Bools, Floats
 from cops_core.cops.sums import totals
-from cops_core.cops.vertex import Answer, Task
+from cops_core.cops.vertex import PoolOptimum, Task
 
 STEPS = 120
-"""Trial multipliers before giving up; a dozen is usual."""
+"""The maximum number of multipliers that are tried; about a dozen is usual."""
 
 PATIENCE = 40
-"""Trials after which ties are judged ever more generously: the crossings left are too close to tell."""
+"""After this many steps the tolerance for ties grows: the remaining intersections are too close."""
 
 SMALL = 1000
-"""Pools of this size are not worth eliminating from."""
+"""From pools up to this size nothing is eliminated."""
 
 BELOW, ABOVE = np.array([1.0, 0.0]), np.array([0.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
 class Ties:
-    """What is tied for one w at the thresholds, and the best masks with least and most control.
+    """The weights that are tied at the thresholds for one w, and two best masks.
 
-    values: shape (n,), w . omega with ties made equal. tied, lowest, highest: shape (n,).
+    Attributes:
+        values: w . omega with tied values made equal, shape (n,).
+        tied: Shape (n,), true for tied weights.
+        lowest: The best mask with the lowest sum of the control, shape (n,).
+        highest: The best mask with the highest sum of the control, shape (n,).
     """
 
     values: Floats
@@ -42,10 +46,18 @@ class Ties:
 
 
 def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
-    """The best masks for `weights`.
+    """The tied weights and the best masks for one w.
 
-    Two scores that cross are rarely equal in floating point at their crossing: tied is what is
-    within `tolerance` times the rounding of the combined score.
+    At an intersection two combined scores are rarely equal in floating point. So weights count as tied if
+    they differ by less than `tolerance` times the rounding error of the combined score.
+
+    Args:
+        pool: The undecided weights of a problem with one control.
+        weights: w, shape (2,).
+        tolerance: At least 1.
+
+    Returns:
+        The ties.
     """
     values = pool.combined(weights)
     tau, each = pool.thresholds(values)
@@ -73,11 +85,17 @@ def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
     )
 
 
-def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
-    """The multiplier of the optimum over the pool; its shares follow from the ties.
+def solve_bracket(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
+    """The multiplier of the optimum over a pool, for one control; the mask then follows from the ties.
 
-    box: where the optimum is expected, None for anywhere. An optimum beyond the box comes back as
-    BELOW or ABOVE; without a box BELOW is the optimum lambda = 0, ABOVE a level out of reach.
+    Args:
+        pool: The undecided weights.
+        task: The level, without a step.
+        box: Where the optimum is expected, None for anywhere.
+
+    Returns:
+        The optimum, without shares. An optimum outside the box is BELOW or ABOVE; without a box BELOW is the
+        optimum lambda = 0, and ABOVE means that the level cannot be reached.
     """
     level = float(task.levels[0])
     none = np.zeros(0)
@@ -85,10 +103,10 @@ def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
     first, last = find_ties(pool, left, 1.0), find_ties(pool, right, 1.0)
     if _excess(pool, first.highest, level) >= 0:
         inside = left[0] > 0 and _excess(pool, first.lowest, level) <= 0
-        return Answer(left / left[0] if inside else BELOW, none, "optimal")
+        return PoolOptimum(left / left[0] if inside else BELOW, none, "optimal")
     if _excess(pool, last.lowest, level) < 0:
         inside = right[0] > 0 and _excess(pool, last.highest, level) >= 0
-        return Answer(right / right[0] if inside else ABOVE, none, "optimal")
+        return PoolOptimum(right / right[0] if inside else ABOVE, none, "optimal")
     low, high = first.highest, last.lowest
     for step in range(STEPS):
         span = _segment(left, right, task.units)
@@ -98,15 +116,15 @@ def solve_bracket(pool: Pool, task: Task, box: Box | None) -> Answer:
         trial = _middle(left, right, task.units) if step % 3 == 2 else _crossing(pool, low, high)
         tolerance = 2.0 ** max(step - PATIENCE, 0) if step < PATIENCE + 12 else 2.0**12
         if step >= 2 and np.count_nonzero(low != high) <= 2 * task.rough:
-            return Answer(trial / trial[0], none, "optimal")
+            return PoolOptimum(trial / trial[0], none, "optimal")
         found = find_ties(pool, trial, tolerance)
         if _excess(pool, found.highest, level) < 0:
             low, left = found.highest, trial
         elif _excess(pool, found.lowest, level) > 0:
             high, right = found.lowest, trial
         else:
-            return Answer(trial / trial[0], none, "optimal", tolerance)
-    return Answer(BELOW, none, "stuck")
+            return PoolOptimum(trial / trial[0], none, "optimal", tolerance)
+    return PoolOptimum(BELOW, none, "stuck")
 
 
 def _ends(box: Box | None) -> tuple[Floats, Floats]:
@@ -118,12 +136,12 @@ def _ends(box: Box | None) -> tuple[Floats, Floats]:
 
 
 def _excess(pool: Pool, mask: Bools, level: float) -> float:
-    """What the mask keeps of the control, rounded as levels are, beyond the level."""
-    return float(totals(pool.held[:, 1:], pool.scores[1:, mask])[0]) - level
+    """The mask's sum of the control, rounded as levels are, minus the level."""
+    return float(totals(pool.kept_sums[:, 1:], pool.scores[1:, mask])[0]) - level
 
 
 def _segment(left: Floats, right: Floats, units: Floats) -> Box | None:
-    """The box of all w between two, or None if they share no score to fix."""
+    """The box of all w between two, or None if no score has a positive weight in both."""
     pivot = int(np.argmax(np.minimum(left, right) * units))
     if min(left[pivot], right[pivot]) <= 0:
         return None
@@ -138,7 +156,7 @@ def _middle(left: Floats, right: Floats, units: Floats) -> Floats:
 
 
 def _crossing(pool: Pool, low: Bools, high: Bools) -> Floats:
-    """The w for which the masks left and right of the optimum are worth the same."""
+    """The w for which the masks left and right of the optimum have equal values."""
     leaving, entering = pool.scores[:, low & ~high], pool.scores[:, high & ~low]
     lost = float(leaving[0].sum() - entering[0].sum())
     gained = float(entering[1].sum() - leaving[1].sum())

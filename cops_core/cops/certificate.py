@@ -1,12 +1,12 @@
-"""From an optimum to a mask, and the proof of how good the mask is.
+"""From an optimum to a mask, and the certificate of the mask's quality.
 
 For every mask m and every lambda >= 0,
 
     phi(lambda) = max_m' <m', s(lambda)> - lambda . c
                 = <m, omega_0> + lambda . slack + (max_m' <m', s(lambda)> - <m, s(lambda)>).
 
-The last term is zero for a best mask of s(lambda). Written this way nothing cancels, and outside the
-pool it is zero, because the pass has decided those weights for every lambda in the box.
+The last term is zero for a best mask of s(lambda). In this form nothing cancels, and weights outside the
+pool contribute zero, because the pass has decided them for every lambda in the box.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from cops_core.cops.bracket import find_ties
 from cops_core.cops.levels import own_mask
 from cops_core.cops.pool import Pool
 from cops_core.cops.rounding import choose_swaps, choose_ties, round_vertex
-from cops_core.cops.solution import Bools, Floats, Status
-from cops_core.cops.vertex import Answer
+from cops_core.cops.solution import Bools, Floats, SolverStatus
+from cops_core.cops.vertex import PoolOptimum
 
 FRACTIONAL = 1e-9
-"""Shares this close to 0 or 1 are whole."""
+"""Shares this close to 0 or 1 count as whole numbers."""
 
 AGREEMENT = 1e-9
-"""The LP's vertex and the dual bound agree to this, relative to the sums they are made of."""
+"""Tolerance for the LP's value and the dual bound, relative to the magnitude of their terms."""
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """The figures of a `CopsSolution`, for one mask over a pool."""
+    """The numbers of a `CopsSolution`, for one mask over a pool. See there for each attribute."""
 
     multipliers: Floats
     threshold: float
@@ -42,7 +42,17 @@ class Certificate:
 
 
 def certify(pool: Pool, mask: Bools, multipliers: Floats, levels: Floats | None) -> Certificate:
-    """Prove a mask. levels: c, shape (J,), or None to take what the mask keeps (kind="price")."""
+    """The certificate of a mask.
+
+    Args:
+        pool: The undecided weights.
+        mask: Which of them are kept, shape (n,).
+        multipliers: lambda, shape (J,), at least 0.
+        levels: c, shape (J,), or None to use the mask's own sums (kind="price").
+
+    Returns:
+        The certificate.
+    """
     sums = pool.totals(mask)
     wanted = sums[1:] if levels is None else levels
     slacks = sums[1:] - wanted
@@ -63,8 +73,18 @@ def certify(pool: Pool, mask: Bools, multipliers: Floats, levels: Floats | None)
     )
 
 
-def round_one(pool: Pool, answer: Answer, level: float, most: float) -> Bools:
-    """J = 1: of the weights tied at the optimum as few high-control ones as meet the level."""
+def round_one(pool: Pool, answer: PoolOptimum, level: float, most: float) -> Bools:
+    """The mask for one control: of the tied weights as few with a high control as the level needs.
+
+    Args:
+        pool: The undecided weights.
+        answer: The optimum over the pool.
+        level: c.
+        most: The highest possible sum of the control.
+
+    Returns:
+        The mask, shape (n,).
+    """
     if level == most:
         return own_mask(pool, 1)
     ties = find_ties(pool, answer.weights, answer.tolerance)
@@ -87,8 +107,17 @@ def round_one(pool: Pool, answer: Answer, level: float, most: float) -> Bools:
     return own_mask(pool, 1)
 
 
-def round_many(pool: Pool, answer: Answer, levels: Floats) -> Bools:
-    """J >= 2: all whole shares of the vertex, and the best way to round the others."""
+def round_many(pool: Pool, answer: PoolOptimum, levels: Floats) -> Bools:
+    """The mask for several controls: whole shares of the LP's vertex, and the best rounding of the others.
+
+    Args:
+        pool: The undecided weights.
+        answer: The optimum over the pool, with shares.
+        levels: c, shape (J,).
+
+    Returns:
+        The mask, shape (n,).
+    """
     keep = answer.shares > 1 - FRACTIONAL
     between = (answer.shares > FRACTIONAL) & ~keep
     groups = np.full(int(between.sum()), -1)
@@ -101,10 +130,20 @@ def round_many(pool: Pool, answer: Answer, levels: Floats) -> Bools:
     return keep
 
 
-def status_of(pool: Pool, answer: Answer, proof: Certificate) -> Status:
-    """Optimal where the dual bound is the value of the LP's vertex, or where there is no vertex."""
+def status_of(pool: Pool, answer: PoolOptimum, proof: Certificate) -> SolverStatus:
+    """The status of a solution.
+
+    Args:
+        pool: The undecided weights.
+        answer: The optimum over the pool.
+        proof: The mask's certificate.
+
+    Returns:
+        "optimal" if the dual bound equals the value of the LP's vertex, or if there is no vertex; else
+        "iteration_limit".
+    """
     if not answer.shares.size:
         return "optimal"
-    value = float(pool.held[0, 0] + (pool.scores[0] * answer.shares).sum())
-    scale = abs(value) + float(np.abs(pool.held[0, 0])) + float(proof.multipliers @ np.abs(proof.levels))
+    value = float(pool.kept_sums[0, 0] + (pool.scores[0] * answer.shares).sum())
+    scale = abs(value) + float(np.abs(pool.kept_sums[0, 0])) + float(proof.multipliers @ np.abs(proof.levels))
     return "optimal" if abs(proof.dual_bound - value) <= AGREEMENT * scale else "iteration_limit"

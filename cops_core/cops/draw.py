@@ -1,4 +1,4 @@
-"""Drawing the sample: at random, or the tips of all scores where few weights are kept."""
+"""How the sample is drawn: at random, or the tips of all scores if few weights are kept."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from cops_core.cops.solution import Floats
 from cops_core.cops.store import Store
 
 SAMPLED = 100_000
-"""Weights in a random sample, at most."""
+"""The maximum number of weights in a random sample."""
 
 KEPT = 100
-"""Kept (or dropped) weights a sample needs to say anything; with fewer the tips take its place."""
+"""The number of kept (or removed) weights that a random sample needs; with fewer, the tips are used."""
 
 TIPS = 5
 """The tips are the weights among the best TIPS * kappa of any score."""
@@ -23,7 +23,7 @@ WHOLE = (30_000, 150_000)
 
 
 def draw(store: Store) -> Sample | None:
-    """A sample of the weights of `store`, or None for a problem small enough to be solved whole."""
+    """A sample of the weights of `store`, or None for a problem small enough to be solved in memory."""
     problem = store.problem
     if problem.size <= WHOLE[len(problem.scores) > 2]:
         return None
@@ -54,7 +54,7 @@ def _random(store: Store, count: int) -> Sample:
 
 
 def _tips(store: Store, rare: int, count: int) -> Sample:
-    """All weights that are among the best (or, of a dense mask, the worst) in some score."""
+    """All weights that are among the best (for a dense mask, the worst) of some score."""
     problem = store.problem
     sample = _random(store, count)
     highest = 2 * problem.kappa <= problem.size
@@ -71,7 +71,7 @@ def _tips(store: Store, rare: int, count: int) -> Sample:
 
 
 def _tip(score: Floats, rank: int) -> float:
-    """The rank-th highest, or the next higher one where many are tied with it."""
+    """The rank-th highest value, or the next higher one if many values are tied with it."""
     bound = kth_highest(score, rank)
     if np.count_nonzero(score >= bound) > 2 * rank:
         return float(score.min(where=score > bound, initial=np.inf))

@@ -1,4 +1,4 @@
-"""The exact solver: search, rounding and certificate put together."""
+"""The exact solver: search, rounding and certificate."""
 
 from dataclasses import dataclass, replace
 
@@ -7,42 +7,60 @@ import numpy as np
 from cops_core.cops.certificate import Certificate, certify, round_many, round_one, status_of
 from cops_core.cops.levels import Levels, find_levels, own_mask
 from cops_core.cops.pool import Pool
-from cops_core.cops.problem import Problem
-from cops_core.cops.search import Found, Search, open_search
+from cops_core.cops.problem import CopsProblem
+from cops_core.cops.search import Optimum, Search, open_search
 from cops_core.cops.shrink import farkas_excess, shrink_levels
-from cops_core.cops.solution import Bools, CopsSolution, Floats, Mask, Status
+from cops_core.cops.solution import Bools, CopsSolution, Floats, MaskVector, SolverStatus
 from cops_core.cops.store import Store
 from cops_core.cops.vertex import Task
 
 INFEASIBLE = 1e-10
-"""Levels missed by less, relative to the sums they are made of, are missed by rounding only."""
+"""Levels missed by less, relative to the magnitude of the sums, are missed because of rounding only."""
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """A rounded and certified optimum.
+class CertifiedMask:
+    """A rounded optimum with its certificate.
 
-    mask: shape (n,), over the pool. keep: the other weights that are kept, where it was asked for.
+    Attributes:
+        pool: The undecided weights.
+        keep: The kept ones of the other weights, shape (D,), if requested.
+        mask: The kept ones of the pool, shape (n,).
+        proof: The certificate.
+        status: See `SolverStatus`.
+        farkas: See `CopsSolution`.
+        shrunk: See `CopsSolution`.
     """
 
     pool: Pool
-    keep: Mask | None
+    keep: MaskVector | None
     mask: Bools
     proof: Certificate
-    status: Status
+    status: SolverStatus
     farkas: Floats | None
     shrunk: float
 
 
 def solve_exact(store: Store, shrink: bool) -> CopsSolution:
-    """The solution for the problem of a store."""
+    """Solve the problem of a store.
+
+    Args:
+        store: The scores.
+        shrink: Whether infeasible levels are shrunk.
+
+    Returns:
+        The solution.
+
+    Raises:
+        InputError: Wrong values of a score.
+    """
     problem = store.problem
     if problem.kind == "price":
         result = _priced(open_search(store, [], marked=False), problem)
     else:
         search = open_search(store, [problem.levels], marked=True)
         levels = find_levels(search.sums, problem.levels, problem.kind)
-        result = answer(search, 0, levels, shrink, marked=True)
+        result = solve_question(search, 0, levels, shrink, marked=True)
     assert result.keep is not None
     proof = result.proof
     return CopsSolution(
@@ -62,8 +80,21 @@ def solve_exact(store: Store, shrink: bool) -> CopsSolution:
     )
 
 
-def answer(search: Search, question: int, levels: Levels, shrink: bool, marked: bool) -> Result:
-    """Answer one question of a search. marked: whether the mask over all weights will be asked for."""
+def solve_question(
+    search: Search, question: int, levels: Levels, shrink: bool, marked: bool
+) -> CertifiedMask:
+    """Solve one question of a search.
+
+    Args:
+        search: The search.
+        question: The question's number.
+        levels: Its levels.
+        shrink: Whether infeasible levels are shrunk.
+        marked: Whether the mask over all weights is needed.
+
+    Returns:
+        The mask and its certificate.
+    """
     if levels.met_by_target:
         return _target_alone(search, levels, "optimal", marked)
     found = search.find(question, Task(levels.wanted, None, search.units))
@@ -81,11 +112,11 @@ def answer(search: Search, question: int, levels: Levels, shrink: bool, marked: 
         mask = round_many(found.pool, found.answer, levels.wanted)
     proof = certify(found.pool, mask, multipliers, levels.wanted)
     status = status_of(found.pool, found.answer, proof)
-    return Result(found.pool, found.keep, mask, proof, status, None, 1.0)
+    return CertifiedMask(found.pool, found.keep, mask, proof, status, None, 1.0)
 
 
-def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked: bool) -> Result:
-    """The best mask at the farthest levels; without `shrink` these are missed by rounding only."""
+def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked: bool) -> CertifiedMask:
+    """The best mask at the highest feasible levels; without `shrink` these are missed by rounding only."""
     found = search.reach(question, Task(levels.start, levels.step, search.units))
     shrunk = None if found is None else shrink_levels(found, levels, search.units)
     if found is None or shrunk is None:
@@ -93,22 +124,22 @@ def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked:
     mask = round_many(found.pool, shrunk.answer, shrunk.levels)
     proof = certify(found.pool, mask, shrunk.answer.weights[1:], shrunk.levels)
     status = status_of(found.pool, shrunk.answer, proof)
-    return Result(found.pool, found.keep, mask, proof, status, None, shrunk.t if shrink else 1.0)
+    return CertifiedMask(found.pool, found.keep, mask, proof, status, None, shrunk.t if shrink else 1.0)
 
 
 def _target_alone(
-    search: Search, levels: Levels, status: Status, marked: bool, farkas: Floats | None = None
-) -> Result:
-    """The target's own mask: where it meets all levels, and where nothing better can be said."""
-    found: Found = search.select(np.eye(levels.own.size + 1)[0], marked)
+    search: Search, levels: Levels, status: SolverStatus, marked: bool, farkas: Floats | None = None
+) -> CertifiedMask:
+    """The target's own mask, if it meets all levels, or if nothing better is known."""
+    found: Optimum = search.select(np.eye(levels.own.size + 1)[0], marked)
     mask = own_mask(found.pool, 0)
     proof = certify(found.pool, mask, np.zeros(levels.own.size), levels.wanted)
     if status == "infeasible":
         proof = replace(proof, dual_bound=-np.inf, gap=-np.inf)
-    return Result(found.pool, found.keep, mask, proof, status, farkas, 1.0)
+    return CertifiedMask(found.pool, found.keep, mask, proof, status, farkas, 1.0)
 
 
-def _priced(search: Search, problem: Problem) -> Result:
+def _priced(search: Search, problem: CopsProblem) -> CertifiedMask:
     """kind="price": the multipliers are given, for scores divided by their absolute sums."""
     scale = search.store.absolute_sums()
     scale[scale == 0] = 1.0
@@ -116,4 +147,4 @@ def _priced(search: Search, problem: Problem) -> Result:
     found = search.select(weights, marked=True)
     mask = found.pool.best_mask(found.pool.combined(weights), *found.pool.scores)
     proof = certify(found.pool, mask, weights[1:], None)
-    return Result(found.pool, found.keep, mask, proof, "optimal", None, 1.0)
+    return CertifiedMask(found.pool, found.keep, mask, proof, "optimal", None, 1.0)

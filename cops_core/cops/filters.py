@@ -1,7 +1,7 @@
-"""Fast, safe first looks at a chunk of weights, in the precision the scores have.
+"""Fast and safe filters for a chunk of weights, in the precision of the scores.
 
-A filter may let weights through that a cut would drop, never the other way round: what it lets
-through is judged in float64. Rounding in the scores' precision is covered by a margin.
+A filter may pass weights that a cut would remove, never the other way round: what it passes is decided in
+float64. A margin covers the rounding errors in the scores' precision.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,12 @@ Native = npt.NDArray[np.floating]
 
 
 class Buffers:
-    """Scratch space of one thread for chunks of up to `size` weights."""
+    """Scratch space of one thread.
+
+    Args:
+        size: The largest number of weights of a chunk.
+        dtype: The precision of the scores.
+    """
 
     def __init__(self, size: int, dtype: npt.DTypeLike) -> None:
         self.total: Native = np.empty(size, dtype=dtype)
@@ -25,7 +30,12 @@ class Buffers:
 
 
 class Filter:
-    """Which weights may reach the lower bound of one cut."""
+    """Finds the weights that may reach the lower bound of one cut.
+
+    Args:
+        cut: The cut.
+        dtype: The precision of the scores.
+    """
 
     def __init__(self, cut: Cut, dtype: npt.DTypeLike) -> None:
         info = np.finfo(dtype)
@@ -48,7 +58,15 @@ class Filter:
         buffers: Buffers,
         out: Bools,
     ) -> None:
-        """Write to `out`, shape (n,). scores: J + 1 of shape (n,); largest: the magnitude of each."""
+        """Mark the weights that may reach the bound.
+
+        Args:
+            scores: J + 1 arrays of shape (n,).
+            layers: The layer of each weight, shape (n,), or None without floors.
+            largest: The largest magnitude of each score.
+            buffers: Scratch space for at least n weights.
+            out: The result is written here, shape (n,).
+        """
         size = scores[0].size
         magnitude = self._constant + sum(most * top for most, top in zip(self._most, largest, strict=True))
         if not magnitude < self._limit:
@@ -60,7 +78,7 @@ class Filter:
         np.greater_equal(upper, float(bound[0]) if layers is None else bound[layers], out=out)
 
     def _upper(self, scores: Sequence[Native], total: Native, scratch: Native) -> Native:
-        """s + r, into `total`; a single score of weight 1 is returned as it is."""
+        """s + r, written to `total`; a single score of weight 1 is returned itself."""
         sums: Native | None = None
         for weight, score in zip(self._weights, scores, strict=True):
             if weight:
@@ -80,11 +98,15 @@ class Filter:
 
 
 class JointFilter:
-    """Which non-negative scores may reach the lower bound of any of several cuts.
+    """Finds the weights that may reach the lower bound of any of several cuts, for non-negative scores.
 
-    s_i + r_i <= sum_j (w_j + radius_j) omega_ij + sum_j radius_j mu_j for non-negative scores. With
-    A_j the largest (w_j + radius_j) / (low - sum_j radius_j mu_j) of any cut, a weight with
-    sum_j A_j omega_ij < 1 reaches none of them: one sum in place of one for each cut.
+    s_i + r_i <= sum_j (w_j + radius_j) omega_ij + sum_j radius_j mu_j for non-negative scores. With A_j the
+    largest (w_j + radius_j) / (low - sum_j radius_j mu_j) of any cut, a weight with sum_j A_j omega_ij < 1
+    reaches none of them: one sum instead of one for each cut.
+
+    Args:
+        cuts: The cuts, at least one.
+        dtype: The precision of the scores.
     """
 
     def __init__(self, cuts: Sequence[Cut], dtype: npt.DTypeLike) -> None:
@@ -99,7 +121,17 @@ class JointFilter:
         self._limit = float(info.max) / 4
 
     def mark(self, scores: Sequence[Native], largest: list[float], buffers: Buffers, out: Bools) -> bool:
-        """Write to `out`, shape (n,), for non-negative scores; false if nothing can be said."""
+        """Mark the weights that may reach a bound.
+
+        Args:
+            scores: J + 1 non-negative arrays of shape (n,).
+            largest: The largest value of each score.
+            buffers: Scratch space for at least n weights.
+            out: The result is written here, shape (n,).
+
+        Returns:
+            False if this filter cannot be used; `out` is then not written.
+        """
         if not self._slopes or not max(largest) * max(self._slopes) < self._limit:
             return False
         size = scores[0].size

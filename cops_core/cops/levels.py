@@ -1,7 +1,7 @@
-"""What a level means: c_j between what the target's mask keeps and the most that can be kept.
+"""The meaning of levels: c_j lies between the target's own mask and the most that can be kept.
 
 relative: c_j = a_j + alpha_j (b_j - a_j), clamped to [a_j, b_j];  absolute: c_j = beta_j b_j.
-Both are start + step: shrinking multiplies the step.
+Both have the form start + step; shrinking multiplies the step.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from cops_core.cops.pool import Pool
-from cops_core.cops.problem import Kind
+from cops_core.cops.problem import ProblemKind
 from cops_core.cops.solution import Bools, Floats
 
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """All of shape (J,). own: a_j. most: b_j. wanted: c_j = start + step, rounded and clamped."""
+    """The levels of the J controls, as sums; all arrays of shape (J,).
+
+    Attributes:
+        own: a_j, the sum of control j over the target's own mask.
+        most: b_j, the highest possible sum of control j.
+        start: The level for t = 0.
+        step: The level for t = 1 is start + step.
+        wanted: c_j = start + step, rounded and clamped.
+    """
 
     own: Floats
     most: Floats
@@ -35,17 +43,28 @@ class Levels:
 
 
 def own_mask(pool: Pool, first: int) -> Bools:
-    """The best mask of score `first`, ties by the target, the controls, the index; shape (n,).
+    """A score's own best mask: m^0 for the target, m^j for control j.
 
-    m^0 for first = 0, m^j for first = j.
+    Args:
+        pool: The weights.
+        first: The number of the score, 0 for the target.
+
+    Returns:
+        The mask, shape (n,). Ties are decided by the target, then the controls, then the lower index.
     """
     return pool.best_mask(pool.scores[first], *pool.scores)
 
 
-def find_levels(sums: Sequence[Floats], values: Floats, kind: Kind) -> Levels:
-    """The levels `values`, shape (J,), as sums of the controls.
+def find_levels(sums: Sequence[Floats], values: Floats, kind: ProblemKind) -> Levels:
+    """The levels as sums of the controls.
 
-    sums: for each score the sums of all scores over its own best mask, each of shape (J + 1,).
+    Args:
+        sums: For each score, the sums of all scores over its own best mask, shape (J + 1,).
+        values: The levels as the user states them, in [0, 1], shape (J,).
+        kind: "relative" or "absolute".
+
+    Returns:
+        The levels.
     """
     own = sums[0][1:]
     most = np.maximum(np.diag(np.array(sums))[1:], own)

@@ -1,10 +1,10 @@
-"""Two controls or more, many weights: narrow a box of multipliers until HiGHS can finish.
+"""Two or more controls and many weights: narrow a box of multipliers until HiGHS can finish.
 
-Each round solves a small program made of some of the weights that could still cross the threshold,
-with levels shifted so that its slope at the current multipliers is that of all of them: what a
-sample gets wrong is then only the step, not where to step from. A much smaller box around the
-answer decides most weights, and the next round looks at the rest. The few thousand left at the end
-go to HiGHS, and what the boxes decided wrongly comes back by sifting: the answer is exact.
+Each round solves a small program with some of the weights that may still cross the threshold. Its levels are
+shifted so that its slope at the current multipliers equals the slope for all weights: an error of the sample
+then changes only the step, not its start. A much smaller box around the answer decides most weights, and the
+next round continues with the others. The few thousand weights at the end are solved by HiGHS, and wrong
+decisions of the boxes are corrected by sifting: the answer is exact.
 """
 
 import numpy as np
@@ -13,20 +13,29 @@ from cops_core.cops.box import Box
 from cops_core.cops.pool import Pool, spread
 from cops_core.cops.sift import solve_sifting, start_from
 from cops_core.cops.solution import Floats, Integers
-from cops_core.cops.vertex import Answer, Task, solve_vertex
+from cops_core.cops.vertex import PoolOptimum, Task, solve_vertex
 
 FEW = 1500
-"""Weights that go to HiGHS at once, some 6 ms."""
+"""The number of weights that HiGHS solves at once, in about 6 ms."""
 
 BOXES = 20
-"""Boxes within boxes before giving up on them, as where thousands are tied; three are usual."""
+"""The maximum number of nested boxes, reached if thousands of weights are tied; three are usual."""
 
 STEPPING = 600
-"""Weights in the program of one step."""
+"""The number of weights in the program of one step."""
 
 
-def solve_narrowing(pool: Pool, task: Task, box: Box | None) -> Answer:
-    """The exact optimum over a pool of any size. box: where it is expected, None for anywhere."""
+def solve_narrowing(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
+    """The exact optimum over a pool of any size, for two or more controls.
+
+    Args:
+        pool: The undecided weights.
+        task: The levels, perhaps with a step.
+        box: Where the optimum is expected, None for anywhere.
+
+    Returns:
+        The optimum.
+    """
     if pool.size <= FEW:
         return solve_vertex(pool, task)
     box = _first_box(task) if box is None else box
@@ -54,8 +63,8 @@ def _first_box(task: Task) -> Box:
     return Box(weights, radii, pivot).pivoted(task.units)
 
 
-def _step(pool: Pool, task: Task, box: Box) -> Answer:
-    """The optimum of a small program with the slope of the pool at the middle of the box."""
+def _step(pool: Pool, task: Task, box: Box) -> PoolOptimum:
+    """The optimum of a small program that has the slope of the whole pool at the centre of the box."""
     middle = pool.combined(box.weights)
     tau, each = pool.thresholds(middle)
     best = pool.best_mask(middle)
@@ -68,14 +77,14 @@ def _step(pool: Pool, task: Task, box: Box) -> Answer:
     layers = None if pool.layers is None else pool.layers[members]
     floors = pool.floors
     if layers is not None and pool.layers is not None:
-        held = np.bincount(layers[inside], minlength=floors.size)
+        inside_counts = np.bincount(layers[inside], minlength=floors.size)
         spare = np.bincount(pool.layers[best], minlength=floors.size) - floors
-        floors = np.clip(held - spare, 0, held)
+        floors = np.clip(inside_counts - spare, 0, inside_counts)
     small = Pool(
         positions=members,
         scores=pool.scores[:, members],
         places=int(inside.sum()),
-        held=np.zeros_like(pool.held),
+        kept_sums=np.zeros_like(pool.kept_sums),
         layers=layers,
         floors=floors,
     )
@@ -85,7 +94,7 @@ def _step(pool: Pool, task: Task, box: Box) -> Answer:
 
 
 def _members(crossing: Floats) -> Integers:
-    """The weights of the small program: all that may cross within the box, or a sample of them."""
+    """The weights of the small program: all that may cross the threshold within the box, or a sample."""
     able = np.flatnonzero(crossing <= 1)
     if able.size > STEPPING:
         edges = np.linspace(0, able.size, STEPPING + 1).astype(np.intp)[:-1]
@@ -93,10 +102,10 @@ def _members(crossing: Floats) -> Integers:
     return np.sort(np.argpartition(crossing, STEPPING - 1)[:STEPPING])
 
 
-def _closer(box: Box, guess: Answer, units: Floats, few: float) -> Box:
-    """A box around the answer of a step, as much smaller as the step was small against the box.
+def _closer(box: Box, guess: PoolOptimum, units: Floats, few: float) -> Box:
+    """A box around the answer of a step, smaller by the step's length relative to the box.
 
-    few: the fraction of the weights that would be few enough; smaller is of no use.
+    `few` is the fraction of weights that would be few enough; a smaller box has no advantage.
     """
     if guess.state == "stuck":
         return box

@@ -1,4 +1,4 @@
-"""Full passes over numpy arrays, on as many threads as torch is given."""
+"""Full passes over numpy arrays, with as many threads as torch uses."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,27 +11,32 @@ import torch
 
 from cops_core.cops.box import Cut
 from cops_core.cops.filters import Buffers, Filter, JointFilter, Native
-from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Bools, Floats, Integers, Mask
-from cops_core.cops.store import Part, Scan, Store, count, judge
+from cops_core.cops.problem import CopsProblem, check_values
+from cops_core.cops.solution import Bools, Floats, Integers, MaskVector
+from cops_core.cops.store import Scan, ScanPart, Store, count, decide
 from cops_core.cops.sums import condense
 
 CHUNK = 1 << 16
-"""Weights per chunk: small enough for the second-level cache, large against numpy's overhead."""
+"""Weights per chunk: small enough for the second-level cache, large compared with numpy's overhead."""
 
-FEWEST = 4
-"""Chunks that are worth starting a thread for."""
+MIN_CHUNKS = 4
+"""The minimum number of chunks per thread."""
 
 BATCH = 1 << 15
-"""Weights gathered from chunks before they are judged together in float64."""
+"""The number of weights that are gathered from chunks before they are decided together in float64."""
 
-Result = TypeVar("Result")
+ChunkResult = TypeVar("ChunkResult")
 
 
 class NumpyStore(Store):
-    """Scores in main memory."""
+    """Scores in main memory.
 
-    def __init__(self, problem: Problem, scores: Sequence[Native]) -> None:
+    Args:
+        problem: The problem.
+        scores: Its J + 1 scores as arrays of shape (D,).
+    """
+
+    def __init__(self, problem: CopsProblem, scores: Sequence[Native]) -> None:
         super().__init__(problem)
         self._dtype = np.result_type(*scores)
         self._scores = tuple(np.ascontiguousarray(score, dtype=self._dtype) for score in scores)
@@ -52,9 +57,9 @@ class NumpyStore(Store):
         """Apply several cuts in one pass."""
         keep = None if marked is None else self.empty_mask()
 
-        def work(chunks: range) -> list[list[Part]]:
+        def work(chunks: range) -> list[list[ScanPart]]:
             sieve = _Sieve(cuts, self._dtype)
-            judges = [_Judge(cut, keep if number == marked else None) for number, cut in enumerate(cuts)]
+            deciders = [_Decider(cut, keep if number == marked else None) for number, cut in enumerate(cuts)]
             found, waiting = [], 0
             for chunk in chunks:
                 if not self._checked:
@@ -63,10 +68,10 @@ class NumpyStore(Store):
                 waiting += found[-1].positions.size
                 if waiting > BATCH or chunk == chunks[-1]:
                     batch = _together(found)
-                    for judge in judges:
-                        judge.add(batch)
+                    for decider in deciders:
+                        decider.add(batch)
                     found, waiting = [], 0
-            return [[judge.part() for judge in judges]]
+            return [[decider.part() for decider in deciders]]
 
         batches = self._in_threads(work)
         self._check()
@@ -104,7 +109,7 @@ class NumpyStore(Store):
         """A mask without any weight."""
         return np.zeros(self.problem.size, dtype=bool)
 
-    def put(self, mask: Mask, positions: Integers) -> Mask:
+    def put(self, mask: MaskVector, positions: Integers) -> MaskVector:
         """Add `positions` to a mask in place."""
         mask[positions] = True
         return mask
@@ -125,14 +130,14 @@ class NumpyStore(Store):
                 check_values(number, float(lowest), float(highest), self.problem.kind)
         self._checked = True
 
-    def _in_threads(self, work: Callable[[range], list[Result]]) -> list[Result]:
-        """One full pass: give each thread a run of chunks, and put their lists together in order."""
+    def _in_threads(self, work: Callable[[range], list[ChunkResult]]) -> list[ChunkResult]:
+        """One full pass: each thread has consecutive chunks; their lists are joined in order."""
         self.passes += 1
         chunks = len(self._starts)
-        workers = min(torch.get_num_threads(), max(chunks // FEWEST, 1))
+        workers = min(torch.get_num_threads(), max(chunks // MIN_CHUNKS, 1))
         bounds = [chunks * worker // workers for worker in range(workers + 1)]
 
-        def quietly(worker: int) -> list[Result]:
+        def quietly(worker: int) -> list[ChunkResult]:
             with np.errstate(over="ignore", invalid="ignore"):
                 return work(range(bounds[worker], bounds[worker + 1]))
 
@@ -142,7 +147,7 @@ class NumpyStore(Store):
             return [result for results in executor.map(quietly, range(workers)) for result in results]
 
     def _gather(self, chunk: int, sieve: "_Sieve") -> "_Members":
-        """The weights of a chunk that any of the cuts may keep or leave undecided."""
+        """The weights of a chunk that may be kept or undecided for any of the cuts."""
         inside = self._slice(chunk)
         scores = [score[inside] for score in self._scores]
         layers = None if self.problem.layers is None else self.problem.layers[inside]
@@ -155,7 +160,7 @@ class NumpyStore(Store):
 
 
 class _Sieve:
-    """Finds the weights that any of several cuts may keep or leave undecided, for one thread."""
+    """Finds the weights that may be kept or undecided for any of several cuts, for one thread."""
 
     def __init__(self, cuts: Sequence[Cut], dtype: npt.DTypeLike) -> None:
         self._joint = JointFilter(cuts, dtype) if cuts else None
@@ -163,7 +168,7 @@ class _Sieve:
         self._buffers = Buffers(CHUNK, dtype)
 
     def mark(self, scores: Sequence[Native], layers: Integers | None, extremes: Floats) -> Bools:
-        """Shape (n,), for a chunk. extremes: the lowest and highest of each score, (J + 1, 2)."""
+        """The marks for a chunk, shape (n,). `extremes`: lowest and highest of each score, (J + 1, 2)."""
         size = scores[0].size
         found: Bools = self._buffers.flags[0, :size]
         flags: Bools = self._buffers.flags[1, :size]
@@ -178,8 +183,8 @@ class _Sieve:
         return found
 
 
-class _Judge:
-    """Collects what one thread finds for one cut, in float64."""
+class _Decider:
+    """Collects one thread's decisions for one cut, in float64."""
 
     def __init__(self, cut: Cut, keep: Bools | None) -> None:
         self._cut = cut
@@ -187,18 +192,18 @@ class _Judge:
         self._keep = keep
         self._undecided: list[_Members] = []
         self._waiting: list[Floats] = []
-        self._held: list[tuple[Floats, Floats]] = []
+        self._kept_sums: list[tuple[Floats, Floats]] = []
         self._kept = np.zeros(cut.low.size, dtype=np.intp)
         self._counts = np.zeros((2, cut.low.size), dtype=np.intp)
 
     def add(self, batch: "_Members") -> None:
-        """Judge some weights; those that other cuts asked for are put aside first."""
+        """Decide some weights; those that are only relevant for other cuts are left out first."""
         near = np.empty(batch.positions.size, dtype=bool)
         largest = np.abs(batch.scores).max(axis=1, initial=0.0).tolist()
         buffers = Buffers(near.size, np.float64)
         self._filter.mark(list(batch.scores), batch.layers, largest, buffers, near)
         batch = batch.only(np.flatnonzero(near))
-        keep, undecided, counts = judge(self._cut, batch.scores, batch.layers)
+        keep, undecided, counts = decide(self._cut, batch.scores, batch.layers)
         self._undecided.append(batch.only(np.flatnonzero(undecided)))
         self._waiting.append(batch.scores[self._cut.summed][:, keep])
         self._kept += count(keep, batch.layers, self._cut)
@@ -208,16 +213,18 @@ class _Judge:
         if sum(part.shape[1] for part in self._waiting) > 4 * BATCH:
             self._condense()
 
-    def part(self) -> Part:
+    def part(self) -> ScanPart:
         self._condense()
         members = _together(self._undecided)
-        return Part(members.positions, members.scores, members.layers, self._kept, self._held, self._counts)
+        return ScanPart(
+            members.positions, members.scores, members.layers, self._kept, self._kept_sums, self._counts
+        )
 
     def _condense(self) -> None:
         rows, error = condense(np.concatenate(self._waiting, axis=1))
-        held, errors = np.zeros((self._cut.summed.size, rows.shape[1])), np.zeros(self._cut.summed.size)
-        held[self._cut.summed], errors[self._cut.summed] = rows, error
-        self._held.append((held, errors))
+        sums, errors = np.zeros((self._cut.summed.size, rows.shape[1])), np.zeros(self._cut.summed.size)
+        sums[self._cut.summed], errors[self._cut.summed] = rows, error
+        self._kept_sums.append((sums, errors))
         self._waiting = [self._waiting[0][:, :0]]
 
 

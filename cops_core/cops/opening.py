@@ -1,15 +1,15 @@
-"""Where the scores live decides which store reads them."""
+"""The choice of a store: it depends on the scores' device."""
 
 import torch
 
 from cops_core.cops.numpy_store import NumpyStore
-from cops_core.cops.problem import Problem
+from cops_core.cops.problem import CopsProblem
 from cops_core.cops.store import Store
 from cops_core.cops.torch_store import TorchStore
 
 
-def open_store(problem: Problem) -> Store:
-    """The store for a problem: numpy arrays and CPU tensors share one, other devices have another."""
+def open_store(problem: CopsProblem) -> Store:
+    """The store for a problem: one class for numpy arrays and CPU tensors, another one for other devices."""
     tensors = [score for score in problem.scores if isinstance(score, torch.Tensor)]
     if tensors and tensors[0].device.type != "cpu":
         return TorchStore(problem, tensors)

@@ -1,4 +1,4 @@
-"""The price of control: what the target keeps against what the controls keep, over a grid of levels."""
+"""The price of control: the target's kept sum against the controls', over a grid of levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,29 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cops_core.cops.exact import answer
+from cops_core.cops.exact import solve_question
 from cops_core.cops.levels import find_levels
 from cops_core.cops.opening import open_store
-from cops_core.cops.problem import Score, check_levels, state_problem
+from cops_core.cops.problem import ScoreVector, check_levels, state_problem
 from cops_core.cops.search import open_search
-from cops_core.cops.solution import Floats, Status
+from cops_core.cops.solution import Floats, SolverStatus
 from cops_core.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
 class CopsPath:
-    """The trade-off at P points, each what `solve_cops` says of its levels.
+    """The trade-off at P points. Each attribute is that of the points' `CopsSolution`s.
 
-    grid: shape (P, J), the levels asked for. values, dual_bounds: shape (P,). controls, levels,
-    multipliers: shape (P, J). shrunk: shape (P,). statuses: P of them. passes: full passes over the
-    data, all together.
+    Attributes:
+        grid: The requested levels, shape (P, J).
+        values: Shape (P,).
+        dual_bounds: Shape (P,).
+        controls: Shape (P, J).
+        levels: Shape (P, J).
+        multipliers: Shape (P, J).
+        shrunk: Shape (P,).
+        statuses: P of them.
+        passes: The number of full passes over the data, for all points together.
     """
 
     grid: Floats
@@ -33,13 +40,13 @@ class CopsPath:
     levels: Floats
     multipliers: Floats
     shrunk: Floats
-    statuses: tuple[Status, ...]
+    statuses: tuple[SolverStatus, ...]
     passes: int
 
 
 def cops_path(
-    target: Score,
-    controls: Sequence[Score],
+    target: ScoreVector,
+    controls: Sequence[ScoreVector],
     kappa: SupportsIndex,
     grid: npt.ArrayLike,
     kind: str = "relative",
@@ -47,25 +54,37 @@ def cops_path(
     layers: npt.ArrayLike | torch.Tensor | None = None,
     floors: npt.ArrayLike | None = None,
 ) -> CopsPath:
-    """Solve one problem for a whole grid of levels, sharing the passes over the data.
+    """Solve one problem for a grid of levels, with common passes over the data.
 
-    grid: shape (P,), one level for all controls, or shape (P, J). kind: "relative" or "absolute".
-    The other arguments are those of `solve_cops`. All points share the first pass over the data, and
-    each starts from the multipliers of the one before: order the grid. Masks are not returned:
-    solve for the levels that are wanted.
+    All points share the first pass, and each starts from the multipliers of the previous one: sort the grid.
+    Masks are not returned: use `solve_cops` for the levels of interest.
 
-    Raises InputError on wrong input.
+    Args:
+        target: See `solve_cops`.
+        controls: See `solve_cops`.
+        kappa: See `solve_cops`.
+        grid: The levels, shape (P,) for the same level for all controls, or shape (P, J).
+        kind: "relative" or "absolute", see `solve_cops`.
+        shrink: See `solve_cops`.
+        layers: See `solve_cops`.
+        floors: See `solve_cops`.
+
+    Returns:
+        The trade-off.
+
+    Raises:
+        InputError: Wrong input.
     """
     count = len(controls)
     points = _points(grid, count)
     if kind == "price":
-        raise InputError('kind is "price", which has no levels: write "relative" or "absolute"')
+        raise InputError('kind "price" has no levels: write kind="relative" or kind="absolute"')
     problem = state_problem(target, controls, kappa, points[0], kind, layers, floors)
     questions = [check_levels(row, count, problem.kind) for row in points]
     store = open_store(problem)
     search = open_search(store, questions, marked=False)
     results = [
-        answer(search, number, find_levels(search.sums, values, problem.kind), shrink, marked=False)
+        solve_question(search, number, find_levels(search.sums, values, problem.kind), shrink, marked=False)
         for number, values in enumerate(questions)
     ]
     return CopsPath(
@@ -85,9 +104,9 @@ def _points(grid: npt.ArrayLike, count: int) -> Floats:
     try:
         points = np.array(grid, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"the grid is {grid!r}: write numbers") from None
+        raise InputError(f"grid {grid!r} does not consist of numbers: write e.g. [0, 0.5, 1]") from None
     if points.ndim == 1:
         points = np.repeat(points[:, None], count, axis=1)
     if points.ndim != 2 or points.shape[0] == 0 or points.shape[1] != count:
-        raise InputError(f"the grid has shape {points.shape}: write shape (P,) or (P, {count}) with P >= 1")
+        raise InputError(f"grid has shape {points.shape}: write shape (P,) or (P, {count}) with P >= 1")
     return points

@@ -1,4 +1,4 @@
-"""The undecided weights of a problem, in memory, with the sums over those already kept."""
+"""The undecided weights of a problem, in memory, with the sums over the weights already kept."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,34 +8,38 @@ import numpy as np
 from cops_core.cops.box import Box
 from cops_core.cops.selection import best_mask, thresholds
 from cops_core.cops.solution import Bools, Floats, Integers
-from cops_core.cops.sums import condense, hold, totals
+from cops_core.cops.sums import condense, exact_sums, totals
 
 ROOM = 16 * float(np.finfo(np.float64).eps)
-"""Rounding of a combined score, relative to the sum of the magnitudes that make it up."""
+"""A bound on the rounding error of a combined score, relative to the sum of its terms' magnitudes."""
 
 NEAR = 200
-"""Weights around the threshold from which the box's centres are taken."""
+"""The number of weights around the threshold whose mean is the box's centres."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """n weights of which `places` are to be kept, beside those a box has decided.
+    """n undecided weights, of which `places` must be kept.
 
-    positions: shape (n,), ascending, in the parent's numbering. scores: shape (J + 1, n), float64.
-    held: shape (2, J + 1), the sums over the weights already kept, as pairs. layers: shape (n,), or
-    None. floors: shape (L,), what is left of them.
+    Attributes:
+        positions: Shape (n,), ascending, in the parent's numbering.
+        scores: Shape (J + 1, n), float64.
+        places: The number of weights to keep.
+        kept_sums: The sums over the weights already kept, and their rounding errors, shape (2, J + 1).
+        layers: The layer of each weight, shape (n,), or None without floors.
+        floors: The number of weights that each layer must still keep, shape (L,).
     """
 
     positions: Integers
     scores: Floats
     places: int
-    held: Floats
+    kept_sums: Floats
     layers: Integers | None
     floors: Integers
 
     @property
     def size(self) -> int:
-        """n."""
+        """The number of undecided weights, n."""
         return int(self.positions.size)
 
     @cached_property
@@ -45,33 +49,46 @@ class Pool:
         return np.asarray(np.maximum(highest, -lowest))
 
     def combined(self, weights: Floats) -> Floats:
-        """w . omega of each weight, shape (n,); equal weights come out equal."""
+        """w . omega of each weight, shape (n,), for w of shape (J + 1,). Equal scores give equal results."""
         return combine(self.scores, weights)
 
     def room(self, weights: Floats) -> Floats:
-        """A bound on the rounding of `combined`, shape (n,)."""
+        """A bound on the rounding error of `combined`, shape (n,)."""
         return ROOM * combine(np.abs(self.scores), np.abs(weights))
 
     def thresholds(self, values: Floats) -> tuple[float, Floats]:
-        """tau and each layer's threshold for one value per weight."""
+        """tau and each layer's threshold, shape (L,), for one value per weight, shape (n,)."""
         return thresholds(values, self.places, self.layers, self.floors)
 
     def of_layer(self, each: Floats) -> Floats | float:
-        """One number per layer as one per weight, or as a scalar where there is one layer."""
+        """One number per layer, shape (L,), as one per weight, or as a scalar if there is one layer."""
         return float(each[0]) if self.layers is None else each[self.layers]
 
     def best_mask(self, *keys: Floats) -> Bools:
-        """The best mask by the first key, ties by the others, then by the lower index."""
+        """The best mask by the first key, ties by the other keys, then by the lower index.
+
+        Args:
+            *keys: Arrays of shape (n,).
+
+        Returns:
+            Shape (n,), exactly `places` true.
+        """
         return best_mask(keys, self.places, self.layers, self.floors)
 
     def totals(self, keep: Bools) -> Floats:
-        """The sums of all scores over the held weights and those in `keep`, shape (J + 1,)."""
-        return totals(self.held, self.scores[:, keep])
+        """The sums of all scores over the kept weights and those in `keep`, shape (J + 1,)."""
+        return totals(self.kept_sums, self.scores[:, keep])
 
     def near(self, box: Box) -> tuple["Pool", Bools]:
-        """The weights that `box` leaves undecided, and which of the decided ones are kept, shape (n,).
+        """The weights that a box leaves undecided.
 
-        Exact: the bounds on the thresholds over the box are computed, not guessed.
+        The result is exact: the bounds on the thresholds over the box are computed, not guessed.
+
+        Args:
+            box: Contains the optimum.
+
+        Returns:
+            The pool of undecided weights, and the kept ones of the decided weights, shape (n,).
         """
         middle = self.combined(box.weights)
         room = self.room(box.weights)
@@ -87,8 +104,18 @@ class Pool:
         return self.part(np.flatnonzero(undecided), keep), keep
 
     def part(self, members: Integers, keep: Bools) -> "Pool":
-        """The pool of `members`, with the weights in `keep`, shape (n,), held."""
-        held = hold([(self.held.T, np.zeros(len(self.scores))), condense(self.scores[:, keep])])
+        """A smaller pool.
+
+        Args:
+            members: Indices of the weights that stay undecided, ascending.
+            keep: The weights that are kept, shape (n,).
+
+        Returns:
+            The pool of `members`.
+        """
+        kept_sums = exact_sums(
+            [(self.kept_sums.T, np.zeros(len(self.scores))), condense(self.scores[:, keep])]
+        )
         floors = self.floors
         if self.layers is not None:
             kept = np.bincount(self.layers[keep], minlength=floors.size)
@@ -97,13 +124,21 @@ class Pool:
             positions=members,
             scores=self.scores[:, members],
             places=self.places - int(keep.sum()),
-            held=held,
+            kept_sums=kept_sums,
             layers=None if self.layers is None else self.layers[members],
             floors=floors,
         )
 
     def centres(self, values: Floats, tau: float) -> Floats:
-        """mu: the mean scores of the weights around the threshold, shape (J + 1,)."""
+        """mu: the mean scores of the weights around the threshold.
+
+        Args:
+            values: A combined score, shape (n,).
+            tau: Its threshold.
+
+        Returns:
+            Shape (J + 1,).
+        """
         if self.size <= NEAR or not np.isfinite(tau):
             return np.asarray(self.scores.mean(axis=1)) if self.size else np.zeros(len(self.scores))
         near = np.argpartition(np.abs(values - tau), NEAR)[:NEAR]
@@ -111,9 +146,17 @@ class Pool:
 
 
 def combine(scores: Floats, weights: Floats) -> Floats:
-    """sum_j w_j omega_ij, shape (n,).
+    """sum_j w_j omega_ij.
 
-    Score by score: a matrix product may round equal weights apart, and waits for its own threads.
+    Computed score by score: a matrix product may give different results for equal scores, and waits for its
+    own threads.
+
+    Args:
+        scores: omega, shape (J + 1, n).
+        weights: w, shape (J + 1,).
+
+    Returns:
+        Shape (n,).
     """
     total = weights[0] * scores[0]
     scratch = np.empty_like(total)
@@ -124,7 +167,16 @@ def combine(scores: Floats, weights: Floats) -> Floats:
 
 
 def spread(scores: Floats, radii: Floats, centres: Floats) -> Floats:
-    """r_i = sum_j radius_j |omega_ij - mu_j|, shape (n,)."""
+    """r_i = sum_j radius_j |omega_ij - mu_j|.
+
+    Args:
+        scores: omega, shape (J + 1, n).
+        radii: Shape (J + 1,).
+        centres: mu, shape (J + 1,).
+
+    Returns:
+        r, shape (n,).
+    """
     total = np.zeros(scores.shape[1])
     scratch = np.empty_like(total)
     for radius, centre, score in zip(radii.tolist(), centres.tolist(), scores, strict=True):
@@ -136,5 +188,13 @@ def spread(scores: Floats, radii: Floats, centres: Floats) -> Floats:
 
 
 def outwards(bounds: Floats, sign: float) -> Floats:
-    """Bounds on thresholds, moved by their rounding; infinite ones stay."""
+    """Bounds on thresholds, moved by their rounding error; infinite ones do not change.
+
+    Args:
+        bounds: Any shape.
+        sign: 1 for upper bounds, -1 for lower ones.
+
+    Returns:
+        The same shape.
+    """
     return np.asarray(bounds + sign * ROOM * np.abs(np.where(np.isfinite(bounds), bounds, 0.0)))

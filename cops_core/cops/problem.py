@@ -1,4 +1,4 @@
-"""The problem a user states, checked once at the border.
+"""The problem that a user states, checked once on entry.
 
 max <m, omega_0>  s.t.  <m, omega_j> >= c_j (j = 1..J),  sum(m) = kappa,  0 <= m <= 1,
 and optionally at least n_l kept weights in each layer l.
@@ -16,48 +16,68 @@ import torch
 from cops_core.cops.solution import Floats, Integers
 from cops_core.errors import InputError, unknown
 
-Score = npt.NDArray[np.floating] | torch.Tensor
-Kind = Literal["relative", "absolute", "price"]
+ScoreVector = npt.NDArray[np.floating] | torch.Tensor
+ProblemKind = Literal["relative", "absolute", "price"]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """A checked problem over D weights: target first, then the J controls.
+class CopsProblem:
+    """A checked problem over D weights.
 
-    scores: J + 1 arrays or tensors of shape (D,), float32 or float64, all on one device.
-    levels: shape (J,), alpha, beta or prices according to `kind`.
-    layers: shape (D,), the layer of each weight in [0, L), or None without floors.
-    floors: shape (L,), the least kept weights of each layer, or None.
+    Attributes:
+        scores: The target and the J controls: arrays or tensors of shape (D,), float32 or float64, all on
+            one device.
+        kappa: The number of kept weights, in [0, D].
+        levels: Shape (J,): alpha, beta or prices according to `kind`.
+        kind: The meaning of the levels, see `solve_cops`.
+        layers: The layer of each weight, in [0, L), shape (D,), or None without floors.
+        floors: The minimum number of kept weights of each layer, shape (L,), or None.
     """
 
-    scores: tuple[Score, ...]
+    scores: tuple[ScoreVector, ...]
     kappa: int
     levels: Floats
-    kind: Kind
+    kind: ProblemKind
     layers: Integers | None
     floors: Integers | None
 
     @property
     def size(self) -> int:
-        """D."""
+        """The number of weights, D."""
         return int(self.scores[0].shape[0])
 
 
 def name_of(score: int) -> str:
-    """How messages call score number `score`: the target is 0, the first control 1."""
+    """The name of a score in messages, by its number: 0 is the target, 1 the first control."""
     return f"control {score}" if score else "target"
 
 
 def state_problem(
-    target: Score,
-    controls: Sequence[Score],
+    target: ScoreVector,
+    controls: Sequence[ScoreVector],
     kappa: SupportsIndex,
     levels: Sequence[float] | Floats | float,
     kind: str,
     layers: npt.ArrayLike | torch.Tensor | None,
     floors: npt.ArrayLike | None,
-) -> Problem:
-    """Check everything but the values of the scores; raises InputError."""
+) -> CopsProblem:
+    """Check everything except the values of the scores. For the arguments see `solve_cops`.
+
+    Args:
+        target: Shape (D,).
+        controls: J of shape (D,).
+        kappa: In [0, D].
+        levels: Shape (J,), or a number.
+        kind: A word of `ProblemKind`.
+        layers: Shape (D,), or None.
+        floors: Shape (L,), or None.
+
+    Returns:
+        The problem.
+
+    Raises:
+        InputError: Wrong input.
+    """
     scores = (target, *controls)
     for number, score in enumerate(scores):
         _check_shape(number, score, scores[0])
@@ -65,37 +85,46 @@ def state_problem(
     try:
         kept = operator.index(kappa)
     except TypeError:
-        raise InputError(f"kappa is {kappa!r}: write the whole number of kept weights") from None
+        raise InputError(f"kappa {kappa!r} is not a whole number: write the number of kept weights") from None
     if not 0 <= kept <= size:
-        raise InputError(f"kappa is {kept}: write a whole number in [0, {size}], the number of weights")
-    known = get_args(Kind)
+        raise InputError(f"kappa {kept} is not in [0, {size}]: write at most the number of weights")
+    known = get_args(ProblemKind)
     if kind not in known:
         raise InputError(unknown("kind", kind, known))
-    checked: Kind = next(name for name in known if name == kind)
+    checked: ProblemKind = next(name for name in known if name == kind)
     grouped = _check_floors(layers, floors, size, kept)
-    return Problem(scores, kept, check_levels(levels, len(scores) - 1, checked), checked, *grouped)
+    return CopsProblem(scores, kept, check_levels(levels, len(scores) - 1, checked), checked, *grouped)
 
 
-def check_values(number: int, lowest: float, highest: float, kind: Kind) -> None:
-    """Refuse a score by its extremes (NaN if it holds a NaN); raises InputError."""
+def check_values(number: int, lowest: float, highest: float, kind: ProblemKind) -> None:
+    """Check a score by its extremes.
+
+    Args:
+        number: The score, see `name_of`.
+        lowest: Its lowest value; NaN if any value is NaN.
+        highest: Its highest value; NaN if any value is NaN.
+        kind: The problem's.
+
+    Raises:
+        InputError: A value is NaN or infinite, or a control is negative with absolute levels.
+    """
     if not np.isfinite(lowest) or not np.isfinite(highest):
         raise InputError(
-            f"{name_of(number)} holds NaN or infinite values: "
-            "write finite scores (lower the learning rate of the scoring or score in float64)"
+            f"{name_of(number)} has NaN or infinite values: write finite scores, e.g. computed in float64"
         )
     if kind == "absolute" and number > 0 and lowest < 0:
         raise InputError(
             f"{name_of(number)} has negative values, down to {lowest:g}: "
-            'write kind="relative", absolute levels are for non-negative scores'
+            'write kind="relative", since absolute levels need non-negative scores'
         )
 
 
-def _check_shape(number: int, score: object, target: Score) -> None:
+def _check_shape(number: int, score: object, target: ScoreVector) -> None:
     name = name_of(number)
     if not isinstance(score, np.ndarray | torch.Tensor):
-        raise InputError(f"{name} is a {type(score).__name__}: write a 1-D numpy array or torch tensor")
+        raise InputError(f"{name} is of type {type(score).__name__}: write a 1-D numpy array or torch tensor")
     if score.dtype not in (np.float32, np.float64, torch.float32, torch.float64):
-        raise InputError(f"{name} holds {score.dtype}: write float32 or float64")
+        raise InputError(f"{name} has type {score.dtype}: write float32 or float64")
     if score.ndim != 1 or score.shape[0] == 0:
         raise InputError(f"{name} has shape {tuple(score.shape)}: write shape (D,) with D >= 1")
     if score.shape != target.shape:
@@ -104,24 +133,36 @@ def _check_shape(number: int, score: object, target: Score) -> None:
             "write scores of the same length"
         )
     if isinstance(score, torch.Tensor) != isinstance(target, torch.Tensor):
-        raise InputError(f"{name} and the target mix numpy and torch: write all scores in one of them")
+        raise InputError(f"{name} and the target mix numpy and torch: write all scores as one of them")
     if isinstance(score, torch.Tensor) and isinstance(target, torch.Tensor) and score.device != target.device:
-        raise InputError(f"{name} is on {score.device}, the target on {target.device}: write one device")
+        raise InputError(f"{name} is on {score.device}, the target on {target.device}: use one device")
 
 
-def check_levels(levels: Sequence[float] | Floats | float, count: int, kind: Kind) -> Floats:
-    """The levels of `count` controls, shape (count,); raises InputError."""
+def check_levels(levels: Sequence[float] | Floats | float, count: int, kind: ProblemKind) -> Floats:
+    """The checked levels.
+
+    Args:
+        levels: Shape (J,), or a number for one control.
+        count: J.
+        kind: In [0, 1], or prices of at least 0 for "price".
+
+    Returns:
+        Shape (J,).
+
+    Raises:
+        InputError: Wrong levels.
+    """
     try:
         values = np.atleast_1d(np.array(levels, dtype=np.float64))
     except (TypeError, ValueError):
-        raise InputError(f"levels are {levels!r}: write one number for each control") from None
+        raise InputError(f"levels {levels!r} are not numbers: write one number for each control") from None
     if values.shape != (count,):
         raise InputError(f"levels have shape {values.shape} for {count} controls: write one number each")
     for number, level in enumerate(values.tolist(), start=1):
         if kind == "price" and not 0 <= level < np.inf:
-            raise InputError(f"the price of control {number} is {level}: write a finite number >= 0")
+            raise InputError(f"the price {level} of control {number} is wrong: write a finite number >= 0")
         if kind != "price" and not 0 <= level <= 1:
-            raise InputError(f"the level of control {number} is {level}: write a number in [0, 1]")
+            raise InputError(f"the level {level} of control {number} is not in [0, 1]: write e.g. 0.5")
     return values
 
 
@@ -136,11 +177,11 @@ def _check_floors(
     least = np.asarray(floors)
     if owners.shape != (size,) or owners.dtype.kind not in "iu":
         raise InputError(
-            f"layers have shape {owners.shape} and hold {owners.dtype}: "
+            f"layers have shape {owners.shape} and type {owners.dtype}: "
             f"write the layer index of each of the {size} weights"
         )
     if least.ndim != 1 or least.dtype.kind not in "iu":
-        raise InputError("floors are not whole numbers: write the least kept weights of each layer")
+        raise InputError("floors are not whole numbers: write the minimum of kept weights of each layer")
     if owners.min() < 0 or owners.max() >= least.size:
         raise InputError(
             f"layers run from {owners.min()} to {owners.max()}: write indices in [0, {least.size})"
@@ -148,7 +189,7 @@ def _check_floors(
     sizes = np.bincount(owners, minlength=least.size)
     for layer, (floor, weights) in enumerate(zip(least.tolist(), sizes.tolist(), strict=True)):
         if not 0 <= floor <= weights:
-            raise InputError(f"the floor of layer {layer} is {floor}: write a number in [0, {weights}]")
+            raise InputError(f"the floor {floor} of layer {layer} is wrong: write a number in [0, {weights}]")
     if least.sum() > kappa:
         raise InputError(f"the floors sum to {least.sum()}: write floors that sum to at most kappa = {kappa}")
     return owners.astype(np.intp, copy=False), least.astype(np.intp, copy=False)

@@ -1,7 +1,7 @@
 """From the LP optimum to a mask of exactly kappa weights.
 
-One control: of the weights tied at the threshold, as few high-control ones as the level needs.
-More controls: the best way to round the fractional weights of the LP's vertex.
+One control: of the weights tied at the threshold, as few with a high control as the level needs.
+Several controls: the best rounding of the fractional weights of the LP's vertex.
 """
 
 from itertools import combinations, product
@@ -12,11 +12,20 @@ from cops_core.cops.solution import Bools, Floats, Integers
 
 
 def choose_ties(target: Floats, control: Floats, places: int, need: float) -> Bools:
-    """Of n tied weights keep `places`: the t highest and the places - t lowest in the control.
+    """Keep some of n tied weights: the t highest and the places - t lowest in the control.
 
-    target, control: shape (n,), of the tied weights in index order. t is the smallest for which
-    the chosen control sums to `need`; if none does, t = places. Equal controls: the higher target,
-    then the lower index. A step from t to t + 1 never lowers the control kept.
+    t is the smallest number for which the kept control sums to `need`; if there is none, t = places. A step
+    from t to t + 1 never reduces this sum. Of weights with equal controls those with the higher target are
+    kept, then those with the lower index.
+
+    Args:
+        target: Of the tied weights in index order, shape (n,).
+        control: Of the same weights, shape (n,).
+        places: The number of weights to keep, in [0, n].
+        need: The required sum of the control.
+
+    Returns:
+        The kept weights, shape (n,).
     """
     order = np.lexsort((-target, control))
     ascending = control[order]
@@ -37,11 +46,20 @@ def choose_ties(target: Floats, control: Floats, places: int, need: float) -> Bo
 
 
 def choose_swaps(control: Floats, layers: Integers, lowest: Bools, highest: Bools, need: float) -> Bools:
-    """The mask on the way from `lowest` to `highest` that gains `need` after the fewest swaps.
+    """The mask between two best masks that gains `need` with the fewest swaps.
 
-    Both are best masks of the same combined score, under floors. control, layers, lowest, highest:
-    shape (n,). A swap exchanges two weights of one layer where it can: every mask on the way then
-    has layer counts between those of its ends, and so respects the floors.
+    A swap exchanges two weights of one layer if possible: the layer counts of all masks on the way are then
+    between those of the two masks, so they respect the floors.
+
+    Args:
+        control: Shape (n,).
+        layers: The layer of each weight, shape (n,).
+        lowest: The best mask with the lowest sum of the control, shape (n,).
+        highest: A best mask of the same combined score with the highest sum of the control, shape (n,).
+        need: The required increase of the sum.
+
+    Returns:
+        The mask, shape (n,).
     """
     leaving, entering = _paired(control, layers, lowest & ~highest, highest & ~lowest)
     gains = np.concatenate(([0.0], np.cumsum(control[entering] - control[leaving])))
@@ -74,27 +92,34 @@ def _by_control(control: Floats, members: Integers) -> Integers:
 
 
 def round_vertex(scores: Floats, levels: Floats, shares: Floats, groups: Integers, base: Floats) -> Bools:
-    """Round the fractional weights of a vertex, each group to the places it holds.
+    """Round the f fractional weights of a vertex, each group to its whole number of places.
 
-    scores: shape (J + 1, f), of the f fractional weights; levels: shape (J,); shares: shape (f,),
-    in (0, 1), summing to a whole number within each group; groups: shape (f,); base: shape
-    (J + 1,), the sums over the weights that are kept whole. Of all ways the one that falls least
-    short of a level, relative to the range of that control over the fractional weights; then the
-    one with the highest target. Any way falls short of level j by at most
-    floor(f_g / 2) * (max omega_j - min omega_j), summed over the groups g of f_g weights.
+    Of all roundings this is the one with the smallest shortfall of any level, relative to the range of that
+    control over the fractional weights; then the one with the highest target. The shortfall of level j is at
+    most floor(f_g / 2) * (max omega_j - min omega_j), summed over the groups g of f_g weights.
+
+    Args:
+        scores: Of the fractional weights, shape (J + 1, f).
+        levels: c, shape (J,).
+        shares: In (0, 1), summing to a whole number within each group, shape (f,).
+        groups: The group of each weight, shape (f,).
+        base: The sums over the weights whose share is 1, shape (J + 1,).
+
+    Returns:
+        The kept ones of the fractional weights, shape (f,).
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     ways = product(*(combinations(inside, round(float(shares[inside].sum()))) for inside in members))
     spread = np.ptp(scores[1:], axis=1) if scores.shape[1] else np.zeros(levels.size)
     spread[spread == 0] = 1.0
     best = np.zeros(shares.size, dtype=bool)
-    merit = (-np.inf, -np.inf)
+    quality = (-np.inf, -np.inf)
     for way in ways:
         keep = np.zeros(shares.size, dtype=bool)
         keep[[weight for part in way for weight in part]] = True
         sums = base + scores[:, keep].sum(axis=1)
         shortfall = float(np.max((levels - sums[1:]) / spread, initial=0.0))
-        if (-max(shortfall, 0.0), float(sums[0])) > merit:
-            merit = (-max(shortfall, 0.0), float(sums[0]))
+        if (-max(shortfall, 0.0), float(sums[0])) > quality:
+            quality = (-max(shortfall, 0.0), float(sums[0]))
             best = keep
     return best

@@ -1,8 +1,8 @@
-"""A small stand-in for the whole problem, and what it tells about the optimum of the whole.
+"""A sample of the weights, and what it tells about the optimum over all weights.
 
-Either a random sample (one weight from each of n equal stretches) or, where a sample would hold too
-few of the kept weights, the tips: every weight that is high in some score. Nothing is decided by a
-sample: it only says where to look, and the passes over all weights prove or refute it.
+Either a random sample (one weight from each of n equal intervals) or, if a random sample would contain too
+few of the kept weights, the tips: every weight that is high in some score. A sample decides nothing: it only
+gives a guess, and the passes over all weights confirm or refute it.
 """
 
 import math
@@ -14,19 +14,23 @@ import numpy as np
 from cops_core.cops.box import Box, Cut
 from cops_core.cops.levels import Levels, find_levels, own_mask
 from cops_core.cops.pool import Pool, spread
-from cops_core.cops.problem import Kind
+from cops_core.cops.problem import ProblemKind
 from cops_core.cops.selection import kth_highest, thresholds
 from cops_core.cops.solution import Bools, Floats, Integers
 
 SIGMAS = 3.5
-"""How many standard deviations of the sample's noise a guess allows for."""
+"""The number of standard deviations of the sample's noise that a guess allows for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """pool: the sampled weights as a problem of their own. noisy: false for the tips of all weights.
+    """A sample of the weights.
 
-    masks: the best mask of each score. units: shape (J + 1,), its mean magnitude over that mask.
+    Attributes:
+        pool: The sampled weights, as a smaller problem.
+        noisy: Whether this is a random sample; False for the tips of all weights.
+        masks: The best mask of each score, each of shape (n,).
+        units: The mean magnitude of each score over its best mask, shape (J + 1,).
     """
 
     pool: Pool
@@ -36,21 +40,37 @@ class Sample:
 
     @property
     def sigmas(self) -> float:
-        """The noise to allow for at first: none for the tips."""
+        """The noise to allow for initially: none for the tips."""
         return SIGMAS if self.noisy else 0.0
 
     @cached_property
     def sums(self) -> list[Floats]:
-        """For each score the sums of all scores over its own best mask."""
+        """For each score, the sums of all scores over its own best mask, shape (J + 1,)."""
         return [self.pool.totals(mask) for mask in self.masks]
 
-    def levels(self, values: Floats, kind: Kind) -> Levels:
-        """The levels as the sample has them."""
+    def levels(self, values: Floats, kind: ProblemKind) -> Levels:
+        """The levels as sums over the sample.
+
+        Args:
+            values: As the user states them, shape (J,).
+            kind: "relative" or "absolute".
+
+        Returns:
+            The levels.
+        """
         return find_levels(self.sums, values, kind)
 
 
 def measure(pool: Pool, noisy: bool) -> Sample:
-    """A sample with the size of each of its scores."""
+    """A sample with its masks and units.
+
+    Args:
+        pool: The sampled weights.
+        noisy: Whether this is a random sample.
+
+    Returns:
+        The sample.
+    """
     masks = tuple(own_mask(pool, number) for number in range(len(pool.scores)))
     units = np.ones(len(masks))
     for number, (score, mask) in enumerate(zip(pool.scores, masks, strict=True)):
@@ -60,9 +80,16 @@ def measure(pool: Pool, noisy: bool) -> Sample:
 
 
 def stretches(size: int, count: int) -> Integers:
-    """One random position in each of `count` equal stretches of [0, size), ascending.
+    """One random position in each of some equal intervals.
 
-    The seed is fixed: the answer does not depend on it, and the same problem takes the same steps.
+    The seed is fixed: the solution does not depend on it, and the same problem takes the same steps.
+
+    Args:
+        size: The intervals divide [0, size).
+        count: The number of intervals.
+
+    Returns:
+        The positions, ascending, shape (count,).
     """
     edges = np.linspace(0, size, count + 1).astype(np.intp)
     draws = np.random.default_rng(0).random(count)
@@ -70,10 +97,16 @@ def stretches(size: int, count: int) -> Integers:
 
 
 def cut_for(sample: Sample, box: Box, sigmas: float, summed: Bools | None = None) -> Cut:
-    """`box` with bounds on the thresholds that hold for all weights, as far as the sample tells.
+    """A box with guessed bounds on the thresholds over it for all weights, from a sample.
 
-    sigmas: how many standard deviations of a rank in the sample the bounds allow for. summed: the
-    scores to sum, all if None.
+    Args:
+        sample: The sample.
+        box: The box.
+        sigmas: The number of standard deviations of a rank in the sample that the bounds allow for.
+        summed: The scores whose sums are needed, shape (J + 1,); None for all.
+
+    Returns:
+        The cut for a pass.
     """
     pool = sample.pool
     middle = pool.combined(box.weights)
@@ -101,7 +134,16 @@ def _bound(pool: Pool, values: Floats, sigmas: float) -> tuple[Floats, Bools]:
 
 
 def moved(rank: int, size: int, sigmas: float) -> int:
-    """A rank among `size`, moved by so many standard deviations of its binomial noise and a few places."""
+    """A rank, moved by some standard deviations of its binomial noise.
+
+    Args:
+        rank: In [0, size].
+        size: The number of weights.
+        sigmas: The number of standard deviations, negative towards the highest; 0 changes nothing.
+
+    Returns:
+        The new rank, perhaps outside [0, size].
+    """
     if not sigmas:
         return rank
     deviation = math.sqrt(max(rank * (1 - rank / max(size, 1)), 1.0))
@@ -109,15 +151,34 @@ def moved(rank: int, size: int, sigmas: float) -> int:
 
 
 def rough_box(weights: Floats, units: Floats, relative: float) -> Box:
-    """A box around `weights` whose sides are `relative` to them, or to what would begin to matter."""
+    """A box around some weights, with sides relative to them.
+
+    Args:
+        weights: Shape (J + 1,).
+        units: The magnitude of each score, shape (J + 1,).
+        relative: The radii divided by the weights, or by the smallest weight that would matter if larger.
+
+    Returns:
+        The box.
+    """
     point = Box.point(weights).pivoted(units)
     radii = relative * np.maximum(point.weights, units[point.pivot] / units / 4)
     radii[point.pivot] = 0.0
     return Box(point.weights, radii, point.pivot)
 
 
-def box_around(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Box:
-    """A box that holds the optimum of all weights, as far as its sample's optimum `weights` tells."""
+def box_around(sample: Sample, weights: Floats, values: Floats, kind: ProblemKind) -> Box:
+    """A box that should contain the optimum over all weights, from the optimum over the sample.
+
+    Args:
+        sample: The sample.
+        weights: The sample's optimum, shape (J + 1,).
+        values: The levels as the user states them, shape (J,).
+        kind: "relative" or "absolute".
+
+    Returns:
+        The box.
+    """
     if not sample.noisy:
         return rough_box(weights, sample.units, 1e-3)
     rough = rough_box(weights, sample.units, min(SIGMAS / math.sqrt(max(sample.pool.places, 1)), 1.0))
@@ -128,13 +189,13 @@ def box_around(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> B
     return Box(box.weights, np.minimum(box.radii, 8 * rough.radii), box.pivot)
 
 
-def _noise(sample: Sample, weights: Floats, values: Floats, kind: Kind) -> Floats | None:
-    """How far the multipliers of all weights may be from the sample's, shape (J,).
+def _noise(sample: Sample, weights: Floats, values: Floats, kind: ProblemKind) -> Floats | None:
+    """The possible distance of the multipliers for all weights from the sample's, shape (J,).
 
     The multipliers solve G(lambda) = (sum of omega_j over the best mask) - c_j = 0, so that
     Cov(lambda) = H^-1 Cov(G) H^-1 with H = dG/dlambda = density of s at tau * Cov(omega | s = tau),
-    and Cov(G) from each weight's influence on the sums and, through the thresholds, on the masks.
-    None where ties leave no density to speak of.
+    and Cov(G) follows from each weight's influence on the sums and, through the thresholds, on the masks.
+    None if all weights near the threshold are tied.
     """
     pool, units = sample.pool, sample.units[1:, None]
     multipliers = weights[1:] / weights[0]

@@ -1,8 +1,8 @@
-"""The optimum over all weights: guess a box from a sample, decide in one pass, solve what is left.
+"""The optimum over all weights: guess a box from a sample, decide in one pass, solve the rest.
 
-The bounds a pass applies are guesses. It counts what it decides, and so knows whether they hold; and
-the optimum over the undecided weights is that of all weights where it lies in the box. Where either
-fails the next pass is wider: nothing that has not been proved is returned.
+The bounds that a pass applies are guesses. The pass counts what it decides and so verifies them. The optimum
+over the undecided weights is that over all weights if it lies in the box. If either condition fails, the
+next pass is wider: only verified results are returned.
 """
 
 import math
@@ -19,32 +19,38 @@ from cops_core.cops.levels import own_mask
 from cops_core.cops.narrow import solve_narrowing
 from cops_core.cops.pool import Pool
 from cops_core.cops.sample import Sample, box_around, cut_for, measure, rough_box
-from cops_core.cops.solution import Floats, Mask
+from cops_core.cops.solution import Floats, MaskVector
 from cops_core.cops.store import Scan, Store
-from cops_core.cops.vertex import Answer, Task
+from cops_core.cops.vertex import PoolOptimum, Task
 
 ROUNDS = 12
-"""Passes for one box before giving up; one is usual."""
+"""The maximum number of passes for one box; one is usual."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """The optimum over all weights: an answer over the pool of the undecided ones.
+class Optimum:
+    """The optimum over all weights.
 
-    box: where the pool speaks for all weights; None where it is all weights. keep: the decided
-    weights that are kept, where it was asked for.
+    Attributes:
+        answer: The optimum over the undecided weights.
+        pool: The undecided weights.
+        box: Where the pool represents all weights; None if it contains all of them.
+        keep: The kept ones of the decided weights, shape (D,), if requested.
     """
 
-    answer: Answer
+    answer: PoolOptimum
     pool: Pool
     box: Box | None
-    keep: Mask | None
+    keep: MaskVector | None
 
 
 class Search(ABC):
     """Finds optima over the weights of one store.
 
-    sums: for each score the sums of all scores over its own best mask. units: shape (J + 1,).
+    Attributes:
+        store: The scores.
+        sums: For each score, the sums of all scores over its own best mask, shape (J + 1,).
+        units: The magnitude of each score, shape (J + 1,).
     """
 
     store: Store
@@ -52,39 +58,75 @@ class Search(ABC):
     units: Floats
 
     @abstractmethod
-    def select(self, weights: Floats, marked: bool) -> Found:
-        """The pool in which the best mask of `weights`, shape (J + 1,), is decided.
+    def select(self, weights: Floats, marked: bool) -> Optimum:
+        """The pool in which the best mask of a combined score is decided.
 
-        marked: whether the mask will be asked for.
+        Args:
+            weights: w, shape (J + 1,).
+            marked: Whether the mask over all weights is needed.
+
+        Returns:
+            The pool, with `weights` as the answer.
         """
 
     @abstractmethod
-    def find(self, question: int, task: Task) -> Found | None:
-        """The optimum for the question of that number; None if the search gave up."""
+    def find(self, question: int, task: Task) -> Optimum | None:
+        """The optimum for a question.
+
+        Args:
+            question: The question's number.
+            task: Its levels, without a step.
+
+        Returns:
+            The optimum; None if the search did not succeed.
+        """
 
     @abstractmethod
-    def reach(self, question: int, task: Task) -> Found | None:
-        """How far the levels of the question can be raised together: `task` has a step."""
+    def reach(self, question: int, task: Task) -> Optimum | None:
+        """The highest levels that are feasible together.
+
+        Args:
+            question: The question's number.
+            task: Its start and step.
+
+        Returns:
+            The optimum; None if the search did not succeed.
+        """
 
 
 def open_search(store: Store, questions: Sequence[Floats], marked: bool) -> Search:
-    """A search that answers `questions`, each the levels of shape (J,) as the user states them.
+    """A search for some questions.
 
-    marked: whether the first question's mask will be asked for.
+    Args:
+        store: The scores.
+        questions: Levels as the user states them, each of shape (J,).
+        marked: Whether the first question's mask over all weights is needed.
+
+    Returns:
+        The search.
     """
     sample = draw(store)
     if sample is None:
-        return Whole(store)
-    return Passes(store, sample, questions, marked)
+        return MemorySearch(store)
+    return PassSearch(store, sample, questions, marked)
 
 
-def solve_pool(pool: Pool, task: Task, box: Box | None) -> Answer:
-    """The exact optimum over a pool, in memory. box: where it is expected, None for anywhere."""
+def solve_pool(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
+    """The exact optimum over a pool, in memory.
+
+    Args:
+        pool: The undecided weights.
+        task: The levels, perhaps with a step.
+        box: Where the optimum is expected, None for anywhere.
+
+    Returns:
+        The optimum.
+    """
     return solve_bracket(pool, task, box) if task.levels.size == 1 else solve_narrowing(pool, task, box)
 
 
-class Whole(Search):
-    """A problem small enough to hold in memory and solve without passes."""
+class MemorySearch(Search):
+    """The search for a problem that is small enough to be solved in memory, without passes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -92,27 +134,34 @@ class Whole(Search):
         self.sums = self._sample.sums
         self.units = self._sample.units
 
-    def select(self, weights: Floats, marked: bool) -> Found:
+    def select(self, weights: Floats, marked: bool) -> Optimum:
         """The pool in which the best mask of `weights` is decided."""
         del marked
-        return self._found(Answer(weights, np.zeros(0), "optimal"))
+        return self._found(PoolOptimum(weights, np.zeros(0), "optimal"))
 
-    def find(self, question: int, task: Task) -> Found | None:
+    def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for one question."""
         del question
         answer = solve_pool(self._sample.pool, task, None)
         return None if answer.state == "stuck" else self._found(answer)
 
-    def reach(self, question: int, task: Task) -> Found | None:
+    def reach(self, question: int, task: Task) -> Optimum | None:
         """How far the levels of a question can be raised together."""
         return self.find(question, task)
 
-    def _found(self, answer: Answer) -> Found:
-        return Found(answer, self._sample.pool, None, self.store.empty_mask())
+    def _found(self, answer: PoolOptimum) -> Optimum:
+        return Optimum(answer, self._sample.pool, None, self.store.empty_mask())
 
 
-class Passes(Search):
-    """A problem of many weights. Its first pass finds the levels and tries a box for each question."""
+class PassSearch(Search):
+    """The search for a problem with many weights. Its first pass finds the levels and tries all boxes.
+
+    Args:
+        store: The scores.
+        sample: A sample of the weights.
+        questions: Levels as the user states them, each of shape (J,).
+        marked: Whether the first question's mask over all weights is needed.
+    """
 
     def __init__(self, store: Store, sample: Sample, questions: Sequence[Floats], marked: bool) -> None:
         self.store = store
@@ -138,19 +187,19 @@ class Passes(Search):
         self._tried: list[Scan] = scans[len(own) :]
         self.sums = [pool.totals(own_mask(pool, number)) for number, pool in enumerate(pools)]
 
-    def select(self, weights: Floats, marked: bool) -> Found:
+    def select(self, weights: Floats, marked: bool) -> Optimum:
         """The pool in which the best mask of `weights` is decided."""
         target = np.eye(self.units.size)[0]
         if not marked and self._target_pool is not None and np.array_equal(weights, target):
-            return Found(Answer(weights, np.zeros(0), "optimal"), self._target_pool, None, None)
+            return Optimum(PoolOptimum(weights, np.zeros(0), "optimal"), self._target_pool, None, None)
         scan = _selected(self.store, self._sample, Box.point(weights), marked)
-        return Found(Answer(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
+        return Optimum(PoolOptimum(weights, np.zeros(0), "optimal"), scan.pool, None, scan.keep)
 
-    def find(self, question: int, task: Task) -> Found | None:
+    def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for one question."""
         return self._locate(task, self._boxes[question], self._tried[question], 1.0)
 
-    def reach(self, question: int, task: Task) -> Found | None:
+    def reach(self, question: int, task: Task) -> Optimum | None:
         """How far the levels of a question can be raised together."""
         levels = self._sample.levels(self._questions[question], self.store.problem.kind)
         rough = replace(task, levels=levels.start, step=levels.step, rough=self._rough())
@@ -159,7 +208,7 @@ class Passes(Search):
         return self._locate(task, box, None, 0.5)
 
     def _guess(self, values: Floats) -> Box:
-        """Where the sample expects the optimum of a question, starting from the one before."""
+        """The box in which the sample expects the optimum of a question, starting from the previous one."""
         kind = self.store.problem.kind
         levels = self._sample.levels(values, kind)
         weights = np.eye(self.units.size)[0]
@@ -172,11 +221,11 @@ class Passes(Search):
         return box_around(self._sample, weights, values, kind)
 
     def _rough(self) -> int:
-        """How many weights of the sample's mask may be wrong: a fraction of its noise."""
+        """The number of weights of the sample's mask that may be wrong: a fraction of its noise."""
         places = min(self._sample.pool.places, self._sample.pool.size - self._sample.pool.places)
         return math.isqrt(max(places, 0)) // 3 if self._sample.noisy else 0
 
-    def _locate(self, task: Task, box: Box, scan: Scan | None, inside: float) -> Found | None:
+    def _locate(self, task: Task, box: Box, scan: Scan | None, inside: float) -> Optimum | None:
         sigmas = self._sample.sigmas
         for attempt in range(ROUNDS):
             if scan is None:
@@ -186,7 +235,7 @@ class Passes(Search):
                 if answer.state == "stuck":
                     return None
                 if box.contains(answer.weights) and box.distance(answer.weights) <= inside:
-                    return Found(answer, scan.pool, box, scan.keep)
+                    return Optimum(answer, scan.pool, box, scan.keep)
                 box = box.wider(answer.aim(box.weights, self.units), self.units, 1.0 + attempt)
             else:
                 sigmas = _wider(sigmas)
@@ -195,7 +244,7 @@ class Passes(Search):
 
 
 def _selected(store: Store, sample: Sample, box: Box, marked: bool) -> Scan:
-    """A valid scan for a box of one point, with ever wider bounds."""
+    """A valid scan for a box of one point, with bounds that widen until they are valid."""
     sigmas = sample.sigmas
     while True:
         scan = store.scan([cut_for(sample, box, sigmas)], 0 if marked else None)[0]
@@ -205,5 +254,5 @@ def _selected(store: Store, sample: Sample, box: Box, marked: bool) -> Scan:
 
 
 def _wider(sigmas: float) -> float:
-    """More noise to allow for, in the end any: bounds at infinity leave every weight undecided."""
+    """More noise to allow for, finally infinite: every weight is then undecided."""
     return 4.0 * max(sigmas, 1.0) if sigmas < 1e9 else np.inf

@@ -1,8 +1,8 @@
-"""The best masks of one combined score, under floors: one selection (`partition`), never a sort.
+"""The best masks of one combined score, with floors: one selection (`partition`), no sorting.
 
-For a fixed score s the best mask reserves the n_l highest of each layer and fills up with the
-highest of the rest (a matroid, so greedy is optimal). Its thresholds: tau of the rest, and
-min(tau, the n_l-th highest) of layer l.
+For a fixed score s the best mask keeps the n_l highest of each layer l, and then the highest of all others
+(a matroid, so greedy is optimal). Its thresholds are tau for the others, and min(tau, the n_l-th highest of
+layer l) for layer l.
 """
 
 import numpy as np
@@ -11,7 +11,15 @@ from cops_core.cops.solution import Bools, Floats, Integers
 
 
 def kth_highest(values: Floats, rank: int) -> float:
-    """The rank-th highest of values, shape (n,); infinity for rank 0 and below, -infinity beyond n."""
+    """The rank-th highest value.
+
+    Args:
+        values: Shape (n,).
+        rank: 1 is the highest.
+
+    Returns:
+        The value; infinity for rank 0 and below, -infinity above n.
+    """
     if rank <= 0:
         return np.inf
     if rank > values.size:
@@ -22,11 +30,17 @@ def kth_highest(values: Floats, rank: int) -> float:
 def thresholds(
     values: Floats, places: int, layers: Integers | None, floors: Integers
 ) -> tuple[float, Floats]:
-    """tau, and the threshold of each layer, shape (L,): lower than tau where its floor binds.
+    """The thresholds of the best mask.
 
-    values: shape (n,); places: the number of weights to keep; layers: shape (n,), or None where no
-    floor is left; floors: shape (L,), summing to at most `places`. tau is infinite if the floors
-    take all places.
+    Args:
+        values: The combined score, shape (n,).
+        places: The number of weights to keep.
+        layers: The layer of each weight, shape (n,), or None without floors.
+        floors: The minimum number of kept weights of each layer, shape (L,), summing to at most `places`.
+
+    Returns:
+        tau, and the threshold of each layer, shape (L,), which is lower than tau where the floor is active.
+        tau is infinite if the floors use all places.
     """
     if layers is None or not floors.any():
         tau = kth_highest(values, places)
@@ -45,7 +59,14 @@ def thresholds(
 def best_mask(keys: tuple[Floats, ...], places: int, layers: Integers | None, floors: Integers) -> Bools:
     """The best mask by keys[0], ties by keys[1] and so on, then by the lower index.
 
-    keys: arrays of shape (n,). Returns shape (n,), exactly `places` true.
+    Args:
+        keys: Arrays of shape (n,).
+        places: The number of weights to keep.
+        layers: The layer of each weight, shape (n,), or None without floors.
+        floors: The minimum number of kept weights of each layer, shape (L,).
+
+    Returns:
+        Shape (n,), exactly `places` true.
     """
     keep = np.zeros(keys[0].size, dtype=bool)
     if layers is None or not floors.any():

@@ -1,32 +1,41 @@
-"""Two controls or more, many weights, where boxes do not help: sifting.
+"""Two or more controls and many weights, if boxes do not help: sifting.
 
-Most weights are fixed where the last program left them, a few thousand are free. The program's duals
-price the fixed ones: those on the wrong side of the threshold are set free, those free ones that
-came out whole and far from it are fixed. Where no fixed weight is on the wrong side the optimum of
-the few is that of all. Ties are harmless here: a tied weight is on no wrong side.
+Most weights are fixed as in the last program, a few thousand are free. The program's duals give the prices of
+the fixed weights: those on the wrong side of the threshold become free, and free ones with a whole share that
+are far from the threshold become fixed. If no fixed weight is on the wrong side, the optimum of the free
+weights is that of all. Ties do not matter: a tied weight is not on the wrong side.
 """
 
 import numpy as np
 
 from cops_core.cops.pool import ROOM, Pool
 from cops_core.cops.solution import Bools, Floats, Integers
-from cops_core.cops.vertex import Answer, Task, solve_vertex, stuck
+from cops_core.cops.vertex import PoolOptimum, Task, solve_vertex, stuck
 
 FREE = 1500
-"""Weights set free at a time."""
+"""The number of weights that become free at a time."""
 
 SIFTS = 100
-"""Programs solved before giving up."""
+"""The maximum number of programs."""
 
 FRESH = 6
-"""Programs after which what is fixed where no longer follows their multipliers as a whole."""
+"""After this many programs the fixed weights are no longer chosen anew from their multipliers."""
 
 WRONG = 1e-9
-"""A weight this little beyond the threshold, relative to what its score is made of, is tied."""
+"""Weights this close to the threshold, relative to the terms of their score, are tied."""
 
 
 def start_from(pool: Pool, weights: Floats) -> tuple[Integers, Bools]:
-    """The weights of a pool nearest to the threshold of w . omega, and the best mask, free ones apart."""
+    """The first free and fixed weights.
+
+    Args:
+        pool: The undecided weights.
+        weights: w, shape (J + 1,).
+
+    Returns:
+        The indices of the weights nearest to the threshold of w . omega, ascending, and the best mask without
+        these, shape (n,).
+    """
     combined = pool.combined(weights)
     keep = pool.best_mask(combined)
     free = _lowest(np.abs(combined - pool.of_layer(pool.thresholds(combined)[1])), FREE)
@@ -34,11 +43,17 @@ def start_from(pool: Pool, weights: Floats) -> tuple[Integers, Bools]:
     return free, keep
 
 
-def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer:
+def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> PoolOptimum:
     """The exact optimum over a pool.
 
-    free: the positions to start with, ascending. keep: shape (n,), which of the others are kept; no
-    more of them, nor fewer, than can be made up to a mask with the free ones.
+    Args:
+        pool: The undecided weights.
+        task: The levels, perhaps with a step.
+        free: The indices of the free weights at the start, ascending.
+        keep: Which of the others are kept, shape (n,). With some of the free ones they must form a mask.
+
+    Returns:
+        The optimum.
     """
     weights = 1.0 / task.units
     for sift in range(SIFTS):
@@ -58,7 +73,7 @@ def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer
         shares = fixed.astype(np.float64)
         shares[free] = answer.shares
         if wrong.size <= task.rough:
-            return Answer(answer.weights, shares, answer.state)
+            return PoolOptimum(answer.weights, shares, answer.state)
         if wrong.size > FREE and sift < FRESH and answer.state == "optimal":
             free, keep = start_from(pool, answer.weights)
             continue
@@ -71,9 +86,9 @@ def solve_sifting(pool: Pool, task: Task, free: Integers, keep: Bools) -> Answer
 
 
 def _still_free(free: Integers, shares: Floats, distance: Floats) -> Integers:
-    """The free weights that stay so: the fractional ones and the nearest to the threshold.
+    """The weights that stay free: those with fractional shares and those nearest to the threshold.
 
-    The others are fixed where they are, so that each program is at least as good as the last.
+    The others are fixed as they are, so that each program is at least as good as the last one.
     """
     if free.size <= 3 * FREE:
         return free

@@ -1,9 +1,8 @@
-"""Full passes over all D weights: the only place that touches them all.
+"""Full passes over all D weights: only stores read all of them.
 
-A store holds the J + 1 scores where they are (numpy arrays or tensors on a device) and reads them
-chunk by chunk, in the precision they have. A pass compares cheaply with a margin that covers the
-rounding of that precision, and looks at what is left in float64. What a pass returns does not
-depend on the number of threads.
+A store refers to the J + 1 scores where they are (numpy arrays or tensors on a device) and reads them in
+chunks, in their own precision. A pass first compares with a margin that covers the rounding errors of that
+precision, and decides the remaining weights in float64. The result does not depend on the number of threads.
 """
 
 from abc import ABC, abstractmethod
@@ -14,77 +13,115 @@ import numpy as np
 
 from cops_core.cops.box import Cut
 from cops_core.cops.pool import ROOM, Pool, combine, outwards, spread
-from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Bools, Floats, Integers, Mask
-from cops_core.cops.sums import hold
+from cops_core.cops.problem import CopsProblem, check_values
+from cops_core.cops.solution import Bools, Floats, Integers, MaskVector
+from cops_core.cops.sums import exact_sums
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What one pass of a cut found.
+    """The result of a pass for one cut.
 
-    pool: the undecided weights. valid: whether the guessed bounds of the cut hold, so that the
-    decided weights are decided rightly. keep: shape (D,), the weights decided to be kept, where
-    it was asked for.
+    Attributes:
+        pool: The undecided weights.
+        valid: Whether the cut's guessed bounds are correct, so that all decisions are correct.
+        keep: The weights that are kept by decision, shape (D,), if requested.
     """
 
     pool: Pool
     valid: bool
-    keep: Mask | None
+    keep: MaskVector | None
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """What one batch of weights contributes to a cut.
+class ScanPart:
+    """The contribution of some weights to the scan of a cut.
 
-    positions, scores, layers: of the undecided weights. kept: shape (L,), how many are decided to be
-    kept, and held, their condensed sums. counts: shape (2, L), see `judge`.
+    Attributes:
+        positions: Of the undecided weights, shape (n,).
+        scores: Of the undecided weights, shape (J + 1, n).
+        layers: Of the undecided weights, shape (n,), or None without floors.
+        kept: The number of weights of each layer that are kept by decision, shape (L,).
+        kept_sums: Their condensed sums.
+        counts: Shape (2, L), see `decide`.
     """
 
     positions: Integers
     scores: Floats
     layers: Integers | None
     kept: Integers
-    held: Sequence[tuple[Floats, Floats]]
+    kept_sums: Sequence[tuple[Floats, Floats]]
     counts: Integers
 
 
 class Store(ABC):
-    """All weights of one problem. `passes` counts the full passes made so far."""
+    """All weights of one problem.
 
-    def __init__(self, problem: Problem) -> None:
+    Args:
+        problem: The problem.
+
+    Attributes:
+        problem: The problem.
+        passes: The number of full passes so far.
+    """
+
+    def __init__(self, problem: CopsProblem) -> None:
         self.problem = problem
         self.passes = 0
 
     @abstractmethod
     def fetch(self, positions: Integers) -> Floats:
-        """The scores at `positions`, ascending, shape (J + 1, n), float64."""
+        """The scores at some positions (ascending, shape (n,)), as float64 of shape (J + 1, n)."""
 
     @abstractmethod
     def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
-        """Apply several cuts in one pass; the one numbered `marked` also marks what it keeps.
+        """Apply several cuts in one pass. The first pass also checks the values of the scores.
 
-        The first pass checks the scores and raises InputError.
+        Args:
+            cuts: The cuts.
+            marked: The number of the cut whose kept weights are marked, or None.
+
+        Returns:
+            One scan per cut.
+
+        Raises:
+            InputError: Wrong values of a score.
         """
 
     @abstractmethod
     def tips(self, bounds: Floats, highest: bool) -> Integers:
-        """The weights with any score at least (at most) its bound, shape (J + 1,), ascending."""
+        """The weights with any score beyond a bound.
+
+        Args:
+            bounds: A bound for each score, shape (J + 1,).
+            highest: Whether a score must be at least its bound; else at most.
+
+        Returns:
+            The positions, ascending.
+        """
 
     @abstractmethod
     def absolute_sums(self) -> Floats:
         """sum_i |omega_ji| of each score, shape (J + 1,)."""
 
     @abstractmethod
-    def empty_mask(self) -> Mask:
+    def empty_mask(self) -> MaskVector:
         """A mask without any weight."""
 
     @abstractmethod
-    def put(self, mask: Mask, positions: Integers) -> Mask:
-        """Add `positions` to a mask in place, and return it as the solution's."""
+    def put(self, mask: MaskVector, positions: Integers) -> MaskVector:
+        """Add weights to a mask.
+
+        Args:
+            mask: Shape (D,), changed in place.
+            positions: Of the weights to add.
+
+        Returns:
+            The mask.
+        """
 
     def everything(self) -> Pool:
-        """All weights, undecided; for problems that fit in memory several times over."""
+        """The pool of all weights, for problems that fit into memory several times."""
         scores = self.fetch(np.arange(self.problem.size))
         self.passes += 1
         for number, score in enumerate(scores):
@@ -94,13 +131,22 @@ class Store(ABC):
             positions=np.arange(self.problem.size),
             scores=scores,
             places=self.problem.kappa,
-            held=np.zeros((2, len(scores))),
+            kept_sums=np.zeros((2, len(scores))),
             layers=layers,
             floors=np.zeros(1, dtype=np.intp) if floors is None else floors,
         )
 
-    def gather(self, cut: Cut, parts: Sequence[Part], keep: Mask | None) -> Scan:
-        """Put the chunks of one cut together and check its bounds."""
+    def gather(self, cut: Cut, parts: Sequence[ScanPart], keep: MaskVector | None) -> Scan:
+        """Combine the chunks of one cut and check its bounds.
+
+        Args:
+            cut: The cut.
+            parts: The contributions of all weights.
+            keep: The marked weights, shape (D,), or None.
+
+        Returns:
+            The scan.
+        """
         kappa = self.problem.kappa
         least = self.problem.floors
         floors = np.zeros(1, dtype=np.intp) if least is None else least
@@ -117,18 +163,25 @@ class Store(ABC):
             positions=np.concatenate([part.positions for part in parts]),
             scores=np.concatenate([part.scores for part in parts], axis=1),
             places=kappa - int(kept.sum()),
-            held=hold([held for part in parts for held in part.held]),
+            kept_sums=exact_sums([kept_sums for part in parts for kept_sums in part.kept_sums]),
             layers=np.concatenate(layers) if layers else None,
             floors=np.maximum(floors - kept, 0),
         )
         return Scan(pool, valid, keep)
 
 
-def judge(cut: Cut, scores: Floats, layers: Integers | None) -> tuple[Bools, Bools, Integers]:
-    """Which weights `cut` keeps and which it leaves undecided, in float64.
+def decide(cut: Cut, scores: Floats, layers: Integers | None) -> tuple[Bools, Bools, Integers]:
+    """Decide weights by a cut, in float64.
 
-    scores: shape (J + 1, n). Returns two masks of shape (n,), and for the undecided weights of each
-    layer, shape (2, L), how many may be above the upper bound and are surely above the lower one.
+    Args:
+        cut: The cut.
+        scores: Shape (J + 1, n).
+        layers: The layer of each weight, shape (n,), or None without floors.
+
+    Returns:
+        The kept weights, shape (n,); the undecided ones, shape (n,); and the number of undecided weights of
+        each layer that may be above the upper bound, and that are certainly above the lower bound,
+        shape (2, L).
     """
     box = cut.box
     middle = combine(scores, box.weights)
@@ -148,7 +201,16 @@ def _of_layer(each: Floats, layers: Integers | None) -> Floats | float:
 
 
 def count(chosen: Bools, layers: Integers | None, cut: Cut) -> Integers:
-    """How many of `chosen` are in each layer, shape (L,)."""
+    """The number of chosen weights of each layer.
+
+    Args:
+        chosen: Shape (n,).
+        layers: The layer of each weight, shape (n,), or None without floors.
+        cut: Gives the number of layers, L.
+
+    Returns:
+        Shape (L,).
+    """
     if layers is None:
         return np.array([np.count_nonzero(chosen)])
     return np.bincount(layers[chosen], minlength=cut.low.size)

@@ -1,7 +1,7 @@
-"""Sums that depend on what is summed, not on the order or on the number of threads.
+"""Sums that depend only on their terms, not on the order or on the number of threads.
 
-Each rounding error is kept beside the sum (Knuth's two-sum), so that a mask's value comes out the
-same however the weights were split into chunks, and levels can be compared exactly.
+The rounding errors are summed separately (Knuth's two-sum), so that a mask's value is the same for every
+division of the weights into chunks, and levels can be compared exactly.
 """
 
 import math
@@ -16,14 +16,18 @@ from cops_core.cops.solution import Floats
 Array = TypeVar("Array", Floats, torch.Tensor)
 
 SHORT = 48
-"""Columns that `math.fsum` takes over; fewer would mean more, shorter array operations."""
+"""At most this many columns are summed by `math.fsum`; fewer need more and shorter array operations."""
 
 
 def condense(rows: Array) -> tuple[Array, Array]:
-    """A few columns with the same sums as many, and the rounding errors made on the way.
+    """Reduce many columns to a few with the same sums.
 
-    rows: shape (J + 1, n), float64. Returns shapes (J + 1, at most SHORT) and (J + 1,): together
-    they sum to the rows up to an error of order n eps^2.
+    Args:
+        rows: Shape (J + 1, n), float64.
+
+    Returns:
+        Columns of shape (J + 1, at most SHORT), and the rounding errors, shape (J + 1,). Together they sum to
+        the rows, up to an error of order n eps^2.
     """
     error = rows[:, :0].sum(-1)
     while rows.shape[1] > SHORT:
@@ -48,17 +52,22 @@ def condense(rows: Array) -> tuple[Array, Array]:
     return rows, error
 
 
-def hold(parts: Sequence[tuple[Floats, Floats]]) -> Floats:
-    """The sums of condensed parts, exactly rounded, and what rounding left over: shape (2, J + 1)."""
+def exact_sums(parts: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """The sums of condensed parts, correctly rounded, and their rounding errors, shape (2, J + 1)."""
     columns = np.hstack([part for rows, error in parts for part in (rows, error[:, None])]).tolist()
     high = [math.fsum(column) for column in columns]
     return np.array([high, [math.fsum([*column, -top]) for column, top in zip(columns, high, strict=True)]])
 
 
-def totals(held: Floats, chosen: Floats) -> Floats:
-    """held + the sums of `chosen`, rounded once.
+def totals(kept_sums: Floats, chosen: Floats) -> Floats:
+    """Sums over kept weights plus further ones, rounded once.
 
-    held: shape (2, J + 1), from `hold`; chosen: shape (J + 1, n). Returns shape (J + 1,).
+    Args:
+        kept_sums: From `exact_sums`, shape (2, J + 1).
+        chosen: The scores of the further weights, shape (J + 1, n).
+
+    Returns:
+        Shape (J + 1,).
     """
     rows, error = condense(chosen)
-    return np.array([math.fsum(column) for column in np.hstack([held.T, rows, error[:, None]]).tolist()])
+    return np.array([math.fsum(column) for column in np.hstack([kept_sums.T, rows, error[:, None]]).tolist()])

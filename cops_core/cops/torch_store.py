@@ -9,21 +9,26 @@ from torch import Tensor
 
 from cops_core.cops.box import Cut
 from cops_core.cops.pool import ROOM, outwards
-from cops_core.cops.problem import Problem, check_values
-from cops_core.cops.solution import Floats, Integers, Mask
-from cops_core.cops.store import Part, Scan, Store
+from cops_core.cops.problem import CopsProblem, check_values
+from cops_core.cops.solution import Floats, Integers, MaskVector
+from cops_core.cops.store import Scan, ScanPart, Store
 from cops_core.cops.sums import condense
 
 CHUNK = 1 << 25
-"""Weights per chunk: few kernel launches, and scratch space small beside the scores."""
+"""Weights per chunk: few kernel launches, and scratch space that is small compared with the scores."""
 
-Result = TypeVar("Result")
+ChunkResult = TypeVar("ChunkResult")
 
 
 class TorchStore(Store):
-    """Scores on a device: judged there; only the undecided weights come to main memory."""
+    """Scores on a device. Weights are decided there; only the undecided ones are copied to main memory.
 
-    def __init__(self, problem: Problem, scores: Sequence[Tensor]) -> None:
+    Args:
+        problem: The problem.
+        scores: Its J + 1 scores, tensors of shape (D,) on one device.
+    """
+
+    def __init__(self, problem: CopsProblem, scores: Sequence[Tensor]) -> None:
         super().__init__(problem)
         self._dtype = torch.float64 if any(s.dtype == torch.float64 for s in scores) else torch.float32
         self._scores = tuple(score.detach().to(self._dtype).contiguous() for score in scores)
@@ -80,12 +85,12 @@ class TorchStore(Store):
         """A mask without any weight."""
         return torch.zeros(self.problem.size, dtype=torch.bool, device=self._device)
 
-    def put(self, mask: Mask, positions: Integers) -> Mask:
+    def put(self, mask: MaskVector, positions: Integers) -> MaskVector:
         """Add `positions` to a mask in place."""
         mask[torch.as_tensor(positions, device=self._device)] = True
         return mask
 
-    def _each_chunk(self, visit: Callable[[int, slice], Result]) -> list[Result]:
+    def _each_chunk(self, visit: Callable[[int, slice], ChunkResult]) -> list[ChunkResult]:
         self.passes += 1
         size = self.problem.size
         return [
@@ -94,7 +99,7 @@ class TorchStore(Store):
         ]
 
     def _measure(self) -> None:
-        """The extremes of each chunk, on the first call, and the check of the scores by them."""
+        """On the first call, compute the extremes of each chunk and check the scores by them."""
         if self._extremes.size:
             return
         extremes = [
@@ -106,13 +111,13 @@ class TorchStore(Store):
             lowest, highest = self._extremes[:, number, 0].min(), self._extremes[:, number, 1].max()
             check_values(number, float(lowest), float(highest), self.problem.kind)
 
-    def _cut_chunk(self, chunk: int, inside: slice, cut: Cut, keep: Tensor | None) -> Part:
+    def _cut_chunk(self, chunk: int, inside: slice, cut: Cut, keep: Tensor | None) -> ScanPart:
         scores = [score[inside] for score in self._scores]
         layers = None if self._layers is None else self._layers[inside]
         members = self._candidates(chunk, scores, layers, cut)
         columns = torch.stack([score[members].to(torch.float64) for score in scores])
         layers = None if layers is None else layers[members]
-        kept, undecided, above, least_above = self._judge(cut, columns, layers)
+        kept, undecided, above, least_above = self._decide(cut, columns, layers)
         if keep is not None:
             keep[inside][members[kept]] = True
         width = cut.low.size
@@ -123,17 +128,17 @@ class TorchStore(Store):
             counts = chosen.sum()[None] if layers is None else torch.bincount(layers[chosen], minlength=width)
             return np.asarray(counts.cpu().numpy())
 
-        return Part(
+        return ScanPart(
             positions=inside.start + members[undecided].cpu().numpy(),
             scores=columns[:, undecided].cpu().numpy(),
             layers=None if layers is None else layers[undecided].cpu().numpy(),
             kept=count(kept),
-            held=[(rows.cpu().numpy(), error.cpu().numpy())],
+            kept_sums=[(rows.cpu().numpy(), error.cpu().numpy())],
             counts=np.stack([count(above), count(least_above)]),
         )
 
     def _candidates(self, chunk: int, scores: list[Tensor], layers: Tensor | None, cut: Cut) -> Tensor:
-        """The weights of a chunk that may reach the lower bound, judged in the scores' precision."""
+        """The weights of a chunk that may reach the lower bound, in the scores' precision."""
         box = cut.box
         upper = self._middle(cut, scores)
         upper += self._radius(cut, scores)
@@ -147,10 +152,10 @@ class TorchStore(Store):
         bound = np.where(np.isfinite(cut.low), cut.low - margin, cut.low)
         return (upper >= self._of_layer(bound, layers)).nonzero().squeeze(1)
 
-    def _judge(
+    def _decide(
         self, cut: Cut, scores: Tensor, layers: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `store.judge`: kept, undecided, and of these those above and surely above the bounds."""
+        """As `store.decide`: kept, undecided, and these above the upper, certainly above the lower bound."""
         rows = list(scores)
         middle, radius = self._middle(cut, rows), self._radius(cut, rows)
         magnitude = torch.as_tensor(cut.box.weights, device=self._device) @ scores.abs()

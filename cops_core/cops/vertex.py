@@ -1,10 +1,9 @@
-"""Two controls or more, few weights: the linear program itself, by HiGHS.
+"""Two or more controls and few weights: the linear program, solved by HiGHS.
 
     max <m, omega_0>  s.t.  <m, omega_j> >= c_j,  sum(m) = places,  floors,  0 <= m <= 1
 
-or, to find how far levels can be raised together (`Task.step`), max t with c_j + t d_j in place of
-c_j and nothing of the target. A simplex vertex has at most J + 1 fractional weights, its duals are
-the multipliers.
+or, for the highest feasible levels (`Task.step`), max t with c_j + t d_j instead of c_j, without the target.
+A simplex vertex has at most J + 1 fractional weights; its duals are the multipliers.
 """
 
 from dataclasses import dataclass
@@ -17,20 +16,22 @@ from cops_core.cops.pool import Pool
 from cops_core.cops.solution import Floats
 
 TOLERANCE = 1e-10
-"""HiGHS's feasibility tolerances, primal and dual, on scores of size one: the least it allows."""
+"""HiGHS's primal and dual feasibility tolerances for scores of magnitude one: the smallest it allows."""
 
 
 BORDER = 1e-10
-"""Levels missed by less, relative to their size, are met but for rounding."""
+"""Levels missed by less, relative to their magnitude, are met up to rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is asked of a pool.
+    """What must be solved over a pool.
 
-    levels: shape (J,), c. step: shape (J,), d, if the question is how far c + t d is feasible. units:
-    shape (J + 1,), the size of each score. rough: the mask may be wrong in so many weights; the
-    shares of the answer are then of no use.
+    Attributes:
+        levels: c, shape (J,).
+        step: d, shape (J,), to find the largest t for which c + t d is feasible; None to find the optimum.
+        units: The magnitude of each score, shape (J + 1,).
+        rough: The number of weights that may be wrong in the mask; if not 0, do not use the shares.
     """
 
     levels: Floats
@@ -40,13 +41,16 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class PoolOptimum:
     """The optimum over a pool.
 
-    weights: shape (J + 1,): (1, lambda); (0, lambda) where the task is to reach, or where the
-    levels are infeasible, lambda then being the Farkas multipliers. shares: shape (n,), the optimal
-    m in [0, 1]; empty where the weights say it all (J = 1) or the levels are infeasible. state
-    "stuck": the search gave up. tolerance: how generously ties were judged, see `find_ties`.
+    Attributes:
+        weights: Shape (J + 1,): (1, lambda); or (0, lambda) if the task has a step or the levels are
+            infeasible: lambda are then the Farkas multipliers.
+        shares: The optimal m in [0, 1], shape (n,); empty if the weights determine the mask (J = 1) or the
+            levels are infeasible.
+        state: "stuck" if the search did not succeed.
+        tolerance: For ties, see `find_ties`.
     """
 
     weights: Floats
@@ -55,22 +59,38 @@ class Answer:
     tolerance: float = 1.0
 
     def aim(self, weights: Floats, units: Floats) -> Floats:
-        """Where to look next, coming from `weights`: an infeasible pool says only in which direction."""
+        """The next weights of a search: this optimum, or, if infeasible, a step in its direction.
+
+        Args:
+            weights: The current weights, shape (J + 1,).
+            units: The magnitude of each score, shape (J + 1,).
+
+        Returns:
+            Shape (J + 1,).
+        """
         if self.state == "infeasible":
             return np.asarray(weights / (weights @ units) + self.weights / (self.weights @ units))
         return self.weights
 
 
-def solve_vertex(pool: Pool, task: Task) -> Answer:
-    """The exact optimum over a pool of up to some thousand weights."""
+def solve_vertex(pool: Pool, task: Task) -> PoolOptimum:
+    """The exact optimum over a pool of up to a few thousand weights.
+
+    Args:
+        pool: The undecided weights.
+        task: The levels, perhaps with a step.
+
+    Returns:
+        The optimum.
+    """
     rows = pool.scores / _power(task.units)[:, None]
-    need = (task.levels - pool.held[0, 1:] - pool.held[1, 1:]) / _power(task.units)[1:]
+    need = (task.levels - pool.kept_sums[0, 1:] - pool.kept_sums[1, 1:]) / _power(task.units)[1:]
     nothing = 0 * rows[0]
     if task.step is None:
         result = _program(pool, rows, need, -rows[0], np.zeros((need.size, 0)), np.zeros(0))
     else:
         step = task.step / _power(task.units)[1:]
-        step /= np.abs(step).max() or 1.0  # so that the duals, and HiGHS's tolerance on them, are of size one
+        step /= np.abs(step).max() or 1.0  # so that the duals, and HiGHS's tolerance for them, are near one
         result = _program(pool, rows, need, nothing, step[:, None], np.array([-1.0]))
     if result.status == 0:
         return _answer(result, pool, task, "optimal")
@@ -100,7 +120,7 @@ def _program(
     bounds[: pool.size, 1] = 1.0
     bounds[pool.size :, 0] = np.where(extra_cost < 0, -np.inf, 0.0)
     bounds[pool.size :, 1] = np.inf
-    for presolve in (False, True):  # presolving costs more than it saves, but where HiGHS gives up it helps
+    for presolve in (False, True):  # presolving costs more than it saves, but helps if HiGHS does not succeed
         result = linprog(
             np.concatenate([cost, extra_cost]),
             A_ub=np.vstack([np.hstack([-rows[1:], extra]), bound]),
@@ -122,19 +142,27 @@ def _program(
 
 def _answer(
     result: OptimizeResult, pool: Pool, task: Task, state: Literal["optimal", "infeasible"]
-) -> Answer:
+) -> PoolOptimum:
     count, scale = task.levels.size, _power(task.units)
     multipliers = np.maximum(-result.ineqlin.marginals[:count], 0.0) / scale[1:]
     if task.step is None and state == "optimal":
-        return Answer(np.append(1.0, scale[0] * multipliers), np.asarray(result.x[: pool.size]), state)
-    return Answer(np.append(0.0, multipliers), np.asarray(result.x[: pool.size]), state)
+        return PoolOptimum(np.append(1.0, scale[0] * multipliers), np.asarray(result.x[: pool.size]), state)
+    return PoolOptimum(np.append(0.0, multipliers), np.asarray(result.x[: pool.size]), state)
 
 
-def stuck(size: int, weights: Floats) -> Answer:
-    """No answer over a pool of `size` weights."""
-    return Answer(weights, np.zeros(size), "stuck")
+def stuck(size: int, weights: Floats) -> PoolOptimum:
+    """The result if a search does not succeed.
+
+    Args:
+        size: n.
+        weights: The last weights, shape (J + 1,).
+
+    Returns:
+        An optimum with the state "stuck".
+    """
+    return PoolOptimum(weights, np.zeros(size), "stuck")
 
 
 def _power(units: Floats) -> Floats:
-    """Powers of two near the units: scaling by them is exact."""
+    """Powers of two near the units; scaling by them is exact."""
     return np.asarray(2.0 ** np.round(np.log2(units)))

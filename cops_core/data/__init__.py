@@ -8,12 +8,10 @@ from pathlib import Path
 from cops_core.data.base import ImageData, Split, split
 from cops_core.data.cifar import CIFAR10, CIFAR100, cifar10, cifar100
 from cops_core.data.digits import digits
-from cops_core.data.folder import at_hand as folder_at_hand
-from cops_core.data.folder import image_folder, imagenet64
-from cops_core.data.idx import DEBIAN_FASHION_MNIST, at_hand, fashion_mnist, mnist
+from cops_core.data.folder import has_both_parts, image_folder, imagenet64
+from cops_core.data.idx import DEBIAN_FASHION_MNIST, fashion_mnist, is_downloaded, mnist
 from cops_core.data.part import Part
-from cops_core.data.tiny_imagenet import complete as tiny_imagenet_complete
-from cops_core.data.tiny_imagenet import tiny_imagenet
+from cops_core.data.tiny_imagenet import is_unpacked, tiny_imagenet
 from cops_core.errors import lookup
 
 __all__ = [
@@ -22,7 +20,7 @@ __all__ = [
     "Part",
     "Split",
     "image_folder",
-    "is_at_hand",
+    "is_available",
     "load_data",
     "load_split",
     "split",
@@ -41,22 +39,22 @@ DATASETS: dict[str, Callable[[Path], ImageData]] = {
 
 
 # Where a registered data set's files are; one that is not named here is taken to be at hand.
-AT_HAND: Mapping[str, Callable[[Path], bool]] = {
+AVAILABLE: Mapping[str, Callable[[Path], bool]] = {
     "cifar10": CIFAR10.complete,
     "cifar100": CIFAR100.complete,
-    "fashion_mnist": lambda root: DEBIAN_FASHION_MNIST.is_dir() or at_hand("FashionMNIST", root),
-    "imagenet64": lambda root: folder_at_hand("imagenet", root),
-    "mnist": lambda root: at_hand("MNIST", root),
-    "tiny_imagenet": tiny_imagenet_complete,
+    "fashion_mnist": lambda root: DEBIAN_FASHION_MNIST.is_dir() or is_downloaded("FashionMNIST", root),
+    "imagenet64": lambda root: has_both_parts("imagenet", root),
+    "mnist": lambda root: is_downloaded("MNIST", root),
+    "tiny_imagenet": is_unpacked,
 }
 
 # Those that are never downloaded: a person puts their files there.
-NOT_FETCHED = frozenset({"imagenet64"})
+NOT_DOWNLOADED = frozenset({"imagenet64"})
 
 
-def is_at_hand(name: str, root: Path) -> bool:
+def is_available(name: str, root: Path) -> bool:
     """Whether the data set `name` is there without a download. root: the folder for downloads."""
-    return AT_HAND[name](root) if name in AT_HAND else name in DATASETS
+    return AVAILABLE[name](root) if name in AVAILABLE else name in DATASETS
 
 
 @lru_cache(maxsize=2)

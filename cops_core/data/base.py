@@ -19,7 +19,7 @@ from cops_core.data.part import Normalisation, Part
 from cops_core.errors import InputError
 from cops_core.streams import stream
 
-LEAST_DEVIATION = 1e-6  # of a channel that is the same everywhere
+MIN_DEVIATION = 1e-6  # of a channel that is the same everywhere
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,7 +137,7 @@ def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
     order = stream(seed, "split").permutation(total)
     validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])
     mean, deviation = mean_and_deviation(channel_counts(data.train_images, torch.from_numpy(train)))
-    deviation = deviation.clamp_min(LEAST_DEVIATION)
+    deviation = deviation.clamp_min(MIN_DEVIATION)
 
     def part(index: np.ndarray) -> Part:
         places = torch.from_numpy(index)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cops_core.data.images import DECODER, Shape, read_images
+from cops_core.data.images import DECODER, ImageTransform, read_images
 from cops_core.whole_file import whole_file
 
 FOLDER = "decoded"
@@ -20,7 +20,7 @@ FOLDER = "decoded"
 VERSION = 1
 
 
-def decoded_images(root: Path, name: str, paths: Sequence[Path], shape: Shape) -> Tensor:
+def decoded_images(root: Path, name: str, paths: Sequence[Path], shape: ImageTransform) -> Tensor:
     """What `read_images` gives, kept in ROOT/decoded/`name`-KEY.npy; one file of each name.
 
     KEY stands for all that the pixels depend on: names, sizes and times of change of the files, the shape,
@@ -41,7 +41,7 @@ def decoded_images(root: Path, name: str, paths: Sequence[Path], shape: Shape) -
     return kept
 
 
-def _key(paths: Sequence[Path], shape: Shape) -> str:
+def _key(paths: Sequence[Path], shape: ImageTransform) -> str:
     digest = hashlib.sha256(f"{VERSION} {DECODER} {shape.name} {shape.size}".encode())
     for path in paths:
         stat = path.stat()

@@ -1,4 +1,4 @@
-"""Files of data sets: downloaded once, and complaints about them in one line."""
+"""Files of data sets: downloads by one process at a time, and one-line messages for errors."""
 
 from collections.abc import Callable
 from http.client import HTTPException
@@ -7,29 +7,48 @@ from pathlib import Path
 from filelock import FileLock
 
 from cops_core.errors import InputError
+from cops_core.folders import missing_folders, remove_empty
 
 
 def reason(error: Exception) -> str:
-    """What an error says, in one line."""
+    """An error's message in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def download_once(
     name: str, folder: Path, root: Path, complete: Callable[[], bool], fetch: Callable[[], object], hint: str
 ) -> None:
-    """Run `fetch`, which fills `folder`, unless the files are `complete` once it is this process's turn.
+    """Download a data set, unless another process has done so meanwhile.
 
-    name: torchvision's, for the lock in `root` and the complaint. hint: another way, should it fail.
-    Raises InputError if the download fails.
+    Args:
+        name: torchvision's name of the data set, for the lock in `root` and for the message.
+        folder: The folder that `fetch` fills.
+        root: The folder for downloads, created if it does not exist.
+        complete: Whether all files exist.
+        fetch: Downloads the files.
+        hint: Another way to get the files, for the message.
+
+    Raises:
+        InputError: The download fails. No empty folder is left then.
     """
+    new = missing_folders(folder)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # torchvision writes in place: of a node's workers one downloads, the others wait for it.
-        with FileLock(root / f"{name}.lock"):
-            if not complete():
-                fetch()
+        _fetch_alone(root / f"{name}.lock", complete, fetch)
     except (OSError, HTTPException, RuntimeError) as error:
+        remove_empty(new)
         raise InputError(
             f"{name} is not in {root} and could not be downloaded ({reason(error)}):"
             f" {hint}, or put its files into {folder}"
         ) from error
+
+
+def _fetch_alone(lock: Path, complete: Callable[[], bool], fetch: Callable[[], object]) -> None:
+    """Fetch the files if they are not complete. torchvision writes in place, so other processes wait."""
+    with FileLock(lock):
+        try:
+            if not complete():
+                fetch()
+        except BaseException:
+            lock.unlink()  # this process still holds it: others that wait create a new one
+            raise

@@ -57,7 +57,7 @@ def image_folder(name: str, size: int, *, folder: str | None = None) -> Callable
     return load
 
 
-def at_hand(folder: str, root: Path) -> bool:
+def has_both_parts(folder: str, root: Path) -> bool:
     """Whether both parts lie in `folder` under `root`."""
     return all((root / folder / part).is_dir() for part in ("train", "val"))
 

@@ -89,7 +89,7 @@ def _packed(path: Path) -> Path:
     return path.with_name(path.name + ".gz")
 
 
-def at_hand(torchvision_name: str, root: Path) -> bool:
+def is_downloaded(torchvision_name: str, root: Path) -> bool:
     """Whether the four files lie where torchvision puts them under `root`."""
     return _complete(root / torchvision_name / "raw")
 

@@ -41,7 +41,7 @@ DECODER = f"Pillow {__version__}, JPEG {features.version('jpg')}"
 
 
 @dataclass(frozen=True)
-class Shape:
+class ImageTransform:
     """Makes an RGB image of `size` x `size` of one of any size. name: of the way.
 
     apply: a ValueError says why it cannot.
@@ -52,7 +52,7 @@ class Shape:
     apply: Callable[[Image.Image], Image.Image]
 
 
-def read_images(paths: Sequence[Path], shape: Shape) -> Tensor:
+def read_images(paths: Sequence[Path], shape: ImageTransform) -> Tensor:
     """The images in these files, uint8 of shape (N, 3, height, width), as `shape` makes them.
 
     Grey ones get three equal channels; palettes and CMYK become RGB; what is transparent lies on black. Of
@@ -67,7 +67,7 @@ def read_images(paths: Sequence[Path], shape: Shape) -> Tensor:
     return images
 
 
-def _read(path: Path, shape: Shape) -> np.ndarray:
+def _read(path: Path, shape: ImageTransform) -> np.ndarray:
     """An image's pixels, uint8 of shape (height, width, 3)."""
     try:
         with Image.open(path) as image:
@@ -89,7 +89,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def exactly(size: int) -> Shape:
+def exactly(size: int) -> ImageTransform:
     """For `read_images`: images have this size already."""
 
     def apply(image: Image.Image) -> Image.Image:
@@ -98,10 +98,10 @@ def exactly(size: int) -> Shape:
             raise ValueError(f"it is {width} x {height}, not {size} x {size}")
         return image
 
-    return Shape("exactly", size, apply)
+    return ImageTransform("exactly", size, apply)
 
 
-def centre(size: int) -> Shape:
+def centre(size: int) -> ImageTransform:
     """For `read_images`: the shorter side becomes `size`, of the longer one the middle is kept.
 
     Pillow's bilinear filter, which averages over all that a new pixel covers (antialiased); an image of that
@@ -116,4 +116,4 @@ def centre(size: int) -> Shape:
         box = (left, top, left + side, top + side)
         return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
-    return Shape("centre", size, apply)
+    return ImageTransform("centre", size, apply)

@@ -42,7 +42,7 @@ def tiny_imagenet(root: Path) -> ImageData:
     )
 
 
-def complete(root: Path) -> bool:
+def is_unpacked(root: Path) -> bool:
     """Whether the lists of the archive's folder lie under `root`, and so its images, as it is moved whole."""
     folder = root / FOLDER
     return all((folder / path).exists() for path in ("wnids.txt", "train", "val/val_annotations.txt"))
@@ -93,7 +93,7 @@ def _rows(path: Path) -> list[list[str]]:
 def _downloaded(root: Path) -> Path:
     """The archive's folder under `root`, fetched from its home page if it is not there."""
     folder = root / FOLDER
-    if complete(root):
+    if is_unpacked(root):
         return folder
     hint = f"unpack {HOME}/{FOLDER}.zip in {root}"
     if folder.exists():
@@ -106,5 +106,5 @@ def _downloaded(root: Path) -> Path:
             utils.download_and_extract_archive(f"{HOME}/{FOLDER}.zip", beside, md5=MD5)
             (Path(beside) / FOLDER).replace(folder)
 
-    download_once("TinyImageNet", folder, root, lambda: complete(root), fetch, hint)
+    download_once("TinyImageNet", folder, root, lambda: is_unpacked(root), fetch, hint)
     return folder

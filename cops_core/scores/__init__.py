@@ -1,4 +1,4 @@
-"""Scores: how much each maskable weight matters. One file per score, higher = keep."""
+"""Scores: how important each maskable weight is. One file per score; higher scores are kept."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -29,7 +29,7 @@ from cops_core.scores.random import RANDOM
 from cops_core.scores.snip import SNIP
 from cops_core.scores.synflow import SYNFLOW
 
-# A caller's own kind of scores: of names alone, names come back.
+# The caller's type of scores: for names, the result is keyed by names.
 ScoreT = TypeVar("ScoreT", bound=AnyScore)
 
 SCORES: dict[str, Score] = {
@@ -44,7 +44,18 @@ SCORES: dict[str, Score] = {
 
 
 def find_score(score: AnyScore, convention: str = "paper") -> Score:
-    """What computes a score under a convention. Raises InputError for a name that is not there."""
+    """The object that computes a score under a convention.
+
+    Args:
+        score: A key of `SCORES`, or a member of the family.
+        convention: A key of `CONVENTIONS`.
+
+    Returns:
+        The score.
+
+    Raises:
+        InputError: An unknown score or convention.
+    """
     rules = lookup("convention", convention, CONVENTIONS)
     if isinstance(score, Member):
         return score.score(rules.functionals)
@@ -61,23 +72,30 @@ def compute_scores(
     revive: bool = False,
     convention: str = "paper",
 ) -> dict[ScoreT, dict[str, Tensor]]:
-    """{score: {parameter name: values}} over the prunable parameters, in `named_parameters` order.
+    """The scores of a model's prunable parameters.
 
-    scores: keys of SCORES, or members of the family. batch: images of shape (N, channels, height,
-    width) and labels of shape (N,), on any device; data-free scores use the image shape only.
-    seed: the trial's, in [0, 2**32).
-    mask: scores are those of the masked network, whose weights are zero outside the mask; the
-    values given to removed weights have no meaning, unless they may `revive`: then these too are
-    scored with the masked network's gradient, but with their value in `model`.
-    convention: a key of CONVENTIONS; all but `paper` imitate what a widely used code base does.
-
-    Each tensor has its parameter's shape and device, is finite and detached. Scores of the same
-    functional share its backward pass. The model (weights, buffers, `.grad`, `requires_grad`,
-    modes) and the global random state are afterwards what they were, also after an error; but do
+    Scores of the same functional share its backward pass. The model (weights, buffers, `.grad`,
+    `requires_grad`, modes) and the global random state are unchanged afterwards, also after an error; but do
     not use the model from another thread meanwhile.
 
-    Raises InputError for an unknown score, an empty batch, a mask of another model, or a score
-    that is not finite.
+    Args:
+        scores: Keys of `SCORES`, or members of the family.
+        model: The model.
+        batch: Images of shape (N, channels, height, width) and labels of shape (N,), on any device. Scores
+            without data use only the images' shape.
+        seed: The trial's, in [0, 2**32).
+        mask: If given, the masked network is scored, whose weights are zero outside the mask. The values of
+            removed weights are then meaningless, unless `revive` is set.
+        revive: Whether removed weights are scored, too: with the masked network's gradient and their value
+            in `model`.
+        convention: A key of `CONVENTIONS`; all except `paper` imitate a widely used code base.
+
+    Returns:
+        {score: {parameter name: values}}, in `named_parameters` order. Each tensor has its parameter's shape
+        and device, is finite and detached.
+
+    Raises:
+        InputError: An unknown score, an empty batch, a mask of another model, or a score that is not finite.
     """
     found = {score: find_score(score, convention) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
@@ -89,9 +107,17 @@ def compute_scores(
 
 
 def check_finite(score: str, layers: Scores) -> None:
-    """Raise InputError if a value of `score` is NaN or infinite: it could not be ranked."""
-    # A finite sum has finite terms, and costs one pass. One transfer for all layers: on a GPU each
-    # question asked of it waits for it.
+    """Check that a score's values can be ranked.
+
+    Args:
+        score: The score's name, for the message.
+        layers: Its values by parameter name.
+
+    Raises:
+        InputError: A value is NaN or infinite.
+    """
+    # A finite sum has finite terms, and needs one pass. One transfer for all layers, since each transfer
+    # from a GPU waits for its pending work.
     if bool(torch.stack([layer.sum() for layer in layers.values()]).isfinite().all()):
         return
     finite = torch.stack([layer.isfinite().all() for layer in layers.values()]).tolist()

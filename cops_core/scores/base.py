@@ -12,9 +12,13 @@ from cops_core.scores.problem import Precision, Problem
 class Traits:
     """How a score is computed, for manifests and caches.
 
-    normalisation: the mode of the normalisation layers: "train" (statistics of the batch, the
-    running ones untouched), "eval" (running statistics), or "unused" (the network is not run).
-    precision: "model" (that of the model's weights) or "float64". signed: values can be negative.
+    Attributes:
+        needs_data: Whether the values of images or labels matter.
+        needs_second_derivative: Whether the network is differentiated twice.
+        normalisation: The mode of the normalisation layers: "train" (statistics of the batch; the running
+            ones do not change), "eval" (running statistics), or "unused" (the network is not run).
+        precision: "model" (that of the model's weights) or "float64".
+        signed: Whether values can be negative.
     """
 
     needs_data: bool
@@ -25,14 +29,14 @@ class Traits:
 
 
 class Score(ABC):
-    """How much each maskable weight matters: the higher, the sooner it is kept.
+    """How important each maskable weight is: weights with higher scores are kept.
 
-    Invariants. `compute` returns a tensor for each name of `problem.network.weights`, in that
-    order, of the weight's shape, on its device, detached, sharing memory with nothing. Values are a
-    function of the problem alone: the same at every call and, up to rounding, for every order of
-    the batch, device and number of threads. They are non-negative unless `traits.signed`. They are
-    the formula's values on the masked network: what removed weights get has no meaning, and the
-    caller compares survivors only. The model is run inside `isolated` or not at all.
+    Invariants. `compute` returns a tensor for each name of `problem.network.weights`, in that order, with the
+    weight's shape, on its device, detached, sharing memory with no other tensor. Values depend only on the
+    problem: they are the same at every call and, up to rounding, for every order of the batch, device and
+    number of threads. They are non-negative unless `traits.signed`. They are the formula's values on the
+    masked network: values of removed weights are meaningless, and the caller compares only the remaining
+    weights. The model is run inside `isolated` or not at all.
 
     A new score is one file with one instance, and one line in `SCORES`.
     """

@@ -1,7 +1,7 @@
-"""Conventions: how widely used code bases compute the same scores otherwise than the papers say.
+"""Conventions: how widely used code bases compute the same scores differently from the papers.
 
-Results under one convention are no baseline for another: a trial names its own, and `paper` is ours.
-How many rounds, and how many images of each class, are settings of their own (`Selection`).
+Results under different conventions cannot be compared: a trial records its convention. Ours is `paper`. The
+number of rounds and of images per class are separate settings (`Selection`).
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,16 @@ _HALVES = GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True)
 
 @dataclass(frozen=True)
 class Convention:
-    """Where one code base departs from the papers.
+    """Where one code base differs from the papers.
 
-    scores: replaced entries of `SCORES`. functionals: replaced entries of `FUNCTIONALS`, so that a member
-    of the family departs as the named scores of its functional do.
-    prunable: a key of `cops_core.prunable.PRUNABLE`.
-    class_balanced: whether the scoring batch holds the same number of images of each class; a batch
-    that is not has the same size, drawn from all training images alike.
+    Attributes:
+        description: The differences.
+        scores: Replaced entries of `SCORES`.
+        functionals: Replaced entries of `FUNCTIONALS`, so that members of the family differ in the same way
+            as the named scores with this functional.
+        prunable: A key of `cops_core.prunable.PRUNABLE`.
+        class_balanced: Whether the scoring batch has the same number of images of each class. If not, the
+            batch has the same size and is drawn from all training images.
     """
 
     description: str
@@ -45,12 +48,12 @@ class Convention:
 
 
 CONVENTIONS: Mapping[str, Convention] = {
-    "paper": Convention("as the papers say: a class-balanced batch, batch statistics, weights only"),
+    "paper": Convention("as in the papers: a class-balanced batch, batch statistics, weights only"),
     "snip": Convention(
-        "mil-ad/snip: the first batch of a shuffled loader, whatever its classes", class_balanced=False
+        "mil-ad/snip: the first batch of a shuffled loader, with any classes", class_balanced=False
     ),
     "grasp": Convention(
-        "alecwangcq/GraSP: the batch ordered by class and run in two halves, which so hold different"
+        "alecwangcq/GraSP: the batch is ordered by class and run in two halves, which have different"
         " classes and, with batch norm, different statistics",
         scores={"grasp": GeneralizedSynapticScore(_HALVES, signed=True)},
         functionals={"gradient_flow": _HALVES},

@@ -1,7 +1,7 @@
-"""The family of generalized synaptic scores: any member of it may be a target or a control.
+"""The family of generalized synaptic scores: any member may be a target or a control.
 
-A member is described here by what it is made of, and computed by `cops_core.scores.gss`. Five of the
-named scores are members, too (`NAMED`): they stay names wherever they are written as names.
+This module describes members; `cops_core.scores.gss` computes them. Five of the named scores are members,
+too (`NAMED`): where they are written as names they remain names.
 """
 
 from collections.abc import Mapping
@@ -17,27 +17,31 @@ from cops_core.scores.problem import Functional
 from cops_core.scores.synflow import SynapticFlow
 
 Form = Literal["powers", "signed"]
-HIGHEST_POWER = 2.0
+MAX_POWER = 2.0
 
 FUNCTIONALS: Mapping[str, Functional] = {
     "loss": MeanCrossEntropy(),
     "gradient_flow": GradientFlow(MeanCrossEntropy(TEMPERATURE)),
     "synflow": SynapticFlow(),
 }
-WEIGHTS = "weights"  # what a member without a functional is called by: it scores the weights alone
+WEIGHTS = "weights"  # in the name of a member without a functional, which depends on the weights only
 
-Power = Annotated[float, Field(ge=0, le=HIGHEST_POWER, allow_inf_nan=False)]
+Power = Annotated[float, Field(ge=0, le=MAX_POWER, allow_inf_nan=False)]
 
 
 class Member(Description):
     """omega = |dF/dtheta|^p |theta|^r, or with the form `signed` dF/dtheta theta (arXiv 2107.12673).
 
-    functional: F, a key of `FUNCTIONALS`; needed where p > 0, and dropped where p = 0, so that each
-    score of the weights alone is one member. p, r: in [0, 2], not both 0. form: `signed` has
-    p = r = 1; of a functional of |theta| it is never negative, so that it is the same as `powers`.
+    Equal members are equal scores. Different members may still rank the weights in the same order: without
+    controls the mask depends only on the ratio p : r. With controls each power matters.
 
-    Equal members are equal scores. Two that differ may still rank the weights alike: without controls
-    the mask depends on the ratio p : r alone. With controls the powers matter one by one.
+    Attributes:
+        functional: F, a key of `FUNCTIONALS`. Required for p > 0, and removed for p = 0, so that each score
+            that depends on the weights only is one member.
+        p: Power of the gradient, in [0, 2]; p and r are not both 0.
+        r: Power of the weight, in [0, 2].
+        form: "signed" requires p = r = 1. For a functional of |theta| it is never negative, and replaced by
+            "powers".
     """
 
     functional: Annotated[str, named("functional", FUNCTIONALS)] | None = None
@@ -48,13 +52,13 @@ class Member(Description):
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if self.p == 0 and self.r == 0:
-            raise ValueError("p = r = 0 scores all weights alike: make p or r positive")
+            raise ValueError("p = r = 0 gives all weights the same score: write a positive p or r")
         if self.form == "signed" and not self.p == self.r == 1:
-            raise ValueError(f"form 'signed' has p = r = 1, not p = {self.p:g}, r = {self.r:g}")
+            raise ValueError(f"form 'signed' with p = {self.p:g}, r = {self.r:g}: write p = r = 1")
         if self.p > 0 and self.functional is None:
             known = ", ".join(FUNCTIONALS)
             raise ValueError(f"p = {self.p:g} needs a functional: write one of {known}, or p=0")
-        # One spelling of each score; -0.0 is another one in JSON.
+        # One form for each score; in JSON, -0.0 would be another one.
         settled = {
             "functional": self.functional if self.p > 0 else None,
             "p": self.p + 0.0,
@@ -68,16 +72,16 @@ class Member(Description):
 
     @property
     def kind(self) -> str:
-        """What members with other powers share, by which they are compared: `gss(loss)`."""
+        """The common name of members that differ only in their powers, for comparisons: `gss(loss)`."""
         return f"gss({self.functional or WEIGHTS}{', signed' if self.form == 'signed' else ''})"
 
     @property
     def key(self) -> str:
-        """A name that no other member has: `gss(loss, 1.25, 0.5)`, with all digits of the powers."""
+        """A unique name: `gss(loss, 1.25, 0.5)`, with all digits of the powers."""
         return self._name(repr(self.p), repr(self.r))
 
     def __str__(self) -> str:
-        """What a person reads: the powers with three digits."""
+        """The name for tables and messages, the powers with three digits."""
         return self._name(f"{self.p:.3g}", f"{self.r:.3g}")
 
     def _name(self, p: str, r: str) -> str:
@@ -86,15 +90,22 @@ class Member(Description):
         return f"gss({self.functional or WEIGHTS}, {p}, {r})"
 
     def score(self, replaced: Mapping[str, Functional] | None = None) -> GeneralizedSynapticScore:
-        """What computes it. replaced: functionals that a convention computes otherwise."""
+        """The object that computes this member.
+
+        Args:
+            replaced: Functionals that a convention computes differently, by their key in `FUNCTIONALS`.
+
+        Returns:
+            The score.
+        """
         functional = None if self.functional is None else {**FUNCTIONALS, **(replaced or {})}[self.functional]
         return GeneralizedSynapticScore(functional, self.p, self.r, signed=self.form == "signed")
 
 
-# A score as it is written: the name of one in `SCORES`, or a member of the family.
+# A score in a configuration: a name in `SCORES`, or a member of the family.
 AnyScore = str | Member
 
-# Every kind of member, with its functional: what figures and tables may have to tell apart.
+# Every kind of member, with its functional, for figures and tables.
 KINDS: Mapping[str, str] = {
     Member(p=0).kind: WEIGHTS,
     **{
@@ -112,15 +123,15 @@ NAMED: Mapping[str, Member] = {
 
 
 def member_of(score: AnyScore) -> Member | None:
-    """The member of the family that a score is; None for a score outside it."""
+    """A score as a member of the family; None for a score outside the family."""
     return score if isinstance(score, Member) else NAMED.get(score)
 
 
 def kind_of(score: AnyScore) -> str:
-    """The name under which a score is compared: its own, or that of all members of its kind."""
+    """The name by which a score is compared: its own, or the name of its kind of members."""
     return score.kind if isinstance(score, Member) else score
 
 
 def key_of(score: AnyScore) -> str:
-    """A name that no other score has."""
+    """The unique name of a score."""
     return score.key if isinstance(score, Member) else score

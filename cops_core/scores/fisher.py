@@ -1,4 +1,4 @@
-"""Fisher: weights with a large empirical Fisher information, times their square, are kept."""
+"""Fisher: weights with a large product of empirical Fisher information and squared value are kept."""
 
 import math
 from typing import final
@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
-from cops_core.scores.isolation import Normalisation, isolated
+from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Problem
 
@@ -21,18 +21,19 @@ CHUNK_BYTES = 2**28
 class FisherScore(Score):
     """omega = theta^2 * (1/N) sum_n g_n^2, g_n the gradient of sample n's cross-entropy.
 
-    The empirical diagonal Fisher information, as in Theis et al. 2018, "Faster gaze prediction
-    with dense networks and Fisher pruning" (arXiv 1801.05787): Delta_k = 1/(2N) theta_k^2 sum_n
-    g_nk^2, here per weight and without the 1/2. Not SNIP squared, which squares the mean gradient.
+    The empirical diagonal Fisher information, as in Theis et al. 2018, "Faster gaze prediction with dense
+    networks and Fisher pruning" (arXiv 1801.05787): Delta_k = 1/(2N) theta_k^2 sum_n g_nk^2, here per weight
+    and without the 1/2. It is not SNIP squared, which squares the mean gradient.
 
-    Where normalisation layers tie the samples together, g_n is the gradient of sample n's loss
-    within the batch, through the batch's statistics, so the mean of g_n is always dL/dtheta. That
-    costs N backward passes of the whole batch; otherwise all samples together cost about one.
+    If normalisation layers couple the samples, g_n is the gradient of sample n's loss within the batch,
+    through the batch's statistics, so the mean of g_n is always dL/dtheta. That costs N backward passes of
+    the whole batch; otherwise all samples together cost about one.
 
-    normalisation: "train" takes the statistics of the batch, "eval" the running ones.
+    Args:
+        normalisation: "train" uses the statistics of the batch, "eval" the running ones.
     """
 
-    def __init__(self, normalisation: Normalisation = "train") -> None:
+    def __init__(self, normalisation: NormalisationMode = "train") -> None:
         self.normalisation = normalisation
 
     @property
@@ -57,9 +58,17 @@ class FisherScore(Score):
 
 
 def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """sum_n g_n^2 per weight, each sample run on its own: for networks that do not mix samples.
+    """sum_n g_n^2 per weight, each sample run separately: for networks that do not mix samples.
 
-    Vectorised over as many samples as keep the per-sample gradients within CHUNK_BYTES.
+    Vectorised over as many samples as the per-sample gradients fit into CHUNK_BYTES.
+
+    Args:
+        network: The network.
+        images: Shape (N, channels, height, width).
+        labels: Shape (N,), class numbers.
+
+    Returns:
+        Sums by parameter name, each of the weight's shape.
     """
 
     def loss(weights: Weights, image: Tensor, label: Tensor) -> Tensor:
@@ -77,7 +86,16 @@ def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[s
 
 
 def coupled_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """sum_n g_n^2 per weight, the batch run as one: for networks with batch statistics."""
+    """sum_n g_n^2 per weight, the batch run as a whole: for networks with batch statistics.
+
+    Args:
+        network: The network.
+        images: Shape (N, channels, height, width).
+        labels: Shape (N,), class numbers.
+
+    Returns:
+        Sums by parameter name, each of the weight's shape.
+    """
     weights = {name: w.clone().requires_grad_() for name, w in network.weights.items()}
     losses = cross_entropy(network.logits(weights, images), labels, reduction="none")
     squares = {name: torch.zeros_like(w) for name, w in network.weights.items()}

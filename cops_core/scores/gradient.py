@@ -1,4 +1,4 @@
-"""Gradient: weights that would move the loss most are kept."""
+"""Gradient: weights to which the loss is most sensitive are kept."""
 
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy

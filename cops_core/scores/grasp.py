@@ -1,4 +1,4 @@
-"""GraSP: weights whose removal would weaken the gradient flow are kept."""
+"""GraSP: weights whose removal would reduce the gradient flow are kept."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from cops_core.scores.gss import GeneralizedSynapticScore
-from cops_core.scores.isolation import Normalisation
+from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.loss import MeanCrossEntropy
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Functional, Precision
 
-TEMPERATURE = 200.0  # that of the authors' code
+TEMPERATURE = 200.0  # as in the authors' code
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,10 @@ class GradientFlow(Functional):
 
     Its gradient is H g, H the Hessian of L in the maskable weights.
 
-    halves: L is the mean of two losses, of the first and the second half of the batch ordered by
-    class, each run by itself; where nothing ties the samples of a batch together, the same L.
+    Attributes:
+        loss: L.
+        halves: Whether L is the mean of two losses: of the first and the second half of the batch ordered by
+            class, each run separately. Without layers that couple the samples of a batch this is the same L.
     """
 
     loss: MeanCrossEntropy
@@ -34,12 +36,12 @@ class GradientFlow(Functional):
     precision: ClassVar[Precision] = "model"
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> NormalisationMode:
         """The loss's."""
         return self.loss.normalisation
 
     def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
-        """F at `weights`, a tensor of shape ()."""
+        """F at `weights`, a tensor of shape (); see `Functional.value`."""
         parts = _halves(images, labels) if self.halves else [(images, labels)]
         loss = torch.stack([self.loss.value(network, weights, *part) for part in parts]).mean()
         gradients = torch.autograd.grad(
@@ -49,7 +51,7 @@ class GradientFlow(Functional):
 
 
 def _halves(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The batch ordered by class and cut in the middle; a single image is its own half."""
+    """The batch ordered by class and split in the middle; a single image is one part."""
     order = labels.argsort(stable=True)
     middle = len(labels) // 2
     return [(images[part], labels[part]) for part in (order[:middle], order[middle:]) if len(part)]

@@ -15,28 +15,31 @@ from cops_core.scores.problem import Functional, Precision, Problem
 class GeneralizedSynapticScore(Score):
     """omega = |dF/dtheta|^p * |theta|^r, or signed: omega = dF/dtheta * theta.
 
-    "COPS: Controlled Pruning Before Training Starts" (arXiv 2107.12673), after the synaptic
-    saliency dF/dtheta * theta of Tanaka et al. 2020 (arXiv 2006.05467). Final: a score is
-    an instance, not a subclass.
+    "COPS: Controlled Pruning Before Training Starts" (arXiv 2107.12673), which generalises the synaptic
+    saliency dF/dtheta * theta of Tanaka et al. 2020 (arXiv 2006.05467). Final: a score is an instance, not a
+    subclass. Powers other than 0 and 1 are computed in float64.
 
-    functional: F; None if p = 0, since a score of the weights alone has none.
-    p, r: finite and >= 0, not both 0; 0^p = 0 for p > 0. Powers other than 0 and 1 are taken in float64.
-    signed: p = r = 1 only.
+    Args:
+        functional: F; None if and only if p = 0, for a score that depends on the weights only.
+        p: Power of the gradient, finite and at least 0; 0^p = 0 for p > 0. p and r are not both 0.
+        r: Power of the weight, finite and at least 0.
+        signed: Whether the score has the sign of the product; requires p = r = 1.
 
-    Raises InputError for other arguments.
+    Raises:
+        InputError: Other arguments.
     """
 
     def __init__(
         self, functional: Functional | None, p: float = 1.0, r: float = 1.0, signed: bool = False
     ) -> None:
         if not (math.isfinite(p) and math.isfinite(r) and p >= 0 and r >= 0):
-            raise InputError(f"powers p = {p}, r = {r}: both must be finite and at least 0")
+            raise InputError(f"powers p = {p}, r = {r}: write finite numbers of at least 0")
         if p == 0 and r == 0:
-            raise InputError("p = r = 0 scores all weights alike: make p or r positive")
+            raise InputError("p = r = 0 gives all weights the same score: write a positive p or r")
         if signed and not p == r == 1:
-            raise InputError(f"a signed score has p = r = 1, not p = {p}, r = {r}")
+            raise InputError(f"a signed score with p = {p}, r = {r}: write p = r = 1")
         if (functional is None) != (p == 0):
-            raise InputError(f"p = {p} with functional {functional}: give a functional exactly if p > 0")
+            raise InputError(f"p = {p} with functional {functional}: pass a functional if and only if p > 0")
         self.functional = functional
         self.p = p
         self.r = r
@@ -44,7 +47,7 @@ class GeneralizedSynapticScore(Score):
 
     @property
     def traits(self) -> Traits:
-        """Those of the functional; without one, the weights are all there is."""
+        """The functional's; without a functional, of a score that depends on the weights only."""
         functional = self.functional
         own: Precision = "model" if functional is None else functional.precision
         return Traits(
@@ -58,7 +61,8 @@ class GeneralizedSynapticScore(Score):
     def compute(self, problem: Problem) -> Scores:
         """omega per maskable weight, of its shape.
 
-        Raises InputError where a product of powers is too small for float64, and would be taken for 0.
+        Raises:
+            InputError: A product of powers underflows in float64.
         """
         gradients: Weights = {}
         weights = problem.network.scored
@@ -77,7 +81,7 @@ class GeneralizedSynapticScore(Score):
 
     @property
     def _wide(self) -> bool:
-        """Whether powers are taken: in float64, since squares of small gradients are lost in float32."""
+        """Whether powers are computed: in float64, since squares of small gradients underflow in float32."""
         return not {self.p, self.r} <= {0, 1}
 
     def _powers(self, name: str, gradient: Tensor | None, weight: Tensor) -> Tensor:
@@ -91,6 +95,6 @@ class GeneralizedSynapticScore(Score):
         if bool(((product == 0) & ~zero).any()):
             raise InputError(
                 f"|dF/dtheta|^{self.p:g} |theta|^{self.r:g} is too small for float64 in {name}:"
-                " choose smaller powers"
+                " write smaller powers"
             )
         return product

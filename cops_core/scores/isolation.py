@@ -1,4 +1,4 @@
-"""Running a model without leaving a trace of it."""
+"""Run a model without changing it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,22 +10,27 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from cops_core.streams import derive_seed
 
-Normalisation = Literal["train", "eval"]
+NormalisationMode = Literal["train", "eval"]
 
 
 @contextmanager
-def isolated(model: nn.Module, normalisation: Normalisation, seed: int) -> Iterator[None]:
-    """Inside, `model` may be run and differentiated; afterwards, also after a raise, all is as before.
+def isolated(model: nn.Module, normalisation: NormalisationMode, seed: int) -> Iterator[None]:
+    """A context to run and differentiate a model. Afterwards it is unchanged, also after an error.
 
-    Normalisation layers use the statistics of the batch ("train") or their running ones ("eval").
-    Every other module is in eval mode: dropout is off, so that a score is a function of weights and
-    data, not of random draws or of the order of the batch. A layer that draws even in eval mode
-    draws from `seed`. Autocast is off, whatever the caller uses, and cuDNN is deterministic; whether
-    a GPU may round float32 to TF32 stays with torch's own switches.
+    All modules except normalisation layers are in eval mode: dropout is off, so that a score depends on
+    weights and data, not on random draws or the order of the batch. A layer that draws even in eval mode
+    draws from `seed`. Autocast is off and cuDNN is deterministic; torch's own switches decide whether a GPU
+    may round float32 to TF32.
 
-    Restored: the mode of every submodule and torch's random states. The flags are set module by
-    module, because a model may override `train()`. Weights and buffers are not protected here:
-    `Network` runs on clones. Not for two threads on the same model.
+    The mode of every submodule and torch's random states are restored. The modes are set module by module,
+    since a model may override `train()`. Weights and buffers are not protected here: `Network` runs on
+    clones. Do not use it from two threads on the same model.
+
+    Args:
+        model: The model.
+        normalisation: Normalisation layers use the statistics of the batch ("train") or their running ones
+            ("eval").
+        seed: The trial's, in [0, 2**32).
     """
     modes = [(module, module.training) for module in model.modules()]
     devices = {tensor.device for tensor in model.parameters()}
@@ -41,7 +46,7 @@ def isolated(model: nn.Module, normalisation: Normalisation, seed: int) -> Itera
             for module, _ in modes:
                 module.training = normalisation == "train" and isinstance(module, _NormBase)
             cudnn.deterministic, cudnn.benchmark = True, False
-            # Only generators that are restored: torch.manual_seed would reseed every GPU there is.
+            # Only generators that are restored: torch.manual_seed would seed every GPU.
             torch.default_generator.manual_seed(derive_seed(seed, "scoring"))
             for gpu in gpus:
                 torch.cuda.default_generators[gpu].manual_seed(derive_seed(seed, "scoring"))

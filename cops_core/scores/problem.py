@@ -1,4 +1,4 @@
-"""What is scored: a network, a batch and a seed; and the functionals whose gradients are scored."""
+"""The input of scores (a network, a batch and a seed), and the functionals whose gradients are used."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,21 +8,25 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError
-from cops_core.scores.isolation import Normalisation, isolated
+from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights, network_of
 
 Precision = Literal["model", "float64"]
 
 
 class Functional(ABC):
-    """A scalar function F of the maskable weights, whose gradient scores are made of.
+    """A scalar function F of the maskable weights, whose gradient is used by scores.
 
     Invariants. A subclass is a frozen dataclass: equal functionals share one gradient. `value` is
-    differentiable in `weights` and knows them through its argument only, never through
-    `network.weights`. The network and the images arrive in `precision` ("model": the model's own),
-    the normalisation layers in the mode `normalisation`. `needs_data` says whether the values (not
-    only the shape) of the images, or the labels, matter. `of_magnitudes`: F is a function of |theta|
-    and is given, and differentiated in, |theta|; unlike dF/dtheta that is not lost at theta = 0.
+    differentiable in `weights` and uses only this argument, never `network.weights`. The network and the
+    images have the type `precision`, the normalisation layers the mode `normalisation`.
+
+    Attributes:
+        needs_data: Whether the values of the images (not only their shape) or the labels matter.
+        needs_second_derivative: Whether F contains a gradient itself.
+        of_magnitudes: Whether F is a function of |theta|. It then receives |theta| and is differentiated in
+            |theta|; unlike dF/dtheta this derivative exists at theta = 0.
+        precision: "model" (that of the model's weights) or "float64".
     """
 
     needs_data: ClassVar[bool]
@@ -32,21 +36,34 @@ class Functional(ABC):
 
     @property
     @abstractmethod
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> NormalisationMode:
         """The mode of the normalisation layers while `value` is computed."""
 
     @abstractmethod
     def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
-        """F at `weights` (theta or |theta|, see above), a tensor of shape ().
+        """F at some weights.
 
-        images: (N, channels, height, width); labels: (N,), class numbers.
+        Args:
+            network: The network.
+            weights: theta, or |theta| if `of_magnitudes`, by parameter name.
+            images: Shape (N, channels, height, width).
+            labels: Shape (N,), class numbers.
+
+        Returns:
+            A tensor of shape ().
         """
 
 
 class Problem:
-    """A network to score, its batch, and the gradients already computed on them.
+    """A network to score, its batch, and the gradients that have already been computed.
 
-    Lives for one call of `compute_scores`, so a gradient can never be that of other weights.
+    It is used for one call of `compute_scores`, so a gradient never belongs to other weights.
+
+    Args:
+        network: The network.
+        images: Shape (N, channels, height, width), on the network's device.
+        labels: Shape (N,), class numbers, on the same device.
+        seed: The trial's, in [0, 2**32).
     """
 
     def __init__(self, network: Network, images: Tensor, labels: Tensor, seed: int) -> None:
@@ -57,10 +74,16 @@ class Problem:
         self._gradients: dict[Functional, tuple[Weights, Weights]] = {}
 
     def gradient(self, functional: Functional) -> tuple[Weights, Weights]:
-        """dF/dtheta per prunable parameter, and theta, by which scores multiply it; in F's precision.
+        """The gradient of a functional, and the weights by which scores multiply it.
 
-        For a functional `of_magnitudes` dF/d|theta| and |theta|. The gradient is zero where F does not
-        depend on a weight. Computed once per functional: SNIP and gradient share one backward pass.
+        Computed once per functional: SNIP and gradient share one backward pass.
+
+        Args:
+            functional: F.
+
+        Returns:
+            dF/dtheta and theta by parameter name, in F's precision; dF/d|theta| and |theta| for a functional
+            `of_magnitudes`. The gradient is zero where F does not depend on a weight.
         """
         if functional not in self._gradients:
             self._gradients[functional] = self._differentiate(functional)
@@ -92,15 +115,27 @@ def pose(
     prunable: str = "weights",
     revive: bool = False,
 ) -> Problem:
-    """The problem of scoring `model` on `batch`, moved to the model's device and precision.
+    """The problem of scoring a model on a batch, which is moved to the model's device and precision.
 
-    Raises InputError if the batch is empty, or its images and labels differ in number.
+    Args:
+        model: The model.
+        batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+        seed: The trial's, in [0, 2**32).
+        mask: See `network_of`.
+        prunable: A key of `cops_core.prunable.PRUNABLE`.
+        revive: See `Network.scored`.
+
+    Returns:
+        The problem.
+
+    Raises:
+        InputError: The batch is empty, the numbers of images and labels differ, or see `network_of`.
     """
     images, labels = batch
     if labels.ndim != 1 or not 0 < len(labels) == len(images):
         raise InputError(
             f"images of shape {tuple(images.shape)} with labels of shape {tuple(labels.shape)}:"
-            " give N >= 1 images and N labels"
+            " pass N >= 1 images and N labels"
         )
     network = network_of(model, mask, prunable=prunable, revive=revive)
     first = next(iter(network.weights.values()))

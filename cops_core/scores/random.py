@@ -1,4 +1,4 @@
-"""Random: a control that knows nothing."""
+"""Random: scores without information, for comparison."""
 
 from typing import final
 
@@ -14,7 +14,7 @@ from cops_core.streams import stream
 class RandomScore(Score):
     """omega ~ U[0, 1), independent of weights, data and mask; one stream per parameter.
 
-    In float64: among 10^7 values in float32 many would be equal.
+    In float64, since among 10^7 float32 values many would be equal.
     """
 
     @property
@@ -29,7 +29,7 @@ class RandomScore(Score):
         )
 
     def compute(self, problem: Problem) -> Scores:
-        """Draws per maskable weight, each of the weight's shape, the same on every device."""
+        """Random draws per maskable weight, of its shape, the same on every device."""
         scores = {}
         for name, weight in problem.network.scored.items():
             draws = stream(problem.seed, "random score", name).random_sample(tuple(weight.shape))

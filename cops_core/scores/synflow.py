@@ -1,4 +1,4 @@
-"""SynFlow: weights that carry much of the flow from input to output are kept, whatever the data."""
+"""SynFlow: weights that carry much of the flow from input to output are kept. It uses no data."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cops_core.scores.gss import GeneralizedSynapticScore
-from cops_core.scores.isolation import Normalisation
+from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Functional, Precision
 
@@ -26,12 +26,12 @@ class SynapticFlow(Functional):
     precision: ClassVar[Precision] = "float64"
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> NormalisationMode:
         """Fixed maps."""
         return "eval"
 
     def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
-        """R at `weights`, which are |theta|, a tensor of shape (); of the images only the shape counts."""
+        """R at `weights`, which are |theta|; only the images' shape matters. See `Functional.value`."""
         ones = torch.ones((1, *images.shape[1:]), dtype=images.dtype, device=images.device)
         return network.without_biases().logits(weights, ones).sum()
 
@@ -40,6 +40,6 @@ SYNFLOW = GeneralizedSynapticScore(SynapticFlow(), p=1, r=1)
 """omega = |dR/dtheta| * |theta|.
 
 Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic
-flow" (arXiv 2006.05467): S = dR/dtheta * theta, never negative. Made for about 100 rounds: in one
-shot it empties whole layers.
+flow" (arXiv 2006.05467): S = dR/dtheta * theta, never negative. Designed for about 100 rounds: in one shot
+it removes whole layers.
 """

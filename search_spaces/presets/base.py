@@ -1,4 +1,4 @@
-"""What a preset is: a paper's setting, complete, and what was published of it."""
+"""The class of presets: a paper's complete setting, and its published values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,12 @@ RATES = tuple(map(Decimal, ("0.9", "0.95", "0.98", "0.99", "0.995", "0.999")))
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: how it is cited, and what its tables hold side by side."""
+    """A paper.
+
+    Attributes:
+        title: How it is cited.
+        compares: What its tables compare.
+    """
 
     title: str
     compares: str
@@ -30,11 +35,16 @@ PAPERS: Mapping[str, Paper] = {
 
 
 @dataclass(frozen=True)
-class Published:
-    """One figure that was published of a cell.
+class PublishedValue:
+    """A published value of one cell of a table.
 
-    unit: test accuracy in [0, 1], the share of the dense network's test accuracy in [0, 1], or the factor
-    of all parameters over the trained ones. source: where it stands, and what differs from our setting.
+    Attributes:
+        method: The column, a key of `Preset.methods`.
+        rate: The freezing rate, in (0, 1).
+        value: In `unit`.
+        unit: Test accuracy in [0, 1], the fraction of the dense network's test accuracy in [0, 1], or the
+            factor of all parameters over the trained ones.
+        source: Where it was published, and what differs from our setting.
     """
 
     method: str
@@ -46,12 +56,23 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A table of a paper, or of ours in its manner: rows are freezing rates, columns are methods.
+    """A table of a paper, or our table in a paper's style: rows are freezing rates, columns are methods.
 
-    paper: one of `PAPERS`. methods: by the column's heading, the arm and the selection; the dense network
-    stands beside them. rates: in (0, 1). seeds: how many trials each cell is the mean of; they derive from
-    `seed`, the same for all presets. tolerance: how far ours may be from a published figure and still
-    agree, in points of accuracy (1 is 0.01).
+    Attributes:
+        paper: A key of `PAPERS`.
+        model: A key of `MODELS`.
+        dataset: A key of `DATASETS`.
+        training: The paper's training.
+        methods: Arm and selection by the column's heading. The dense network is an additional column.
+        seeds: Each cell is the mean of this many trials. Their seeds derive from `seed`, which is the same
+            for all presets.
+        tolerance: The largest difference to a published value that counts as agreement, in points of
+            accuracy (1 is 0.01).
+        published: Published values of some cells.
+        rates: The freezing rates, each in (0, 1).
+        seed: From which the trials' seeds derive, in [0, 2**32).
+        initialization: A key of `INITIALIZATIONS`.
+        validation_fraction: Fraction of the training images used for validation, in (0, 1).
     """
 
     paper: str
@@ -61,7 +82,7 @@ class Preset:
     methods: Mapping[str, Method]
     seeds: int
     tolerance: float
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedValue, ...] = ()
     rates: tuple[Decimal, ...] = RATES
     seed: int = 0
     initialization: str = "xavier_normal"
@@ -69,7 +90,7 @@ class Preset:
 
     @property
     def name(self) -> str:
-        """By which it is called: `freezenet_lenet_5_caffe_mnist`."""
+        """Its key in `PRESETS`: `freezenet_lenet_5_caffe_mnist`."""
         return f"{self.paper}_{self.model}_{self.dataset}"
 
     @property
@@ -79,7 +100,7 @@ class Preset:
 
     @property
     def description(self) -> str:
-        """What it holds side by side."""
+        """What it compares."""
         return PAPERS[self.paper].compares
 
     @property
@@ -89,11 +110,11 @@ class Preset:
 
     @property
     def trials(self) -> int:
-        """How many trials there are in all."""
+        """The number of all trials."""
         return self.seeds * (1 + len(self.rates) * len(self.methods))
 
     def dense(self) -> list[TrialConfig]:
-        """The dense network, a trial for each seed, judged on the test part."""
+        """The trials of the dense network, one per seed, evaluated on the test images."""
         base = TrialConfig(
             dataset=self.dataset,
             model=self.model,
@@ -105,7 +126,15 @@ class Preset:
         return [base.changed(seed=seed) for seed in self.trial_seeds]
 
     def cell(self, method: str, rate: Decimal) -> list[TrialConfig]:
-        """A method at a rate, a trial for each seed."""
+        """The trials of one cell.
+
+        Args:
+            method: A key of `methods`.
+            rate: One of `rates`.
+
+        Returns:
+            A configuration per seed, evaluated on the test images.
+        """
         arm, selection = self.methods[method]
         return [config.changed(arm=arm, selection=selection, density=1 - rate) for config in self.dense()]
 
@@ -120,8 +149,16 @@ class Preset:
         """Rate and method of each cell, row by row."""
         return ((rate, method) for rate in self.rates for method in self.methods)
 
-    def figures(self, method: str, rate: Decimal) -> list[Published]:
-        """What was published of a cell."""
+    def figures(self, method: str, rate: Decimal) -> list[PublishedValue]:
+        """The published values of one cell.
+
+        Args:
+            method: A key of `methods`.
+            rate: One of `rates`.
+
+        Returns:
+            The values, none for most cells.
+        """
         return [one for one in self.published if (one.method, one.rate) == (method, rate)]
 
     def changed(
@@ -131,23 +168,41 @@ class Preset:
         seeds: int | None = None,
         rates: Sequence[Decimal] | None = None,
     ) -> Self:
-        """This preset with other epochs or seeds, or some of its rates; None leaves what it has.
+        """This preset with other epochs or seeds, or with fewer rates. None changes nothing.
 
-        A step schedule keeps its shape: its steps come after the same share of the training.
-        Raises InputError for a rate that it does not have.
+        A step schedule keeps its shape: its steps come at the same fractions of the training.
+
+        Args:
+            epochs: Number of epochs, at least 1.
+            seeds: Number of trials per cell, at least 1.
+            rates: Some of the preset's rates.
+
+        Returns:
+            The new preset.
+
+        Raises:
+            InputError: A rate that the preset does not have.
         """
-        training = self.training if epochs is None else shortened(self.training, epochs)
+        training = self.training if epochs is None else with_epochs(self.training, epochs)
         asked = self.rates if rates is None else tuple(rates)
         for rate in asked:
             if rate not in self.rates:
                 known = ", ".join(map(str, self.rates))
-                raise InputError(f"--rates {rate} is no row of {self.name}: choose from {known}")
+                raise InputError(f"--rates {rate} is not a row of {self.name}: choose from {known}")
         kept = tuple(rate for rate in self.rates if rate in asked)
         return replace(self, training=training, seeds=seeds or self.seeds, rates=kept)
 
 
-def shortened(training: Training, epochs: int) -> Training:
-    """The same training in another number of epochs, the schedule's steps at the same shares of it."""
+def with_epochs(training: Training, epochs: int) -> Training:
+    """The same training with another number of epochs, its schedule's steps at the same fractions of it.
+
+    Args:
+        training: The training to change.
+        epochs: Number of epochs, at least 1.
+
+    Returns:
+        The new training.
+    """
     every = max(1, round(training.step_every * epochs / training.epochs))
     step = {"step_every": every} if training.schedule == "step" else {}
     return training.model_copy(update={"epochs": epochs, **step})

@@ -1,4 +1,4 @@
-"""COPS: VGG16-D on CIFAR-10, of which SynFlow's authors have figures for single scores."""
+"""COPS: VGG16-D on CIFAR-10, with SynFlow's published values for single scores."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""FreezeNet: LeNet-5-Caffe on MNIST, of which the abstract has two figures."""
+"""FreezeNet: LeNet-5-Caffe on MNIST, with two values from the paper's abstract."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""FreezeNet: ResNet34 on Tiny ImageNet, by a recipe of our own choice (see `recipes`)."""
+"""FreezeNet: ResNet34 on Tiny ImageNet, with our own recipe (see `recipes`)."""
 
 from search_spaces.presets.base import Preset
 from search_spaces.presets.methods import freezenet_methods

@@ -1,7 +1,7 @@
-"""The columns of the papers' tables: by heading, an arm and a selection.
+"""The columns of the papers' tables: an arm and a selection by heading.
 
-samples_per_class: SNIP scores on one training batch. Ours is balanced between the classes: of 10 classes
-10 images each with batches of 100, 13 with batches of 128; of 100 or 200 classes one.
+SNIP scores on one training batch. Our batch is balanced between the classes (`samples_per_class`): with 10
+classes, 10 images of each for batches of 100 and 13 for batches of 128; with 100 or 200 classes, one of each.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,22 @@ from itertools import permutations
 from cops_core.config import Control, Selection
 from search_spaces.presets.base import Method
 
-SCORES = ("snip", "grasp", "synflow", "magnitude")
-# The control's share of what could be kept of it: midway between the target's own mask (0) and most (1).
+TABLE_SCORES = ("snip", "grasp", "synflow", "magnitude")
+# How much of the control is kept: midway between the target's own mask (0) and the most possible (1).
 LEVEL = 0.5
-# SynFlow is made for 100 rounds (arXiv 2006.05467); in one shot it empties whole layers.
+# SynFlow is designed for 100 rounds (arXiv 2006.05467); in one shot it removes whole layers.
 SYNFLOW_ROUNDS = 100
 
 
 def freezenet_methods(samples_per_class: int) -> dict[str, Method]:
-    """FreezeNet beside what it is held against; all masks are one-shot."""
+    """FreezeNet and the methods that it is compared with; all masks are one-shot.
+
+    Args:
+        samples_per_class: Images of each class in the scoring batch, at least 1.
+
+    Returns:
+        Arm and selection by the column's heading.
+    """
     snip = Selection(target="snip", samples_per_class=samples_per_class)
     random = Selection(target="random", samples_per_class=samples_per_class)
     return {
@@ -32,18 +39,31 @@ def freezenet_methods(samples_per_class: int) -> dict[str, Method]:
 def cops_methods(samples_per_class: int) -> dict[str, Method]:
     """Each score alone, a random mask, and each ordered pair: a target and a control at `LEVEL`, all pruned.
 
-    What has SynFlow in it takes `SYNFLOW_ROUNDS` rounds, in which all its scores are computed anew, and says
-    so in its heading; all else is one-shot.
+    Methods with SynFlow use `SYNFLOW_ROUNDS` rounds, each of which computes all scores again, and their
+    heading says so. All others are one-shot.
+
+    Args:
+        samples_per_class: Images of each class in the scoring batch, at least 1.
+
+    Returns:
+        Arm and selection by the column's heading.
     """
-    alone = [(score,) for score in (*SCORES, "random")]
+    alone = [(score,) for score in (*TABLE_SCORES, "random")]
     return {
         heading(scores): ("prune", _selection(scores, samples_per_class))
-        for scores in (*alone, *permutations(SCORES, 2))
+        for scores in (*alone, *permutations(TABLE_SCORES, 2))
     }
 
 
 def heading(scores: Sequence[str]) -> str:
-    """`snip`, `cops(snip; grasp)`, `synflow, 100 rounds`."""
+    """The column's heading: `snip`, `cops(snip; grasp)`, `synflow, 100 rounds`.
+
+    Args:
+        scores: Names of the scores, the target first.
+
+    Returns:
+        The heading.
+    """
     target, *controls = scores
     name = f"cops({target}; {', '.join(controls)})" if controls else target
     return f"{name}, {SYNFLOW_ROUNDS} rounds" if "synflow" in scores else name

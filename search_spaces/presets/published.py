@@ -1,14 +1,14 @@
-"""Published figures that we hold; of all other cells none."""
+"""The published values that we know. All other cells have none."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 
-from search_spaces.presets.base import Published
+from search_spaces.presets.base import PublishedValue
 
 FREEZENET_ABSTRACT = "FreezeNet (arXiv 2011.14087), abstract"
 FREEZENET_LENET_5_CAFFE = (
-    Published("FreezeNet", Decimal("0.995"), 0.992, "share of dense", FREEZENET_ABSTRACT),
-    Published("FreezeNet", Decimal("0.995"), 157, "factor", FREEZENET_ABSTRACT),
+    PublishedValue("FreezeNet", Decimal("0.995"), 0.992, "share of dense", FREEZENET_ABSTRACT),
+    PublishedValue("FreezeNet", Decimal("0.995"), 157, "factor", FREEZENET_ABSTRACT),
 )
 
 SYNAPTIC_FLOW_SOURCE = (
@@ -25,10 +25,17 @@ SYNAPTIC_FLOW: Mapping[str, tuple[float, float, float]] = {
 }
 
 
-def synaptic_flow(headings: Mapping[str, str]) -> tuple[Published, ...]:
-    """SynFlow's figures for VGG16 on CIFAR-10. headings: by score, the column in which it stands."""
+def synaptic_flow(headings: Mapping[str, str]) -> tuple[PublishedValue, ...]:
+    """SynFlow's published values for VGG16 on CIFAR-10.
+
+    Args:
+        headings: The heading of the table's column by score; scores are keys of `SYNAPTIC_FLOW`.
+
+    Returns:
+        The values, test accuracies in [0, 1].
+    """
     return tuple(
-        Published(heading, rate, accuracy, "accuracy", SYNAPTIC_FLOW_SOURCE)
+        PublishedValue(heading, rate, accuracy, "accuracy", SYNAPTIC_FLOW_SOURCE)
         for score, heading in headings.items()
         for rate, accuracy in zip(SYNAPTIC_FLOW_RATES, SYNAPTIC_FLOW[score], strict=True)
     )

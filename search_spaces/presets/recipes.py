@@ -1,12 +1,12 @@
-"""How the papers train: the recipe of the SNIP line of papers (arXiv 1810.02340), which FreezeNet's follows.
+"""How the papers train: the recipe of SNIP (arXiv 1810.02340) and of the papers after it, FreezeNet included.
 
 SGD with momentum 0.9, weight decay 5e-4, learning rate 0.1 times 0.1 every 25,000 (MNIST) or 30,000
 (CIFAR) iterations, batches of 100 or 128, 250 epochs, Xavier-normal weights; a tenth of the training
-images is held out, the test images are judged once.
+images is held out, and the test images are evaluated once.
 
-Without batch norm, as in both LeNets, 0.1 might diverge. It does not: on Fashion-MNIST no trial of an epoch
+Without batch norm, as in both LeNets, 0.1 might diverge. It does not: on Fashion-MNIST no trial of one epoch
 did, dense, pruned (0.9, 0.995) or frozen (0.9, 0.99), nor did LeNet-300-100 in ten dense epochs at a
-constant 0.1. So all networks begin with 0.1; the table counts any trial that diverges.
+constant 0.1. So all networks start with 0.1; the table counts the trials that diverge.
 """
 
 from cops_core.config import Training
@@ -32,6 +32,6 @@ CIFAR_RECIPE = Training(
     step_factor=0.1,
     augmentation="crop_flip",
 )
-# Our own choice: CIFAR's recipe in 100 epochs. 90,000 images make 704 iterations an epoch, so that the
-# learning rate falls twice, as it does in 250 epochs on CIFAR.
+# Our own choice: CIFAR's recipe with 100 epochs. 90,000 images are 704 iterations per epoch, so the
+# learning rate is reduced twice, as in 250 epochs on CIFAR.
 TINY_IMAGENET_RECIPE = CIFAR_RECIPE.model_copy(update={"epochs": 100})

@@ -1,4 +1,4 @@
-"""The questions that a study may ask, each a class in a file of its own."""
+"""The questions that a study may ask, each a class in its own file."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -20,7 +20,11 @@ QUESTIONS: dict[str, type[Question]] = {
 
 
 def parse_question(record: Mapping[str, Any]) -> Question:
-    """The question that `Question.record` wrote."""
+    """The question from its record, see `Question.record`.
+
+    Raises:
+        InputError: The record's kind is not in `QUESTIONS`, or a value is wrong.
+    """
     words = {name: text for name, text in record.items() if name not in ("kind", "rates")}
     rates = [Decimal(rate) for rate in record["rates"]]
     return lookup("question", record["kind"], QUESTIONS).parse(words, rates)
@@ -29,16 +33,19 @@ def parse_question(record: Mapping[str, Any]) -> Question:
 def choose_question(
     default: Question, objective: str | None, rates: Sequence[Decimal] | None, words: Mapping[str, str]
 ) -> Question:
-    """The question that flags ask, else `default`.
+    """The question that the command's flags select, else `default`.
 
     Args:
-        default: The space's own question, where no flag asks another.
-        objective: A key of `QUESTIONS`; None is `rates` where there are rates.
-        rates: Freezing rates in (0, 1); None leaves them to the question.
-        words: The text of the flags that belong to one question, by field, as far as they are given.
+        default: The space's own question, used where no flag selects another.
+        objective: A key of `QUESTIONS`. None means `rates` if there are rates, else the default's kind.
+        rates: Freezing rates in (0, 1). None leaves them to the question.
+        words: The given flags that belong to a single question: {field: text}.
+
+    Returns:
+        The question.
 
     Raises:
-        InputError: An unknown objective, a flag of another question, a wrong value.
+        InputError: An unknown objective, a flag of another question, or a wrong value.
     """
     if objective is not None:
         asked = lookup("objective", objective, QUESTIONS)

@@ -1,8 +1,7 @@
-"""What a study asks about freezing rates. Accuracy alone would always choose the lowest one.
+"""What a study asks about freezing rates. Accuracy alone would always select the lowest rate.
 
-A question decides the density of every trial; a search space decides everything else. All that is
-particular to a question stands in its class: its sentence, its flags, what the sampler learns, the
-answer and the headline.
+A question sets the density of every trial; a search space sets everything else. A question's class has all
+that is particular to it: its sentence, its flags, the values for the sampler, the answer and its headline.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +16,7 @@ DEFAULT_RATES = (Decimal("0.95"), Decimal("0.99"), Decimal("0.995"))
 
 
 class Candidate(Protocol):
-    """A configuration over its seeds, as far as an answer depends on it."""
+    """A configuration over its seeds, with the properties that answers use."""
 
     @property
     def number(self) -> int:
@@ -25,7 +24,7 @@ class Candidate(Protocol):
 
     @property
     def status(self) -> str:
-        """How its trials ended, in a word."""
+        """How its trials ended, e.g. `finished`."""
 
     @property
     def method(self) -> str:
@@ -33,11 +32,11 @@ class Candidate(Protocol):
 
     @property
     def arm(self) -> str:
-        """What becomes of the weights outside the mask; `dense` without one."""
+        """The treatment of the weights outside the mask; `dense` if there is no mask."""
 
     @property
     def rate(self) -> Decimal | None:
-        """The freezing rate, where that is an axis."""
+        """The freezing rate, in (0, 1); None where the rate is not an axis, and for the dense network."""
 
     @property
     def density(self) -> float:
@@ -49,11 +48,11 @@ class Candidate(Protocol):
 
     @property
     def stored_bytes(self) -> float:
-        """The size of its artefact; NaN where none was written."""
+        """The size of its artefact in bytes; NaN if none was written."""
 
     @property
     def trained_parameters(self) -> int | None:
-        """How many values are trained; None where that is not known."""
+        """The number of trained values; None if unknown."""
 
     @property
     def detailed_method(self) -> str:
@@ -61,11 +60,11 @@ class Candidate(Protocol):
 
     @property
     def shown_accuracy(self) -> str:
-        """The accuracy for a person, with interval and seeds."""
+        """The accuracy as text, with its interval and the number of seeds."""
 
     @property
     def shown_size(self) -> str:
-        """The size for a person, with its unit."""
+        """The size as text, with its unit."""
 
 
 C = TypeVar("C", bound=Candidate)
@@ -73,10 +72,13 @@ C = TypeVar("C", bound=Candidate)
 
 @dataclass(frozen=True)
 class Answer(Generic[C]):
-    """The configurations that answer a question, in order.
+    """The configurations that answer a question.
 
-    headline: the answer in a sentence. title: what the configurations are. shows_bytes: whether their
-    stored size belongs to the answer.
+    Attributes:
+        headline: The answer in one sentence.
+        title: What the configurations are.
+        configurations: In the question's order.
+        shows_bytes: Whether their stored size belongs to the answer.
     """
 
     headline: str
@@ -86,14 +88,18 @@ class Answer(Generic[C]):
 
 
 class Question(ABC):
-    """Which densities are tried, what the sampler is to improve, and what answers the question.
+    """Which densities are tried, what the sampler optimizes, and which configurations answer the question.
 
-    Each question is a frozen dataclass.
+    Each question is a frozen dataclass. Each field except `rates` is a flag of the command; the field's
+    metadata has its help.
 
-    rates: the freezing rates, each in (0, 1), with anchors of its own. name: of the question in records
-    and for `--objective`. summary: the same in the help of a command. axis: each rate has its own sampler
-    history and early stopping; otherwise the density is one more searched parameter. Every further field
-    is a flag of the command, whose help stands in the field's metadata.
+    Attributes:
+        rates: The freezing rates, each in (0, 1). Each rate has its own baselines.
+        name: The question's name in records and for `--objective`.
+        summary: A short description for the command's help.
+        axis: True: each rate has its own sampler history and early stopping. False: the density is one
+            more searched parameter.
+        directions: Of the sampler's values, see `values`.
     """
 
     rates: tuple[Decimal, ...]
@@ -104,34 +110,55 @@ class Question(ABC):
     directions: ClassVar[tuple[Literal["maximize", "minimize"], ...]]
 
     def __post_init__(self) -> None:
-        """Refuses rates that are none."""
+        """Refuse wrong rates.
+
+        Raises:
+            InputError: A rate outside (0, 1), a rate twice, or no rate.
+        """
         for rate in self.rates:
             if not (rate.is_finite() and 0 < rate < 1):
-                advice = as_share(rate) or ": write the frozen share, e.g. 0.99"
+                advice = as_share(rate) or ": write the fraction of frozen weights, e.g. 0.99"
                 raise InputError(f"rate {rate} is not in (0, 1){advice}")
         if not self.rates or len(set(self.rates)) < len(self.rates):
-            raise InputError("the rates must be one or more different numbers, e.g. 0.95,0.99,0.995")
+            raise InputError("rates must be one or more different numbers: write e.g. 0.95,0.99,0.995")
 
     @property
     @abstractmethod
     def sentence(self) -> str:
-        """What is asked, for a person."""
+        """The question in one sentence."""
 
     @abstractmethod
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
-        """What the sampler learns of a configuration, one value per direction."""
+        """The values that the sampler receives for a configuration.
+
+        Args:
+            accuracy: Validation accuracy in [0, 1], mean over the seeds.
+            density: Fraction of kept weights, in (0, 1].
+            stored_bytes: Size of the artefact in bytes.
+
+        Returns:
+            One value per direction.
+        """
 
     @abstractmethod
     def answer(self, compared: Sequence[C]) -> Answer[C]:
-        """The answer, from configurations whose accuracies mean the same, the dense one among them."""
+        """The answer, from configurations whose accuracies can be compared, the dense one included."""
 
     def constraint(self, accuracy: float, dense_accuracy: float | None) -> float | None:
-        """A number that must not be positive, or None where anything goes."""
+        """A constraint on a configuration, for the sampler.
+
+        Args:
+            accuracy: Validation accuracy in [0, 1].
+            dense_accuracy: The dense network's validation accuracy in [0, 1]; None if unknown.
+
+        Returns:
+            A number that must be at most 0, or None without a constraint.
+        """
         return None
 
     @property
     def needs_dense(self) -> bool:
-        """Whether the dense trial must have finished before anything else starts."""
+        """Whether the dense trial must finish before any other trial starts."""
         return False
 
     def record(self) -> dict[str, Any]:
@@ -140,29 +167,40 @@ class Question(ABC):
         return {"kind": self.name, "rates": rates, **{name: str(value) for name, value in self.own().items()}}
 
     def own(self) -> dict[str, Any]:
-        """The fields that this question has beside its rates."""
+        """The values of the fields, except the rates."""
         return {name: getattr(self, name) for name in self.own_types()}
 
     @classmethod
     def own_types(cls) -> dict[str, Any]:
-        """The type of each field beside the rates: a Decimal, or a Literal of words."""
+        """The types of the fields, except the rates: Decimal, or a Literal of words."""
         assert is_dataclass(cls)
         return {field.name: field.type for field in fields(cls) if field.name != "rates"}
 
     @classmethod
     def parse(cls, words: Mapping[str, str], rates: Sequence[Decimal] | None = None) -> Self:
-        """The question from the text of its own fields; what is left out has its default."""
+        """The question from the text of its fields.
+
+        Args:
+            words: {field: text}, without the rates. Missing fields have their default.
+            rates: Freezing rates in (0, 1); None or empty for the default.
+
+        Returns:
+            The question.
+
+        Raises:
+            InputError: A wrong value.
+        """
         types = cls.own_types()
         values: dict[str, Any] = {name: _read(name, types[name], text) for name, text in words.items()}
         return cls(**values, **({"rates": tuple(rates)} if rates else {}))
 
     def flags(self) -> list[str]:
-        """The words of the command line that ask this question."""
+        """The command-line arguments that select this question."""
         own = [word for name, value in self.own().items() for word in (f"--{name}", str(value))]
         return ["--objective", self.name, *own, "--rates", ",".join(map(str, self.rates))]
 
     def __str__(self) -> str:
-        """`smallest, keep 0.99, rates 0.95, 0.99`: by which two studies are compared."""
+        """`smallest, keep 0.99, rates 0.95, 0.99`: equal for equal questions."""
         own = [f"{name} {value}" for name, value in self.own().items()]
         return ", ".join([self.name, *own, f"rates {', '.join(map(str, self.rates))}"])
 

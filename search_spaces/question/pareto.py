@@ -1,4 +1,4 @@
-"""What accuracy is to be had at which cost?"""
+"""Which validation accuracy is possible at which cost?"""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ Cost = Literal["density", "bytes"]
 
 @dataclass(frozen=True)
 class Pareto(Question):
-    """What accuracy is to be had at which cost? Both together, the rate continuous.
+    """Which validation accuracy is possible at which cost? Two objectives; the rate is continuous.
 
-    cost: the density, or the bytes of the trained network as it is stored.
+    Attributes:
+        rates: The freezing rates of the baselines, each in (0, 1).
+        cost: The density, or the bytes of the trained network as stored.
     """
 
     rates: tuple[Decimal, ...] = DEFAULT_RATES
@@ -29,7 +31,7 @@ class Pareto(Question):
     @property
     def sentence(self) -> str:
         """With the cost."""
-        return f"What validation accuracy is to be had at which {self.cost}?"
+        return f"Which validation accuracy is possible at which {self.cost}?"
 
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """Validation accuracy and cost."""
@@ -44,20 +46,36 @@ class Pareto(Question):
     def _headline(self, answered: Sequence[C]) -> str:
         front = without_dense(answered)
         if not front:
-            return "The dense network alone stands on the front."
+            return "Only the dense network is on the front."
         first, last = front[0], front[-1]
         ends = _point(first) if first is last else f"from {_point(last)} to {_point(first)}"
-        kind = "configuration stands" if len(front) == 1 else "configurations stand"
+        kind = "configuration is" if len(front) == 1 else "configurations are"
         return f"{len(front)} {kind} on the front of accuracy and {self.cost}, {ends}."
 
 
 def cost_of(each: Candidate, cost: Cost) -> float:
-    """What is weighed against accuracy."""
+    """The cost of a configuration.
+
+    Args:
+        each: The configuration.
+        cost: Which cost.
+
+    Returns:
+        The density in (0, 1], or the stored bytes (NaN if no artefact was written).
+    """
     return each.density if cost == "density" else each.stored_bytes
 
 
 def pareto_front(compared: Sequence[C], cost: Cost = "density") -> list[C]:
-    """Those that no other beats in both mean accuracy and cost, the costliest first."""
+    """The configurations that no other one dominates in mean accuracy and cost.
+
+    Args:
+        compared: Configurations whose accuracies can be compared.
+        cost: The density, or the stored bytes; a configuration with unknown bytes is left out.
+
+    Returns:
+        The front, the highest cost first.
+    """
     known = [each for each in compared if not math.isnan(cost_of(each, cost))]
     front: list[C] = []
     for each in sorted(known, key=lambda each: (cost_of(each, cost), -each.mean)):

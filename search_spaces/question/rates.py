@@ -9,7 +9,11 @@ from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question
 
 @dataclass(frozen=True)
 class Rates(Question):
-    """Which method is best at each of these freezing rates? Methods are compared within a rate."""
+    """Which method is best at each of these freezing rates? Methods are compared within a rate.
+
+    Attributes:
+        rates: The freezing rates, each in (0, 1).
+    """
 
     rates: tuple[Decimal, ...] = DEFAULT_RATES
 
@@ -29,19 +33,23 @@ class Rates(Question):
         return (accuracy,)
 
     def flags(self) -> list[str]:
-        """Its rates alone: they ask this question."""
+        """Only `--rates`, which selects this question."""
         return ["--rates", ",".join(map(str, self.rates))]
 
     def answer(self, compared: Sequence[C]) -> Answer[C]:
-        """The best of each method at each rate; the headline is of the highest, where methods differ most."""
+        """The best of each method at each rate. The headline is for the highest, which separates them."""
         title = "best of each method by validation accuracy, within each rate"
         return Answer(_headline(compared), title, tuple(best_per_method(compared)))
 
 
 def best_per_method(compared: Sequence[C]) -> list[C]:
-    """The best of each method at each rate by mean accuracy: rates in order, the best first.
+    """The best of each method at each rate by mean accuracy; of equal ones the first.
 
-    Where the rate is not an axis: the best of each method. Of equals, the first.
+    Args:
+        compared: Configurations whose accuracies can be compared.
+
+    Returns:
+        Sorted by rate, then the best first. Where the rate is not an axis: the best of each method.
     """
     best: dict[tuple[float, str], C] = {}
     for each in compared:
@@ -55,7 +63,7 @@ def _headline(compared: Sequence[C]) -> str:
     """The best of each arm at the highest rate."""
     rates = [each.rate for each in compared if each.rate is not None]
     if not rates:
-        return "No configuration with a mask has run to its end yet."
+        return "No configuration with a mask has finished yet."
     rate = max(rates)
     best: dict[str, C] = {}
     for each in best_per_method([each for each in compared if each.rate == rate]):

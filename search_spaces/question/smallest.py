@@ -1,4 +1,4 @@
-"""How few weights keep a share of the dense network's accuracy?"""
+"""How few weights keep a given fraction of the dense network's accuracy?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,19 @@ from decimal import Decimal
 from cops_core.errors import InputError, as_share
 from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question, without_dense
 
-MOST = 10  # configurations of an answer
+MAX_CONFIGURATIONS = 10  # configurations of an answer
 
 
 @dataclass(frozen=True)
 class Smallest(Question):
-    """How few weights keep this share of the dense network's validation accuracy?
+    """How few weights keep this fraction of the dense network's validation accuracy?
 
-    keep: the share, in (0, 1].
+    Attributes:
+        keep: The fraction to keep, in (0, 1].
+        rates: The freezing rates of the baselines, each in (0, 1).
     """
 
-    keep: Decimal = field(default=Decimal("0.99"), metadata={"help": "Share of the dense accuracy"})
+    keep: Decimal = field(default=Decimal("0.99"), metadata={"help": "Fraction of the dense accuracy"})
     rates: tuple[Decimal, ...] = DEFAULT_RATES
 
     name = "smallest"
@@ -26,15 +28,19 @@ class Smallest(Question):
     directions = ("minimize",)
 
     def __post_init__(self) -> None:
-        """Refuses a share that is none."""
+        """Refuse wrong rates, and a fraction outside (0, 1].
+
+        Raises:
+            InputError: See above.
+        """
         super().__post_init__()
         if not (self.keep.is_finite() and 0 < self.keep <= 1):
-            advice = as_share(self.keep) or ": write the share to keep, e.g. 0.99"
+            advice = as_share(self.keep) or ": write the fraction to keep, e.g. 0.99"
             raise InputError(f"keep {self.keep} is not in (0, 1]{advice}")
 
     @property
     def sentence(self) -> str:
-        """With the share."""
+        """With the fraction."""
         return f"How few weights keep {float(self.keep):.1%} of the dense network's validation accuracy?"
 
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
@@ -42,7 +48,7 @@ class Smallest(Question):
         return (density,)
 
     def constraint(self, accuracy: float, dense_accuracy: float | None) -> float | None:
-        """keep * dense - accuracy, which must be at most 0; None while there is no dense accuracy."""
+        """keep * dense_accuracy - accuracy, which must be at most 0; None without a dense accuracy."""
         return None if dense_accuracy is None else float(self.keep) * dense_accuracy - accuracy
 
     @property
@@ -51,13 +57,13 @@ class Smallest(Question):
         return True
 
     def answer(self, compared: Sequence[C]) -> Answer[C]:
-        """The configurations that keep the share, sparsest first; none before the dense one has finished."""
+        """The configurations that keep the fraction, sparsest first; none before the dense one ends."""
         finished = [each for each in compared if each.status == "finished"]
         dense = next((each for each in finished if each.method == "dense"), None)
         if dense is None:
-            return Answer("The dense network has not run to its end yet.", "", ())
+            return Answer("The dense network has not finished yet.", "", ())
         kept = [each for each in finished if each.mean >= float(self.keep) * dense.mean]
-        sparsest = tuple(sorted(kept, key=lambda each: each.density)[:MOST])
+        sparsest = tuple(sorted(kept, key=lambda each: each.density)[:MAX_CONFIGURATIONS])
         title = f"fewest weights that keep {float(self.keep):.1%} of the dense accuracy {dense.mean:.2%}"
         return Answer(self._headline(sparsest), title, sparsest)
 

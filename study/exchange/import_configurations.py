@@ -47,7 +47,7 @@ def import_configurations(
             " or more, or fewer with --best"
         )
     first = tuple(trial.params for trial in trials)
-    settings = make_settings(**{**values, "trials": size, "space": space.word, "first": first})
+    settings = make_settings(**{**values, "trials": size, "space": space.reference, "first": first})
     store = StudyStore(settings.storage_uri, settings.name)
     with new_study(store):
         store.write_plugins(settings.plugins)

@@ -11,7 +11,7 @@ from cops_core.contracts.base import failures
 from cops_core.contracts.data import DATA_CHECKS, DataSet
 from cops_core.contracts.models import MODEL_CHECKS
 from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
-from cops_core.data import NOT_FETCHED, is_at_hand
+from cops_core.data import NOT_DOWNLOADED, is_available
 from cops_core.plugins import find_plugins
 from search_spaces import SEARCH_SPACES
 from search_spaces.contract import SPACE_CHECKS
@@ -41,7 +41,7 @@ def check_all(data_root: Path, console: Console, *, with_data: bool) -> int:
     with_data: data sets too, although that may fetch them.
     """
     load_plugins(find_plugins())
-    absent = {name for name in NOT_FETCHED if with_data and not is_at_hand(name, data_root)}
+    absent = {name for name in NOT_DOWNLOADED if with_data and not is_available(name, data_root)}
     components = [
         (attribute, name)
         for attribute, registry in REGISTRIES.items()

@@ -11,6 +11,7 @@ from uuid import uuid4
 from pyarrow import fs
 
 from cops_core.errors import InputError
+from cops_core.folders import check_writable, missing_folders, remove_empty
 from cops_core.whole_file import write_whole
 
 # Here an object is there when its stream has been closed, and not before; renaming would copy it.
@@ -25,6 +26,7 @@ class Folder:
         self.storage_uri = storage_uri
         self.filesystem, root = open_storage(storage_uri)
         self.path = f"{root}/{name}"
+        self._new: list[Path] = []  # the folders above it that `make` made
 
     @property
     def is_local(self) -> bool:
@@ -33,8 +35,24 @@ class Folder:
 
     def make(self, *folders: str) -> None:
         """Make the folder and these within it, where they are missing."""
+        if self.is_local:
+            self._new += missing_folders(Path(self.path).parent)
         for name in folders or ("",):
             self.filesystem.create_dir(f"{self.path}/{name}".rstrip("/"), recursive=True)
+
+    def check_writable(self) -> None:
+        """Check that files can be written to the folder, which need not exist. Leaves nothing.
+
+        Raises:
+            OSError: They cannot.
+        """
+        if self.is_local:
+            check_writable(Path(self.path))
+        else:
+            name = f"{uuid4().hex}.check"
+            self.make()
+            self.write(name, b"")
+            self.delete(name)
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one JSON file, whole or not at all."""
@@ -83,8 +101,14 @@ class Folder:
             self.filesystem.delete_file(f"{self.path}/{name}")
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder with all that is in it, and those above it that `make` made and are empty."""
         self.filesystem.delete_dir(self.path)
+        remove_empty(self._new)
+
+    def remove_if_empty(self) -> None:
+        """Remove a folder of this machine in which nothing is, and those above it as `remove` does."""
+        if self.is_local:
+            remove_empty([Path(self.path), *self._new])
 
     def files(self, folder: str = "") -> list[str]:
         """The names of the files in it, or in a folder within it; none if it is not there."""

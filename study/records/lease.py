@@ -169,6 +169,8 @@ class _Locked(_Held):
         except Timeout:
             raise self.refused(driver(self.store)) from None
         except OSError as error:
+            with suppress(OSError):
+                self.store.discard()
             self._lock.release()
             raise self.unwritable(error) from None
 

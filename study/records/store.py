@@ -41,7 +41,10 @@ class StudyStore(Folder):
         self.make(TRIALS, ARTIFACTS, CHECKPOINTS)
 
     def discard(self) -> None:
-        """Remove the study's folder, if nothing was ever written into it that makes it a study."""
+        """Remove the study's folder, if nothing was ever written into it that makes it a study.
+
+        Folders above it that `make_folders` made are removed, too, if nothing else is in them.
+        """
         if not (self.exists or self.files(TRIALS) or self.files(ARTIFACTS)):
             self.remove()
 

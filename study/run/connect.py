@@ -12,7 +12,7 @@ from study.run.ray.allocation import Allocation, allocate
 from study.run.ray.cluster import Cluster
 from study.run.ray.shared_data import DataShare
 from study.run.stop import stop_requested
-from study.tracking import connect
+from study.tracking import check_store, new_database
 
 
 @contextmanager
@@ -22,9 +22,10 @@ def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Cons
     Raises InputError if Ray or MLflow does not answer, or if there is less than is asked for.
     """
     settings, run = study.settings, study.run
+    check_store(settings.tracking)
     with ThreadPoolExecutor(max_workers=1) as beside, ExitStack() as stack:
         # A new MLflow database takes about as long as Ray does to start: both at once.
-        connection = beside.submit(connect, settings.tracking, settings.home)
+        making = beside.submit(new_database, settings.tracking)
         allocation = Allocation()
         if not run.over:
             with console.status("starting Ray"):
@@ -32,5 +33,6 @@ def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Cons
             allocation = allocate(
                 settings, run.plan, data, lambda: stop_requested(study.store, lease.token), console
             )
-        connection.result()
+        if (database := making.result()) is not None:
+            database.place()  # last: nothing can be refused any more
         yield allocation

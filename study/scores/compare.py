@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cops_core.collapse import Connectivity, connectivity
 from cops_core.compare import (
-    Kept,
+    KeptScores,
     Price,
     kept_scores,
     layer_counts,
@@ -37,7 +37,7 @@ class AtDensity:
     overlap: Floats
     layers: npt.NDArray[np.int64]
     connections: tuple[Connectivity, ...]
-    kept: Kept
+    kept: KeptScores
     prices: dict[tuple[str, str], Price]
 
     @property

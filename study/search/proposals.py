@@ -6,9 +6,9 @@ from typing import Any
 from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
-from search_spaces.anchors import anchor_config, base_config, first_config, in_space
 from search_spaces.base import SearchSpace
-from search_spaces.suggest import HIGHEST_DENSITY, LOWEST_DENSITY, suggest_density
+from search_spaces.baselines import baseline_config, dense_baseline, first_config, in_space
+from search_spaces.suggest import MAX_DENSITY, MIN_DENSITY, suggest_density
 from study.search.configuration import Configuration
 from study.search.errors import check_choices, recordable, space_errors
 from study.search.given import check_given
@@ -34,7 +34,7 @@ class Proposals:
         check_choices(space.name, self.question, first)
         for place, parameters in enumerate(settings.first, start=1):
             check_given(space, self.question, parameters, f"configuration {place} of those given")
-        self.base = base_config(first)
+        self.base = dense_baseline(first)
         self.histories = Histories(settings)
         self._given = settings.first
 
@@ -45,7 +45,7 @@ class Proposals:
 
     def plain(self, slot: Slot) -> TrialConfig:
         """The configuration of an anchor that is outside the sampler's history."""
-        config = anchor_config(self.base, slot.anchor) if slot.anchor else self.base
+        config = baseline_config(self.base, slot.anchor) if slot.anchor else self.base
         return config.changed(density=slot.density)
 
     def make(self, number: int, slot: Slot, recorded: Mapping[str, Any] | None = None) -> Configuration:
@@ -70,7 +70,7 @@ class Proposals:
             return True
         if not slot.anchor or slot.density is None:
             return False
-        searched = self.question.axis or LOWEST_DENSITY <= float(slot.density) <= HIGHEST_DENSITY
+        searched = self.question.axis or MIN_DENSITY <= float(slot.density) <= MAX_DENSITY
         with space_errors(self.space.name):
             return searched and in_space(self.space, self.base, slot.anchor)
 

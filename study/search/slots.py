@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from cops_core.errors import InputError
-from search_spaces.anchors import ANCHOR_PARAMETERS
+from search_spaces.baselines import BASELINE_PARAMETERS
 from search_spaces.question import Question
 
 
@@ -24,7 +24,7 @@ class Slot:
 
 def anchor_count(question: Question) -> int:
     """How many configurations are anchors: the dense one, and those of each rate."""
-    return 1 + len(ANCHOR_PARAMETERS) * len(question.rates)
+    return 1 + len(BASELINE_PARAMETERS) * len(question.rates)
 
 
 def slots(question: Question, trials: int) -> Iterator[Slot]:
@@ -33,10 +33,10 @@ def slots(question: Question, trials: int) -> Iterator[Slot]:
     if trials < anchors:
         raise InputError(
             f"--trials {trials} is fewer than the {anchors} anchors (dense, and"
-            f" {len(ANCHOR_PARAMETERS)} at each of {len(rates)} rates): write {anchors} or more"
+            f" {len(BASELINE_PARAMETERS)} at each of {len(rates)} rates): write {anchors} or more"
         )
     yield Slot(anchor={})
-    for anchor in ANCHOR_PARAMETERS:
+    for anchor in BASELINE_PARAMETERS:
         for rate in rates:
             yield Slot(rate if question.axis else None, anchor, 1 - rate)
     for index in range(trials - anchors):

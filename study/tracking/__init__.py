@@ -10,10 +10,11 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
-from study.tracking.connect import EXPERIMENT, browse, connect, experiment_id
+from study.tracking.connect import EXPERIMENT, browse, check_store, connect, experiment_id
 from study.tracking.content import CONFIG_FILE, ReplayRecord
 from study.tracking.describe import NETWORK_FILE
 from study.tracking.fetch import fetch, fetch_tags, histories, run_id_of
+from study.tracking.new_database import new_database
 from study.tracking.view import MlflowView
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "MlflowView",
     "ReplayRecord",
     "browse",
+    "check_store",
     "connect",
     "experiment_id",
     "fetch",
     "fetch_tags",
     "histories",
+    "new_database",
     "run_id_of",
 ]

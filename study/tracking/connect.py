@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
@@ -15,7 +15,9 @@ from mlflow.environment_variables import (
 from mlflow.exceptions import MlflowException
 
 from cops_core.errors import InputError
+from cops_core.folders import check_writable
 from study.places import tracking
+from study.tracking.new_database import missing_database, new_database
 from study.tracking.saved_views import address, missing_tags
 
 EXPERIMENT = "cops-study"
@@ -27,31 +29,56 @@ for _name in ("mlflow", "alembic"):
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def connect(tracking_uri: str, home: Path) -> MlflowClient:
-    """A client of a store that answers; InputError if it does not.
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of a store that answers; a SQLite database that does not exist is made.
 
-    A new SQLite database is created here, once, under a lock: processes that open a new database at
-    the same time corrupt it for good.
+    Raises:
+        InputError: It does not answer, or cannot be made.
     """
-    local = tracking_uri.startswith("sqlite:")
+    _check_answers(tracking_uri)
+    if (new := new_database(tracking_uri)) is not None:
+        new.place()
+    return MlflowClient(tracking_uri)
+
+
+def check_store(tracking_uri: str) -> None:
+    """Check that studies can be logged to a store, within seconds. Nothing is written.
+
+    Raises:
+        InputError: It does not answer or cannot be made, or its experiment of all studies was deleted.
+    """
+    _check_answers(tracking_uri)
+    if missing_database(tracking_uri) is None:
+        found = MlflowClient(tracking_uri).get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            _check_active(found, tracking_uri)
+
+
+def _check_answers(tracking_uri: str) -> None:
+    """Raise InputError unless the store answers, or is a SQLite database that can be made."""
     try:
-        if local:
-            with FileLock(home / "mlflow.db.lock"):
-                return _checked(tracking_uri)
-        retries, timeout = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw(), MLFLOW_HTTP_REQUEST_TIMEOUT.get_raw()
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
-        MLFLOW_HTTP_REQUEST_TIMEOUT.set(CHECK_TIMEOUT_S)
-        try:
-            return _checked(tracking_uri)
-        finally:
-            _restore(MLFLOW_HTTP_REQUEST_MAX_RETRIES, retries)
-            _restore(MLFLOW_HTTP_REQUEST_TIMEOUT, timeout)
+        if (database := missing_database(tracking_uri)) is None:
+            _ask(tracking_uri)
+        else:
+            check_writable(database.parent)
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise InputError(
             f"MLflow at {tracking_uri} does not answer ({reason}): start the server, or leave --tracking-uri"
             " out to log into the home"
         ) from error
+
+
+def _ask(tracking_uri: str) -> None:
+    """Make a request for which nobody waits as long as for later ones."""
+    retries, timeout = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw(), MLFLOW_HTTP_REQUEST_TIMEOUT.get_raw()
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
+    MLFLOW_HTTP_REQUEST_TIMEOUT.set(CHECK_TIMEOUT_S)
+    try:
+        MlflowClient(tracking_uri).search_experiments(max_results=1)
+    finally:
+        _restore(MLFLOW_HTTP_REQUEST_MAX_RETRIES, retries)
+        _restore(MLFLOW_HTTP_REQUEST_TIMEOUT, timeout)
 
 
 def _restore(variable: Any, value: str | None) -> None:
@@ -61,12 +88,6 @@ def _restore(variable: Any, value: str | None) -> None:
         variable.set(value)
 
 
-def _checked(tracking_uri: str) -> MlflowClient:
-    client = MlflowClient(tracking_uri)
-    client.search_experiments(max_results=1)
-    return client
-
-
 def browse(home: Path) -> str:
     """The page of MLflow's UI that shows a home's studies, below the server's root.
 
@@ -74,7 +95,7 @@ def browse(home: Path) -> str:
     """
     uri = tracking(home, None)
     try:
-        return address(experiment_id(connect(uri, home), uri, home))
+        return address(experiment_id(connect(uri), uri, home))
     except DeletedExperimentError:
         return "/"
 
@@ -102,13 +123,18 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
             existing = client.get_experiment_by_name(EXPERIMENT)
             if existing is None:
                 raise
-    if existing.lifecycle_stage != "active":
-        raise DeletedExperimentError(
-            f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
-            f" `mlflow experiments restore -x {existing.experiment_id}`"
-        )
+    _check_active(existing, tracking_uri)
     _dress(client, str(existing.experiment_id), existing.tags)
     return str(existing.experiment_id)
+
+
+def _check_active(experiment: Experiment, tracking_uri: str) -> None:
+    """Raise DeletedExperimentError if it was deleted."""
+    if experiment.lifecycle_stage != "active":
+        raise DeletedExperimentError(
+            f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
+            f" `mlflow experiments restore -x {experiment.experiment_id}`"
+        )
 
 
 def _dress(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> None:

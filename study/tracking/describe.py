@@ -122,7 +122,7 @@ def _method(config: TrialConfig) -> str:
     share = f"{(density * 100).normalize():f} %"
     return (
         f"{share} of the weights of `{config.model}` are trained on `{config.dataset}`: those of {chosen}"
-        f"{selection.manner}; {others}."
+        f"{selection.suffix}; {others}."
     )
 
 

@@ -83,4 +83,4 @@ def _client(tracking_uri: str | None, home: Path) -> tuple[MlflowClient, str]:
         advice = ("" if home.exists() else near_path(home)) or ": name the right --home, or --tracking-uri"
         raise InputError(f"no mlflow.db in {home}{advice}")
     uri = tracking(home, tracking_uri)
-    return connect(uri, home), uri
+    return connect(uri), uri

@@ -28,7 +28,7 @@ def log_test(
     the number of the evaluation. Returns why MLflow could not be told, in one line; empty if it was.
     """
     try:
-        client = connect(tracking_uri, home)
+        client = connect(tracking_uri)
         experiment = experiment_id(client, tracking_uri, home)
         now = int(time.time() * 1000)
         for run in tagged_runs(client, [experiment], tags):

@@ -27,7 +27,7 @@ def log_report(
     if database != tracking_uri and not Path(database).is_file():
         return f"there is no {database}"
     try:
-        client = connect(tracking_uri, home)
+        client = connect(tracking_uri)
         experiment = experiment_id(client, tracking_uri, home)
         found = study_run(client, experiment, tags)
         if found is None:

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from filelock import FileLock
 from rich.console import Console
 
 from cops_core.errors import InputError, near_path
@@ -23,8 +22,6 @@ def serve_ui(home: Path, port: int, console: Console) -> NoReturn:
         ) or ": launch a study first, or name the right --home"
         raise InputError(f"no {database.name} in {home}{advice}")
     check_free(port)
-    with FileLock(home / "mlflow.db.lock"):  # a launch may be creating the database right now
-        pass
     page = f"http://127.0.0.1:{port}{browse(home)}"
     print_line(console, f"browse: {page}")
     print_line(console, "it answers within seconds, until Ctrl-C")

@@ -45,7 +45,7 @@ class MlflowView:
 
         Raises InputError if MLflow does not answer.
         """
-        client = connect(tracking_uri, home)
+        client = connect(tracking_uri)
         self._where = f"MLflow at {tracking_uri}"
         self._name = name
         find_experiment = partial(experiment_id, client, tracking_uri, home)

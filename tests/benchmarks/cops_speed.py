@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from command import as_command
 from scipy.optimize import linprog
 from torch.nn import functional
 
@@ -195,4 +196,4 @@ def main(largest: Annotated[int, typer.Option(help="Largest number of weights.")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

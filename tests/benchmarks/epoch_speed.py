@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from command import as_command
 from rich.console import Console
 from torch import nn
 from torch.nn.functional import cross_entropy, relu
@@ -71,4 +72,4 @@ def main(rounds: Annotated[int, typer.Option(help="Epochs of each.")] = 15) -> N
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import boto3
 import typer
+from command import as_command
 from moto.server import ThreadedMotoServer
 from rich.console import Console
 from study_speed import PLUGIN, folder, serve
@@ -171,7 +172,7 @@ def measure_mlflow(source: StudyStore) -> None:
     for kind in ("SQLite", "server"):
         with folder() as home:
             server, uri = serve(home) if kind == "server" else (None, f"sqlite:///{home / 'mlflow.db'}")
-            connect(uri, home)
+            connect(uri)
             view = MlflowView(uri, home, "x", {**settings, "study_id": "x"}, (), source.read)
             began = time.perf_counter()
             view.resume(trials)
@@ -200,4 +201,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

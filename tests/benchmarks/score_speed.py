@@ -16,11 +16,13 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from command import as_command
 from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
 from cops_core.cache import ScoreCache
+from cops_core.errors import lookup
 from cops_core.initialization import initialize
 from cops_core.models import build_model
 from cops_core.scores import compute_scores
@@ -79,7 +81,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(name: str, rounds: int) -> dict[str, np.ndarray]:
     """Seconds of each candidate in each round."""
-    shape, size = SETTINGS[name]
+    shape, size = lookup("model", name, SETTINGS)
     with tempfile.TemporaryDirectory() as folder:
         works = candidates(name, shape, size, Path(folder))
         for work in works.values():
@@ -122,4 +124,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

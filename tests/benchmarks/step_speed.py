@@ -11,12 +11,14 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from command import as_command
 from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from cops_core.arms import SCALES, Scale
+from cops_core.errors import lookup
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
@@ -29,7 +31,7 @@ SHAPES = {"lenet_300_100": (1, 28, 28), "lenet_5_caffe": (1, 28, 28), "resnet18"
 
 def step(name: str, rate: float | None, scale: Scale) -> tuple[Callable[[], None], int]:
     """A training step of one network, and the number of values its optimizer keeps."""
-    shape = SHAPES[name]
+    shape = lookup("model", name, SHAPES)
     model = build_model(name, shape, 10)
     initialize(model, 0)
     generator = torch.Generator().manual_seed(0)
@@ -76,4 +78,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import psutil
 import typer
+from command import as_command
 from rich.console import Console
 
 import study
@@ -92,7 +93,7 @@ class NoMlflow:
     def mark(self, trial: Any) -> None:
         """Nothing."""
 
-    def close(self, complete: bool, files: Any, timeout_s: float) -> list[str]:
+    def close(self, complete: bool, files: Any, timeout_s: float, description: str = "") -> list[str]:
         """Nothing."""
         return []
 
@@ -198,4 +199,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

@@ -27,9 +27,11 @@ from statistics import median
 from typing import Annotated
 
 import typer
+from command import as_command
 from rich.console import Console
 from rich.table import Table
 
+from cops_core.errors import InputError
 from study.records.store import StudyStore
 
 SPACE = '''
@@ -210,6 +212,8 @@ def main(
     tune: Annotated[bool, typer.Option(help="Also Ray Tune as its documentation does it.")] = True,
 ) -> None:
     """Print the seconds of each, and the ratios."""
+    if not list(FASHION_MNIST.glob("*.gz")):
+        raise InputError(f"no data in {FASHION_MNIST}: install Debian's package dataset-fashion-mnist")
     found: list[dict[str, float]] = []
     console = Console()
     for _ in range(rounds):
@@ -229,4 +233,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    as_command(main)

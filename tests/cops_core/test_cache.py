@@ -31,6 +31,13 @@ def cache(tmp_path) -> ScoreCache:
     return ScoreCache(tmp_path / "scores")
 
 
+def test_it_is_made_with_its_first_entry(cache):
+    assert cache.get(key(1)) is None
+    assert not cache.folder.exists()
+    cache.put(key(1), layers())
+    assert entries(cache.folder) == [f"{key(1)}.safetensors"]
+
+
 def test_what_was_put_is_found_bit_for_bit(cache):
     values = {
         "a": torch.tensor([1.5, -0.0, 1e-40]),
@@ -187,6 +194,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_no_half_entry(tmp_path):
 
 
 def test_what_was_left_half_written_goes_once_nobody_can_be_writing_it(cache, monkeypatch):
+    cache.put(key(8), layers())
     (cache.folder / "left.tmp").write_bytes(b"half")
     cache.put(key(9), layers())
     assert (cache.folder / "left.tmp").exists()

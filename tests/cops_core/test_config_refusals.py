@@ -55,9 +55,9 @@ WRONG = {
     ),
     "scale without a constant": (
         {**PRUNED, "arm": "scale"},
-        r"scale belongs to arm 'scale'.*e\.g\. scale=0\.5",
+        r"scale and arm 'scale' need each other.*e\.g\. .*scale=0\.5",
     ),
-    "a constant of another arm": ({**PRUNED, "scale": 0.5}, "scale belongs to arm 'scale'"),
+    "a constant of another arm": ({**PRUNED, "scale": 0.5}, "scale and arm 'scale' need each other"),
     "scale of frozen": ({**PRUNED, "arm": "scale", "scale": 1}, "scale: Input should be less than 1"),
     "scale of pruned": ({**PRUNED, "arm": "scale", "scale": 0}, "scale: Input should be greater than 0"),
     "unknown schedule": (
@@ -109,7 +109,7 @@ WRONG = {
     "target missing": ({"arm": "prune", "selection": {}}, r"selection\.target: Field required"),
     "control is the target": (
         controlled({"score": "snip", "level": 0.5}),
-        r"selection: scores \['snip', 'snip'\] repeat one: .* must all differ",
+        r"selection: scores \['snip', 'snip'\] repeat one: .* all differ",
     ),
     "a score that is neither a name nor a member": (
         {"arm": "prune", "selection": {"target": 3}},
@@ -129,18 +129,18 @@ WRONG = {
     ),
     "both powers zero": (
         {"arm": "prune", "selection": {"target": {"p": 0, "r": 0}}},
-        r"selection\.target: p = r = 0 scores all weights alike",
+        r"selection\.target: p = r = 0 gives all weights the same score",
     ),
     "a member twice": (
         controlled(
             {"score": {"functional": "loss", "p": 2}, "level": 0.5},
             {"score": {"functional": "loss", "p": 2.0}, "level": 0.2},
         ),
-        r"\['snip', 'gss\(loss, 2, 1\)', 'gss\(loss, 2, 1\)'\] repeat one: .* must all differ",
+        r"\['snip', 'gss\(loss, 2, 1\)', 'gss\(loss, 2, 1\)'\] repeat one: .* all differ",
     ),
     "a member that is the target by another name": (
         controlled({"score": {"functional": "loss"}, "level": 0.5}),
-        r"\['snip', 'gss\(loss, 1, 1\)'\] repeat one: the target and the controls must all differ",
+        r"\['snip', 'gss\(loss, 1, 1\)'\] repeat one: .* all differ",
     ),
     "absolute level of a signed member": (
         controlled({"score": {"functional": "loss", "form": "signed"}, "level": 0.5}, level_kind="absolute"),
@@ -148,7 +148,7 @@ WRONG = {
     ),
     "control twice": (
         controlled({"score": "synflow", "level": 0.5}, {"score": "synflow", "level": 0.2}),
-        "repeat one: the target and the controls must all differ",
+        "repeat one: .* all differ",
     ),
     "absolute level of a signed score": (
         controlled({"score": "grasp", "level": 0.5}, level_kind="absolute"),

@@ -10,7 +10,15 @@ from hypothesis import strategies as some
 
 from cops_core.config import Selection, Training, TrialConfig
 from cops_core.data import split
-from cops_core.demand import MOST_TRIALS, PROFILED_STEPS, Demand, covered, measure_demand, share_of, shortened
+from cops_core.demand import (
+    MAX_TRIALS_PER_GPU,
+    PROFILED_STEPS,
+    Demand,
+    covered,
+    measure_demand,
+    profiled_split,
+    share_of,
+)
 
 GB = 10**9
 
@@ -38,11 +46,11 @@ def test_headroom_is_a_share_of_the_whole_memory(refused):
     assert share_of(demand, headroom=0.0) == Fraction(1, 2)
     assert share_of(demand, headroom=0.01) == 1
     for wrong in (-0.1, 1.0, float("nan")):
-        with refused("headroom .*: write a share"):
+        with refused("headroom .* is not in .*: write a fraction"):
             share_of(demand, headroom=wrong)
 
 
-@pytest.mark.parametrize("together", range(1, MOST_TRIALS + 1))
+@pytest.mark.parametrize("together", range(1, MAX_TRIALS_PER_GPU + 1))
 def test_as_many_trials_as_share_the_time_evenly_fit(together):
     assert share_of(Demand(1, GB, 1 / together)) == Fraction(1, together)
 
@@ -94,25 +102,25 @@ def test_covered_time_counts_each_moment_once(drawn):
 
 def test_a_short_split_keeps_the_proportion_of_training_to_validation(make_data):
     parts = split(make_data(train=1000), 0, Decimal("0.2"))
-    short = shortened(parts, 2)
+    short = profiled_split(parts, 2)
     assert (len(short.train), len(short.validation)) == (2 * PROFILED_STEPS, PROFILED_STEPS // 2)
     assert torch.equal(short.train.images, parts.train.images[: 2 * PROFILED_STEPS])
     assert torch.equal(short.validation.labels, parts.validation.labels[: PROFILED_STEPS // 2])
-    whole = shortened(parts, 64)
+    whole = profiled_split(parts, 64)
     assert (len(whole.train), len(whole.validation)) == (800, 200)
-    one = shortened(split(make_data(train=1000), 0, Decimal("0.001")), 1)
+    one = profiled_split(split(make_data(train=1000), 0, Decimal("0.001")), 1)
     assert (len(one.train), len(one.validation)) == (PROFILED_STEPS, 1)
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "gpu"])
 def test_demand_on_anything_but_a_gpu_is_refused(device, refused):
-    with refused(f"cannot be measured on '{device}' here: write cuda .* or say the share yourself"):
+    with refused(f"cannot be measured on '{device}': write cuda .* or write the share"):
         measure_demand(TrialConfig(), device=device)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_demand_where_there_is_no_gpu_is_refused(refused):
-    with refused("cannot be measured on 'cuda' here"):
+    with refused("cannot be measured on 'cuda'"):
         measure_demand(TrialConfig())
 
 

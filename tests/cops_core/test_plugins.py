@@ -111,7 +111,7 @@ def test_the_hash_of_a_package_sees_every_file(installed):
 def test_another_version_of_a_module_is_refused(installed, refused):
     installed(mine=MINE)
     (plugin,) = find_plugins(["mine"])
-    with refused("plugin 'mine' is another version here"):
+    with refused("plugin 'mine' has another version"):
         load_plugin(Plugin("mine", "0" * 64), CORE_REGISTRIES)
     load_plugin(plugin, CORE_REGISTRIES)
 
@@ -169,13 +169,13 @@ FILES = {
     "from cops_core.scores import SCORES": "SCORES is the project's own",
     "SCORES = {'mine': 3}": "score 'mine' is of type int: write an instance of a Score",
     f"{GSS}SCORES = {{'mine': GeneralizedSynapticScore}}": "score 'mine' is a class: write an instance, Gen",
-    f"{GSS}SCORES = {{'snip': GeneralizedSynapticScore(None, p=0, r=3)}}": "there is a score 'snip' already",
-    f"{GSS}SCORES = {{'a b': GeneralizedSynapticScore(None, p=0, r=3)}}": "score 'a b' is no plain name",
-    f"{GSS}SCORES = {{'': GeneralizedSynapticScore(None, p=0, r=3)}}": "score '' is no plain name",
-    f"{GSS}SCORES = {{3: GeneralizedSynapticScore(None, p=0, r=3)}}": "score 3 is no plain name",
+    f"{GSS}SCORES = {{'snip': GeneralizedSynapticScore(None, p=0, r=3)}}": "score 'snip' already exists",
+    f"{GSS}SCORES = {{'a b': GeneralizedSynapticScore(None, p=0, r=3)}}": "score 'a b' is not a valid name",
+    f"{GSS}SCORES = {{'': GeneralizedSynapticScore(None, p=0, r=3)}}": "score '' is not a valid name",
+    f"{GSS}SCORES = {{3: GeneralizedSynapticScore(None, p=0, r=3)}}": "score 3 is not a valid name",
     "MODELS = {'net': 'net'}": "model 'net' is of type str: write a function",
     "from torch import nn\nMODELS = {'net': nn.Flatten()}": "model 'net' is of type Flatten: write a fun",
-    "MODELS = {'vgg16': print}": "there is a model 'vgg16' already",
+    "MODELS = {'vgg16': print}": "model 'vgg16' already exists",
     "DATASETS = {'mine': None}": "data set 'mine' is of type NoneType: write a function",
 }
 
@@ -197,14 +197,14 @@ def test_one_wrong_component_keeps_all_others_out(here, refused):
 
 
 NAMES = {
-    "nosuch": "plugin 'nosuch' is not there: write an installed module's name, or the path",
-    "nosuch.module": "plugin 'nosuch.module' is not there",
-    "cops_core.nosuch": "plugin 'cops_core.nosuch' is not there",
-    "no such": "plugin 'no such' is no module's name",
+    "nosuch": "plugin 'nosuch' does not exist: write the name of an installed module, or the path",
+    "nosuch.module": "plugin 'nosuch.module' does not exist",
+    "cops_core.nosuch": "plugin 'cops_core.nosuch' does not exist",
+    "no such": "plugin 'no such' is not a module name",
     "nosuch.py": "plugin 'nosuch.py' cannot be read",
     "some/nosuch.py": "plugin 'some/nosuch.py' cannot be read",
-    "some/folder": "plugin 'some/folder': name the file like a module",
-    "my-scores.py": "plugin 'my-scores.py': name the file like a module, e.g. my_scores.py",
+    "some/folder": "plugin 'some/folder' is not a module",
+    "my-scores.py": "plugin 'my-scores.py' is not a module: write a name such as my_scores.py",
     "random": "plugin 'random' registers nothing",
 }
 
@@ -232,5 +232,5 @@ def test_two_files_of_one_name_are_refused(here, refused):
         (here / folder).mkdir()
         (here / folder / "mine.py").write_text(f"{MINE}# {folder}")
     assert len(find_plugins(["one/mine.py", "one/mine.py"])) == 1
-    with refused("two plugins are called 'mine': rename one"):
+    with refused("two plugins have the name 'mine': rename one"):
         find_plugins(["one/mine.py", "two/mine.py"])

@@ -275,7 +275,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, refused):
     trial = Trial(config())
     for content in (b"", b"half of a", trial.state()[:100]):
         (tmp_path / "checkpoint").write_bytes(content)
-        with refused("this is no checkpoint of a trial"):
+        with refused("this is not a checkpoint of a trial"):
             trial.load(tmp_path / "checkpoint")
 
 

@@ -74,8 +74,8 @@ def build(request) -> Callable[[], nn.Module]:
 @pytest.fixture
 def everywhere(monkeypatch) -> None:
     """Sampled products for layers of every size."""
-    monkeypatch.setattr(cops_core.sparse, "FEWEST_WEIGHTS", 0)
-    monkeypatch.setattr(cops_core.sparse, "MOST_DENSE", 1.0)
+    monkeypatch.setattr(cops_core.sparse, "MIN_WEIGHTS", 0)
+    monkeypatch.setattr(cops_core.sparse, "MAX_SPARSE_DENSITY", 1.0)
 
 
 def draw_mask(model: nn.Module, density: float = 0.3, seed: int = 0) -> Mask:
@@ -145,7 +145,7 @@ def test_training_with_them_is_training_without(arm, monkeypatch):
     )
     rows = []
     for fewest in (0, 10**9):
-        monkeypatch.setattr(cops_core.sparse, "FEWEST_WEIGHTS", fewest)
+        monkeypatch.setattr(cops_core.sparse, "MIN_WEIGHTS", fewest)
         rows.append(run_trial(config, report=lambda row: None).metrics)
     assert rows[0].train_loss == pytest.approx(rows[1].train_loss, rel=1e-9)
     assert rows[0].validation_accuracy == rows[1].validation_accuracy
@@ -277,7 +277,7 @@ def leaky(arm: str) -> TrialConfig:
 def test_the_audit_catches_a_leaky_optimizer(arm, monkeypatch):
     run_trial(leaky(arm), report=lambda row: None)
     monkeypatch.setattr("cops_core.trial.Trainer", LeakyTrainer)
-    with pytest.raises(DriftError, match=r"weights of fc1\.weight outside the mask have moved"):
+    with pytest.raises(DriftError, match=r"weights of fc1\.weight outside the mask have changed"):
         run_trial(leaky(arm), report=lambda row: None)
 
 

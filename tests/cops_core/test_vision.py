@@ -54,7 +54,13 @@ def torchvision_with(native_library: bytes | None, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("native_library", [None, b"of another CUDA"], ids=["missing", "does not load"])
+@pytest.mark.parametrize(
+    "native_library",
+    [
+        pytest.param(None, id="missing", marks=pytest.mark.slow),
+        pytest.param(b"of another CUDA", id="does not load"),
+    ],
+)
 def test_without_the_native_library_data_sets_and_models_work(tmp_path, native_library):
     folder = torchvision_with(native_library, tmp_path)
     declared, has_operators, file, declared_later = words_of(IMPORT, folder)
@@ -92,5 +98,6 @@ print("torchvision" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_torchvision_is_imported_when_a_network_of_its_blocks_is_built():
     assert words_of(FIRST_USE) == ["False", "True"]

@@ -2,8 +2,11 @@
 
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 import warnings
+from importlib.util import find_spec
 
 from .pages import ROOT
 
@@ -136,6 +139,23 @@ def parse_pytest(line: str) -> None:
             raise NotAcceptedError(f"{line}: no such path: {word}")
 
 
+def parse_python(line: str) -> None:
+    """`python FILE ...` or `python -m MODULE ...`: it is there."""
+    words = shlex.split(line)[1:]
+    there = find_spec(words[1]) if words[0] == "-m" else (ROOT / words[0]).is_file()
+    if not there:
+        raise NotAcceptedError(f"{line}: no {words[:2]}")
+
+
+def parse_ruff(line: str) -> None:
+    """Ruff reads all words before it shows its help."""
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(line), "--help"], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise NotAcceptedError(f"{line}: {done.stderr}")
+
+
 PARSERS = {
     "cops": parse_cops,
     "ray": parse_ray,
@@ -144,6 +164,10 @@ PARSERS = {
     "kubectl": parse_kubectl,
     "sbatch": parse_sbatch,
     "pytest": parse_pytest,
+    ".ci/check": parse_pytest,
+    "python": parse_python,
+    "python3": parse_python,
+    "ruff": parse_ruff,
 }
 
 

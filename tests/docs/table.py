@@ -35,7 +35,7 @@ class Parse:
 
 @dataclass(frozen=True)
 class Ci:
-    """A line of .ci/run, which CI runs as it stands."""
+    """A line of .ci/run or .ci/check, which CI runs as it stands."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ CLUSTER = Parse("needs a cluster; tests/cluster runs these programs")
 ACCOUNT = Parse("needs an account")
 INSTALL = Shell("tests/environments installs from nothing")
 OF_LONG = Parse("needs the study of a command that takes long")
+PART = Parse("runs tests, as CI does")
 OWN_STUDY = Parse("SPACE stands for the reader's own")
 SHORT = "--trials 8 --epochs 1"
 FEW = "--epochs 3"
@@ -66,10 +67,31 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "uv run cops ui": Serve(),
         "uv run cops launch quickstart --objective smallest --keep 0.98 --name smallest": Run("slow", SHORT),
         "uv run cops close quickstart": Run("slow"),
+    },
+    "CONTRIBUTING.md": {
+        "uv run pytest tests/docs": PART,
+        "python3 -m venv ~/cops-dev": INSTALL,
+        "echo 'export UV_PROJECT_ENVIRONMENT=$VIRTUAL_ENV UV_NO_SYNC=1' >> ~/cops-dev/bin/activate": INSTALL,
+        ". ~/cops-dev/bin/activate": INSTALL,
+        "pip install --upgrade pip uv": INSTALL,
+        "pip install -c constraints.txt -e . --group dev": INSTALL,
+        "uv run pytest tests/study/records": PART,
+        "uv run pytest tests/cops_core": PART,
+        ".ci/check tests/study/records": PART,
+        ".ci/check": Ci(),
+        "uv run ruff check --fix .": Parse("changes files"),
+        "uv run ruff format .": Parse("changes files"),
+        "uv tool install pre-commit": Shell("installs a program"),
+        "pre-commit install --hook-type pre-commit --hook-type pre-push": Shell("changes the clone's hooks"),
         'uv run pytest -m "fashion and not slow"': Ci(),
-        "uv run pytest -m browser": Parse("CI runs these in two parts"),
+        'uv run pytest -m "browser and not slow"': Ci(),
         'uv run pytest -m "slow and not gpu"': Ci(),
         "uv run pytest -m gpu": Ci(),
+        "uv build --wheel": INSTALL,
+        "python3 -m venv ~/cops-release": INSTALL,
+        "~/cops-release/bin/pip install -c constraints.txt dist/cops_study-*.whl": INSTALL,
+        "cd ~": INSTALL,
+        "cops-release/bin/cops launch quickstart": INSTALL,
     },
     "docs/artifact.md": {},
     "docs/cluster.md": {
@@ -136,9 +158,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "docs/presets.md": {
         "cops table": Run(),
         "cops table freezenet_lenet_300_100_fashion_mnist": LONG,
-        "cops table freezenet_lenet_300_100_fashion_mnist --dry-run": Run(),
+        "cops table freezenet_lenet_300_100_fashion_mnist --dry-run": Run("slow"),
         "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
-        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3 --recorded": Run(),
+        "cops table freezenet_lenet_300_100_fashion_mnist --epochs 5 --seeds 3 --recorded": Run("slow"),
     },
     "docs/report.md": {
         "cops report quickstart": Run("slow"),
@@ -205,7 +227,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops launch quickstart --rates 0.99 --trials 10 --seeds 3 --name seeds": Run("slow", FEW),
         "cops launch my_space.py --dry-run": Run("slow"),
         "cops launch my_space.py": Run("slow", FEW),
-        "cops check --plugin my_score.py": Run(),
+        "cops check --plugin my_score.py": Run("slow"),
         "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow", FEW),
         "cops close both --plugin my_score.py": Run("slow"),
         'cops compare "both:freeze snip" "both:freeze right_logit" --plugin my_score.py': Run("slow"),

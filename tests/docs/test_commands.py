@@ -1,4 +1,4 @@
-"""Every command and every Python block of README.md and docs/*.md is run, or at least parsed for real."""
+"""Every command and Python block of README.md, CONTRIBUTING.md and docs/*.md is run, or at least parsed."""
 
 import re
 
@@ -9,7 +9,7 @@ from .parsing import PARSERS, NotAcceptedError, parse_line
 from .table import COMMANDS, PYTHON, Ci, Parse, Run, Serve, Tier
 from .walk import Walk
 
-CI = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
+CI = [line.strip() for file in ("run", "check") for line in (ROOT / ".ci" / file).read_text().splitlines()]
 
 
 def program(line: str) -> str:
@@ -48,7 +48,7 @@ SPANS = sorted(
         (span[1:-1] if span.startswith('"') else span).removesuffix(" ...")
         for text in PAGES.values()
         for span in spans(text)
-        if re.match(r'"?(uv run )?(cops|ray) [a-z]', span)
+        if re.match(r'"?(uv run )?(cops|ray|pytest|python3?|ruff) [a-z.-]', span)
     }
 )
 
@@ -80,6 +80,9 @@ def test_commands_within_sentences_are_accepted(span):
         "mlflow server --hosts 127.0.0.1",
         "uv run pytest -m fashionable",
         "uv run pytest tests/none",
+        ".ci/check tests/none",
+        "uv run python .ci/none.py",
+        "uv run ruff check --fixed .",
     ],
 )
 def test_a_wrong_word_is_not(line):

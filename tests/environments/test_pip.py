@@ -1,5 +1,7 @@
 """Installed by pip, which may take a torch for which torchvision's native library was not built."""
 
+import shutil
+
 import pytest
 
 LOOK = """
@@ -24,6 +26,16 @@ def test_an_editable_installation_trains_and_uses_torchvisions_data_sets_and_mod
     assert environment.execute(trial_program) == ["finished", "2510"]
     assert environment.execute(LOOK) == ["2.13.0", "0.28.0", "True", "2", "MNIST", "ResNet"]
     commands = environment.python.parent
-    assert "launch" in environment.run(
-        next(path for path in commands.iterdir() if path.stem == "cops"), "--help"
-    )
+    cops = next(path for path in commands.iterdir() if path.stem == "cops")
+    assert "launch" in environment.run(cops, "--help")
+
+    # The wheel, as a release is tried: without the checkout, with all files that the packages need.
+    pip = (environment.python, "-m", "pip")
+    environment.run(*pip, "wheel", "--no-deps", "-w", environment.home, checkout)
+    environment.run(*pip, "uninstall", "-y", "cops-study")
+    shutil.rmtree(checkout)
+    (wheel,) = environment.home.glob("cops_study-*.whl")
+    environment.run(*pip, "install", "--no-deps", wheel)
+    assert environment.execute(trial_program) == ["finished", "2510"]
+    environment.run(cops, "launch", "quickstart", "--trials", "8", "--epochs", "1")
+    assert "report.html" in environment.run(cops, "report", "quickstart")

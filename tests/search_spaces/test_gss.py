@@ -9,7 +9,7 @@ from optuna.trial import FixedTrial
 from cops_core.scores import FUNCTIONALS, Member
 from search_spaces import SEARCH_SPACES
 from search_spaces.contract import draws
-from search_spaces.gss import LEAST_POWER, MOST_CONTROLS, ROUNDS, gss
+from search_spaces.gss import MAX_CONTROLS, MIN_POWER, ROUNDS, gss
 
 SPACE = SEARCH_SPACES["gss"]
 TRAINING = {"learning_rate": 0.1, "weight_decay": 1e-4}
@@ -38,7 +38,7 @@ def test_draws_reach_the_whole_family():
         values = sorted(getattr(target, power) for target in powers)
         assert values[0] < 0.1
         assert values[-1] > 1.9
-    assert {len(selection.controls) for selection in found} >= {*range(1, MOST_CONTROLS + 1)}
+    assert {len(selection.controls) for selection in found} >= {*range(1, MAX_CONTROLS + 1)}
     assert sum(not selection.controls for selection in found) < 20  # the target drawn again
     assert {selection.rounds for selection in found} == {*ROUNDS}
     assert {config.arm for _, config in draws(SPACE, 200)} == {"prune", "scale", "freeze", "freeze_wd"}
@@ -50,7 +50,7 @@ def test_the_corners_of_the_plane_are_valid(p, r):
     selection = sampled({"p": p, "r": r}, {"functional": "synflow", "p": p, "r": r})
     assert isinstance(selection.target, Member)
     if p == r == 0:
-        assert selection.target == Member(p=0, r=LEAST_POWER)
+        assert selection.target == Member(p=0, r=MIN_POWER)
         assert selection.controls == ()  # |w|^0.01 again, which is the target
     else:
         assert (selection.target.p, selection.target.r) == (p, r)

@@ -16,8 +16,8 @@ from cops_core.streams import derive_seed
 from cops_core.trial import config_hash
 from search_spaces import find_space, presets
 from search_spaces.presets import PRESETS
-from search_spaces.presets.base import PAPERS, shortened
-from search_spaces.presets.methods import LEVEL, SCORES, SYNFLOW_ROUNDS
+from search_spaces.presets.base import PAPERS, with_epochs
+from search_spaces.presets.methods import LEVEL, SYNFLOW_ROUNDS, TABLE_SCORES
 from search_spaces.presets.published import SYNAPTIC_FLOW, SYNAPTIC_FLOW_RATES
 
 # Modules of the package that hold no preset.
@@ -134,7 +134,9 @@ def test_the_columns_of_the_cops_tables():
     methods = PRESETS["cops_resnet18_cifar10"].methods
     assert {arm for arm, _ in methods.values()} == {"prune"}
     scores = {selection.scores: selection for _, selection in methods.values()}
-    assert set(scores) == {(score,) for score in (*SCORES, "random")} | set(permutations(SCORES, 2))
+    assert set(scores) == {(score,) for score in (*TABLE_SCORES, "random")} | set(
+        permutations(TABLE_SCORES, 2)
+    )
     for names, selection in scores.items():
         assert selection.rounds == (SYNFLOW_ROUNDS if "synflow" in names else 1)
         assert [control.level for control in selection.controls] == [LEVEL] * (len(names) - 1)
@@ -168,7 +170,7 @@ def test_less_of_a_preset_keeps_what_it_is():
     assert (asked.training.epochs, asked.training.step_every) == (5, 500)
     assert asked.trial_seeds == preset.trial_seeds[:2]
     assert preset.changed() == preset
-    with pytest.raises(InputError, match=r"--rates 0.97 is no row of freezenet_lenet_5_caffe_mnist: choose"):
+    with pytest.raises(InputError, match=r"--rates 0.97 is not a row of freezenet_lenet_5_caffe_mnist"):
         preset.changed(rates=[Decimal("0.97")])
 
 
@@ -178,7 +180,9 @@ def test_less_of_a_preset_keeps_what_it_is():
 )
 def test_a_shorter_training_drops_its_learning_rate_at_the_same_shares(schedule, epochs, every):
     training = Training(epochs=250, schedule=schedule, step_every=25_000)
-    assert shortened(training, epochs) == training.model_copy(update={"epochs": epochs, "step_every": every})
+    assert with_epochs(training, epochs) == training.model_copy(
+        update={"epochs": epochs, "step_every": every}
+    )
 
 
 def test_a_pair_is_what_a_configuration_makes_of_it():

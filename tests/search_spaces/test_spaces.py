@@ -12,13 +12,19 @@ from cops_core.config import Selection, Training, TrialConfig
 from cops_core.contracts.base import failures
 from cops_core.errors import InputError
 from search_spaces import SEARCH_SPACES, SearchSpace, find_space
-from search_spaces.anchors import ANCHOR_PARAMETERS, anchor_config, base_config, first_config, in_space
+from search_spaces.baselines import (
+    BASELINE_PARAMETERS,
+    baseline_config,
+    dense_baseline,
+    first_config,
+    in_space,
+)
 from search_spaces.contract import SPACE_CHECKS, draws
 from search_spaces.question import Pareto, Rates
 
 SPACES = sorted(SEARCH_SPACES)
 # Modules of the package that hold no space of their own.
-PARTS = {"anchors", "base", "contract", "plugins", "presets", "question", "suggest"}
+PARTS = {"base", "baselines", "contract", "plugins", "presets", "question", "suggest"}
 
 
 @pytest.mark.parametrize("check", SPACE_CHECKS, ids=lambda check: check.name)
@@ -78,11 +84,11 @@ def draws_by_itself(trial):
 
 
 WRONG = {
-    says_nothing: ("space_says_what_it_is", "no docstring"),
-    searches_nothing: ("configurations_are_whole", "it draws no parameter"),
-    returns_parameters: ("configurations_are_whole", "returns dict, not a TrialConfig"),
-    changes_its_choices: ("configurations_are_whole", "CategoricalDistribution does not support dynamic"),
-    unknown_score: ("configurations_are_whole", "did you mean 'synflow'"),
+    says_nothing: ("space_is_described", "no docstring"),
+    searches_nothing: ("configurations_are_valid", "it suggests no parameter"),
+    returns_parameters: ("configurations_are_valid", "returns dict, not a TrialConfig"),
+    changes_its_choices: ("configurations_are_valid", "CategoricalDistribution does not support dynamic"),
+    unknown_score: ("configurations_are_valid", "did you mean 'synflow'"),
     sets_the_density: ("density_and_seed_are_left_to_the_study", "sets the density, 0.1"),
     sets_the_seed: ("density_and_seed_are_left_to_the_study", "sets the seed, "),
     draws_by_itself: ("parameters_replay_the_configuration", "give another configuration"),
@@ -110,7 +116,7 @@ def test_every_promise_is_said_and_broken_once():
 )
 def test_a_space_without_a_question_or_with_too_few_trials_fails(question, trials):
     wrong = SearchSpace("wrong", SEARCH_SPACES["quickstart"].sample, question, trials)
-    assert [line.partition(":")[0] for line in failures(SPACE_CHECKS, wrong)] == ["space_says_what_it_is"]
+    assert [line.partition(":")[0] for line in failures(SPACE_CHECKS, wrong)] == ["space_is_described"]
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -152,18 +158,18 @@ def test_every_file_of_the_package_is_registered():
 @pytest.mark.parametrize("name", SPACES)
 def test_the_sampler_learns_from_the_anchors_that_lie_in_the_space(name):
     space = SEARCH_SPACES[name]
-    base = base_config(first_config(space, seed=0))
+    base = dense_baseline(first_config(space, seed=0))
     # score_pairs holds pairs alone: SNIP by itself lies outside. cifar10 also searches the network,
-    # which no anchor chooses; gss draws members of the family, the anchors' target is a name.
+    # which no baseline chooses; gss draws members of the family, the baselines' target is a name.
     outside = {"score_pairs", "cifar10", "gss"}
-    assert [in_space(space, base, p) for p in ANCHOR_PARAMETERS] == [name not in outside] * 2
+    assert [in_space(space, base, p) for p in BASELINE_PARAMETERS] == [name not in outside] * 2
 
 
 def test_anchors_are_snip_pruned_and_freezenet():
-    base = base_config(first_config(SEARCH_SPACES["quickstart"], seed=0))
+    base = dense_baseline(first_config(SEARCH_SPACES["quickstart"], seed=0))
     assert base.method == "dense"
-    assert [anchor_config(base, p).method for p in ANCHOR_PARAMETERS] == ["prune snip", "freeze snip"]
-    assert {anchor_config(base, p).training for p in ANCHOR_PARAMETERS} == {base.training}
+    assert [baseline_config(base, p).method for p in BASELINE_PARAMETERS] == ["prune snip", "freeze snip"]
+    assert {baseline_config(base, p).training for p in BASELINE_PARAMETERS} == {base.training}
 
 
 USER_SPACE = """

@@ -16,6 +16,7 @@ from cops_core.facts import MetricRow
 from cops_core.identity import trial_identity
 from search_spaces import find_space
 from study import cli
+from study.records.lease import LOCK
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.search.search_plan import SearchPlan
@@ -55,15 +56,33 @@ def settings(tmp_path, score_cache):
     return make
 
 
+REFUSED = 2
+
+
+def contents(folder):
+    """Every file below a folder with what it holds, and every folder; what Python compiled is left out."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+        if "__pycache__" not in path.parts
+    }
+
+
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
-    """Runs `cops` in this process, in an empty folder; returns exit code, stdout and stderr."""
+    """Runs `cops` in this process, in an empty folder; returns exit code, stdout and stderr.
+
+    A command that is refused must leave everything there as it was.
+    """
 
     def cops(*words):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
+        before = contents(tmp_path)
         with pytest.raises(SystemExit) as left:
             cli.main()
+        if left.value.code == REFUSED:
+            assert contents(tmp_path) == before
         captured = capsys.readouterr()
         return left.value.code, captured.out, captured.err
 
@@ -72,7 +91,7 @@ def run(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def search_plan(settings):
-    """Makes a search_plan of a space."""
+    """Makes the plan of a search over a space."""
 
     def make(space="quickstart", **changes):
         found = find_space(space) if isinstance(space, str) else space
@@ -83,7 +102,7 @@ def search_plan(settings):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ended():
     """Makes a trial that has ended."""
 
@@ -172,7 +191,7 @@ def process():
 PATH_LEVELS = (0.0, 0.5, 1.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made(ended):
     """Makes one configuration's trials: an arm and scores at a rate, an accuracy per seed.
 
@@ -253,9 +272,10 @@ def recorded(settings):
 
     def write(accuracy=lambda trial: 0.5, end=lambda trial: "finished", *, space="quickstart", **changes):
         found = find_space(space)
-        asked = settings(space=found.word, question=changes.pop("question", found.question), **changes)
+        asked = settings(space=found.reference, question=changes.pop("question", found.question), **changes)
         store = StudyStore(asked.storage_uri, asked.name)
         store.write_record(made_record(asked.record(), study_id=f"{asked.name:0>32}"))
+        store.write(LOCK, b"")  # which a driver leaves there
         plan, event = SearchPlan(found, asked), 0
         while not (plan.exhausted or plan.waiting):
             trial = plan.ask()

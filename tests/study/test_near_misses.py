@@ -45,7 +45,7 @@ WORDS = [
     ([*QUICK, "--rates", "99.5"], "rate 99.5 is not in (0, 1): did you mean 0.995?"),
     ([*QUICK, "--objective", "smallest", "--keep", "98"], "keep 98 is not in (0, 1]: did you mean 0.98?"),
     ([*QUICK, "--failure-share", "25"], "less than or equal to 1: did you mean 0.25?"),
-    ([*QUICK, "--plugin", "my_scors"], "plugin 'my_scors' is not there: did you mean 'my_scores'?"),
+    ([*QUICK, "--plugin", "my_scors"], "plugin 'my_scors' does not exist: did you mean 'my_scores'?"),
     ([*QUICK, "--plugin", "my_scors.py"], "(FileNotFoundError): did you mean 'my_scores.py'?"),
     (
         [*QUICK, "--plugin", "my_scores.py"],
@@ -121,7 +121,7 @@ def test_a_near_miss_on_the_command_line(run, folder, words, advice):
 def test_a_run_of_mlflow_that_is_nearly_right(run, folder):
     home = folder / "cops-home"
     uri = f"sqlite:///{home}/mlflow.db"
-    client = connect(uri, home)
+    client = connect(uri)
     run_id = client.create_run(experiment_id(client, uri, home)).info.run_id
     swapped = f"{run_id[:4]}{'0' if run_id[4] != '0' else '1'}{run_id[5:]}"
     for command in ("replay", "unpack"):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from cops_core.config import TrialConfig
 from cops_core.trial import config_hash
-from search_spaces.presets.base import Published, Unit
+from search_spaces.presets.base import PublishedValue, Unit
 from study.analysis.statistics import Interval, interval
 from study.papers.table.verdict import judge, tolerance_of
 from study.records.trial import RESULTS, StudyTrial
@@ -85,12 +85,12 @@ class Held:
     verdict: see `study.papers.table.verdict`, or why there is none.
     """
 
-    published: Published
+    published: PublishedValue
     ours: Interval | None
     verdict: str
 
 
-def hold(cell: Cell, dense: Cell, one: Published, points: float, otherwise: str) -> Held:
+def hold(cell: Cell, dense: Cell, one: PublishedValue, points: float, otherwise: str) -> Held:
     """A cell against a figure. points: the tolerance. otherwise: why its training cannot be compared.
 
     A factor follows from network and mask: it is compared however long the training was.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from cops_core.data import is_at_hand
+from cops_core.data import is_available
 from search_spaces.presets import Preset
 
 
@@ -17,6 +17,6 @@ def preset_table(presets: Mapping[str, Preset], root: Path) -> Table:
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("what it is")
     for name, preset in presets.items():
-        data = "at hand" if is_at_hand(preset.dataset, root) else "not here"
+        data = "at hand" if is_available(preset.dataset, root) else "not here"
         table.add_row(name, data, str(preset.trials), preset.description)
     return table

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from cops_core.data import is_at_hand
+from cops_core.data import is_available
 from cops_core.errors import InputError
 from search_spaces.presets import Preset
 from study.console import print_line
@@ -43,7 +43,7 @@ def plan_table(preset: Preset, asked: Preset, settings: Settings, console: Conso
     """Say how many trials would run, and on which data; nothing is started, fetched or written."""
     table = find_recorded(preset, asked, StudyStore(settings.storage_uri, settings.name))
     root = settings.data_root.expanduser()
-    there = "at hand" if is_at_hand(asked.dataset, root) else f"not at hand: a run downloads it into {root}"
+    there = "at hand" if is_available(asked.dataset, root) else f"not at hand: a run downloads it into {root}"
     rates, epochs = len(asked.rates), asked.training.epochs
     lines = [
         f"{settings.name}: {table.missing} of {asked.trials} trials to run, {epochs} epochs each",

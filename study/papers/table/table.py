@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from search_spaces.presets.base import Preset, Published
+from search_spaces.presets.base import Preset, PublishedValue
 from study.papers.table.cell import Cell, Held, cell_of, hold, with_results
 from study.records.trial import StudyTrial
 
@@ -55,7 +55,7 @@ class PaperTable:
             hold(cell, self.dense, one, self.preset.tolerance, self.shortened) for one in self.figures(cell)
         ]
 
-    def figures(self, cell: Cell) -> list[Published]:
+    def figures(self, cell: Cell) -> list[PublishedValue]:
         """What was published of a cell; of the dense network we hold nothing."""
         return [] if cell.rate is None else self.preset.figures(cell.method, cell.rate)
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from search_spaces.presets.base import Published, Unit
+from search_spaces.presets.base import PublishedValue, Unit
 from study.analysis.statistics import Interval
 
 Verdict = Literal["agrees", "above", "below", "undecided"]
@@ -36,7 +36,7 @@ def tolerance_of(unit: Unit, points: float) -> float:
     return FACTOR_TOLERANCE if unit == "factor" else points / 100
 
 
-def written(one: Published) -> str:
+def written(one: PublishedValue) -> str:
     """A published figure with its unit: `93.1 %`, `99.2 % of dense`, `factor 157`."""
     if one.unit == "factor":
         return f"factor {one.value:g}"

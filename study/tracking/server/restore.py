@@ -24,10 +24,12 @@ def prepare(home: Path, storage: str | None) -> bool:
     restored = False
     if storage is not None:
         try:
-            restored = restore(home, Folder(storage, FOLDER))
+            folder = Folder(storage, FOLDER)
+            folder.check_writable()
+            restored = restore(home, folder)
         except OSError as error:
             raise _unreachable(error) from None
-    connect(f"sqlite:///{database}", home)
+    connect(f"sqlite:///{database}")
     if storage is not None:
         mark(database)
         backup = Backup(home, storage)

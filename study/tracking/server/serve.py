@@ -14,6 +14,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from cops_core.errors import InputError
+from cops_core.folders import missing_folders, remove_empty
 from study.console import print_line
 from study.places import storage_uri, whole_path
 from study.tracking.server.backup import INTERVAL_S
@@ -59,20 +60,29 @@ def _check_linux() -> None:
 def _served(home: Path, storage: str | None, port: int) -> Served:
     home = whole_path(home)
     uri = None if storage is None else storage_uri(home, storage)
-    served = Served(home=home, storage=uri, port=port)
+    return Served(home=home, storage=uri, port=port)
+
+
+@contextmanager
+def _alone(served: Served) -> Iterator[None]:
+    """One command at a time begins or ends the server of a home. InputError leaves no new folder behind."""
+    new = missing_folders(served.folder)
     try:
         served.folder.mkdir(parents=True, exist_ok=True)
         served.folder.chmod(0o700)
     except OSError as error:
         raise InputError(
-            f"home {home} cannot be written ({error.strerror}): choose another with --home"
+            f"home {served.home} cannot be written ({error.strerror}): choose another with --home"
         ) from None
-    return served
-
-
-def _alone(served: Served) -> FileLock:
-    """One command at a time begins or ends the server of a home."""
-    return FileLock(served.folder / "serve.lock")
+    lock = served.folder / "serve.lock"
+    with FileLock(lock):
+        try:
+            yield
+        except InputError:
+            if new:
+                lock.unlink()  # it is still held: whoever waits for it makes a new one
+                remove_empty(new)
+            raise
 
 
 @contextmanager

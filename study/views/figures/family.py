@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cops_core.scores.family import HIGHEST_POWER
+from cops_core.scores.family import MAX_POWER
 from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import ARMS, over_seeds
 from study.analysis.regions import Placed, Region, all_regions
@@ -112,8 +112,8 @@ def _draw(axes: Axes, spots: Spots, region: Region) -> None:
 def _frame_planes(grid: Any) -> None:
     """The same powers on all axes, named at the edges."""
     for axes in grid.flat:
-        axes.set_xlim(-EDGE, HIGHEST_POWER + EDGE)
-        axes.set_ylim(-EDGE, HIGHEST_POWER + EDGE)
+        axes.set_xlim(-EDGE, MAX_POWER + EDGE)
+        axes.set_ylim(-EDGE, MAX_POWER + EDGE)
     for axes in grid[:-1].flat:
         axes.tick_params(labelbottom=False)
     for axes in grid[-1:].flat:

@@ -32,14 +32,14 @@ class Curve:
 
     target: str
     controlled: bool
-    manner: str
+    suffix: str
     points: tuple[ConfigurationResult, ...]
 
     @property
     def label(self) -> str:
         """`snip`, `cops(snip; best control)`, and what is not the default about how scores are used."""
         scores = f"cops({self.target}; best control)" if self.controlled else self.target
-        return scores + self.manner
+        return scores + self.suffix
 
     @property
     def mean(self) -> float:
@@ -125,11 +125,11 @@ def curves(found: Sequence[ConfigurationResult]) -> Iterator[Curve]:
         target, controls = scores_of(each)
         selection = each.trials[0].config.selection
         assert selection is not None
-        return target, bool(controls), selection.manner
+        return target, bool(controls), selection.suffix
 
     compared = [each for each in comparable(found) if each.method != "dense"]
-    for (target, controlled, manner), group in groupby(sorted(compared, key=line), key=line):
-        yield Curve(target, controlled, manner, tuple(_best(list(group))))
+    for (target, controlled, suffix), group in groupby(sorted(compared, key=line), key=line):
+        yield Curve(target, controlled, suffix, tuple(_best(list(group))))
 
 
 def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
@@ -145,7 +145,7 @@ def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
 def _style(line: Curve, lines: Sequence[Curve]) -> str:
     """Lines of one target share its colour and differ in their dashes; a score alone is drawn through."""
     same = sorted((each for each in lines if each.target == line.target), key=lambda each: each.label)
-    alone_first = sorted(same, key=lambda each: (each.controlled, bool(each.manner)))
+    alone_first = sorted(same, key=lambda each: (each.controlled, bool(each.suffix)))
     return STYLES[alone_first.index(line) % len(STYLES)]
 
 

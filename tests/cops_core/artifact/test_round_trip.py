@@ -132,34 +132,39 @@ import torch
 from cops_core.artifact import load_artifact
 from cops_core.artifact.fingerprint import fingerprint
 
-threads, file = sys.argv[1:]
+threads, *files = sys.argv[1:]
 torch.set_num_threads(int(threads))
-model = load_artifact(Path(file)).model
-images = torch.randn((5, 1, 28, 28), generator=torch.Generator().manual_seed(9))
-with torch.no_grad():
-    logits = model(images)
-weights = b"".join(t.numpy().tobytes() for t in model.state_dict().values())
-for data in (weights, logits.numpy().tobytes()):
-    sys.stdout.write(hashlib.sha256(data).hexdigest() + " ")
+for file in files:
+    model = load_artifact(Path(file)).model
+    images = torch.randn((5, 1, 28, 28), generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        logits = model(images)
+    weights = b"".join(t.numpy().tobytes() for t in model.state_dict().values())
+    for data in (weights, logits.numpy().tobytes()):
+        sys.stdout.write(hashlib.sha256(data).hexdigest() + " ")
 """
 
 
-@pytest.mark.parametrize(("model", "threads"), [("lenet_300_100", 2), ("lenet_5_caffe", 3)])
-def test_another_process_with_other_threads_loads_the_same(make, tmp_path, model, threads):
+def test_another_process_with_other_threads_loads_the_same(make, tmp_path):
     """Outputs are those of the trained network under as many threads: products add up in their order."""
-    network, header = make(model, density=0.01, steps=1)
-    save_artifact(tmp_path / "a", network, header)
-    command = [sys.executable, "-c", LOAD_ELSEWHERE, str(threads), str(tmp_path / "a")]
+    made = {model: make(model, density=0.01, steps=1) for model in ("lenet_300_100", "lenet_5_caffe")}
+    for model, (network, header) in made.items():
+        save_artifact(tmp_path / model, network, header)
+    command = [sys.executable, "-c", LOAD_ELSEWHERE, "3", *(str(tmp_path / model) for model in made)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    weights = b"".join(t.numpy().tobytes() for t in network.model.state_dict().values())
+    expected = []
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(3)
     try:
-        logits = outputs(network, header.shape).numpy().tobytes()
+        for network, header in made.values():
+            expected += [
+                b"".join(t.numpy().tobytes() for t in network.model.state_dict().values()),
+                outputs(network, header.shape).numpy().tobytes(),
+            ]
     finally:
         torch.set_num_threads(before)
-    assert done.stdout.split() == [hashlib.sha256(data).hexdigest() for data in (weights, logits)]
+    assert done.stdout.split() == [hashlib.sha256(data).hexdigest() for data in expected]
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def test_indices_of_a_maximum_are_refused(refused, pool):
         def forward(self, x):
             return getattr(functional, pool)(self.conv(x), 2, return_indices=True)[0]
 
-    with refused("without indices"):
+    with refused("write return_indices=False"):
         connectivity(Net(), (1, 4, 4), {"conv.weight": torch.ones(1, 1, 1, 1).bool()})
 
 

@@ -73,7 +73,7 @@ def test_masks_of_another_model_are_refused(refused):
     model = Perceptron()
     with refused("names no weight"):
         connectivity(model, Perceptron.shape, {})
-    with refused(r"the mask has \(5, 6\) at 'fc.weight' where the model has nothing"):
+    with refused(r"the mask has shape \(5, 6\) at 'fc.weight' where the model has nothing"):
         connectivity(model, Perceptron.shape, {"fc.weight": torch.ones(5, 6).bool()})
-    with refused(r"the mask has \(6, 5\) at '1.weight' where the model has \(5, 6\)"):
+    with refused(r"the mask has shape \(6, 5\) at '1.weight' where the model has \(5, 6\)"):
         connectivity(model, Perceptron.shape, {"1.weight": torch.ones(6, 5).bool()})

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, linprog
 
-from cops_core.cops.problem import Problem
+from cops_core.cops.problem import CopsProblem
 from cops_core.cops.rounding import choose_swaps, choose_ties, round_vertex
-from cops_core.cops.solution import Bools, CopsSolution, Floats, Integers, Status
+from cops_core.cops.solution import Bools, CopsSolution, Floats, Integers, SolverStatus
 
 TIE = 8 * float(np.finfo(np.float64).eps)
 """|s_i - tau| up to this times (|tau| + |omega_0| + sum_j lambda_j |omega_j|) is a tie."""
@@ -61,7 +61,7 @@ class Plain:
         return np.where(tied, near, combined), tied
 
 
-def solve_plain(problem: Problem, shrink: bool) -> CopsSolution:
+def solve_plain(problem: CopsProblem, shrink: bool) -> CopsSolution:
     """Solve a problem whose scores are numpy arrays with checked values."""
     scores = np.array(problem.scores, dtype=np.float64)
     layers = np.zeros(problem.size, dtype=np.intp) if problem.layers is None else problem.layers
@@ -94,7 +94,7 @@ def solution(
     keep: Bools,
     multipliers: Floats,
     levels: Floats,
-    status: Status,
+    status: SolverStatus,
     farkas: Floats | None = None,
     shrunk: float = 1.0,
 ) -> CopsSolution:
@@ -123,7 +123,7 @@ def solution(
     )
 
 
-def one_control(plain: Plain, low: Bools, high: Bools, level: float) -> tuple[Bools, float, Status]:
+def one_control(plain: Plain, low: Bools, high: Bools, level: float) -> tuple[Bools, float, SolverStatus]:
     """Bracket lambda by halving and by the crossing of phi's two lines, until both agree.
 
     low, high: the best masks of target and control; the first misses the level, the other meets it.

@@ -20,7 +20,7 @@ from cops_core.cops import (
 )
 from cops_core.cops.exact import solve_exact
 from cops_core.cops.problem import state_problem
-from cops_core.cops.sums import condense, hold, totals
+from cops_core.cops.sums import condense, exact_sums, totals
 from cops_core.cops.torch_store import TorchStore
 from cops_core.errors import InputError
 
@@ -159,7 +159,7 @@ def test_a_path_says_what_single_solves_say(limits, controls):
 
 
 @pytest.mark.parametrize(
-    ("grid", "words"), [([], "grid has shape"), ([[0.1, 0.2]], "grid has shape"), ("a", "write numbers")]
+    ("grid", "words"), [([], "grid has shape"), ([[0.1, 0.2]], "grid has shape"), ("a", "not consist of numbers")]
 )
 def test_a_wrong_grid_is_one_line(grid, words):
     with pytest.raises(InputError, match=words):
@@ -177,7 +177,7 @@ def test_one_bad_value_among_many_is_found(bad, dtype):
     rng = np.random.default_rng(0)
     scores = rng.random((2, 300_000)).astype(dtype)
     scores[1, 123_456] = bad
-    with pytest.raises(InputError, match="control 1 holds NaN or infinite"):
+    with pytest.raises(InputError, match="control 1 has NaN or infinite"):
         solve_cops(scores[0], [scores[1]], 3000, [0.3])
 
 
@@ -201,5 +201,5 @@ def test_sums_do_not_depend_on_the_order():
     rows = rng.standard_normal((2, 10_001)) * 10.0 ** rng.integers(-12, 12, (2, 10_001))
     whole = totals(np.zeros((2, 2)), rows)
     shuffled = rows[:, rng.permutation(rows.shape[1])]
-    parts = hold([condense(part) for part in np.array_split(shuffled[:, :7000], 9, axis=1)])
+    parts = exact_sums([condense(part) for part in np.array_split(shuffled[:, :7000], 9, axis=1)])
     assert (totals(parts, shuffled[:, 7000:]) == whole).all()

@@ -13,12 +13,12 @@ import torch
 import cops_core.data
 from cops_core.contracts.base import failures
 from cops_core.contracts.data import DATA_CHECKS, DataSet
-from cops_core.data import DATASETS, ImageData, is_at_hand, load_data, load_split
+from cops_core.data import DATASETS, ImageData, is_available, load_data, load_split
 
-AT_HAND_ONLY_WITH = {"fashion_mnist": pytest.mark.fashion}
+AVAILABLE_ONLY_WITH = {"fashion_mnist": pytest.mark.fashion}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=AT_HAND_ONLY_WITH.get(name, ())) for name in DATASETS])
+@pytest.fixture(params=[pytest.param(name, marks=AVAILABLE_ONLY_WITH.get(name, ())) for name in DATASETS])
 def name(request) -> str:
     return str(request.param)
 
@@ -92,19 +92,22 @@ def too_few(data):
 
 
 WRONG = {
-    floats: ("images_are_bytes_with_a_label_each", "training images are torch.float32, not torch.uint8"),
-    flat: ("images_are_bytes_with_a_label_each", "training images are 2-dimensional"),
-    short_labels: ("images_are_bytes_with_a_label_each", "test labels are torch.int32, not torch.int64"),
-    one_label_less: ("images_are_bytes_with_a_label_each", "60 training images have labels of shape (59,)"),
-    one_hot: ("images_are_bytes_with_a_label_each", "60 training images have labels of shape (60, 3)"),
-    smaller_test_images: ("images_are_bytes_with_a_label_each", "test images are (2, 3, 5)"),
-    a_pair: ("images_are_bytes_with_a_label_each", "returns tuple, not an ImageData"),
+    floats: ("images_are_bytes_with_one_label_each", "training images are torch.float32, not torch.uint8"),
+    flat: ("images_are_bytes_with_one_label_each", "training images are 2-dimensional"),
+    short_labels: ("images_are_bytes_with_one_label_each", "test labels are torch.int32, not torch.int64"),
+    one_label_less: ("images_are_bytes_with_one_label_each", "60 training images have labels of shape (59,)"),
+    one_hot: ("images_are_bytes_with_one_label_each", "60 training images have labels of shape (60, 3)"),
+    smaller_test_images: ("images_are_bytes_with_one_label_each", "test images are (2, 3, 5)"),
+    a_pair: ("images_are_bytes_with_one_label_each", "returns tuple, not an ImageData"),
     from_one: ("every_class_is_in_both_parts", "training labels are [1, 2, 3], not [0, 1, 2]"),
     unseen_class: ("every_class_is_in_both_parts", "test labels are [0, 1], not [0, 1, 2]"),
     too_many_classes: ("every_class_is_in_both_parts", "not [0, 1, ..., 999]"),
     another_name: ("name_is_the_registered_one", "calls itself 'random'"),
-    drawn_again: ("second_look_finds_the_same", "loaded again the data are others"),
-    too_few: ("it_splits", "InputError: validation_fraction 0.1 of 4 images leaves a part empty"),
+    drawn_again: ("loading_again_gives_the_same", "loaded again the data are others"),
+    too_few: (
+        "splits_into_training_and_validation",
+        "InputError: validation_fraction 0.1 of 4 images leaves a part empty",
+    ),
 }
 
 
@@ -180,8 +183,8 @@ def test_unknown_data_set(refused, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "imagenet64", "tiny_imagenet"])
-def test_data_sets_are_at_hand_where_their_files_are(name, tmp_path, prepared_root):
-    assert not is_at_hand(name, tmp_path)
-    assert is_at_hand(name, prepared_root)
-    assert is_at_hand("digits", tmp_path)
-    assert not is_at_hand("imagenet", tmp_path)
+def test_data_sets_are_available_where_their_files_are(name, tmp_path, prepared_root):
+    assert not is_available(name, tmp_path)
+    assert is_available(name, prepared_root)
+    assert is_available("digits", tmp_path)
+    assert not is_available("imagenet", tmp_path)

@@ -13,7 +13,7 @@ from cops_core.config import Training, TrialConfig
 from cops_core.contracts.networks import NETWORKS, batch, build
 from cops_core.freeze import DriftError
 from cops_core.models import build_model
-from cops_core.placement import Placement, pinned, placement_of, release, set_fused, sgd
+from cops_core.placement import Placement, placement_of, release, set_fused, sgd, use_device
 from cops_core.scores import SCORES, compute_scores
 from cops_core.train import EpochMetrics, Trainer
 from cops_core.trial import Trial, run_trial
@@ -231,17 +231,17 @@ def test_a_momentum_that_is_there_stays():
 )
 def test_an_unknown_device_is_refused(name, words, refused):
     with refused(words):
-        pinned(name)
+        use_device(name)
 
 
 def test_a_gpu_that_is_not_there_is_refused(refused):
     count = torch.cuda.device_count()
-    with refused(f"device 'cuda:{count}' is not there, torch sees {count} GPUs: write cpu"):
+    with refused(f"device 'cuda:{count}' does not exist, torch sees {count} GPUs: write cpu"):
         Trial(config(), device=f"cuda:{count}")
 
 
 def test_on_the_cpu_nothing_is_pinned_and_nothing_released():
-    assert pinned("cpu") == CPU
+    assert use_device("cpu") == CPU
     was = torch.cuda.is_initialized()
     release()
     assert torch.cuda.is_initialized() == was

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from cops_core.arms import SCALES
 from cops_core.contracts.networks import batch, build
-from cops_core.placement import Placement, pinned, release
+from cops_core.placement import Placement, release, use_device
 from cops_core.scores import SCORES, compute_scores
 from cops_core.train import EpochMetrics
 from cops_core.trial import Trial, run_trial
@@ -88,7 +88,7 @@ def fill(device: torch.device, held: list[Tensor]) -> None:
 
 @pytest.mark.gpu
 def test_after_an_out_of_memory_error_the_gpu_has_its_memory_back():
-    device = pinned("cuda")
+    device = use_device("cuda")
     release()
     before = torch.cuda.memory_reserved(device)
     _, total = torch.cuda.mem_get_info(device)

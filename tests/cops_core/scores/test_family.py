@@ -198,13 +198,16 @@ def test_named_scores_that_are_members_are_found():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"p": 0, "r": 0}, "p = r = 0 scores all weights alike: make p or r positive"),
+        ({"p": 0, "r": 0}, "p = r = 0 gives all weights the same score: write a positive p or r"),
         ({"p": 1}, "p = 1 needs a functional: write one of loss, gradient_flow, synflow, or p=0"),
         ({"functional": "loss", "p": 2.1}, "less than or equal to 2"),
         ({"functional": "loss", "r": -0.1}, "greater than or equal to 0"),
         ({"functional": "loss", "p": float("nan")}, "finite number"),
         ({"functional": "los"}, "unknown functional 'los': did you mean 'loss'"),
-        ({"functional": "loss", "p": 2, "form": "signed"}, "form 'signed' has p = r = 1, not p = 2, r = 1"),
+        (
+            {"functional": "loss", "p": 2, "form": "signed"},
+            "form 'signed' with p = 2, r = 1: write p = r = 1",
+        ),
         ({"functional": "loss", "form": "sign"}, "unknown form 'sign': did you mean 'signed'"),
         ({"functional": "loss", "q": 1}, "unknown field 'q'"),
     ],

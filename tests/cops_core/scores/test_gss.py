@@ -110,8 +110,8 @@ def test_zero_to_a_power_is_zero():
         (LOSS, math.nan, 1, False, "finite"),
         (LOSS, 1, math.inf, False, "finite"),
         (LOSS, 2, 1, True, "a signed score"),
-        (LOSS, 0, 1, False, "exactly if p > 0"),
-        (None, 1, 1, False, "exactly if p > 0"),
+        (LOSS, 0, 1, False, "if and only if p > 0"),
+        (None, 1, 1, False, "if and only if p > 0"),
     ],
 )
 def test_refused(functional, p, r, signed, message):

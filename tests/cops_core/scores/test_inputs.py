@@ -20,7 +20,7 @@ def test_wrong_batches_and_models(build, batch):
     for wrong in [(images[:0], labels[:0]), (images, labels[:-1]), (images, labels[:, None])]:
         with pytest.raises(InputError, match="images of shape"):
             compute_scores(["snip"], build("plain"), wrong, seed=1)
-    with pytest.raises(InputError, match="no convolution or linear layer"):
+    with pytest.raises(InputError, match="no weights to score: add a convolution or linear layer"):
         compute_scores(["snip"], nn.Flatten(), batch, seed=1)
 
 

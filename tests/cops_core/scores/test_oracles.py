@@ -26,22 +26,24 @@ def theta(model: nn.Module) -> Tensor:
     return parameters_to_vector(maskable(model).values()).detach()
 
 
-def run_at(model: nn.Module, vector: Tensor, functional: Callable[[nn.Module], Tensor]) -> Tensor:
-    moved = ready(model)
-    vector_to_parameters(vector, maskable(moved).values())
-    return functional(moved).detach()
-
-
 def differences(model: nn.Module, functional: Callable[[nn.Module], Tensor]) -> Tensor:
     """dF/dtheta, shape (D,), by the five-point stencil: its error is of the order step^4."""
     start, step = theta(model), 3e-4
+    moving = ready(model)
+    weights = list(maskable(moving).values())
+
+    def run_at(vector: Tensor) -> Tensor:
+        vector_to_parameters(vector, weights)
+        moving.zero_grad()
+        return functional(moving).detach()
+
     slopes = []
     for index in range(len(start)):
         at = {}
         for steps in (-2, -1, 1, 2):
             moved = start.clone()
             moved[index] += steps * step
-            at[steps] = run_at(model, moved, functional)
+            at[steps] = run_at(moved)
         slopes.append((at[-2] - 8 * at[-1] + 8 * at[1] - at[2]) / (12 * step))
     return torch.stack(slopes)
 

@@ -67,7 +67,7 @@ def logged(artifact, tmp_path) -> str:
     home = tmp_path / "cops-home"
     home.mkdir()
     uri = f"sqlite:///{home / 'mlflow.db'}"
-    client = connect(uri, home)
+    client = connect(uri)
     run_id = client.create_run(experiment_id(client, uri, home)).info.run_id
     client.log_artifact(run_id, str(artifact[0]))
     assert artifact[0].name == NETWORK_FILE

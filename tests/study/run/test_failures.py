@@ -11,6 +11,7 @@ import pytest
 from .command import children, cops, launch_in_background, trains, wait_until
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_the_study_goes_on_where_it_was(tmp_path):
     words = ("quickstart", "--rates", "0.95", "--trials", 3, "--epochs", 120)
     process = launch_in_background(tmp_path, *words)
@@ -42,6 +43,7 @@ def test_ctrl_c_ends_cleanly_and_the_study_goes_on_where_it_was(tmp_path):
         assert [metric.step for metric in history] == list(range(1, 121))
 
 
+@pytest.mark.slow
 def test_cops_stop_ends_a_study_from_another_terminal(tmp_path):
     process = launch_in_background(tmp_path, "quickstart", "--trials", 24, "--epochs", 3000)
     wait_until(lambda: trains(tmp_path), process)

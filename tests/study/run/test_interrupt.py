@@ -120,6 +120,7 @@ def test_once_ends_cleanly_and_says_at_once_what_happens(terminal, tmp_path):
     assert max(map(len, before.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_twice_ends_at_once_and_loses_nothing(terminal, tmp_path):
     shown = terminal(140)
     family = psutil.Process(shown.child).children(recursive=True)

@@ -85,35 +85,38 @@ def test_the_anchors_are_among_them_and_were_never_stopped(quickstart):
     assert anchors[0]["validation_accuracy"] > 0.9
 
 
-def test_status_tells_what_the_records_say(quickstart):
+def test_status_tells_what_the_records_say(quickstart, run):
     folder, _ = quickstart
-    done = cops(folder, "status", "quickstart", "--json")
-    content = json.loads(done.stdout)
+    home = ("--home", folder / "cops-home")
+    content = json.loads(run("status", "quickstart", "--json", *home)[1])
     assert (content["name"], content["ended"], len(content["all"])) == ("quickstart", 24, 24)
     assert sum(content["status"].values()) == 24
     assert {row["method"] for row in content["best"]} >= {"dense", "prune snip", "freeze snip"}
-    assert "24/24" in cops(folder, "status").stdout
+    assert "24/24" in run("status", *home)[1]
 
 
-def test_the_same_launch_again_finds_everything_done(quickstart):
+def test_the_same_launch_again_finds_everything_done(quickstart, run):
     folder, _ = quickstart
     before = (folder / "cops-home/studies/quickstart/epochs.parquet").read_bytes()
-    again = cops(folder, "launch", "quickstart", "--trials", 9, "--seed", 0)  # fewer take nothing away
-    assert again.returncode == 0, again.stderr
-    assert "going on after 24 that have ended, nothing is left to run" in again.stdout
+    words = ("launch", "quickstart", "--trials", 9, "--seed", 0)  # fewer take nothing away
+    code, out, err = run(*words, "--home", folder / "cops-home")
+    assert code == 0, err
+    assert "going on after 24 that have ended, nothing is left to run" in out
     assert (folder / "cops-home/studies/quickstart/epochs.parquet").read_bytes() == before
     _, _, nested = children(folder / "cops-home", "quickstart")
     assert len(nested) == 24
 
 
-def test_other_settings_under_the_same_name_are_refused_with_the_difference(quickstart):
+def test_other_settings_under_the_same_name_are_refused_with_the_difference(quickstart, run):
     folder, _ = quickstart
-    other = cops(folder, "launch", "quickstart", "--seed", 1, "--epochs", 3)
-    assert other.returncode == 2
-    assert "seed 0, now 1" in other.stderr
-    assert "epochs None, now 3" in other.stderr
+    words = ("launch", "quickstart", "--seed", 1, "--epochs", 3)
+    code, _, err = run(*words, "--home", folder / "cops-home")
+    assert code == 2
+    assert "seed 0, now 1" in err
+    assert "epochs None, now 3" in err
 
 
+@pytest.mark.slow
 def test_another_study_of_the_home_takes_the_results_and_says_so(quickstart):
     folder, _ = quickstart
     done = cops(folder, "launch", "quickstart", "--name", "again", "--trials", 24, "--seed", 0)
@@ -136,6 +139,7 @@ def test_another_study_of_the_home_takes_the_results_and_says_so(quickstart):
     assert sum("reused_from" in run.data.tags for run in nested) == len(reused)
 
 
+@pytest.mark.slow
 def test_a_run_of_mlflow_is_all_that_a_replay_needs(quickstart):
     folder, _ = quickstart
     _, _, nested = children(folder / "cops-home", "quickstart")

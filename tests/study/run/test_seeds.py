@@ -16,6 +16,7 @@ def launched(tmp_path_factory):
     return folder, cops(folder, "launch", "quickstart", *words, "--json")
 
 
+@pytest.mark.slow
 def test_every_line_is_an_event(launched):
     _, done = launched
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,6 +43,7 @@ def test_every_line_is_an_event(launched):
     assert row["validation_accuracy"] == pytest.approx(sum(dense) / 3)
 
 
+@pytest.mark.slow
 def test_seeds_are_trials_of_their_own_with_means_in_the_table(launched):
     folder, _ = launched
     rows = pq.read_table(folder / "cops-home/studies/quickstart/trials.parquet").to_pylist()
@@ -57,8 +59,8 @@ def test_seeds_are_trials_of_their_own_with_means_in_the_table(launched):
     assert "± " in shown.stdout
 
 
-def test_wrong_input_is_no_event(tmp_path):
-    wrong = cops(tmp_path, "launch", "quikstart", "--json")
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("error: ")
-    assert wrong.stderr.count("\n") == 1
+def test_wrong_input_is_no_event(run):
+    code, out, err = run("launch", "quikstart", "--json")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1

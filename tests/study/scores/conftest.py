@@ -1,26 +1,13 @@
 """`cops` in this process, and data in CIFAR's binary format."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from study import cli
-
 
 @pytest.fixture
-def cops(monkeypatch, capsys, tmp_path):
-    """Runs `cops` in an empty folder, in a wide terminal; returns exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("COLUMNS", "120")
-        monkeypatch.setattr(sys, "argv", ["cops", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
+def cops(run, monkeypatch):
+    """Runs `cops` in a wide terminal; see `run`."""
+    monkeypatch.setenv("COLUMNS", "120")
     return run
 
 

@@ -28,7 +28,7 @@ WRONG = [
     (["--validation-fraction", "some"], "--validation-fraction 'some' is not a number"),
     (["--device", "gpu"], "unknown device 'gpu': did you mean 'cuda'?"),
     (["--device", "meta"], "device 'meta' is not supported: write cpu or cuda"),
-    (["--device", "cuda:64"], "device 'cuda:64' is not there"),
+    (["--device", "cuda:64"], "device 'cuda:64' does not exist"),
     (["--home", "/proc/nosuch"], "cannot be written"),
     (["--model", "lenet_5_caffe"], "use lenet_300_100"),
     (["--nosuch"], "unknown option '--nosuch'"),

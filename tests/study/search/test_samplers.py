@@ -230,6 +230,7 @@ def test_every_sampler_proposes_in_silence(name, objectives, silence):
     Search(name, objectives, at_once=3).go_on(STARTUP_TRIALS + 4)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_hears_nothing_of_gp():
     """Some warnings are said once in a process, by the first test that models anything."""
     script = f"import runpy; runpy.run_path({__file__!r})['Search']('gp').go_on({TRIALS['gp']})"

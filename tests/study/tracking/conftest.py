@@ -32,7 +32,7 @@ def home(tmp_path):
 def new_database(tmp_path_factory):
     """An empty database: creating its tables takes MLflow a second, a copy takes none."""
     folder = tmp_path_factory.mktemp("database")
-    connect(f"sqlite:///{folder / 'mlflow.db'}", folder)
+    connect(f"sqlite:///{folder / 'mlflow.db'}")
     return folder / "mlflow.db"
 
 
@@ -42,8 +42,9 @@ def sqlite(home, new_database):
     return f"sqlite:///{home / 'mlflow.db'}"
 
 
-@pytest.fixture(params=["sqlite", "server"])
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.slow)])
 def tracking_uri(request, sqlite):
+    """Where runs are logged: a database; a server, which takes ten times as long, behind the same client."""
     return sqlite if request.param == "sqlite" else request.getfixturevalue("mlflow_server")
 
 

@@ -17,7 +17,7 @@ def test_many_launches_may_open_one_new_database(home):
     code = (
         "from pathlib import Path; from study.tracking import connect, experiment_id\n"
         f"uri, home = {sqlite!r}, Path({str(home)!r})\n"
-        "print(experiment_id(connect(uri, home), uri, home))"
+        "print(experiment_id(connect(uri), uri, home))"
     )
     runs = [
         subprocess.Popen(
@@ -35,13 +35,13 @@ def test_many_launches_may_open_one_new_database(home):
 def test_a_store_that_does_not_answer_is_one_line_and_quick(home, uri):
     started = time.monotonic()
     with pytest.raises(InputError, match="does not answer") as caught:
-        connect(uri, home)
+        connect(uri)
     assert "\n" not in str(caught.value)
     assert time.monotonic() - started < 60
 
 
 def test_a_deleted_experiment_is_one_line_that_says_how_to_restore_it(home, sqlite):
-    client = connect(sqlite, home)
+    client = connect(sqlite)
     experiment = experiment_id(client, sqlite, home)
     client.delete_experiment(experiment)
     with pytest.raises(InputError, match=f"restore -x {experiment}"):

@@ -91,7 +91,7 @@ def test_commands_name_a_place_that_is_not_the_default(home):
         ),
         (
             {"kind": "pareto", "rates": [], "cost": "bytes"},
-            "What validation accuracy is to be had at which bytes?",
+            "Which validation accuracy is possible at which bytes?",
         ),
         (
             {"kind": "smallest", "rates": [], "keep": "0.98"},
@@ -197,7 +197,7 @@ def test_columns_of_the_saved_views_are_there(make_view, sqlite, shown, ended):
 
 
 def test_an_experiment_from_before_is_given_what_it_lacks_and_keeps_what_is_its_users(home, sqlite):
-    client = connect(sqlite, home)
+    client = connect(sqlite)
     old = client.create_experiment("cops-study", tags={"mine": "too", "mlflow.note.content": "my words"})
     assert browse(home) == (
         f"/#/experiments/{old}/runs?viewStateShareKey={STUDIES}&workflowType=machine_learning"
@@ -214,7 +214,7 @@ def test_an_experiment_from_before_is_given_what_it_lacks_and_keeps_what_is_its_
 
 
 def test_a_new_experiment_says_what_is_in_it(home, sqlite):
-    client = connect(sqlite, home)
+    client = connect(sqlite)
     experiment = client.get_experiment(experiment_id(client, sqlite, home))
     assert experiment.tags["mlflow.note.content"] == NOTE
     assert sum(key.startswith(VIEW_TAG) for key in experiment.tags) == 3

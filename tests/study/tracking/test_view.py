@@ -281,6 +281,7 @@ def test_a_trial_costs_few_milliseconds_and_a_mark_none(make_view, sqlite, shown
     assert [len(shown(sqlite).history(run, "metric9")) for run in shown(sqlite).runs] == [epochs] * count
 
 
+@pytest.mark.slow
 def test_the_ui_serves_the_home_on_this_machine_alone(make_view, sqlite, shown, home, ended, free_port):
     assert write(make_view(sqlite), [ended(0)]) == []
     command = [sys.executable, "-m", "study.cli", "ui", "--home", str(home), "--port", str(free_port)]

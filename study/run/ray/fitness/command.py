@@ -16,7 +16,7 @@ from study.run.ray.cluster import Cluster
 from study.run.ray.fitness.cluster import Examined, check_nodes
 from study.run.ray.shared_data import DataShare
 from study.settings import Device
-from study.tracking import connect
+from study.tracking import check_store
 
 # Exit codes of `cops check --address`: a study can be launched, or not.
 FIT, UNFIT = 0, 2
@@ -45,7 +45,7 @@ def check_cluster(
     code, data = FIT, DataShare(lambda name: load_data(name, data_root))
     check_home(home)
     try:
-        connect(tracking, home)
+        check_store(tracking)
     except InputError as error:
         code = UNFIT
         print_line(console, str(error), "red")

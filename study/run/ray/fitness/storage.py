@@ -35,6 +35,7 @@ class Token:
             for name in self.folder.files():
                 if name.startswith(self.name):
                     self.folder.delete(name)
+            self.folder.remove_if_empty()
 
 
 def token_problems(storage: str, token: str) -> Iterator[str]:

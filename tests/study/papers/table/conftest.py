@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from cops_core.config import Training
-from search_spaces.presets.base import Preset, Published
+from search_spaces.presets.base import Preset, PublishedValue
 from search_spaces.presets.methods import freezenet_methods
 
 HIGH, LOW = Decimal("0.9"), Decimal("0.99")
@@ -26,9 +26,9 @@ def preset():
         seeds=3,
         tolerance=1.0,
         published=(
-            Published("SNIP, pruned", HIGH, 0.9, "accuracy", SOURCE),
-            Published("FreezeNet", LOW, 0.9, "share of dense", SOURCE),
-            Published("FreezeNet", LOW, 157, "factor", SOURCE),
+            PublishedValue("SNIP, pruned", HIGH, 0.9, "accuracy", SOURCE),
+            PublishedValue("FreezeNet", LOW, 0.9, "share of dense", SOURCE),
+            PublishedValue("FreezeNet", LOW, 157, "factor", SOURCE),
         ),
     )
 

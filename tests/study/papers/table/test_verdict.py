@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.presets.base import Published
+from search_spaces.presets.base import PublishedValue
 from study.analysis.statistics import Interval, interval
 from study.papers.table.verdict import FACTOR_TOLERANCE, ROUNDING, judge, tolerance_of, written
 
@@ -97,4 +97,4 @@ def test_tolerances_are_points_and_a_factors_is_one():
     ],
 )
 def test_figures_are_written_with_their_unit(value, unit, words):
-    assert written(Published("m", 0, value, unit, "s")) == words
+    assert written(PublishedValue("m", 0, value, unit, "s")) == words

@@ -9,6 +9,8 @@ from cops_core.data import load_data
 from cops_core.errors import InputError
 from study.run.ray.shared_data import DataShare, received
 
+pytestmark = pytest.mark.slow  # Ray starts; the default tests have one study that runs on it
+
 
 @pytest.fixture(scope="module", autouse=True)
 def connected():

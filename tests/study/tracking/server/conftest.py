@@ -15,7 +15,7 @@ from study.tracking.server.database import mark
 def new_database(tmp_path_factory):
     """An empty database: creating its tables takes MLflow seconds, a copy takes none."""
     folder = tmp_path_factory.mktemp("database")
-    client = connect(f"sqlite:///{folder / 'mlflow.db'}", folder)
+    client = connect(f"sqlite:///{folder / 'mlflow.db'}")
     experiment_id(client, f"sqlite:///{folder / 'mlflow.db'}", folder)
     return folder / "mlflow.db"
 

@@ -27,6 +27,7 @@ def empty(tmp_path):
     return tmp_path / "empty"
 
 
+@pytest.mark.slow
 def test_an_empty_home_gets_its_runs_back(home, storage, folder, empty, log_run, runs):
     log_run(home, "first")
     Backup(home, storage).push()
@@ -91,6 +92,7 @@ def test_a_storage_that_cannot_be_written_is_one_line(home, storage):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_backup_of_an_older_mlflow_is_brought_to_this_ones_schema(tmp_path, storage, folder, empty, rows):
     old = tmp_path / "old"
     old.mkdir()

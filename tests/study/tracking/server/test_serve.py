@@ -42,7 +42,7 @@ class Head:
         return found
 
     def connect(self):
-        return connect(self.uri, self.home)
+        return connect(self.uri)
 
 
 @pytest.fixture

@@ -66,17 +66,33 @@ def test_the_table_of_absences_knows_every_figure_and_kind(studies):
     assert set(KINDS) == set(studies)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# To draw every figure of a kind takes a second or two: by default the kinds that differ most.
+ALIKE = ("one seed", "two networks", "equal accuracies", "layers and rounds", "no dense network")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in KINDS]
+)
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_drawn_or_said_to_be_absent(name, kind, studies):
     found = by_configuration(studies[kind])
     figure = FIGURES[name].draw(found)
     assert (figure is None) == (kind in ABSENT[name])
     if figure is not None:
+        assert ElementTree.fromstring(svg(figure)).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "rates and seeds")) for kind in KINDS],
+)
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_an_image_with_something_in_it(name, kind, studies):
+    figure = FIGURES[name].draw(by_configuration(studies[kind]))
+    if figure is not None:
         with Image.open(io.BytesIO(png(figure))) as image:
             assert image.format == "PNG"
             assert np.ptp(np.asarray(image.convert("L"))) > 0
-        assert ElementTree.fromstring(svg(figure)).tag.endswith("svg")
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -14,7 +14,6 @@ from study.analysis.statistics import differ, trend
 from study.views.figures.family import family
 from study.views.figures.style import score_ink
 from study.views.report.content import make_report
-from study.views.report.files import report_files
 from study.views.report.page import page
 from study.views.report.tables import family_frame, parquet
 
@@ -191,7 +190,6 @@ def test_the_page_has_a_column_per_density(studies):
     assert "too few to say which region wins: 20 are needed" in text
     assert "loss (2 of 16), synflow (1 of 7)" in text
     assert "A sampler that learns draws together what was good together" in text
-    assert "tables/family.parquet" in report_files(made)
 
 
 def test_the_table_has_each_configuration_of_the_family(studies):

@@ -1,6 +1,7 @@
 """The page: complete, self-contained, and right for every kind of study; written where it may be."""
 
 from decimal import Decimal
+from functools import cache
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -15,7 +16,9 @@ from study.views.figures import FIGURES
 from study.views.report.content import make_report
 from study.views.report.files import PAGE, closing_files, report_files
 from study.views.report.page import page
+from study.views.report.write import write_files
 
+from ...kinds import kinds_of_studies
 from ...made_record import made_record
 
 QUESTIONS = (
@@ -60,12 +63,28 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["kind"])
+@pytest.fixture(scope="module")
+def report_of(made):
+    """Makes the report of a kind of study once, which takes a second: figures are drawn."""
+    studies = kinds_of_studies(made)
+    return cache(lambda kind, question=0: make_report("made", record(QUESTIONS[question]), studies[kind]))
+
+
+ASKED = ("rates", "pareto", "smallest")
+KINDS = ("nothing", "only failures", "one seed", "a searched rate", "all collapsed", "two networks")
+
+
 @pytest.mark.parametrize(
-    "kind", ["nothing", "only failures", "one seed", "a searched rate", "all collapsed", "two networks"]
+    ("kind", "question"),
+    [
+        # By default each kind of study is asked one question, each question of two kinds.
+        pytest.param(kind, question, id=f"{kind}-{name}", marks=[pytest.mark.slow] * (place % 3 != question))
+        for place, kind in enumerate(KINDS)
+        for question, name in enumerate(ASKED)
+    ],
 )
-def test_a_page_of_any_study_is_whole_and_needs_nothing_else(studies, kind, question):
-    found = Page(page(make_report("made", record(question), studies[kind])).decode())
+def test_a_page_of_any_study_is_whole_and_needs_nothing_else(report_of, kind, question):
+    found = Page(page(report_of(kind, question)).decode())
     ids = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
     assert {attributes["href"] for attributes in found.of("a")} <= {f"#{name}" for name in ids}
     assert all(
@@ -77,10 +96,8 @@ def test_a_page_of_any_study_is_whole_and_needs_nothing_else(studies, kind, ques
         assert name in ids
 
 
-def test_a_page_says_what_was_found_and_how_to_run_it_again(studies):
-    text = " ".join(
-        Page(page(make_report("made", record(), studies["rates and seeds"])).decode()).text.split()
-    )
+def test_a_page_says_what_was_found_and_how_to_run_it_again(report_of):
+    text = " ".join(Page(page(report_of("rates and seeds")).decode()).text.split())
     for part in (
         "At a freezing rate of 0.99, freeze cops(snip; synflow 0.5) reaches a validation accuracy of",
         "Means over up to 3 seeds",
@@ -104,7 +121,7 @@ def test_names_cannot_break_out_of_the_page(made):
 
 def test_a_space_that_is_gone_costs_the_parameters_alone(studies):
     missing = record(space="/nowhere/mine.py")
-    text = Page(page(make_report("made", missing, studies["one seed"])).decode()).text
+    text = Page(page(make_report("made", missing, studies["no dense network"])).decode()).text
     assert "The search cannot be made again: " in text
     assert "mine.py" in text
 
@@ -122,8 +139,8 @@ def test_the_test_part_is_shown_once_it_was_looked_at(studies):
     assert "evaluated on test" in Page(page(report).decode()).text
 
 
-def test_a_report_is_files_that_open(studies, tmp_path):
-    files = report_files(make_report("made", record(), studies["rates and seeds"]))
+def test_a_report_is_files_that_open(report_of, tmp_path):
+    files = report_files(report_of("rates and seeds"))
     for path, content in files.items():
         whole = tmp_path / path
         whole.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +151,12 @@ def test_a_report_is_files_that_open(studies, tmp_path):
         assert (tmp_path / f"figures/{name}.svg").read_text().startswith("<?xml")
     for table in ("best", "ends", "layers", "trials", "epochs"):
         assert len(pd.read_parquet(tmp_path / f"tables/{table}.parquet"))
+    assert (tmp_path / "tables/family.parquet").is_file()
     assert (tmp_path / PAGE).is_file()
 
 
-def test_at_the_end_of_a_study_the_page_and_its_key_figure_are_shown(studies):
-    files = closing_files(make_report("made", record(), studies["one seed"]))
+def test_at_the_end_of_a_study_the_page_and_its_key_figure_are_shown(report_of):
+    files = closing_files(report_of("rates and seeds"))
     assert set(files) == {"report/report.html", "accuracy_by_rate.png", "accuracy_by_rate.svg"}
     root = ElementTree.fromstring(files["accuracy_by_rate.svg"])
     assert "viewBox" in root.attrib
@@ -166,10 +184,12 @@ def test_the_command_writes_a_report_and_says_where(run, study, tmp_path):
     assert written.is_file()
     assert str(written) in out
 
-    stale = written.parent / "figures/of_an_earlier_one.png"
-    stale.write_bytes(b"")
-    assert run("report", "test", "--home", tmp_path / "home")[0] == 0
-    assert not stale.exists()
+
+def test_what_an_earlier_report_left_goes(tmp_path):
+    write_files(tmp_path, {PAGE: b"old", "figures/of_an_earlier_one.png": b""})
+    write_files(tmp_path, {PAGE: b"new"})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / PAGE]
+    assert (tmp_path / PAGE).read_bytes() == b"new"
 
 
 def test_a_report_never_overwrites_something_else(run, study, tmp_path):
@@ -190,6 +210,7 @@ def test_an_unknown_study_is_suggested_the_nearest(run, study, tmp_path):
     assert "did you mean 'test'?" in err
 
 
+@pytest.mark.slow
 def test_the_command_says_which_region_of_the_family_wins(run, recorded, settings, tmp_path):
     """The space gss itself with made-up accuracies: what scores by synflow wins."""
 

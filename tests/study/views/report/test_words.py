@@ -69,7 +69,7 @@ def test_no_headline_before_anything_has_ended(studies, question):
 def test_the_headline_of_a_front_says_where_it_begins_and_ends(studies):
     question = Pareto(cost="bytes")
     assert said(studies["a searched rate"], question) == (
-        "4 configurations stand on the front of accuracy and bytes, from 65.00 % (1 seed) at a density of"
+        "4 configurations are on the front of accuracy and bytes, from 65.00 % (1 seed) at a density of"
         " 0.001 (1 kB) to 95.00 % (1 seed) at a density of 0.4 (400 kB)."
         " The dense network has 97.00 % (1 seed)."
     )

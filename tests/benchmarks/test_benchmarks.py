@@ -1,0 +1,76 @@
+"""Benchmarks begin, and end in one line where their data are missing; what they measure is not run here."""
+
+import inspect
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from cops_core.trial import Trial
+from study.tracking import MlflowView
+
+FOLDER = Path(__file__).parent
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("command", "test_benchmarks"))
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Imports one, as `python tests/benchmarks/NAME.py` does."""
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def load(name):
+        return import_module(name)
+
+    yield load
+    for name in (*NAMES, "command"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """What a benchmark says that ends before it has measured anything."""
+
+    def run(module, *words):
+        monkeypatch.setattr(sys, "argv", [module.__name__, *words])
+        with pytest.raises(SystemExit) as left:
+            module.as_command(module.main)
+        return str(left.value)
+
+    return run
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_has_help(benchmark, refused, name, capsys):
+    assert refused(benchmark(name), "--help") == "0"
+    assert "Usage: " in capsys.readouterr().out
+    assert "    as_command(main)\n" in (FOLDER / f"{name}.py").read_text()
+
+
+def test_where_fashion_mnist_is_missing(benchmark, refused, monkeypatch, tmp_path):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr("cops_core.data.idx.DEBIAN_FASHION_MNIST", tmp_path / "none")
+    epochs = benchmark("epoch_speed")
+    monkeypatch.setattr(epochs, "Trial", partial(Trial, data_root=tmp_path / "data"))
+    throughput = benchmark("throughput")
+    monkeypatch.setattr(throughput, "FASHION_MNIST", tmp_path / "none")
+    for module in (epochs, throughput):
+        said = refused(module)
+        assert said.startswith("error: ")
+        assert "install Debian's package dataset-fashion-mnist" in said
+        assert "\n" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["step_speed", "score_speed"])
+def test_an_unknown_network(benchmark, refused, name):
+    assert refused(benchmark(name), "--model", "lenet").startswith("error: unknown model 'lenet'")
+
+
+def test_what_stands_in_for_mlflow_takes_what_mlflows_view_takes(benchmark):
+    stand_in = benchmark("study_speed").NoMlflow
+    for name, method in inspect.getmembers(MlflowView, inspect.isfunction):
+        if not name.startswith("_"):
+            theirs = inspect.signature(getattr(stand_in, name)).parameters
+            assert list(theirs) == list(inspect.signature(method).parameters), name

@@ -1,4 +1,4 @@
-"""The artefact: a trained network in one small file, of which a 32-bit seed gives back the rest."""
+"""The artefact: a trained network in one small file; all other weights follow from its 32-bit seed."""
 
 from cops_core.artifact.header import ArtifactError, ArtifactHeader, header_of
 from cops_core.artifact.load import Artifact, load_artifact

@@ -1,4 +1,4 @@
-"""The file around an artefact: safetensors with one line of JSON, sealed by a SHA-256 over all of it."""
+"""The file format of artefacts: safetensors with one line of JSON, protected by a SHA-256 over all of it."""
 
 import hashlib
 import json
@@ -13,24 +13,39 @@ from cops_core.artifact.header import ArtifactError
 
 FORMAT = 1
 KEY = "cops_artifact"
-# The types of an artefact's tensors: as safetensors calls them, and as numpy reads them.
+# The types of an artefact's tensors: their names in safetensors and in numpy.
 TYPES: Mapping[str, str] = {"U8": "|u1", "F32": "<f4", "F64": "<f8", "I64": "<i8"}
-DAMAGED = "truncated, altered or no artefact at all"
+DAMAGED = "truncated, altered or not an artefact"
 
 Arrays = dict[str, np.ndarray]
 
 
 def seal(fields: Mapping[str, Any], arrays: Arrays) -> bytes:
-    """The file's bytes. fields: JSON values."""
+    """The file's bytes.
+
+    Args:
+        fields: JSON values.
+        arrays: Arrays of the types in `TYPES`, by name.
+
+    Returns:
+        The content of the file.
+    """
     fields = {"format": FORMAT, **fields}
     text = canonical({**fields, "sha256": _sha256(fields, arrays)})
     return bytes(save(arrays, {KEY: text}))
 
 
 def unseal(data: bytes) -> tuple[dict[str, Any], Arrays]:
-    """The fields and arrays that were sealed.
+    """The fields and arrays of a file.
 
-    Raises ArtifactError for anything but a whole, unaltered artefact of a known format.
+    Args:
+        data: The content of the file.
+
+    Returns:
+        What was passed to `seal`.
+
+    Raises:
+        ArtifactError: The file is not a complete and unaltered artefact of a known format.
     """
     try:
         raw = deserialize(data)  # type: ignore[no-untyped-call]
@@ -39,7 +54,7 @@ def unseal(data: bytes) -> tuple[dict[str, Any], Arrays]:
     except (SafetensorError, ValueError, RecursionError) as error:
         raise ArtifactError(f"is {DAMAGED} ({type(error).__name__})") from error
     if text is None:
-        raise ArtifactError("is a safetensors file, but not of a network that was saved as an artefact")
+        raise ArtifactError("is a safetensors file, but not an artefact: use a file of `save_artifact`")
     try:
         fields = json.loads(text)
         newest, stated = fields["format"], fields.pop("sha256")
@@ -48,7 +63,7 @@ def unseal(data: bytes) -> tuple[dict[str, Any], Arrays]:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"is {DAMAGED} ({type(error).__name__})") from error
     if not intact:
-        raise ArtifactError(f"is {DAMAGED}: its SHA-256 is another than it says")
+        raise ArtifactError(f"is {DAMAGED}: its content does not match its SHA-256")
     if newest != FORMAT:
         raise ArtifactError(f"has format {newest}, this version reads {FORMAT}: install a newer cops-study")
     fields.pop("format")
@@ -56,7 +71,7 @@ def unseal(data: bytes) -> tuple[dict[str, Any], Arrays]:
 
 
 def canonical(value: Any) -> str:
-    """JSON in the one way that hashes are taken of: sorted keys, no spaces, ASCII."""
+    """JSON in the form that is hashed: sorted keys, no spaces, ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints of a network and of its mask: equal for equal ones, bit for bit."""
+"""Fingerprints of a network and of its mask: equal if and only if all bits are equal."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +20,15 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def mask_fingerprint(model: nn.Module, places: Mapping[str, Tensor]) -> str | None:
-    """`Mask.sha256()` of the mask that keeps `places` of each parameter; None where there is no mask."""
+    """`Mask.sha256()` of a mask given by positions.
+
+    Args:
+        model: The model, for the shapes of its parameters.
+        places: By parameter name, the positions of the kept weights in the flattened parameter.
+
+    Returns:
+        64 hexadecimal digits, or None without a mask.
+    """
     layers = {
         name: torch.zeros(parameter.shape, dtype=torch.bool)
         for name, parameter in model.named_parameters()

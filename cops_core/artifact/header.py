@@ -1,4 +1,4 @@
-"""What an artefact says about its network: enough to build it again, and to notice if it is another."""
+"""The header of an artefact: enough to rebuild its network, and to detect a different one."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ArtifactError(InputError):
-    """A file that is not the artefact it should be. One line that names the file and what is wrong."""
+    """A file is not the expected artefact. The message is one line with the file and what is wrong."""
 
 
 class _Frozen(BaseModel):
@@ -23,14 +23,24 @@ class _Frozen(BaseModel):
 
 
 class ArtifactHeader(_Frozen):
-    """Where a network comes from.
+    """The origin of a network.
 
-    Names and shapes of its layers are not in it: they follow from `build_model(model, shape, classes)`.
+    Names and shapes of its layers are not included: they follow from `build_model(model, shape, classes)`.
 
-    shape: (channels, height, width) of an image. seed, initialization: give theta0. density: the kept
-    fraction, None for the dense arm. mean, deviation: by which each channel of raw images in [0, 255]
-    is normalised. mask_sha256: `Mask.sha256()`, None where everything is trained. data_sha256: of the
-    data set it was trained on. extensions: names and SHA-256 of the plugins of its study.
+    Attributes:
+        model: A key of `MODELS`.
+        shape: (channels, height, width) of an image.
+        classes: The number of classes, at least 2.
+        initialization: A key of `INITIALIZATIONS`; with the seed it determines theta0.
+        seed: The trial's, in [0, 2**32).
+        arm: The treatment of the weights outside the mask.
+        density: The kept fraction, in (0, 1]; None for the dense arm.
+        mean: By which each channel of raw images in [0, 255] is normalised.
+        deviation: The same for the standard deviation.
+        theta0_sha256: SHA-256 of the initial weights.
+        mask_sha256: `Mask.sha256()`; None if everything is trained.
+        data_sha256: SHA-256 of the data set on which it was trained.
+        extensions: Names and SHA-256 of the plugins of its study.
     """
 
     model: str
@@ -49,11 +59,13 @@ class ArtifactHeader(_Frozen):
 
 
 class Contents(_Frozen):
-    """How the network's tensors lie in the file.
+    """How the network's tensors are stored in the file.
 
-    dtype: of its weights, as torch calls it. scale: the final factor of theta0 outside the mask, exact.
-    masks: for each parameter, in `named_parameters` order, how its mask is coded; None if it has none.
-    weights_sha256: of the dense network (see `cops_core.artifact.fingerprint`).
+    Attributes:
+        dtype: The type of its weights, with torch's name.
+        scale: The final factor of theta0 outside the mask, exact.
+        masks: For each parameter, in `named_parameters` order, the coding of its mask; None without a mask.
+        weights_sha256: Of the dense network (see `cops_core.artifact.fingerprint`).
     """
 
     dtype: Literal["float32", "float64"]
@@ -69,7 +81,18 @@ def header_of(
     mask_sha256: str | None,
     extensions: Mapping[str, str],
 ) -> ArtifactHeader:
-    """The header of a trial's network."""
+    """The header of a trial's network.
+
+    Args:
+        config: The trial.
+        split: Its data.
+        theta0_sha256: SHA-256 of the initial weights.
+        mask_sha256: `Mask.sha256()`; None if everything is trained.
+        extensions: Names and SHA-256 of plugins.
+
+    Returns:
+        The header.
+    """
     return ArtifactHeader(
         model=config.model,
         shape=split.data.shape,

@@ -1,9 +1,9 @@
-"""The places of a layer's kept weights in as few bytes as they need, whichever way is shortest.
+"""The positions of a layer's kept weights, in the shortest of several codes.
 
-`gaps` is a Golomb-Rice code (Rice and Plaunt 1971): of the number of removed weights before each kept
-one the lowest `low_bits` bits as they are, and the rest in unary, which for a random mask comes within
-a few percent of the entropy. The low bits of all kept weights come first, then, from the next whole
-byte on, the unary parts: as many zeros as the number says, and a one.
+`gaps` is a Golomb-Rice code (Rice and Plaunt 1971) of the number of removed weights before each kept one: the
+lowest `low_bits` bits in binary, and the rest in unary. For a random mask its length is within a few percent
+of the entropy. The low bits of all kept weights come first; then, from the next whole byte on, the unary
+parts: as many zeros as the number says, and a one.
 """
 
 import math
@@ -17,7 +17,13 @@ CodeKind = Literal["none", "all", "bitmap", "gaps"]
 
 
 class Coding(NamedTuple):
-    """How the mask of one layer is written down. low_bits: of `gaps` alone. kept: the kept weights."""
+    """How the mask of one layer is coded.
+
+    Attributes:
+        kind: The code.
+        low_bits: Of the code `gaps`, see the module; else 0.
+        kept: The number of kept weights.
+    """
 
     kind: CodeKind
     low_bits: int
@@ -25,10 +31,14 @@ class Coding(NamedTuple):
 
 
 def encode(places: np.ndarray, size: int) -> tuple[Coding, bytes]:
-    """A layer's mask in bytes, and how to read them.
+    """Encode a layer's mask.
 
-    places: of the kept weights in the flattened layer, ascending, int64 of shape (kept,). size: the
-    layer's number of weights.
+    Args:
+        places: Positions of the kept weights in the flattened layer, ascending, int64 of shape (kept,).
+        size: The layer's number of weights.
+
+    Returns:
+        The coding, and the bytes.
     """
     kept = len(places)
     if kept in (0, size):
@@ -50,11 +60,18 @@ def encode(places: np.ndarray, size: int) -> tuple[Coding, bytes]:
 
 
 def decode(coding: Coding, data: np.ndarray, size: int) -> tuple[np.ndarray, int]:
-    """The places that were encoded, and how many bytes of `data` said so.
+    """Decode a layer's mask.
 
-    data: uint8, from the layer's first byte on; what follows it does not matter.
+    Args:
+        coding: From `encode`.
+        data: uint8, from the layer's first byte on; further bytes are ignored.
+        size: The layer's number of weights.
 
-    Raises InputError if the bytes are no mask of `coding` and `size`.
+    Returns:
+        The positions, ascending, and the number of used bytes.
+
+    Raises:
+        InputError: The bytes are not a mask with this coding and size.
     """
     kind, low_bits, kept = coding
     if kind == "gaps":
@@ -66,7 +83,7 @@ def decode(coding: Coding, data: np.ndarray, size: int) -> tuple[np.ndarray, int
         used = 0
         places = np.arange(size if kind == "all" else 0)
     if len(places) != kept or used > len(data) or (kept and not 0 <= places[-1] < size):
-        raise InputError(f"{len(data)} bytes are no mask of {kept} of {size} weights coded as {kind!r}")
+        raise InputError(f"{len(data)} bytes are not a mask of {kept} of {size} weights coded as {kind!r}")
     return places, used
 
 
@@ -84,7 +101,15 @@ def _decode_gaps(low_bits: int, kept: int, data: np.ndarray, size: int) -> tuple
 
 
 def entropy_bytes(size: int, kept: int) -> float:
-    """log2 C(size, kept) / 8: what no code for all masks of `kept` of `size` weights can go below."""
+    """log2 C(size, kept) / 8, a lower bound for a code of all masks with `kept` of `size` weights.
+
+    Args:
+        size: The number of weights.
+        kept: The number of kept weights, in [0, size].
+
+    Returns:
+        Bytes.
+    """
     nats = math.lgamma(size + 1) - math.lgamma(kept + 1) - math.lgamma(size - kept + 1)
     return nats / math.log(2) / 8
 

@@ -1,4 +1,4 @@
-"""The network again: theta = scale theta0 (1 - m) + scatter(m, v), theta0 drawn from the seed once more."""
+"""Rebuild the network: theta = scale theta0 (1 - m) + scatter(m, v), theta0 drawn from the seed again."""
 
 from collections.abc import Mapping
 
@@ -17,16 +17,25 @@ DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.
 
 
 def rebuild(header: ArtifactHeader, contents: Contents, arrays: Arrays) -> nn.Module:
-    """The network in eval mode, on the CPU. Every hash that says what it should be is checked.
+    """Rebuild a network, and compare it with all hashes in the artefact.
 
-    theta0 is drawn only if some weight depends on it: pruned and dense networks are whole without.
+    theta0 is drawn only if some weight depends on it; pruned and dense networks do not need it.
 
-    Raises ArtifactError if it comes out as another, or does not come out at all.
+    Args:
+        header: The origin of the network.
+        contents: How its tensors are stored.
+        arrays: The stored arrays.
+
+    Returns:
+        The network in eval mode, on the CPU.
+
+    Raises:
+        ArtifactError: The network differs from the stored one, or cannot be built.
     """
-    with torch.random.fork_rng(devices=[]):  # layers draw weights of their own when they are built
+    with torch.random.fork_rng(devices=[]):  # layers draw initial weights when they are built
         model = build_model(header.model, header.shape, header.classes)
     another = ArtifactError(
-        f"is of another version of the model {header.model!r}: install, or load as a plugin, that one"
+        f"has another version of the model {header.model!r}: install that version, or load it as a plugin"
     )
     if len(list(model.parameters())) != len(contents.masks):
         raise another
@@ -36,8 +45,8 @@ def rebuild(header: ArtifactHeader, contents: Contents, arrays: Arrays) -> nn.Mo
     depends = contents.scale != 0 and bool(places)
     if depends and initialize(model, header.seed, header.initialization) != header.theta0_sha256:
         raise ArtifactError(
-            f"cannot be rebuilt: seed {header.seed} gives another theta0 here than where it was trained"
-            f" (other numerics, or another version of the model {header.model!r})"
+            f"cannot be rebuilt: seed {header.seed} gives another theta0 than where it was trained:"
+            f" use the same version of numpy and of the model {header.model!r}"
         )
     model.to(DTYPES[contents.dtype])
     try:
@@ -50,7 +59,7 @@ def rebuild(header: ArtifactHeader, contents: Contents, arrays: Arrays) -> nn.Mo
 
 
 def _places(model: nn.Module, contents: Contents, arrays: Arrays) -> dict[str, Tensor]:
-    """Where the kept weights of each parameter with a mask lie."""
+    """The positions of the kept weights of each parameter with a mask."""
     coded = arrays.get("mask", np.empty(0, dtype=np.uint8))
     places = {}
     for (name, parameter), coding in zip(model.named_parameters(), contents.masks, strict=True):
@@ -59,14 +68,14 @@ def _places(model: nn.Module, contents: Contents, arrays: Arrays) -> dict[str, T
             coded = coded[used:]
             places[name] = torch.from_numpy(found)
     if len(coded):
-        raise ArtifactError(f"holds {len(coded)} bytes more than its mask needs")
+        raise ArtifactError(f"has {len(coded)} more bytes than its mask needs: use another file")
     return places
 
 
 def _fill(model: nn.Module, scale: float, arrays: Arrays, places: Mapping[str, Tensor]) -> None:
-    """Write what was stored into `model`; outside the mask scale times what it holds, +0.0 for scale 0.
+    """Write the stored values into `model`; its weights outside the mask are scaled, +0.0 for scale 0.
 
-    Raises RuntimeError or ValueError if there is too much or too little of it.
+    Raises RuntimeError or ValueError if there are too many or too few values.
     """
     masked, others, floats, integers = (
         _Values(arrays.get(name)) for name in ("masked", "others", "float_buffers", "integer_buffers")
@@ -86,7 +95,7 @@ def _fill(model: nn.Module, scale: float, arrays: Arrays, places: Mapping[str, T
 
 
 class _Values:
-    """Takes tensors from a flat array, one after the other."""
+    """Reads tensors from a flat array, one after the other."""
 
     def __init__(self, array: np.ndarray | None) -> None:
         self._values = torch.empty(0) if array is None else torch.from_numpy(array)
@@ -94,10 +103,10 @@ class _Values:
 
     @property
     def left(self) -> int:
-        """How many values nobody has taken."""
+        """The number of values that have not been read."""
         return len(self._values) - self._start
 
     def take(self, shape: torch.Size) -> Tensor:
-        """The next values in that shape; RuntimeError if there are not as many."""
+        """The next values in this shape; RuntimeError if there are too few."""
         start, self._start = self._start, self._start + shape.numel()
         return self._values[start : self._start].view(shape)

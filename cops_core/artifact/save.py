@@ -1,4 +1,4 @@
-"""From a network to its artefact: only what the seed does not give back is written."""
+"""From a network to its artefact: only values that do not follow from the seed are written."""
 
 import json
 from collections.abc import Iterable
@@ -17,9 +17,19 @@ from cops_core.whole_file import write_whole
 
 
 def save_artifact(path: Path, network: FreezeNet, header: ArtifactHeader) -> int:
-    """Write the network's artefact, whole or not at all; returns its bytes.
+    """Write a network's artefact, completely or not at all.
 
-    Raises ArtifactError if the header is another network's.
+    Args:
+        path: The file.
+        network: The network.
+        header: Its header.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        ArtifactError: The header belongs to another network.
+        OSError: The file cannot be written.
     """
     data = pack(network, header)
     write_whole(path, data)
@@ -27,14 +37,22 @@ def save_artifact(path: Path, network: FreezeNet, header: ArtifactHeader) -> int
 
 
 def pack(network: FreezeNet, header: ArtifactHeader) -> bytes:
-    """The bytes of the network's artefact.
+    """The bytes of a network's artefact.
 
-    Raises ArtifactError if the header is another network's.
+    Args:
+        network: The network.
+        header: Its header.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        ArtifactError: The header belongs to another network.
     """
     network.write()
     model = network.model
     if mask_fingerprint(model, network.places) != header.mask_sha256:
-        raise ArtifactError("the header's mask_sha256 is of another mask than the network's")
+        raise ArtifactError("the header's mask_sha256 belongs to another mask: pass this network's header")
     masks, mask = encode_masks(network)
     trained = [
         (name in network.places, network.trained[name].detach()) for name, _ in model.named_parameters()
@@ -53,7 +71,7 @@ def pack(network: FreezeNet, header: ArtifactHeader) -> bytes:
         "float_buffers": _joined(buffer for buffer in buffers if buffer.is_floating_point()),
         "integer_buffers": _joined(buffer.long() for buffer in buffers if not buffer.is_floating_point()),
     }
-    # By way of JSON text, where numbers that are not finite have names.
+    # Through JSON text, in which numbers that are not finite have names.
     fields = {
         "header": json.loads(header.model_dump_json()),
         "contents": json.loads(contents.model_dump_json()),
@@ -63,7 +81,7 @@ def pack(network: FreezeNet, header: ArtifactHeader) -> bytes:
 
 
 def encode_masks(network: FreezeNet) -> tuple[tuple[Coding | None, ...], bytes]:
-    """How the mask of each parameter is coded, None where there is none, and the bytes of all masks."""
+    """The coding of each parameter's mask (None without a mask), and the bytes of all masks."""
     codings: list[Coding | None] = []
     parts = []
     for name, weight in network.model.named_parameters():
@@ -77,13 +95,13 @@ def encode_masks(network: FreezeNet) -> tuple[tuple[Coding | None, ...], bytes]:
 
 
 def mask_bytes(network: FreezeNet) -> int:
-    """The bytes that the mask takes in an artefact: the coded places, and how each layer is coded."""
+    """The size of the mask in an artefact, in bytes: the coded positions and the coding of each layer."""
     codings, coded = encode_masks(network)
     return len(coded) + len(canonical(codings)) if network.places else 0
 
 
 def _joined(tensors: Iterable[Tensor]) -> np.ndarray:
-    """All tensors flattened, one behind the other, in the widest of their types."""
+    """All tensors flattened and concatenated, in the widest of their types."""
     flat = [tensor.detach().reshape(-1).cpu() for tensor in tensors]
     joined: np.ndarray = torch.cat(flat).numpy() if flat else np.empty(0, dtype=np.float32)
     return joined

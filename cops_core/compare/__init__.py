@@ -1,4 +1,4 @@
-"""How scores differ, and what it costs to serve two of them: comparisons without any training."""
+"""How scores differ, and what a combination of two scores costs: comparisons without any training."""
 
 from cops_core.compare.masks import KeptScores, kept_scores, layer_counts, overlaps
 from cops_core.compare.price import LEVELS, Price, price_of_control

@@ -1,4 +1,4 @@
-"""Do two masks keep the same weights, in the same layers, and what do they keep of other scores?"""
+"""Comparisons of masks: common weights, weights per layer, and how much they keep of other scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,19 @@ Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 ROUNDING = 1e-12
-"""A range smaller than this share of its ends is rounding: nothing can be measured on it."""
+"""A range smaller than this fraction of its ends is a rounding error, and not used as a scale."""
 
 
 def overlaps(masks: Sequence[Bools]) -> Floats:
-    """Jaccard overlap |A and B| / |A or B| of every pair, shape (S, S), in [0, 1].
+    """The Jaccard overlap |A and B| / |A or B| of every pair of masks.
 
-    masks: S of shape (D,). Two masks that keep nothing have no overlap: NaN. Masks of density rho
-    that are independent of each other overlap by rho / (2 - rho) on average.
+    Independent masks of density rho overlap by rho / (2 - rho) on average.
+
+    Args:
+        masks: S masks of shape (D,).
+
+    Returns:
+        Shape (S, S), in [0, 1]; NaN for two masks that keep nothing.
     """
     kept = [int(np.count_nonzero(mask)) for mask in masks]
     result = np.full((len(masks), len(masks)), np.nan)
@@ -33,7 +38,15 @@ def overlaps(masks: Sequence[Bools]) -> Floats:
 
 
 def layer_counts(mask: Bools, sizes: Sequence[int]) -> Integers:
-    """Kept weights of each layer, shape (L,). sizes: weights of each layer, in order, summing to D."""
+    """The number of kept weights of each layer.
+
+    Args:
+        mask: Shape (D,).
+        sizes: The number of weights of each of the L layers, in order, summing to D.
+
+    Returns:
+        Shape (L,).
+    """
     stops = [*accumulate(sizes)]
     return np.array(
         [np.count_nonzero(mask[stop - size : stop]) for size, stop in zip(sizes, stops, strict=True)],
@@ -45,9 +58,11 @@ def layer_counts(mask: Bools, sizes: Sequence[int]) -> Integers:
 class KeptScores:
     """What each mask keeps of each score; rows are masks, columns scores.
 
-    values: shape (S, S), <m^i, omega_j>. best: shape (S,), <m^j, omega_j>, the most that so many
-    weights can keep. chance: shape (S,), kappa times the mean of omega_j, what a random mask keeps on
-    average.
+    Attributes:
+        values: <m^i, omega_j>, shape (S, S).
+        best: <m^j, omega_j>, shape (S,): the highest possible sum for this number of weights.
+        chance: kappa times the mean of omega_j, shape (S,): the average for random masks.
+        signed: Whether a score has negative values, shape (S,).
     """
 
     values: Floats
@@ -59,7 +74,7 @@ class KeptScores:
     def share(self) -> Floats:
         """values / best, shape (S, S), in [0, 1]. NaN for a score with negative values or all zero.
 
-        Where values cancel, the part that a sum is of another says nothing.
+        If positive and negative values cancel, a ratio of sums has no meaning.
         """
         meaningful = ~self.signed & (self.best > 0)
         return np.divide(
@@ -70,9 +85,9 @@ class KeptScores:
     def above_chance(self) -> Floats:
         """(values - chance) / (best - chance), shape (S, S): 1 is the best mask, 0 a random one.
 
-        At most 1, negative where a mask keeps less than a random one does. Adding a constant to a
-        score or scaling it changes nothing, so scores of any sign can be compared. NaN where all masks
-        keep the same: a constant score, or a mask that keeps everything.
+        At most 1, negative if a mask keeps less than a random one. It does not change if a constant is added
+        to a score or the score is scaled, so scores of any sign can be compared. NaN if all masks keep the
+        same: for a constant score, or masks that keep everything.
         """
         return above_chance(self.values, self.best[None, :], self.chance[None, :])
 
@@ -80,10 +95,15 @@ class KeptScores:
 def kept_scores(scores: Sequence[Floats], masks: Sequence[Bools]) -> KeptScores:
     """What each mask keeps of each score.
 
-    scores: S vectors of shape (D,); masks: for each its best mask, all of the same kappa.
+    Args:
+        scores: S vectors of shape (D,).
+        masks: The best mask of each score, shape (D,), all with the same kappa.
+
+    Returns:
+        The sums.
     """
     kappa = int(np.count_nonzero(masks[0]))
-    # One mask at a time, by its indices: a fancy index by booleans would search each mask S times.
+    # One mask at a time, by its indices: indexing by booleans would search each mask S times.
     values = np.array([[score[places].sum() for score in scores] for places in map(np.flatnonzero, masks)])
     return KeptScores(
         values=values,
@@ -94,7 +114,16 @@ def kept_scores(scores: Sequence[Floats], masks: Sequence[Bools]) -> KeptScores:
 
 
 def above_chance(values: Floats, best: Floats | float, chance: Floats | float) -> Floats:
-    """(values - chance) / (best - chance), NaN where best and chance are the same up to rounding."""
+    """(values - chance) / (best - chance).
+
+    Args:
+        values: Kept sums.
+        best: The highest possible sums, broadcast to `values`.
+        chance: The averages for random masks, broadcast to `values`.
+
+    Returns:
+        The shape of `values`; NaN where best and chance are equal up to rounding.
+    """
     span = np.asarray(best - chance)
     enough = span > ROUNDING * (np.abs(best) + np.abs(chance))
     kept: Floats = np.divide(values - chance, span, out=np.full(np.shape(values), np.nan), where=enough)

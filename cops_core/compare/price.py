@@ -1,4 +1,4 @@
-"""The price of control: what the target loses while a control gains, from level 0 to level 1."""
+"""The price of control: how much the target loses while a control gains, from level 0 to level 1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,15 @@ LEVELS = tuple(step / 10 for step in range(11))
 
 @dataclass(frozen=True, eq=False)
 class Price:
-    """The trade-off of one target and one control at P levels. All arrays of shape (P,).
+    """The trade-off of one target and one control at P levels.
 
-    levels: relative, from 0 (the target's own mask) to 1 (the control's own mask).
-    targets, controls: <m, omega_0> and <m, omega_1> of the mask chosen at each level.
-    multipliers: lambda, what one unit of the raw control costs in units of the raw target.
-    chance: kappa times the mean of the target, what a random mask keeps of it on average.
+    Attributes:
+        levels: Relative, from 0 (the target's own mask) to 1 (the control's own mask), shape (P,).
+        targets: <m, omega_0> of the mask at each level, shape (P,).
+        controls: <m, omega_1> of the mask at each level, shape (P,).
+        multipliers: lambda, the cost of one unit of the raw control in units of the raw target, shape (P,).
+        statuses: The status of each solution.
+        chance: kappa times the mean of the target: the average for random masks.
     """
 
     levels: Floats
@@ -34,22 +37,22 @@ class Price:
 
     @property
     def target_kept(self) -> Floats:
-        """Within the target's range: 1 at level 0, 0 at level 1. NaN where it has no range."""
+        """The target relative to its range, shape (P,): 1 at level 0, 0 at level 1. NaN without a range."""
         return _within(self.targets, self.targets[-1], self.targets[0])
 
     @property
     def control_kept(self) -> Floats:
-        """Within the control's range: 0 at level 0, 1 at level 1. NaN where it has no range.
+        """The control relative to its range, shape (P,): 0 at level 0, 1 at level 1. NaN without a range.
 
-        At least the level: weights that cost the target nothing are given to the control.
+        It is at least the level: weights that cost the target nothing are chosen by the control.
         """
         return _within(self.controls, self.controls[0], self.controls[-1])
 
     @property
     def relative_multipliers(self) -> Floats:
-        """-d target_kept / d control_kept, the slope of the price: below 1 control is cheap.
+        """-d target_kept / d control_kept, the slope of the price, shape (P,): below 1, control is cheap.
 
-        NaN where one of the two has no range.
+        NaN if one of the two has no range.
         """
         control = _span(self.controls[0], self.controls[-1])
         target = _span(self.targets[-1], self.targets[0])
@@ -57,14 +60,21 @@ class Price:
 
     @property
     def target_above_chance(self) -> Floats:
-        """What is kept of the target: 1 is its own mask, 0 a random one (see `KeptScores.above_chance`)."""
+        """The kept target, shape (P,): 1 is its own mask, 0 a random one (see `KeptScores.above_chance`)."""
         return above_chance(self.targets, float(self.targets[0]), self.chance)
 
 
 def price_of_control(target: Floats, control: Floats, kappa: int, levels: Sequence[float] = LEVELS) -> Price:
-    """Solve COPS for one target and one control at each of `levels`, all with the same passes.
+    """Solve COPS for one target and one control at several levels, with common passes over the data.
 
-    target, control: shape (D,), finite; kappa: in [0, D]; levels: ascending from 0 to 1.
+    Args:
+        target: Shape (D,), finite.
+        control: Shape (D,), finite.
+        kappa: The number of kept weights, in [0, D].
+        levels: Ascending from 0 to 1.
+
+    Returns:
+        The trade-off.
     """
     path = cops_path(target, [control], kappa, levels)
     return Price(
@@ -78,7 +88,7 @@ def price_of_control(target: Floats, control: Floats, kappa: int, levels: Sequen
 
 
 def _span(low: float, high: float) -> float:
-    """high - low; NaN where that is rounding."""
+    """high - low; NaN if this is a rounding error."""
     span = high - low
     return float(span) if span > ROUNDING * (abs(low) + abs(high)) else np.nan
 

@@ -1,4 +1,4 @@
-"""Do two scores order the weights alike? Spearman's rank correlation of every pair."""
+"""Spearman's rank correlation: do two scores rank the weights in the same order?"""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,17 @@ Floats = npt.NDArray[np.float64]
 
 
 def rank_correlations(scores: Sequence[Floats]) -> Floats:
-    """Spearman's rank correlation of every pair of `scores`, shape (S, S), in [-1, 1].
+    """Spearman's rank correlation of every pair of scores.
 
-    scores: S vectors of shape (D,), finite. Equal values share their average rank, which matters:
-    weights behind dead pixels have scores that are exactly zero, by the thousand. A score that is
-    the same for every weight orders nothing: its row and column are NaN, the diagonal too.
+    Equal values have their average rank, which is important: weights of constant pixels have scores that are
+    exactly zero, thousands of them. Each score is ranked once: S sorts and S^2 / 2 inner products.
 
-    Each score is ranked once: S sorts and S^2 / 2 inner products.
+    Args:
+        scores: S vectors of shape (D,), finite.
+
+    Returns:
+        Shape (S, S), in [-1, 1]. A constant score has no order: its row and column are NaN, also on the
+        diagonal.
     """
     ranks = [_centred_ranks(score) for score in scores]
     norms = [np.sqrt(rank @ rank) for rank in ranks]

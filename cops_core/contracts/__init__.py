@@ -1,4 +1,4 @@
-"""Contracts: what holds for every score, model and data set, as checks that anybody can run.
+"""Contracts: what must be true for every score, model and data set, as checks.
 
-The project's tests run them over everything that is registered, `cops check` over a plugin's.
+The project's tests run the checks for all registered components, `cops check` for those of plugins.
 """

@@ -1,4 +1,4 @@
-"""What a contract is made of."""
+"""The parts of a contract."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,31 @@ Case = tuple[Any, ...]
 
 
 class ContractError(Exception):
-    """A component breaks its contract. The message is one line that says what broke."""
+    """A component does not satisfy its contract. The message is one line."""
 
 
 def require(holds: bool, complaint: str) -> None:
-    """Raise ContractError with `complaint` unless it `holds`."""
+    """Raise an error unless a condition is true.
+
+    Args:
+        holds: The condition.
+        complaint: What is wrong if it is false.
+
+    Raises:
+        ContractError: The condition is false.
+    """
     if not holds:
         raise ContractError(complaint)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of a contract.
+    """One condition of a contract.
 
-    function: called as `function(subject, *case)`; raises ContractError where the promise is broken.
-    Its docstring, one line, is the promise. cases: what it is tried on, e.g. each tiny network.
+    Attributes:
+        function: Called as `function(subject, *case)`; raises ContractError if the condition is false. Its
+            docstring is one line that states the condition.
+        cases: The cases in which it is checked, e.g. each small network.
     """
 
     function: Callable[..., None]
@@ -30,16 +40,24 @@ class Check:
 
     @property
     def name(self) -> str:
-        """The function's."""
+        """The function's name."""
         return self.function.__name__
 
     @property
-    def promise(self) -> str:
-        """What must hold, in one line."""
+    def condition(self) -> str:
+        """What must be true, in one line."""
         return (self.function.__doc__ or "").strip()
 
     def run(self, subject: Any, case: Case = ()) -> None:
-        """Raise ContractError if the promise is broken, or if trying it raises anything else."""
+        """Check one case.
+
+        Args:
+            subject: The component.
+            case: One of `cases`.
+
+        Raises:
+            ContractError: The condition is false, or the check raises any other error.
+        """
         try:
             self.function(subject, *case)
         except ContractError:
@@ -50,12 +68,20 @@ class Check:
 
 
 def each(*cases: Any) -> tuple[Case, ...]:
-    """A case for each value."""
+    """One case per value."""
     return tuple((case,) for case in cases)
 
 
 def failures(checks: Sequence[Check], subject: Any) -> Iterator[str]:
-    """A line for each check that fails: its name, the first case on which it does, what broke."""
+    """Run checks.
+
+    Args:
+        checks: The checks.
+        subject: The component.
+
+    Yields:
+        A line per failed check: its name, the first case in which it fails, and what is wrong.
+    """
     for check in checks:
         for case in check.cases:
             try:

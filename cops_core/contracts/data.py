@@ -1,4 +1,4 @@
-"""What holds for every data set (see `cops_core.data.base`)."""
+"""The contract of data sets (see `cops_core.data.base`)."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,12 +9,17 @@ import torch
 from cops_core.contracts.base import Check, require
 from cops_core.data import DATASETS, ImageData, load_data, load_split
 
-BATCH = 1000  # images that are looked at together: a large data set is never floats as a whole
+BATCH = 1000  # images that are checked together, since a large data set does not fit into memory as floats
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """The name of a data set in `DATASETS`, and the folder for downloads."""
+    """A data set to check.
+
+    Attributes:
+        name: A key of `DATASETS`.
+        root: The folder for downloads.
+    """
 
     name: str
     root: Path
@@ -40,28 +45,28 @@ def images_are_bytes_with_one_label_each(data: DataSet) -> None:
 
 
 def every_class_is_in_both_parts(data: DataSet) -> None:
-    """The labels of the training part and of the test part are 0, 1, ..., classes - 1, each there."""
+    """The labels of the training part and of the test part are 0, 1, ..., classes - 1, without gaps."""
     loaded = load_data(data.name, data.root)
     expected = list(range(loaded.classes))
     for part, labels in (("training", loaded.train_labels), ("test", loaded.test_labels)):
-        there = sorted(set(labels.tolist()))
-        require(there == expected, f"{part} labels are {_short(there)}, not {_short(expected)}")
+        found = sorted(set(labels.tolist()))
+        require(found == expected, f"{part} labels are {_short(found)}, not {_short(expected)}")
 
 
 def name_is_the_registered_one(data: DataSet) -> None:
-    """The data set calls itself as it is registered."""
+    """The data set's name is its key in the registry."""
     name = load_data(data.name, data.root).name
-    require(name == data.name, f"calls itself {name!r}")
+    require(name == data.name, f"has the name {name!r}, not {data.name!r}")
 
 
 def loading_again_gives_the_same(data: DataSet) -> None:
-    """Loaded again the data are equal: no seed and no random draw moves an image."""
+    """Loaded again, the data are equal: they depend on no seed and no random draw."""
     first, second = load_data(data.name, data.root), DATASETS[data.name](data.root)
-    require(first.sha256 == second.sha256, "loaded again the data are others")
+    require(first.sha256 == second.sha256, "loaded again, the data are different")
 
 
 def splits_into_training_and_validation(data: DataSet) -> None:
-    """A tenth can be held out, every image is in one part, and the normalised images are finite."""
+    """A tenth can be held out, each image is in one part, and the normalised images are finite."""
     parts = load_split(data.name, data.root, 3, Decimal("0.1"))
     total, ours = len(parts.data.train_labels), (len(parts.train), len(parts.validation))
     require(sum(ours) == total and all(ours), f"{total} images are split into {ours}")
@@ -80,5 +85,5 @@ DATA_CHECKS: tuple[Check, ...] = (
 
 
 def _short(labels: list[int]) -> str:
-    """A list of labels that fits a line."""
+    """A list of labels, shortened to fit a line."""
     return str(labels) if len(labels) <= 12 else f"[{labels[0]}, {labels[1]}, ..., {labels[-1]}]"

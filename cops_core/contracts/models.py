@@ -1,7 +1,7 @@
-"""What holds for every model (see `cops_core.models`), tried on images of several shapes.
+"""The contract of models (see `cops_core.models`), checked with images of several shapes.
 
-Each check takes the name of a model in `MODELS`. A shape that the model refuses by an InputError is
-no concern of a check, as long as one is left.
+Each check takes the name of a model in `MODELS`. Shapes that the model refuses by an InputError are skipped;
+the first check requires that one shape is accepted.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def every_parameter_has_a_gradient(model: str, shape: Shape, classes: int) -> No
 
 
 def logits_depend_on_their_image_alone(model: str, shape: Shape) -> None:
-    """In eval mode the logits of an image depend on no other image and on no random draw."""
+    """In eval mode, the logits of an image depend on no other image and on no random draw."""
     network = _built(model, shape, 10)
     if network is None:
         return
@@ -80,15 +80,15 @@ def logits_depend_on_their_image_alone(model: str, shape: Shape) -> None:
 
 
 def weights_are_maskable(model: str, shape: Shape) -> None:
-    """Layers have names, and what is not the weight of a convolution or linear layer is a vector."""
+    """Layers have names, and parameters other than weights of convolution and linear layers are vectors."""
     network = _built(model, shape, 10)
     if network is None:
         return
     weights = maskable(network)
     require(bool(weights), "has no convolution or linear layer")
     for name, parameter in network.named_parameters():
-        # Digits may count within a stage that has a name itself.
-        require(not name.split(".")[0].isdigit(), f"{name} has a number for a name: use an OrderedDict")
+        # Digits may count layers within a stage that has a name.
+        require(not name.split(".")[0].isdigit(), f"{name} has a number as its name: use an OrderedDict")
         require(
             name in weights or parameter.ndim == 1, f"{name} is {parameter.ndim}-dimensional, not maskable"
         )
@@ -105,7 +105,7 @@ def networks_share_no_tensors(model: str, shape: Shape) -> None:
 
 
 def buffers_are_not_random(model: str, shape: Shape) -> None:
-    """What the seed does not draw is the same in every network, whatever the global random state."""
+    """The initial buffers are the same in every network, for every global random state."""
     first, second = _built(model, shape, 10, seed=0), _built(model, shape, 10, seed=1)
     if first is None or second is None:
         return
@@ -114,7 +114,7 @@ def buffers_are_not_random(model: str, shape: Shape) -> None:
 
 
 def trains_and_resumes_with_frozen_weights(model: str) -> None:
-    """With half of its weights frozen it trains, goes on from its state, and these never move."""
+    """With half of its weights frozen it trains and resumes from its state, and these never change."""
     shape = next((s for s in (SMALL, *SHAPES) if _built(model, s, 3) is not None), None)
     require(shape is not None, "refuses images of every shape")
     assert shape is not None
@@ -138,12 +138,12 @@ def trains_and_resumes_with_frozen_weights(model: str) -> None:
         trainers.append(Trainer(FreezeNet(network, mask), parts, Training(epochs=2, batch_size=4), 0))
     whole, resumed = trainers
     whole.run_epoch()
-    resumed.load_state(deepcopy(whole.state()))  # as a checkpoint: the state itself goes on changing
+    resumed.load_state(deepcopy(whole.state()))  # a copy like a checkpoint, since the state itself changes
     last, again = whole.run_epoch(), resumed.run_epoch()
     require(not last.diverged, "its loss diverges within two epochs")
     require(
         (last.train_loss, last.validation_loss) == (again.train_loss, again.validation_loss),
-        "resumed from its state it trains otherwise",
+        "resumed from its state, it trains differently",
     )
     whole.network.audit(0, "xavier_normal")
 
@@ -163,7 +163,7 @@ MODEL_CHECKS: tuple[Check, ...] = (
 
 
 def _built(model: str, shape: Shape, classes: int, seed: int = 3) -> nn.Module | None:
-    """The network with torch's own weights; None if it is not made for such images."""
+    """The network with torch's own weights; None if it does not support such images."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
@@ -178,6 +178,6 @@ def _images(shape: Sequence[int], count: int = IMAGES) -> Tensor:
 
 
 def _memory(network: nn.Module) -> dict[int, str]:
-    """Where the network's parameters and buffers lie, with their names."""
+    """The memory addresses of the network's parameters and buffers, with their names."""
     tensors = [*network.named_parameters(), *network.named_buffers()]
     return {tensor.data_ptr(): name for name, tensor in tensors if tensor.numel()}

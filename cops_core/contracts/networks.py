@@ -1,4 +1,4 @@
-"""Tiny networks, each with one difficulty, and a batch for them: what scores are tried on."""
+"""Small networks, each with one difficulty, and a batch for them, to check scores."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,21 +9,21 @@ SHAPE, CLASSES, SAMPLES = (2, 6, 6), 3, 8
 
 
 def plain() -> nn.Module:
-    """Smooth: a convolution and two linear layers."""
+    """A smooth network: a convolution and two linear layers."""
     return nn.Sequential(
         nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(48, 4), nn.Tanh(), nn.Linear(4, 3)
     )
 
 
 def rectified() -> nn.Module:
-    """Works in place."""
+    """A network with an in-place operation."""
     return nn.Sequential(
         nn.Conv2d(2, 3, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 3)
     )
 
 
 def batch_norm() -> nn.Module:
-    """Couples the samples of a batch, and keeps running statistics."""
+    """A network that couples the samples of a batch, and has running statistics."""
     model = nn.Sequential(
         nn.Conv2d(2, 3, 3, bias=False),
         nn.BatchNorm2d(3),
@@ -38,7 +38,7 @@ def batch_norm() -> nn.Module:
 
 
 class TiedNetwork(nn.Module):
-    """One weight used by two layers, each with a bias of its own."""
+    """A network in which two layers share a weight, each with its own bias."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class TiedNetwork(nn.Module):
 
 
 def frozen() -> nn.Module:
-    """A weight and a bias that are not trained."""
+    """A network with a weight and a bias that are not trained."""
     model = plain()
     model.get_parameter("0.weight").requires_grad_(False)
     model.get_parameter("5.bias").requires_grad_(False)
@@ -64,14 +64,19 @@ def frozen() -> nn.Module:
 
 
 def dropout() -> nn.Module:
-    """Draws at random in train mode."""
+    """A network that is random in train mode."""
     return nn.Sequential(
         nn.Dropout2d(0.5), nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 3)
     )
 
 
 class ResidualBlock(nn.Module):
-    """tanh(norm(conv x) + shortcut x); the shortcut is the identity where the widths are equal."""
+    """tanh(norm(conv x) + shortcut x); the shortcut is the identity if the numbers of channels are equal.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -80,12 +85,12 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Of shape (N, outputs, height, width)."""
+        """The block's output, shape (N, outputs, height, width)."""
         return torch.tanh(self.norm(self.conv(images)) + self.shortcut(images))
 
 
 def residual() -> nn.Module:
-    """A projection and an identity shortcut, and the mean over the image before the classifier."""
+    """A network with a projection and an identity shortcut, and the mean over the image at its end."""
     model = nn.Sequential(
         ResidualBlock(2, 3), ResidualBlock(3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3)
     )
@@ -93,7 +98,7 @@ def residual() -> nn.Module:
 
 
 def _used(model: nn.Module) -> nn.Module:
-    """The model with normalisation layers as after some training: nothing is one or zero."""
+    """The model, with normalisation layers as after some training: no value is one or zero."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -116,7 +121,15 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
 
 
 def build(name: str, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A fresh network, the same at every call, biases not zero."""
+    """A new network, the same at every call; its biases are not zero.
+
+    Args:
+        name: A key of `NETWORKS`.
+        dtype: The type of its weights.
+
+    Returns:
+        The network.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return NETWORKS[name]().to(dtype)

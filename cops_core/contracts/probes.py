@@ -1,4 +1,4 @@
-"""What shows that a model was left alone, that it was run, and how often it was differentiated."""
+"""Probes: whether a model was changed, whether it was run, and how often it was differentiated."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from cops_core.contracts.base import require
 
 
 def state(model: nn.Module) -> dict[str, Any]:
-    """Everything that scoring must leave alone, as comparable values."""
+    """Everything that scoring must not change, as comparable values."""
     tensors = [*model.named_parameters(), *model.named_buffers()]
     gpu = next((tensor.device for _, tensor in tensors if tensor.is_cuda), None)
     return {
@@ -33,7 +33,15 @@ def state(model: nn.Module) -> dict[str, Any]:
 
 
 def same(before: Any, after: Any) -> bool:
-    """Whether two nested values are equal, tensors and arrays bit for bit."""
+    """Whether two nested values are equal, tensors and arrays bit for bit.
+
+    Args:
+        before: A tensor, array, mapping, tuple or other value.
+        after: The value to compare.
+
+    Returns:
+        True if they are equal.
+    """
     if isinstance(before, Tensor):
         return isinstance(after, Tensor) and before.dtype == after.dtype and torch.equal(before, after)
     if isinstance(before, np.ndarray):
@@ -47,10 +55,16 @@ def same(before: Any, after: Any) -> bool:
 
 @contextmanager
 def unchanged_model(model: nn.Module) -> Iterator[None]:
-    """ContractError unless the block leaves the model and every random state as they were.
+    """A context that requires that the model and all random states are unchanged at its end.
 
-    The model is put in a state that a careless component would tidy up: some gradients, mixed modes.
-    And the random state is one that no earlier call can have left behind.
+    The model starts in a state that a careless component would change: with some gradients and mixed modes.
+    The random state is one that no earlier call leaves.
+
+    Args:
+        model: The model.
+
+    Raises:
+        ContractError: Something has changed.
     """
     with torch.random.fork_rng():
         torch.manual_seed(11)
@@ -62,7 +76,7 @@ def unchanged_model(model: nn.Module) -> Iterator[None]:
         yield
         after = state(model)
         changed = [part for part, value in before.items() if not same(value, after[part])]
-        require(not changed, f"leaves {', '.join(changed)} changed")
+        require(not changed, f"changes {', '.join(changed)}")
 
 
 class ProbeError(RuntimeError):
@@ -70,14 +84,18 @@ class ProbeError(RuntimeError):
 
 
 class Probe(nn.Module):
-    """The identity, which raises ProbeError `at` the "forward", "backward" or "second" backward pass."""
+    """The identity, which raises ProbeError in one of its passes.
+
+    Args:
+        at: The pass: "forward", "backward", or "second" for the derivative of the backward pass.
+    """
 
     def __init__(self, at: str) -> None:
         super().__init__()
         self.at = at
 
     def forward(self, images: Tensor) -> Tensor:
-        """The images, or a raise."""
+        """The images themselves."""
         if self.at == "forward":
             raise ProbeError
         probed: Tensor = (_Backward if self.at == "backward" else _Once).apply(images)  # type: ignore[no-untyped-call]
@@ -112,6 +130,14 @@ class _Once(_Backward):
 
 
 def with_probe(model: nn.Module, at: str) -> nn.Module:
-    """A sequential model with a probe before its last layer."""
+    """A sequential model with a probe before its last layer.
+
+    Args:
+        model: The sequential model.
+        at: See `Probe`.
+
+    Returns:
+        A new model with the same layers.
+    """
     layers = list(model.children())
     return nn.Sequential(*layers[:-1], Probe(at), layers[-1])

@@ -1,7 +1,7 @@
-"""What holds for every score (see `cops_core.scores.base`), tried on tiny networks.
+"""The contract of scores (see `cops_core.scores.base`), checked with small networks.
 
-Each check takes the name of a score in `SCORES` or a member of the family, and mostly the name of a
-network in `NETWORKS`.
+Each check takes the name of a score in `SCORES` or a member of the family, and usually the name of a network
+in `NETWORKS`.
 """
 
 import torch
@@ -39,7 +39,7 @@ def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
 
 
 def values_are_detached_and_unshared(score: AnyScore, network: str) -> None:
-    """The values are detached, share memory with nothing, and are of the precision in the traits."""
+    """The values are detached, share memory with no other tensor, and have the precision of the traits."""
     model = build(network)
     values = _scored(score, model)
     theirs = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
@@ -64,32 +64,33 @@ def values_rank_something(score: AnyScore, network: str) -> None:
 
 
 def same_values_at_every_call(score: AnyScore, network: str) -> None:
-    """The values are a function of the problem alone, whatever the global random state."""
+    """The values depend only on the problem, not on the global random state."""
     with torch.random.fork_rng():
         first = _scored(score, build(network))
         torch.rand(3)
-        require(same(first, _scored(score, build(network))), "a second call gives other values")
+        require(same(first, _scored(score, build(network))), "a second call gives different values")
 
 
 def other_scores_in_the_call_do_not_matter(score: AnyScore, network: str) -> None:
-    """The values, and those of every other score, are the same when computed in one call."""
+    """The values, and those of every other score, are the same if computed in one call."""
     model = build(network)
     order = list(dict.fromkeys([*list(SCORES)[::-1], score]))
     together = compute_scores(order, model, batch(), seed=1)
-    require(list(together) == order, f"scores come as {list(together)}, asked for as {order}")
+    require(list(together) == order, f"scores are returned as {list(together)}, requested as {order}")
     for name in together:
-        require(same(together[name], _scored(name, model)), f"the values of {name} differ in company")
+        equal = same(together[name], _scored(name, model))
+        require(equal, f"the values of {name} differ if computed with other scores")
 
 
 def model_is_unchanged(score: AnyScore, network: str) -> None:
-    """Weights, buffers, gradients, modes and the global random states are afterwards what they were."""
+    """Weights, buffers, gradients, modes and the global random states are unchanged afterwards."""
     model = build(network)
     with unchanged_model(model):
         _scored(score, model)
 
 
 def model_is_unchanged_after_an_error(score: AnyScore, network: str, at: str) -> None:
-    """The same when the network raises; one whose normalisation is "unused" never runs it."""
+    """The same if the network raises an error; with normalisation "unused" the network is not run."""
     model = with_probe(build(network), at)
     unused = find_score(score).traits.normalisation == "unused"
     with unchanged_model(model):
@@ -99,14 +100,14 @@ def model_is_unchanged_after_an_error(score: AnyScore, network: str, at: str) ->
 
 
 def second_derivatives_match_the_traits(score: AnyScore) -> None:
-    """The network is differentiated twice exactly where the traits say so."""
+    """The network is differentiated twice if and only if the traits say so."""
     raised = _raises(score, with_probe(build("plain"), "second"))
-    said = find_score(score).traits.needs_second_derivative
-    require(raised is said, f"needs_second_derivative is {said}, and is {raised}")
+    stated = find_score(score).traits.needs_second_derivative
+    require(raised is stated, f"needs_second_derivative is {stated} in the traits, but {raised} in fact")
 
 
 def cudnn_switches_are_unchanged(score: AnyScore) -> None:
-    """cuDNN's switches are afterwards what they were."""
+    """cuDNN's switches are unchanged afterwards."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False):
         _scored(score, build("plain"))
         left = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
@@ -146,46 +147,46 @@ def order_of_the_batch_does_not_matter(score: AnyScore, network: str) -> None:
 
 
 def needs_data_matches_the_traits(score: AnyScore) -> None:
-    """Other images and labels give other values exactly where the traits say so."""
+    """Other images and labels give other values if and only if the traits say so."""
     images, labels = batch()
     model = build("plain")
     other = compute_scores([score], model, (images.flip(1) + 1, labels.roll(1)), seed=1)[score]
-    said, needed = find_score(score).traits.needs_data, not same(_scored(score, model), other)
-    require(said is needed, f"needs_data is {said}, and other data change the values: {needed}")
+    stated, needed = find_score(score).traits.needs_data, not same(_scored(score, model), other)
+    require(stated is needed, f"needs_data is {stated} in the traits, but {needed} in fact")
 
 
 def normalisation_matches_the_traits(score: AnyScore, network: str) -> None:
-    """The running statistics matter exactly where the traits say that normalisation is "eval"."""
+    """The running statistics matter if and only if the traits' normalisation is "eval"."""
     model = build(network)
     before = _scored(score, model)
     for name, buffer in model.named_buffers():
         if name.endswith("running_var"):
             buffer.mul_(2)
     matter = not same(before, _scored(score, model))
-    said = find_score(score).traits.normalisation
-    require(matter is (said == "eval"), f"normalisation is {said!r}, running statistics matter: {matter}")
+    stated = find_score(score).traits.normalisation
+    require(matter is (stated == "eval"), f"normalisation is {stated!r}, running statistics matter: {matter}")
 
 
 def masked_is_zeroed(score: AnyScore, network: str) -> None:
-    """A masked network is scored as one whose removed weights are zero."""
+    """A masked network is scored like a network whose removed weights are zero."""
     masked, zeroed = build(network), build(network)
     mask = _half(masked)
     with torch.no_grad():
         for name, weight in maskable(zeroed).items():
             weight.mul_(mask[name])
     ours = compute_scores([score], masked, batch(), seed=1, mask=mask)[score]
-    require(same(ours, _scored(score, zeroed)), "a mask is not the same as zeros in its place")
+    require(same(ours, _scored(score, zeroed)), "a mask gives other values than zeros in its place")
 
 
 def empty_mask_is_scored(score: AnyScore, network: str) -> None:
-    """A network without any weight left has scores."""
+    """A network whose mask keeps no weight has scores."""
     model = build(network)
     mask = Mask({name: torch.zeros(w.shape, dtype=torch.bool) for name, w in maskable(model).items()})
     compute_scores([score], model, batch(), seed=1, mask=mask)
 
 
 def mask_does_not_matter_where_network_is_unused(score: AnyScore, network: str) -> None:
-    """Where normalisation is "unused", a survivor's value does not depend on what else survives."""
+    """With normalisation "unused", a kept weight's value does not depend on the rest of the mask."""
     model = build(network)
     mask = _half(model)
     if find_score(score).traits.normalisation == "unused":
@@ -199,13 +200,13 @@ def mask_does_not_matter_where_network_is_unused(score: AnyScore, network: str) 
 
 
 def gpu_gives_the_same_values(score: AnyScore, network: str) -> None:
-    """On a GPU the values lie there, are the CPU's up to rounding, and the model is left alone."""
+    """On a GPU the values are there, equal the CPU's up to rounding, and the model is unchanged."""
     model = build(network, torch.float64)
     expected = _scored(score, model)
     model = model.cuda()
     with unchanged_model(model):
         ours = _scored(score, model)
-    require(all(value.is_cuda for value in ours.values()), "values of a model on the GPU lie on the CPU")
+    require(all(value.is_cuda for value in ours.values()), "values of a model on the GPU are on the CPU")
     _require_close(expected, {name: value.cpu() for name, value in ours.items()}, "on the GPU")
 
 
@@ -248,7 +249,7 @@ def _half(model: nn.Module) -> Mask:
 
 
 def _raises(score: AnyScore, model: nn.Module) -> bool:
-    """Whether scoring runs into the model's probe."""
+    """Whether scoring reaches the model's probe."""
     try:
         _scored(score, model)
     except ProbeError:
@@ -260,4 +261,4 @@ def _require_close(expected: Scores, ours: Scores, where: str) -> None:
     """Equal to 1e-9 relative."""
     for name, value in expected.items():
         close = value.shape == ours[name].shape and torch.allclose(value, ours[name], rtol=1e-9, atol=1e-14)
-        require(close, f"{name} has other values {where}")
+        require(close, f"{name} has different values {where}")

@@ -38,7 +38,7 @@ DATASETS: dict[str, Callable[[Path], ImageData]] = {
 }
 
 
-# Where a registered data set's files are; one that is not named here is taken to be at hand.
+# Whether a registered data set's files exist under a folder; other data sets count as available.
 AVAILABLE: Mapping[str, Callable[[Path], bool]] = {
     "cifar10": CIFAR10.complete,
     "cifar100": CIFAR100.complete,
@@ -48,27 +48,68 @@ AVAILABLE: Mapping[str, Callable[[Path], bool]] = {
     "tiny_imagenet": is_unpacked,
 }
 
-# Those that are never downloaded: a person puts their files there.
+# Data sets that are never downloaded: the user copies their files.
 NOT_DOWNLOADED = frozenset({"imagenet64"})
 
 
 def is_available(name: str, root: Path) -> bool:
-    """Whether the data set `name` is there without a download. root: the folder for downloads."""
+    """Whether a data set can be loaded without a download.
+
+    Args:
+        name: A key of `DATASETS`.
+        root: The folder for downloads.
+
+    Returns:
+        False also for an unknown name.
+    """
     return AVAILABLE[name](root) if name in AVAILABLE else name in DATASETS
 
 
 @lru_cache(maxsize=2)
 def load_data(name: str, root: Path) -> ImageData:
-    """The data set `name`, read once per process. root: the folder for downloads."""
+    """A data set, read once per process.
+
+    Args:
+        name: A key of `DATASETS`.
+        root: The folder for downloads.
+
+    Returns:
+        The images and labels.
+
+    Raises:
+        InputError: An unknown name, or files that are missing or broken.
+    """
     return lookup("data set", name, DATASETS)(root)
 
 
 def load_split(name: str, root: Path, seed: int, validation_fraction: Decimal) -> Split:
-    """The data set `name` split by `seed`, as tensors on the CPU, made once per process."""
+    """A data set split by a seed, as tensors on the CPU, created once per process.
+
+    Args:
+        name: A key of `DATASETS`.
+        root: The folder for downloads.
+        seed: The trial's, in [0, 2**32).
+        validation_fraction: In (0, 1).
+
+    Returns:
+        The split.
+
+    Raises:
+        InputError: See `load_data` and `split`.
+    """
     return split_once(load_data(name, root), seed, validation_fraction)
 
 
 @lru_cache(maxsize=2)
 def split_once(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
-    """`split`, made once per process."""
+    """`split`, computed once per process.
+
+    Args:
+        data: The data set.
+        seed: The trial's, in [0, 2**32).
+        validation_fraction: In (0, 1).
+
+    Returns:
+        The split.
+    """
     return split(data, seed, validation_fraction)

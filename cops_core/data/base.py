@@ -1,8 +1,8 @@
-"""What a data set is, and how a trial's seed splits it.
+"""The class of data sets, and how a trial's seed splits one.
 
-A loader returns an `ImageData`: raw images and labels, training and test part apart. The test part
-is fixed by the data set itself, so that no seed ever trains on it. The trial's seed splits the
-training part into training and validation.
+A loader returns an `ImageData`: raw images and labels, with separate training and test parts. The data set
+itself defines the test part, so that no seed trains on it. The trial's seed splits the training part into
+training and validation.
 """
 
 import hashlib
@@ -19,14 +19,22 @@ from cops_core.data.part import Normalisation, Part
 from cops_core.errors import InputError
 from cops_core.streams import stream
 
-MIN_DEVIATION = 1e-6  # of a channel that is the same everywhere
+MIN_DEVIATION = 1e-6  # for a constant channel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageData:
-    """Raw images, uint8 of shape (N, channels, height, width), and labels, int64 of shape (N,).
+    """A data set of raw images.
 
-    Equal only to itself: comparing pixels would cost more than what is cached by it.
+    Equal only to itself: a comparison of pixels would be too expensive for caches.
+
+    Attributes:
+        name: Its key in `DATASETS`.
+        classes: The number of classes, at least 2.
+        train_images: uint8 of shape (N, channels, height, width).
+        train_labels: int64 of shape (N,), in [0, classes).
+        test_images: The same for the test part.
+        test_labels: The same for the test part.
     """
 
     name: str
@@ -47,16 +55,21 @@ class ImageData:
         """SHA-256 over all images and labels."""
         digest = hashlib.sha256()
         for part in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(part.contiguous().numpy().data)  # as it lies, not a copy
+            digest.update(part.contiguous().numpy().data)  # the tensor's own memory, not a copy
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Split:
-    """A data set split by a seed. `train_index` are the training images' places in `data`.
+    """A data set split by a seed.
 
-    mean, deviation: of the training part's channels, shape (1, channels, 1, 1), by which all parts
-    are normalised.
+    Attributes:
+        data: The data set.
+        train: The training part.
+        validation: The validation part.
+        train_index: The positions of the training images in `data`, shape (N,).
+        mean: Of the training part's channels, by which all parts are normalised, shape (1, channels, 1, 1).
+        deviation: The same for the standard deviation.
     """
 
     data: ImageData
@@ -69,10 +82,19 @@ class Split:
     def scoring_batch(
         self, seed: int, per_class: int, *, class_balanced: bool = True, round_: int = 1
     ) -> tuple[tuple[Tensor, Tensor], list[int]]:
-        """`per_class` training images of each class, and their places in the data set.
+        """Training images on which weights are scored, without augmentation.
 
-        Drawn from the seed's own stream, one per round, without augmentation. class_balanced: False
-        draws as many images from all of the training part alike, whatever their classes.
+        Args:
+            seed: The trial's, in [0, 2**32). Each round has its own random stream.
+            per_class: Images of each class, at least 1.
+            class_balanced: False draws the same number of images from the whole training part, of any class.
+            round_: The round, 1 is the first.
+
+        Returns:
+            (images, labels), and their positions in the data set.
+
+        Raises:
+            InputError: The training part has too few images.
         """
         draws = stream(seed, "scoring batch", *([round_] if round_ > 1 else []))
         index = self._balanced(draws, per_class) if class_balanced else self._any(draws, per_class)
@@ -84,8 +106,8 @@ class Split:
         if size > len(self.train):
             most = len(self.train) // self.data.classes
             raise InputError(
-                f"samples_per_class {per_class} makes {size} images of the {len(self.train)} for training"
-                f" in {self.data.name}: write {most} or less"
+                f"samples_per_class {per_class} needs {size} of the {len(self.train)} training images"
+                f" of {self.data.name}: write {most} or less"
             )
         return np.sort(draws.permutation(len(self.train))[:size])
 
@@ -97,42 +119,51 @@ class Split:
             if len(members) < per_class:
                 raise InputError(
                     f"samples_per_class {per_class} is more than the {len(members)} training images"
-                    f" of class {label} in {self.data.name}: write {len(members)} or less"
+                    f" of class {label} of {self.data.name}: write {len(members)} or less"
                 )
             chosen.append(draws.permutation(members)[:per_class])
         return np.sort(np.concatenate(chosen))
 
     @property
     def black(self) -> Tensor:
-        """A black pixel, normalised as the images are, on their device; shape (1, channels, 1, 1)."""
+        """A black pixel, normalised like the images, on their device; shape (1, channels, 1, 1)."""
         return ((0 - self.mean) / self.deviation).to(self.train.labels.device)
 
     def to(self, device: torch.device) -> "Split":
-        """This split, held on `device`."""
+        """This split on `device`."""
         return replace(self, train=self.train.to(device), validation=self.validation.to(device))
 
     def test(self) -> Part:
-        """The test part, for the one look after everything has been chosen."""
+        """The test part, for the evaluation after all choices have been made."""
         normalisation = Normalisation(self.mean, self.deviation)
         part = Part(self.data.test_images, self.data.test_labels, normalisation)
         return part.to(self.train.labels.device)
 
 
 def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
-    """Training and validation part of `data`, by the seed; the test part stays untouched.
+    """Split a data set into training and validation part; the test part does not change.
 
-    Channels are normalised by the mean and deviation of the training part alone. No part is a copy: each
-    refers to the bytes of `data`, whose batches are normalised when they are asked for. On the CPU that
-    takes as long as gathering floats would (30 us for 100 images of Fashion-MNIST), which are four times
-    as many bytes.
-    validation_fraction: in (0, 1).
+    Channels are normalised by the mean and deviation of the training part only. No part is a copy: each
+    refers to the bytes of `data`, and a batch is normalised when it is read. On the CPU this takes as long as
+    gathering floats, which would have four times as many bytes (30 us for 100 images of Fashion-MNIST).
+
+    Args:
+        data: The data set.
+        seed: The trial's, in [0, 2**32).
+        validation_fraction: Fraction of the training images for validation, in (0, 1).
+
+    Returns:
+        The split.
+
+    Raises:
+        InputError: A part would be empty.
     """
     total = len(data.train_labels)
     held_out = int((validation_fraction * total).to_integral_value(ROUND_HALF_UP))
     if not 0 < held_out < total:
         raise InputError(
             f"validation_fraction {validation_fraction} of {total} images leaves a part empty:"
-            " choose one nearer to 0.1"
+            " write a fraction nearer to 0.1"
         )
     order = stream(seed, "split").permutation(total)
     validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])

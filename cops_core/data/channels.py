@@ -1,15 +1,20 @@
-"""Mean and deviation of a data set's channels, without a copy of it as floats."""
+"""Mean and standard deviation of a data set's channels, without a copy of it as floats."""
 
 import torch
 from torch import Tensor
 
-CHUNK = 1000  # images that are gathered at a time; 64 x 64 in colour: 12 MB
+CHUNK = 1000  # images that are gathered at a time, 12 MB for 64 x 64 in colour
 
 
 def channel_counts(images: Tensor, places: Tensor) -> Tensor:
-    """How often each value is in each channel of the images at `places`; int64 of shape (channels, 256).
+    """The histogram of each channel.
 
-    images: uint8 of shape (N, channels, height, width).
+    Args:
+        images: uint8 of shape (N, channels, height, width).
+        places: The indices of the images to count.
+
+    Returns:
+        int64 of shape (channels, 256).
     """
     counts = torch.zeros((images.shape[1], 256), dtype=torch.int64)
     for some in torch.split(places, CHUNK):
@@ -19,9 +24,15 @@ def channel_counts(images: Tensor, places: Tensor) -> Tensor:
 
 
 def mean_and_deviation(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Of pixels that were counted: the channels' means and deviations, float32 of shape (1, channels, 1, 1).
+    """Means and standard deviations from histograms.
 
-    Sums are exact whole numbers; the deviation divides by the number of pixels less one.
+    Sums are exact whole numbers; the deviation divides by the number of pixels minus one.
+
+    Args:
+        counts: From `channel_counts`, shape (channels, 256).
+
+    Returns:
+        Mean and deviation, both float32 of shape (1, channels, 1, 1).
     """
     means, deviations = [], []
     for row in counts.tolist():

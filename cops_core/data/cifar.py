@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), in their binary versions: nothing is ever unpickled."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), from their binary versions: nothing is unpickled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,16 @@ PIXELS = 3 * 32 * 32
 
 @dataclass(frozen=True)
 class Binary:
-    """A binary version: its folder and files, its archive, and a record's labels before the pixels.
+    """The binary version of a data set.
 
-    labels: how many each label byte may tell apart; the last one is the class.
+    Attributes:
+        name: torchvision's name, for messages.
+        folder: The archive's folder.
+        train: Files of the training part.
+        test: The file of the test part.
+        labels: The number of values of each label byte before a record's pixels; the last is the class.
+        archive: The archive's name.
+        md5: The archive's MD5.
     """
 
     name: str
@@ -40,7 +47,7 @@ class Binary:
         return (*self.train, self.test)
 
     def complete(self, root: Path) -> bool:
-        """Whether all of them lie under `root`."""
+        """Whether all files exist under `root`."""
         return all((root / self.folder / file).exists() for file in self.files)
 
 
@@ -75,21 +82,29 @@ def cifar100(root: Path) -> ImageData:
 
 
 def read_records(path: Path, labels: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Images, uint8 of shape (N, 3, 32, 32), and classes, int64 of shape (N,), in a file of records.
+    """The images and classes of a file of records.
 
-    A record is one byte per number in `labels`, each below that number, the last one the class; then
-    the red, the green and the blue pixels. Raises InputError for a file of anything else.
+    Args:
+        path: The file.
+        labels: A record starts with one byte per number, each less than that number; the last one is the
+            class. Then the red, green and blue pixels follow.
+
+    Returns:
+        Images, uint8 of shape (N, 3, 32, 32), and classes, int64 of shape (N,).
+
+    Raises:
+        InputError: The file cannot be read or has another format.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({reason(error)}): fetch it again") from None
+        raise InputError(f"{path} cannot be read ({reason(error)}): download it again") from None
     size = len(labels) + PIXELS
     if not content or len(content) % size:
-        raise InputError(f"{path} is not whole records of {size} bytes: fetch its binary version again")
+        raise InputError(f"{path} does not consist of records of {size} bytes: download the binary version")
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, size)
     if (records[:, : len(labels)] >= labels).any():
-        raise InputError(f"{path} holds labels that do not exist: fetch its binary version again")
+        raise InputError(f"{path} has labels that do not exist: download the binary version again")
     images = torch.from_numpy(records[:, len(labels) :].reshape(-1, *SHAPE).copy())
     return images, torch.from_numpy(records[:, len(labels) - 1].astype(np.int64))
 
@@ -108,13 +123,13 @@ def _read_folder(name: str, binary: Binary, folder: Path) -> ImageData:
 
 
 def _downloaded(binary: Binary, root: Path) -> Path:
-    """The folder of binary files under `root`, filled from the data set's home page if they are not there."""
+    """The folder of binary files under `root`, downloaded from the data set's home page if necessary."""
     folder = root / binary.folder
     if not binary.complete(root):
         utils = torchvision_datasets().utils
 
         def fetch() -> None:
-            # Unpacked beside and then moved, so that a file that is there is a whole one.
+            # Unpacked into a temporary folder and moved, so that existing files are complete.
             with TemporaryDirectory(dir=root) as beside:
                 url = f"{HOME}/{binary.archive}"
                 utils.download_and_extract_archive(url, beside, md5=binary.md5)

@@ -1,6 +1,6 @@
-"""Images that were decoded once: a file per part beside the data set, of which later processes map the pages.
+"""A cache of decoded images: one file per part in the folder for downloads, which later processes map.
 
-Decoding Tiny ImageNet takes about 15 s, ImageNet hours; each command would do it again.
+Decoding takes about 15 s for Tiny ImageNet and hours for ImageNet; otherwise each command would repeat it.
 """
 
 import hashlib
@@ -16,28 +16,40 @@ from cops_core.data.images import DECODER, ImageTransform, read_images
 from cops_core.whole_file import whole_file
 
 FOLDER = "decoded"
-# Raised when the same files would be decoded to other pixels than before.
+# Increase it when the same files are decoded to other pixels than before.
 VERSION = 1
 
 
 def decoded_images(root: Path, name: str, paths: Sequence[Path], shape: ImageTransform) -> Tensor:
-    """What `read_images` gives, kept in ROOT/decoded/`name`-KEY.npy; one file of each name.
+    """The result of `read_images`, kept in ROOT/decoded/`name`-KEY.npy; one file per name.
 
-    KEY stands for all that the pixels depend on: names, sizes and times of change of the files, the shape,
-    and the decoder's version. A file that is not whole counts as not there; where none can be written,
-    the images are decoded each time.
+    KEY is a hash of all that the pixels depend on: names, sizes and modification times of the files, the
+    transform, and the decoder's version. An incomplete file counts as missing. If no file can be written, the
+    images are decoded each time.
+
+    Args:
+        root: The folder for downloads.
+        name: Of the part, e.g. "tiny_imagenet-train".
+        paths: The N image files.
+        shape: Makes each image square.
+
+    Returns:
+        uint8 of shape (N, 3, size, size).
+
+    Raises:
+        InputError: See `read_images`.
     """
     try:
         file = root / FOLDER / f"{name}-{_key(paths, shape)}.npy"
     except OSError:
-        return read_images(paths, shape)  # which says what is wrong with which file
+        return read_images(paths, shape)  # its error names the file and the reason
     expected = (len(paths), 3, shape.size, shape.size)
     kept = _mapped(file, expected)
     if kept is None:
         images = read_images(paths, shape)
         _keep(images, file, name)
         kept = _mapped(file, expected)
-        return images if kept is None else kept  # mapped, its pages need no memory of this process's own
+        return images if kept is None else kept  # mapped pages need no private memory
     return kept
 
 
@@ -50,7 +62,7 @@ def _key(paths: Sequence[Path], shape: ImageTransform) -> str:
 
 
 def _mapped(file: Path, expected: tuple[int, ...]) -> Tensor | None:
-    """The file's array; who writes into it changes this process's copy alone. None if it is not whole."""
+    """The file's array, mapped copy-on-write; None if the file is missing or incomplete."""
     try:
         array = np.load(file, mmap_mode="c")
     except (OSError, EOFError, ValueError):
@@ -61,7 +73,7 @@ def _mapped(file: Path, expected: tuple[int, ...]) -> Tensor | None:
 
 
 def _keep(images: Tensor, file: Path, name: str) -> None:
-    """Write the file, whole or not at all, in place of others of this name. A full disk is no error."""
+    """Write the file, completely or not at all, and remove older ones of this name. Ignores a full disk."""
     with suppress(OSError):
         file.parent.mkdir(exist_ok=True)
         with whole_file(file) as temporary, temporary.open("wb") as stream:

@@ -1,4 +1,4 @@
-"""scikit-learn's bundled digits: 1,797 grey images of 8 x 8. Needs no download."""
+"""scikit-learn's digits: 1,797 grey images of 8 x 8. No download."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ TEST_IMAGES = 360
 
 
 def digits(root: Path) -> ImageData:
-    """The digits; `root` is not used. Pixels 0..16.
+    """The digits, with pixels in [0, 16]; `root` is not used.
 
-    The data set has no test part of its own: a fixed fifth serves as one, the same for every seed.
+    The data set has no test part: a fixed fifth is used as one, the same for every seed.
     """
-    # scikit-learn takes 0.8 s to import, which no worker pays that trains on other data.
+    # The import of scikit-learn takes 0.8 s, which workers with other data should not need.
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

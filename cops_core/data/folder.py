@@ -1,4 +1,4 @@
-"""Folders of images, laid out as ImageNet is (Deng et al. 2009): a folder per class, in `train` and `val`."""
+"""Folders of images as in ImageNet (Deng et al. 2009): a folder per class, in `train` and in `val`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,32 +16,41 @@ LARGEST = 1024
 
 
 def image_folder(name: str, size: int, *, folder: str | None = None) -> Callable[[Path], ImageData]:
-    """A loader of the images in ROOT/`folder`, by default ROOT/`name`, as `size` x `size` in colour.
+    """A loader for folders of images: train/CLASS/* and val/CLASS/*.
 
-    It holds train/CLASS/* and val/CLASS/*, images of any sizes and of the kinds in `SUFFIXES`. `val` is
-    the test part: studies hold out their validation images of `train`. Classes are numbered in the order
-    of their folders' names; both parts have all of them. Images lie in the order of their files' names.
-    Each is scaled until its shorter side is `size`, and cropped to its middle (see `images.centre`).
-    Hidden files are passed over, and so is what lies beside the classes' folders.
+    `val` is the test part; studies take their validation images from `train`. Classes are numbered in the
+    order of their folders' names, and both parts have all classes. Images are in the order of their files'
+    names, of any size, with the suffixes in `SUFFIXES`. Each image is scaled until its shorter side is
+    `size`, and cropped to its centre (see `images.centre`). Hidden files are ignored, and so are files next
+    to the classes' folders.
 
-    Raises InputError for a size outside [1, 1024]. The loader raises InputError, naming the file or
-    folder, for one that is missing or empty, and for a file that is no whole image.
+    Args:
+        name: The data set's key in `DATASETS`.
+        size: Images are `size` x `size` in colour, in [1, 1024].
+        folder: The folder under the root; None is the name.
+
+    Returns:
+        A function (root) -> ImageData. It raises InputError, with the file or folder, if one is missing or
+        empty, or if a file is not a complete image.
+
+    Raises:
+        InputError: A size outside [1, 1024].
     """
     if not 1 <= size <= LARGEST:
-        raise InputError(f"image size {size} of data set {name!r}: write a whole number from 1 to {LARGEST}")
+        raise InputError(f"image size {size} of data set {name!r} is not in [1, {LARGEST}]: write e.g. 64")
 
     def load(root: Path) -> ImageData:
         home = root / (folder or name)
         for part in ("train", "val"):
             if not (home / part).is_dir():
                 raise InputError(
-                    f"{home / part} is no folder: put a folder of images per class there, or link to it"
+                    f"{home / part} is not a folder: put a folder of images per class there, or link to it"
                 )
         classes = _folders(home / "train")
         if unknown := sorted(set(_folders(home / "val")) - set(classes)):
             raise InputError(
-                f"{home / 'val' / unknown[0]} is a class without training images: add {home / 'train'}"
-                f"/{unknown[0]}, or remove it"
+                f"{home / 'val' / unknown[0]} is a class without training images:"
+                f" add {home / 'train' / unknown[0]}, or remove it"
             )
         train, train_labels = _part(home / "train", classes)
         test, test_labels = _part(home / "val", classes)
@@ -58,7 +67,15 @@ def image_folder(name: str, size: int, *, folder: str | None = None) -> Callable
 
 
 def has_both_parts(folder: str, root: Path) -> bool:
-    """Whether both parts lie in `folder` under `root`."""
+    """Whether the folder has both parts.
+
+    Args:
+        folder: The data set's folder under the root.
+        root: The folder for downloads.
+
+    Returns:
+        True if its `train` and `val` exist.
+    """
     return all((root / folder / part).is_dir() for part in ("train", "val"))
 
 
@@ -70,7 +87,7 @@ def _folders(part: Path) -> list[str]:
     """Names of the classes in `part`, in order."""
     found = [name for name in _listed(part) if (part / name).is_dir()]
     if not found:
-        raise InputError(f"{part} holds no folders: write a folder of images for each class")
+        raise InputError(f"{part} has no folders: add a folder of images for each class")
     return found
 
 
@@ -82,13 +99,15 @@ def _part(part: Path, classes: Sequence[str]) -> tuple[list[Path], Tensor]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """A class's images; what else is there is refused, since nobody would miss it otherwise."""
+    """A class's images. Other files are refused, since ignoring them could hide missing images."""
     names = _listed(folder)
     if not names:
-        raise InputError(f"{folder} holds no images: add some, or remove the class from train and val")
+        raise InputError(f"{folder} has no images: add some, or remove the class from train and val")
     for name in names:
         if not name.lower().endswith(SUFFIXES):
-            raise InputError(f"{folder / name} is no image: remove it, or write one of {', '.join(SUFFIXES)}")
+            raise InputError(
+                f"{folder / name} is not an image: remove it, or use one of {', '.join(SUFFIXES)}"
+            )
     return [folder / name for name in names]
 
 
@@ -97,7 +116,7 @@ def _listed(folder: Path) -> list[str]:
         return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
         raise InputError(
-            f"{folder} is missing: add it with images of that class, or remove it from train"
+            f"{folder} is missing: add it with images of this class, or remove the class from train"
         ) from None
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({reason(error)}): change its permissions") from None

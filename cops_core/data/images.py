@@ -1,7 +1,7 @@
-"""Image files as bytes of one size: the only file that imports Pillow.
+"""Image files as bytes of one size. Only this file imports Pillow.
 
-One thread decodes: Pillow holds Python's lock meanwhile, so that a second one gains nothing (measured:
-64 x 64 JPEGs in 0.12 ms each with one thread, 0.16 ms with two). Tiny ImageNet takes about 15 s.
+Images are decoded by one thread: Pillow holds Python's lock, so a second thread does not help (measured:
+0.12 ms per 64 x 64 JPEG with one thread, 0.16 ms with two). Tiny ImageNet takes about 15 s.
 """
 
 import struct
@@ -19,11 +19,11 @@ from torch import Tensor
 from cops_core.data.files import reason
 from cops_core.errors import InputError
 
-# Suffixes, in lower case, of files that are taken for images.
+# Suffixes of image files, in lower case.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# Modes of 8 bits (or one) per channel; converting others, such as 16-bit grey, would clip them.
+# Modes with 8 bits (or one) per channel; a conversion of others, such as 16-bit grey, would clip values.
 MODES = ("1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "YCbCr")
-# What Pillow raises for a file that is broken, cut short, of another kind, or absurdly large.
+# What Pillow raises for files that are broken, truncated, of another format, or extremely large.
 BROKEN = (
     OSError,
     EOFError,
@@ -36,15 +36,18 @@ BROKEN = (
     Image.DecompressionBombError,
 )
 
-# Another version may decode the same JPEG to other pixels, by a rounding.
+# Other versions may decode the same JPEG to other pixels, because of rounding.
 DECODER = f"Pillow {__version__}, JPEG {features.version('jpg')}"
 
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """Makes an RGB image of `size` x `size` of one of any size. name: of the way.
+    """Makes RGB images square.
 
-    apply: a ValueError says why it cannot.
+    Attributes:
+        name: Of the transform, for the cache's key.
+        size: The result has `size` x `size` pixels.
+        apply: The function. It raises ValueError with the reason if an image does not fit.
     """
 
     name: str
@@ -53,15 +56,24 @@ class ImageTransform:
 
 
 def read_images(paths: Sequence[Path], shape: ImageTransform) -> Tensor:
-    """The images in these files, uint8 of shape (N, 3, height, width), as `shape` makes them.
+    """Decode image files.
 
-    Grey ones get three equal channels; palettes and CMYK become RGB; what is transparent lies on black. Of
-    an animation it is the first image. A camera's note that the image should be turned is not followed.
-    Raises InputError, naming the file, for what is no whole image.
+    Grey images get three equal channels, palettes and CMYK become RGB, and transparent pixels are blended
+    with black. Of an animation the first image is used. A camera's orientation tag is ignored.
+
+    Args:
+        paths: The N files.
+        shape: Makes each image square.
+
+    Returns:
+        uint8 of shape (N, 3, size, size).
+
+    Raises:
+        InputError: A file is not a complete image; the message names it.
     """
     images = torch.empty((len(paths), 3, shape.size, shape.size), dtype=torch.uint8)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # of cameras' notes; ImageNet has broken ones
+        warnings.filterwarnings("ignore", module="PIL")  # about cameras' tags; some of ImageNet are broken
         for place, path in enumerate(paths):
             images[place] = torch.from_numpy(_read(path, shape).transpose(2, 0, 1).copy())
     return images
@@ -90,7 +102,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def exactly(size: int) -> ImageTransform:
-    """For `read_images`: images have this size already."""
+    """A transform for images that already have this size; it refuses all others."""
 
     def apply(image: Image.Image) -> Image.Image:
         if image.size != (size, size):
@@ -102,17 +114,17 @@ def exactly(size: int) -> ImageTransform:
 
 
 def centre(size: int) -> ImageTransform:
-    """For `read_images`: the shorter side becomes `size`, of the longer one the middle is kept.
+    """A transform that scales the shorter side to `size` and crops the longer one to its centre.
 
-    Pillow's bilinear filter, which averages over all that a new pixel covers (antialiased); an image of that
-    size already stays as it is.
+    With Pillow's bilinear filter, which averages over all pixels that a new pixel covers (antialiasing).
+    Images that already have this size do not change.
     """
 
     def apply(image: Image.Image) -> Image.Image:
         width, height = image.size
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        # Resized and cropped in one: an image of 1 x 100,000 would become one of size x 100,000 size.
+        # Resize and crop in one step: an image of 1 x 100,000 would become one of size x (100,000 size).
         box = (left, top, left + side, top + side)
         return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 

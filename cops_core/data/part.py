@@ -10,13 +10,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Channels made comparable: (x - mean) / deviation, in float32; both of shape (1, channels, 1, 1)."""
+    """The normalisation of channels: (x - mean) / deviation, in float32.
+
+    Attributes:
+        mean: Shape (1, channels, 1, 1).
+        deviation: Shape (1, channels, 1, 1), positive.
+    """
 
     mean: Tensor
     deviation: Tensor
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """The images `pixels`, uint8 of shape (N, channels, height, width), normalised, on their device."""
+        """Normalise `pixels`, uint8 of shape (N, channels, height, width), on their device."""
         return (pixels - self.mean).div_(self.deviation)
 
     def to(self, device: torch.device) -> "Normalisation":
@@ -26,11 +31,14 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Part:
-    """Normalised float32 images of shape (N, channels, height, width), and labels of shape (N,).
+    """N normalised float32 images with their labels.
 
-    stored: the images. With `normalisation` they are bytes, of which each batch is normalised when it is
-    asked for, with the same bits as if all had been beforehand. With `places`, shape (N,), they are those
-    of `stored` there: a part of a data set that is in memory once, for all parts and processes.
+    Attributes:
+        stored: The images, shape (M, channels, height, width), M >= N. Parts and processes can share them.
+        labels: int64 of shape (N,).
+        normalisation: If given, `stored` has bytes, and each batch is normalised when it is read, with the
+            same bits as if all images had been normalised before. None: `stored` is already normalised.
+        places: The indices of this part's images in `stored`, shape (N,); None for all of them.
     """
 
     stored: Tensor
@@ -43,7 +51,7 @@ class Part:
 
     @property
     def images(self) -> Tensor:
-        """All images, normalised; of a part that is held as bytes a new tensor, four times as large."""
+        """All images, normalised; if they are stored as bytes, a new tensor of four times their size."""
         return self.at(slice(None))
 
     def at(self, index: Tensor | slice) -> Tensor:
@@ -53,13 +61,13 @@ class Part:
         return found if self.normalisation is None else self.normalisation(found)
 
     def first(self, count: int) -> "Part":
-        """The first `count` images as a part, or all if there are fewer."""
+        """A part with the first `count` images, or all if there are fewer."""
         if self.places is None:
             return Part(self.stored[:count], self.labels[:count], self.normalisation)
         return Part(self.stored, self.labels[:count], self.normalisation, self.places[:count])
 
     def to(self, device: torch.device) -> "Part":
-        """This part, held on `device`; elsewhere it has its own images only, not all of `stored`."""
+        """This part on `device`; on another device than now it has only its own images of `stored`."""
         if device == self.labels.device:
             return self
         stored = self.stored if self.places is None else self.stored[self.places]
@@ -69,9 +77,14 @@ class Part:
     def batches(
         self, size: int | Sequence[int], order: np.ndarray | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of `size` (the last may be smaller), in `order` (indices) or as they lie.
+        """Iterate over batches.
 
-        size: a sequence gives each batch's own size; together they are all images.
+        Args:
+            size: The size of all batches (the last may be smaller), or a sequence of sizes that sum to N.
+            order: The indices of the images, in order; None does not reorder them.
+
+        Yields:
+            (images, labels).
         """
         sizes = size if isinstance(size, int) else list(size)
         if order is None:
@@ -85,5 +98,5 @@ class Part:
 
 
 def _taken(tensor: Tensor, index: Tensor | slice) -> Tensor:
-    """`tensor[index]`; of 100 images in a third of the time that brackets take on the CPU."""
+    """`tensor[index]`; on the CPU in a third of the time of brackets, for 100 images."""
     return tensor[index] if isinstance(index, slice) else tensor.index_select(0, index)

@@ -1,4 +1,4 @@
-"""Tiny ImageNet (Stanford's course CS231n, 2015), in the folders of its archive."""
+"""Tiny ImageNet (Stanford's course CS231n, 2015), from the folders of its archive."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,17 @@ def tiny_imagenet(root: Path) -> ImageData:
     """Tiny ImageNet: 100,000 + 10,000 colour images of 64 x 64, 200 classes, from `root` or downloaded.
 
     Classes are numbered as in wnids.txt. The archive's `val` images are the test part; its `test` images
-    have no labels and are not read. Training images lie class by class in the order of WNID_boxes.txt, the
-    others in that of val_annotations.txt.
+    have no labels and are not read. Training images are sorted by class and then as in WNID_boxes.txt, test
+    images as in val_annotations.txt.
 
-    Raises InputError, naming the file, for one that is missing or broken.
+    Args:
+        root: The folder for downloads.
+
+    Returns:
+        The images and labels.
+
+    Raises:
+        InputError: A file is missing or broken; the message names it.
     """
     folder = _downloaded(root)
     labels = {row[0]: label for label, row in enumerate(_rows(folder / "wnids.txt"))}
@@ -43,7 +50,7 @@ def tiny_imagenet(root: Path) -> ImageData:
 
 
 def is_unpacked(root: Path) -> bool:
-    """Whether the lists of the archive's folder lie under `root`, and so its images, as it is moved whole."""
+    """Whether the archive's lists exist under `root`. Its images then exist, too: the folder is moved."""
     folder = root / FOLDER
     return all((folder / path).exists() for path in ("wnids.txt", "train", "val/val_annotations.txt"))
 
@@ -51,7 +58,7 @@ def is_unpacked(root: Path) -> bool:
 def _train(folder: Path, labels: dict[str, int]) -> tuple[list[Path], Tensor]:
     """The files that train/WNID/WNID_boxes.txt lists, and their classes.
 
-    Not those that are there: half an archive is no smaller data set.
+    Not the existing files: an incomplete archive is an error, not a smaller data set.
     """
     files, found = [], []
     for wnid, label in labels.items():
@@ -67,17 +74,17 @@ def _val(folder: Path, labels: dict[str, int]) -> tuple[list[Path], Tensor]:
     files, found = [], []
     for row in _rows(path):
         if len(row) < 2 or row[1] not in labels:
-            raise InputError(f"{path} gives {row[0]} no class of wnids.txt: unpack the archive again")
+            raise InputError(f"{path} has no class of wnids.txt for {row[0]}: unpack the archive again")
         files.append(folder / "images" / row[0])
         found.append(labels[row[1]])
-    there = set(found)
-    if absent := [wnid for wnid, label in labels.items() if label not in there]:
+    present = set(found)
+    if absent := [wnid for wnid, label in labels.items() if label not in present]:
         raise InputError(f"{path} has no image of class {absent[0]}: unpack the archive again")
     return files, torch.tensor(found)
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """A list's lines, each split at tabs; their first words differ."""
+    """The lines of a list, each split at tabs; their first words are unique."""
     try:
         rows = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
     except FileNotFoundError:
@@ -86,22 +93,22 @@ def _rows(path: Path) -> list[list[str]]:
         raise InputError(f"{path} cannot be read ({reason(error)}): unpack the archive again") from None
     names = [row[0] for row in rows]
     if not names or len(set(names)) != len(names):
-        raise InputError(f"{path} is empty or names something twice: unpack the archive again")
+        raise InputError(f"{path} is empty or has a name twice: unpack the archive again")
     return rows
 
 
 def _downloaded(root: Path) -> Path:
-    """The archive's folder under `root`, fetched from its home page if it is not there."""
+    """The archive's folder under `root`, downloaded from its home page if necessary."""
     folder = root / FOLDER
     if is_unpacked(root):
         return folder
     hint = f"unpack {HOME}/{FOLDER}.zip in {root}"
     if folder.exists():
-        raise InputError(f"{folder} is not the whole folder of the archive: remove it, or {hint}")
+        raise InputError(f"{folder} is incomplete: remove it, or {hint}")
     utils = torchvision_datasets().utils
 
     def fetch() -> None:
-        # Unpacked beside and then moved, so that a folder that is there is a whole one.
+        # Unpacked into a temporary folder and moved, so that an existing folder is complete.
         with TemporaryDirectory(dir=root) as beside:
             utils.download_and_extract_archive(f"{HOME}/{FOLDER}.zip", beside, md5=MD5)
             (Path(beside) / FOLDER).replace(folder)

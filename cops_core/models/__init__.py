@@ -20,9 +20,21 @@ MODELS: dict[str, Callable[[Shape, int], nn.Module]] = {
 
 
 def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
-    """The network `name` for images of `shape` (channels, height, width), weights not yet drawn."""
+    """A network, with torch's own weights.
+
+    Args:
+        name: A key of `MODELS`.
+        shape: (channels, height, width) of an image, each at least 1.
+        classes: The number of classes, at least 2.
+
+    Returns:
+        The network; `cops_core.initialization.initialize` gives it a trial's weights.
+
+    Raises:
+        InputError: An unknown name, or a shape or number of classes that the network does not support.
+    """
     if min(shape) < 1:
-        raise InputError(f"an image of shape {shape} has no pixels: every size must be at least 1")
+        raise InputError(f"an image of shape {shape} has no pixels: write sizes of at least 1")
     if classes < 2:
-        raise InputError(f"{classes} classes: a classifier needs at least 2")
+        raise InputError(f"{classes} classes are not enough for a classifier: write at least 2")
     return lookup("model", name, MODELS)(shape, classes)

@@ -1,4 +1,4 @@
-"""What every network's builder takes."""
+"""The type of every network's first argument."""
 
 # (channels, height, width) of an image.
 Shape = tuple[int, int, int]

@@ -9,9 +9,14 @@ from cops_core.models.base import Shape
 
 
 def lenet_300_100(shape: Shape, classes: int) -> nn.Module:
-    """LeNet-300-100: three linear layers with ReLU. 266,610 parameters on 1x28x28, 10 classes.
+    """LeNet-300-100: three linear layers with ReLU. 266,610 parameters for 1x28x28, 10 classes.
 
-    shape: (channels, height, width) of an image.
+    Args:
+        shape: (channels, height, width) of an image.
+        classes: The number of classes.
+
+    Returns:
+        The network.
     """
     channels, height, width = shape
     return nn.Sequential(
@@ -27,9 +32,17 @@ def lenet_300_100(shape: Shape, classes: int) -> nn.Module:
 
 
 def lenet_5_caffe(shape: Shape, classes: int) -> nn.Module:
-    """LeNet-5-Caffe: 20-50-500, unpadded 5x5 convolutions. 431,080 parameters on 1x28x28, 10 classes.
+    """LeNet-5-Caffe: 20-50-500, unpadded 5x5 convolutions. 431,080 parameters for 1x28x28, 10 classes.
 
-    shape: (channels, height, width) of an image, at least 16 x 16.
+    Args:
+        shape: (channels, height, width) of an image, at least 16 x 16.
+        classes: The number of classes.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: Smaller images.
     """
     channels, height, width = shape
     rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
@@ -38,7 +51,7 @@ def lenet_5_caffe(shape: Shape, classes: int) -> nn.Module:
             f"lenet_5_caffe needs images of at least 16 x 16, not {height} x {width}:"
             " use lenet_300_100 for smaller ones"
         )
-    # ReLU commutes with max pooling: behind it, it works on a quarter of the values.
+    # ReLU commutes with max pooling: after the pooling it has a quarter of the values.
     return nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(channels, 20, 5),

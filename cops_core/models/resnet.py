@@ -7,17 +7,27 @@ from cops_core.vision import torchvision_models
 
 
 def resnet18(shape: Shape, classes: int) -> nn.Module:
-    """ResNet18 (He et al. 2016). 11,173,962 parameters on 3x32x32, 10 classes.
+    """ResNet18 (He et al. 2016). 11,173,962 parameters for 3x32x32, 10 classes.
 
-    shape: (channels, height, width) of an image, of any size.
+    Args:
+        shape: (channels, height, width) of an image, of any size.
+        classes: The number of classes.
+
+    Returns:
+        The network.
     """
     return _resnet((2, 2, 2, 2), shape[0], classes)
 
 
 def resnet34(shape: Shape, classes: int) -> nn.Module:
-    """ResNet34 (He et al. 2016). 21,282,122 parameters on 3x32x32, 10 classes.
+    """ResNet34 (He et al. 2016). 21,282,122 parameters for 3x32x32, 10 classes.
 
-    shape: (channels, height, width) of an image, of any size.
+    Args:
+        shape: (channels, height, width) of an image, of any size.
+        classes: The number of classes.
+
+    Returns:
+        The network.
     """
     return _resnet((3, 4, 6, 3), shape[0], classes)
 
@@ -25,8 +35,8 @@ def resnet34(shape: Shape, classes: int) -> nn.Module:
 def _resnet(blocks: tuple[int, int, int, int], channels: int, classes: int) -> nn.Module:
     """Basic blocks in four stages of 64, 128, 256 and 512 channels.
 
-    A 3x3 convolution of stride 1 without max pooling begins it: torchvision's own stem would leave
-    8 x 8 pixels of 32 x 32.
+    The first layer is a 3x3 convolution of stride 1 without max pooling: torchvision's own stem would reduce
+    32 x 32 pixels to 8 x 8.
     """
     resnet = torchvision_models().resnet
     network: nn.Module = resnet.ResNet(resnet.BasicBlock, list(blocks), num_classes=classes)

@@ -9,14 +9,19 @@ from cops_core.vision import torchvision_models
 
 
 def vgg16(shape: Shape, classes: int) -> nn.Module:
-    """VGG16-D with batch norm. 15,255,626 parameters on 3x32x32, 10 classes.
+    """VGG16-D with batch norm. 15,255,626 parameters for 3x32x32, 10 classes.
 
-    The convolutions are torchvision's (Simonyan and Zisserman 2015, configuration D). Behind them
-    come two hidden linear layers of 512 with batch norm in place of dropout, as in SNIP
-    (arXiv 1810.02340): 15,239,872 maskable weights.
+    The convolutions are torchvision's (Simonyan and Zisserman 2015, configuration D). Two hidden linear
+    layers of 512 units follow, with batch norm instead of dropout, as in SNIP (arXiv 1810.02340): 15,239,872
+    maskable weights. Pooling rounds odd sides up, so that sides below 32 keep a pixel; for sides above 32 the
+    output of the fifth pooling is averaged.
 
-    shape: (channels, height, width) of an image, of any size. A pool rounds an odd side up, so that
-    sides below 32 keep a pixel; what five pools leave of a side above 32 is averaged.
+    Args:
+        shape: (channels, height, width) of an image, of any size.
+        classes: The number of classes.
+
+    Returns:
+        The network.
     """
     vgg = torchvision_models().vgg
     features = vgg.make_layers(vgg.cfgs["D"], batch_norm=True)

@@ -29,4 +29,4 @@ def test_what_a_check_raises_is_its_complaint_and_its_cause():
     with pytest.raises(ContractError, match="raises KeyError") as caught:
         Check(raises).run(1)
     assert isinstance(caught.value.__cause__, KeyError)
-    assert (Check(small).name, Check(small).promise) == ("small", "The number is small.")
+    assert (Check(small).name, Check(small).condition) == ("small", "The number is small.")

@@ -212,7 +212,7 @@ def test_a_batch_that_is_not_class_balanced(model, parts):
 
 
 def test_too_large_a_batch_of_any_classes(model, parts, refused):
-    with refused("samples_per_class 200 makes 2000 images of the 1150 for training in digits: write 115"):
+    with refused("samples_per_class 200 needs 2000 of the 1150 training images of digits: write 115"):
         choose(model, parts, target="snip", convention="snip", samples_per_class=200)
 
 

@@ -189,7 +189,7 @@ def test_a_density_is_needed_to_run(refused):
             {"selection": Selection(target="snip", samples_per_class=500)},
             "samples_per_class 500 is more than",
         ),
-        ({"validation_fraction": "0.0001"}, "leaves a part empty: choose one nearer to 0.1"),
+        ({"validation_fraction": "0.0001"}, "leaves a part empty: write a fraction nearer to 0.1"),
     ],
 )
 def test_a_configuration_that_cannot_be_built(changes, words, refused):

@@ -107,8 +107,8 @@ def test_a_space_that_breaks_a_promise_fails_its_check(sample):
 def test_every_promise_is_said_and_broken_once():
     assert {check for check, _ in WRONG.values()} == {check.name for check in SPACE_CHECKS}
     for check in SPACE_CHECKS:
-        assert check.promise.endswith(".")
-        assert "\n" not in check.promise
+        assert check.condition.endswith(".")
+        assert "\n" not in check.condition
 
 
 @pytest.mark.parametrize(

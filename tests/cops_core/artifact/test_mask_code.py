@@ -98,7 +98,7 @@ def test_layers_that_need_no_gaps(places, size, coding, data):
     ],
 )
 def test_bytes_that_are_no_such_mask_are_refused(coding, data, size):
-    with pytest.raises(InputError, match="bytes are no mask of"):
+    with pytest.raises(InputError, match="bytes are not a mask of"):
         decode(Coding(*coding), np.frombuffer(data, np.uint8), size)
 
 

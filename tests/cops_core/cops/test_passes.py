@@ -159,7 +159,8 @@ def test_a_path_says_what_single_solves_say(limits, controls):
 
 
 @pytest.mark.parametrize(
-    ("grid", "words"), [([], "grid has shape"), ([[0.1, 0.2]], "grid has shape"), ("a", "not consist of numbers")]
+    ("grid", "words"),
+    [([], "grid has shape"), ([[0.1, 0.2]], "grid has shape"), ("a", "not consist of numbers")],
 )
 def test_a_wrong_grid_is_one_line(grid, words):
     with pytest.raises(InputError, match=words):

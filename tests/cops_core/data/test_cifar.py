@@ -84,7 +84,7 @@ def test_a_damaged_file_is_refused(tmp_path, write_cifar, refused, name, damage)
     write_cifar(tmp_path)
     path = tmp_path / FOLDERS[name] / TRAIN[name]
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
-    with refused(f"{path.name} is not whole records of {RECORD[name]} bytes: fetch its binary version again"):
+    with refused(f"{path.name} does not consist of records of {RECORD[name]} bytes: download"):
         LOADERS[name](tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_labels_of_another_data_set_are_refused(tmp_path, write_cifar, refused, 
     LOADERS[name](tmp_path)
     content[-RECORD[name] + place] = label
     path.write_bytes(content)
-    with refused(f"{path.name} holds labels that do not exist: fetch its binary version again"):
+    with refused(f"{path.name} has labels that do not exist: download"):
         LOADERS[name](tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, write_cifar, refused, nam
     path = tmp_path / FOLDERS[name] / TRAIN[name]
     path.unlink()
     path.mkdir()
-    with refused(rf"{path.name} cannot be read \(.*[Dd]irectory.*\): fetch it again"):
+    with refused(rf"{path.name} cannot be read \(.*[Dd]irectory.*\): download it again"):
         LOADERS[name](tmp_path)
 
 

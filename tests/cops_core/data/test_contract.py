@@ -35,8 +35,8 @@ def test_contract(name, check, prepared_root):
 
 def test_every_check_says_what_must_hold():
     for check in DATA_CHECKS:
-        assert check.promise.endswith(".")
-        assert "\n" not in check.promise
+        assert check.condition.endswith(".")
+        assert "\n" not in check.condition
 
 
 def floats(data):
@@ -102,8 +102,8 @@ WRONG = {
     from_one: ("every_class_is_in_both_parts", "training labels are [1, 2, 3], not [0, 1, 2]"),
     unseen_class: ("every_class_is_in_both_parts", "test labels are [0, 1], not [0, 1, 2]"),
     too_many_classes: ("every_class_is_in_both_parts", "not [0, 1, ..., 999]"),
-    another_name: ("name_is_the_registered_one", "calls itself 'random'"),
-    drawn_again: ("loading_again_gives_the_same", "loaded again the data are others"),
+    another_name: ("name_is_the_registered_one", "has the name 'random'"),
+    drawn_again: ("loading_again_gives_the_same", "the data are different"),
     too_few: (
         "splits_into_training_and_validation",
         "InputError: validation_fraction 0.1 of 4 images leaves a part empty",

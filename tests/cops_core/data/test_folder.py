@@ -195,20 +195,26 @@ def rename(path, new, folder):
 
 
 WRONG = {
-    "class missing in val": (partial(remove, "val/bee"), "val/bee is missing: add it with images of that cl"),
+    "class missing in val": (partial(remove, "val/bee"), "val/bee is missing: add it with images of this cl"),
     "class missing in train": (
         partial(remove, "train/bee"),
         "val/bee is a class without training images: add .*train/bee, or remove it",
     ),
-    "class empty": (partial(empty, "val/cat"), "val/cat holds no images: add some, or remove the class"),
-    "no val": (partial(rename, "val", "test"), "val is no folder: put a folder of images per class there"),
-    "no image": (partial(write, "train/ant/notes.txt", b"ant"), "train/ant/notes.txt is no image: remove it"),
+    "class empty": (partial(empty, "val/cat"), "val/cat has no images: add some, or remove the class"),
+    "no val": (partial(rename, "val", "test"), "val is not a folder: put a folder of images per class there"),
+    "no image": (
+        partial(write, "train/ant/notes.txt", b"ant"),
+        "notes.txt is not an image: remove it",
+    ),
     "no image inside": (
         partial(write, "train/ant/0.jpg", b"<html>"),
         r"train/ant/0.jpg cannot be read as an image \(cannot identify image file.*\): replace or remove it",
     ),
     "an empty file": (partial(write, "val/ant/0.jpg", b""), r"val/ant/0.jpg cannot be read as an image \("),
-    "a folder in a class": (partial(write, "val/ant/more/0.jpg", b""), "val/ant/more is no image: remove it"),
+    "a folder in a class": (
+        partial(write, "val/ant/more/0.jpg", b""),
+        "ant/more is not an image: remove it",
+    ),
     "a folder like an image": (
         partial(write, "val/ant/more.jpg/0.jpg", b""),
         r"val/ant/more.jpg cannot be read as an image \(.*[Dd]irectory.*\): replace",
@@ -228,13 +234,13 @@ def test_no_classes_at_all_are_refused(tmp_path, refused):
     for part in ("train", "val"):
         (tmp_path / "birds" / part).mkdir(parents=True)
         (tmp_path / "birds" / part / "image.png").write_bytes(b"")
-    with refused("train holds no folders: write a folder of images for each class"):
+    with refused("train has no folders: add a folder of images for each class"):
         birds(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1025])
 def test_sizes_that_make_no_sense_are_refused(refused, size):
-    with refused(f"image size {size} of data set 'birds': write a whole number from 1 to 1024"):
+    with refused(f"image size {size} of data set 'birds' is not in"):
         image_folder("birds", size)
 
 

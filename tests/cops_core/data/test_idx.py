@@ -62,7 +62,7 @@ def test_a_damaged_file_is_refused(tmp_path, write_mnist, refused, damage, packe
         path.write_bytes(gzip.compress(DAMAGE[damage](gzip.decompress(content))))
     else:
         path.write_bytes(DAMAGE[damage](content))
-    with refused(f"{path.name} is not a whole IDX file of bytes, 3-dimensional: fetch it again"):
+    with refused(f"{path.name} is not a complete 3-dimensional IDX file of bytes: download"):
         read_idx_folder("some", tmp_path)
 
 
@@ -81,7 +81,7 @@ def test_a_damaged_package_is_refused(tmp_path, write_mnist, refused, damage):
     write_mnist(tmp_path, packed=True)
     path = tmp_path / (LABELS + ".gz")
     path.write_bytes(damage(path.read_bytes()))
-    with refused(rf"{path.name} cannot be read \(.+\): fetch it again"):
+    with refused(rf"{path.name} cannot be read \(.+\): download it again"):
         read_idx_folder("some", tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_images_and_labels_of_different_data_sets_are_refused(
 ):
     write_mnist(tmp_path)
     write_idx(tmp_path / LABELS, np.zeros(count, dtype=np.uint8))
-    with refused(rf"300 \+ 50 images and {count} \+ 50 labels: fetch its four files again"):
+    with refused(rf"300 \+ 50 images and {count} \+ 50 labels: download its four files again"):
         read_idx_folder("some", tmp_path)
 
 

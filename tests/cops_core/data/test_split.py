@@ -110,7 +110,7 @@ def test_a_constant_channel_stays_finite(make_data):
 
 @pytest.mark.parametrize("fraction", ["0.001", "0.999"])
 def test_an_empty_part_is_refused(make_data, fraction, refused):
-    with refused(f"validation_fraction {fraction} of 60 images leaves a part empty: choose one nearer to"):
+    with refused(f"validation_fraction {fraction} of 60 images leaves a part empty: write a fraction"):
         split(make_data(), 0, Decimal(fraction))
 
 
@@ -144,7 +144,7 @@ def test_scoring_batch_reaches_every_training_image(make_data):
 def test_more_samples_than_images_are_refused(make_data, refused):
     parts = split(make_data(), 0, TENTH)
     fewest = int(torch.bincount(parts.train.labels).min())
-    with refused(f"samples_per_class 21 is more than the .* of class 0 in random: write {fewest}.* or less"):
+    with refused(f"samples_per_class 21 is more than the .* of class 0 of random: write {fewest}.* or less"):
         parts.scoring_batch(0, 21)
 
 

@@ -70,16 +70,16 @@ WRONG = {
     "training image missing": (drop(IMAGE), "n01_3.JPEG is missing: put the data set's files there again"),
     "test image missing": (drop("val/images/val_3.JPEG"), "val_3.JPEG is missing: put the data set's"),
     "list of a class missing": (drop(BOXES), "n01_boxes.txt is missing: unpack the archive again"),
-    "list of a class empty": (write(BOXES, "\n"), "n01_boxes.txt is empty or names something twice: unpack"),
+    "list of a class empty": (write(BOXES, "\n"), "n01_boxes.txt is empty or has a name twice: unpack"),
     "image cut short": (cut(IMAGE), r"n01_3.JPEG cannot be read as an image \(.+\): replace or remove it"),
     "image of another size": (larger(IMAGE), r"n01_3.JPEG cannot .* \(it is 65 x 64, not 64 x 64\): replace"),
     "web page": (write(IMAGE, "<html>not found</html>"), r"n01_3.JPEG cannot be read as an image \(.*\)"),
-    "class twice": (write("wnids.txt", "n01\nn03\nn01\n"), "wnids.txt is empty or names something twice"),
+    "class twice": (write("wnids.txt", "n01\nn03\nn01\n"), "wnids.txt is empty or has a name twice"),
     "class unknown": (
         write(NOTES, "val_0.JPEG\tn99\t0\t0\t1\t1\n"),
-        "gives val_0.JPEG no class of wnids.txt",
+        "has no class of wnids.txt for val_0.JPEG",
     ),
-    "no class": (write(NOTES, "val_0.JPEG\n"), "annotations.txt gives val_0.JPEG no class of wnids.txt: unp"),
+    "no class": (write(NOTES, "val_0.JPEG\n"), "annotations.txt has no class of wnids.txt for val_0.JPEG"),
     "class without test images": (
         write(NOTES, "val_0.JPEG\tn03\nval_2.JPEG\tn02\n"),
         "val_annotations.txt has no image of class n01: unpack the archive again",
@@ -110,7 +110,7 @@ def test_prepared_files_need_neither_network_nor_torchvision(tmp_path, write_tin
 def test_half_a_folder_is_neither_used_nor_removed(tmp_path, write_tiny_imagenet, refused, path):
     folder = write_tiny_imagenet(tmp_path)
     (folder / path).unlink()
-    with refused(r"tiny-imagenet-200 is not the whole folder of the archive: remove it, or unpack https://"):
+    with refused(r"tiny-imagenet-200 is incomplete: remove it, or unpack https://"):
         tiny_imagenet(tmp_path)
     assert (folder / "words.txt").exists()
 

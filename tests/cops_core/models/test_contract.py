@@ -55,8 +55,8 @@ def test_every_shape_fits(name, shape):
 
 def test_every_check_says_what_must_hold():
     for check in MODEL_CHECKS:
-        assert check.promise.endswith(".")
-        assert "\n" not in check.promise
+        assert check.condition.endswith(".")
+        assert "\n" not in check.condition
 
 
 def linear(shape, classes, **more: nn.Module) -> nn.Sequential:
@@ -173,7 +173,7 @@ WRONG = {
     unused_layer: ("every_parameter_has_a_gradient", "unused.extra.weight has no gradient"),
     centred: ("logits_depend_on_their_image_alone", "depend on the other images"),
     always_dropping: ("logits_depend_on_their_image_alone", "or on a random draw"),
-    numbered: ("weights_are_maskable", "1.weight has a number for a name"),
+    numbered: ("weights_are_maskable", "1.weight has a number as its name"),
     with_a_matrix: ("weights_are_maskable", "turn.matrix is 2-dimensional"),
     no_layer: ("weights_are_maskable", "has no convolution or linear layer"),
     shared_layer: ("networks_share_no_tensors", "shares last.weight"),
@@ -181,7 +181,7 @@ WRONG = {
     drawn_buffer: ("buffers_are_not_random", "scale.scale differs"),
     counts_its_calls: (
         "trains_and_resumes_with_frozen_weights",
-        "resumed from its state it trains otherwise",
+        "trains differently",
     ),
 }
 
@@ -212,13 +212,13 @@ def test_a_model_for_one_shape_of_images_keeps_the_contract(monkeypatch):
 
 @pytest.mark.parametrize("no_pixels", [(0, 28, 28), (1, 0, 28), (1, 28, -1)])
 def test_images_without_pixels_are_refused(name, no_pixels, refused):
-    with refused("has no pixels: every size must be at least 1"):
+    with refused("has no pixels: write sizes of at least 1"):
         build_model(name, no_pixels, 10)
 
 
 @pytest.mark.parametrize("classes", [0, 1])
 def test_one_class_is_refused(name, classes, refused):
-    with refused(f"{classes} classes: a classifier needs at least 2"):
+    with refused(f"{classes} classes are not enough"):
         build_model(name, (1, 28, 28), classes)
 
 

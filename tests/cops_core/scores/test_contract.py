@@ -46,8 +46,8 @@ def test_contract_on_the_gpu(score, check, case):
 
 def test_every_check_says_what_must_hold():
     for check in (*SCORE_CHECKS, *GPU_CHECKS):
-        assert check.promise.endswith(".")
-        assert "\n" not in check.promise
+        assert check.condition.endswith(".")
+        assert "\n" not in check.condition
 
 
 def test_the_networks_have_what_the_checks_are_about():

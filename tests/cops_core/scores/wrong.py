@@ -177,14 +177,14 @@ WRONG = {
     "company": (
         Wrong(spoils_the_shared_gradient, DATA),
         "other_scores_in_the_call_do_not_matter",
-        "the values of snip differ in company",
+        "the values of snip differ if computed with other scores",
     ),
     "gradients left behind": (Wrong(leaves_gradients, DATA), "model_is_unchanged", "grad"),
     "statistics left behind": (Wrong(leaves_statistics, DATA), "model_is_unchanged", "values"),
     "modes left behind after an error": (
         Wrong(leaves_modes_after_an_error, DATA),
         "model_is_unchanged_after_an_error",
-        "leaves modes changed",
+        "changes modes",
     ),
     "a network that is said to be unused": (
         Wrong(SNIP.compute, replace(DATA, normalisation="unused")),
@@ -199,12 +199,12 @@ WRONG = {
     "a second derivative that is not taken": (
         Wrong(SNIP.compute, replace(DATA, needs_second_derivative=True)),
         "second_derivatives_match_the_traits",
-        "needs_second_derivative is True, and is False",
+        "needs_second_derivative is True in the traits",
     ),
     "a second derivative that nobody announced": (
         Wrong(SCORES["grasp"].compute, replace(SCORES["grasp"].traits, needs_second_derivative=False)),
         "second_derivatives_match_the_traits",
-        "needs_second_derivative is False, and is True",
+        "needs_second_derivative is False in the traits",
     ),
     "cuDNN": (Wrong(turns_cudnn_on), "cudnn_switches_are_unchanged", "(True, True)"),
     "the caller's settings": (Wrong(watches_the_mode), "settings_of_the_caller_do_not_matter", "no_grad"),

@@ -32,4 +32,4 @@ def test_one_that_is_there_is_checked(tmp_path, monkeypatch):
         (tmp_path / "imagenet" / part).mkdir(parents=True)
     code, said = checked(tmp_path, monkeypatch)
     assert code == check.BROKEN
-    assert "train holds no folders" in said
+    assert "train has no folders" in said

@@ -112,8 +112,8 @@ class StudyTrial:
         return self.config.detailed_method + ("" if rate is None else f" q={rate}")
 
     @property
-    def over(self) -> bool:
-        """Whether it has ended, for whatever reason but that the study did."""
+    def has_ended(self) -> bool:
+        """Whether the trial has ended. A trial that was interrupted with its study has not."""
         return self.status not in OPEN
 
     @property

@@ -62,7 +62,7 @@ class LedgerWriter(Observer):
         trial = snapshot(self._trials[number])
         self.store.save(trial)
         self._recorded[number] = trial
-        if trial.over:
+        if trial.has_ended:
             self.store.delete(f"{CHECKPOINTS}/{trial.name}{STATE_FILE}")
         self._saved(trial)
         if time.monotonic() - self._tables_written > TABLE_INTERVAL_S:
@@ -113,7 +113,7 @@ class LedgerWriter(Observer):
         over = {
             f"{trial.name}{kind}"
             for trial in self._trials.values()
-            if trial.over
+            if trial.has_ended
             for kind in CHECKPOINT_FILES
         }
         for name in self.store.files(CHECKPOINTS):

@@ -27,7 +27,7 @@ def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Cons
         # A new MLflow database takes about as long as Ray does to start: both at once.
         making = beside.submit(new_database, settings.tracking)
         allocation = Allocation()
-        if not run.over:
+        if not run.has_ended:
             with console.status("starting Ray"):
                 stack.enter_context(Cluster(settings.address))
             allocation = allocate(

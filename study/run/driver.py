@@ -55,7 +55,7 @@ def run_study(
 
         def run_all() -> None:
             run.watch(observers)
-            if not run.over:
+            if not run.has_ended:
                 run_trials(run, study.settings, allocation, data)
 
         interrupts.obey(lambda: _stop(run), view.say)
@@ -81,7 +81,7 @@ def _record_to_the_end(act: Callable[[], None], recording: Recording, interrupts
 
 def _stop(run: StudyRun) -> str:
     """End a study, because of Ctrl-C; what is said of it."""
-    if run.over:
+    if run.has_ended:
         return "writing what is left to be written; Ctrl-C again stops now"
     run.stop("Ctrl-C was pressed")
     return "stopping: running trials write a checkpoint; Ctrl-C again stops now"
@@ -92,7 +92,7 @@ def _announce(console: Console, study: PreparedStudy, allocation: Allocation) ->
     settings, run = study.settings, study.run
     seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
     size = run.plan.configurations
-    ended = sum(trial.over for trial in run.trials)
+    ended = sum(trial.has_ended for trial in run.trials)
     resumed = f", going on after {ended} that have ended" if run.trials else ""
-    at_once = "nothing is left to run" if run.over else str(allocation)
+    at_once = "nothing is left to run" if run.has_ended else str(allocation)
     print_line(console, f"{settings.name}: {size} trials{seeds}{resumed}, {at_once}")

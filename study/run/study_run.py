@@ -57,7 +57,7 @@ class StudyRun:
         self._event = last_event(trials) + 1
         self.trials = sorted(trials, key=lambda trial: trial.number)
         for trial in self.trials:
-            if not trial.over:
+            if not trial.has_ended:
                 trial.reason, trial.ended = "", None
                 if trial not in self._lost:
                     self._unfinished.append(trial)
@@ -79,12 +79,12 @@ class StudyRun:
             self.end(trial, "stopped")
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether no further trial will be handed out."""
         if self.stopped_because:
             return True
         ended = bool(self.plan.exhausted or self.plan.blocked or self.space_error)
-        return ended and all(trial.over for trial in self.trials)  # one that runs may have to run again
+        return ended and all(trial.has_ended for trial in self.trials)  # one that runs may have to run again
 
     @property
     def complete(self) -> bool:
@@ -94,7 +94,7 @@ class StudyRun:
 
     def next_trial(self) -> StudyTrial | None:
         """The next trial to run; None if it has to wait, or if the study is over."""
-        while not self.over:
+        while not self.has_ended:
             if self._unfinished:
                 trial = self._unfinished.popleft()
                 for observer in self._observers:

@@ -112,7 +112,7 @@ def _frozen(trial: FrozenTrial, found: ConfigurationResult, *, axis: bool) -> Fr
 
 def _unheard(found: ConfigurationResult, settings: Settings) -> FrozenTrial:
     """A configuration that no sampler heard of: values that it would have been told, no parameters."""
-    over = all(trial.over for trial in found.trials)
+    over = all(trial.has_ended for trial in found.trials)
     values = settings.question.values(found.mean, found.density, found.stored_bytes)
     known = all(trial.status in COMPARABLE for trial in found.trials) and not any(map(math.isnan, values))
     state = TrialState.RUNNING if not over else TrialState.COMPLETE if known else TrialState.FAIL

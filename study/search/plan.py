@@ -86,7 +86,7 @@ def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
     their race when the study was cut off. Raises InputError if the plan would not give them today.
     """
     lost: list[StudyTrial] = []
-    ends = {trial.number: trial.status for trial in trials if trial.over}
+    ends = {trial.number: trial.status for trial in trials if trial.has_ended}
     for trial in trials:
         trial.status = "running"  # as it was while the others began and ended
     last = last_event(trials)

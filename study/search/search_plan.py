@@ -160,7 +160,7 @@ class SearchPlan(Plan):
         """Grant the configuration another seed, or tell the sampler how it did."""
         self._races.leave(trial)
         configuration = self.queue.proposed[trial.configuration]
-        if any(not other.over for other in configuration.trials):
+        if any(not other.has_ended for other in configuration.trials):
             return
         if self.seeds.deserves_another(configuration, self.queue.rivals(configuration)):
             configuration.granted += 1

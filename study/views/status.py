@@ -74,7 +74,7 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         "started": record["started"],
         "trials": settings.trials,
         "seeds": settings.seeds,
-        "ended": sum(all(trial.over for trial in each.trials) for each in configurations),
+        "ended": sum(all(trial.has_ended for trial in each.trials) for each in configurations),
         "status": dict(Counter(trial.status for trial in trials)),
         "best": [{**configuration_content(each), "p_value": p_values.get(each.number)} for each in best],
     }
@@ -97,7 +97,7 @@ def state(
     if closed:
         return "closed"
     whole = len(configurations) >= settings.trials and all(
-        all(trial.over for trial in each.trials)
+        all(trial.has_ended for trial in each.trials)
         and (len(each.trials) >= settings.seeds or (settings.racing and _races(each)))
         for each in configurations
     )

@@ -62,7 +62,7 @@ class JsonLines(View):
 
     def _counts(self) -> dict[str, Any]:
         tally = self._tally
-        return {"finished": tally.over, "max_trials": tally.size, "seconds_left": tally.left}
+        return {"finished": tally.trials_ended, "max_trials": tally.size, "seconds_left": tally.left}
 
 
 def write_event(stream: TextIO, event: str, **content: Any) -> None:

@@ -52,7 +52,7 @@ class PlainLines(View):
         """Say how the trial ended; of a large study, if it failed."""
         if trial.status in FAILURES:
             self._fail(failure(trial, trial.status, trial.reason))
-        elif self._each and trial.over:
+        elif self._each and trial.has_ended:
             self.say(self._end(trial))
         self._new = self._new or not self._each
 

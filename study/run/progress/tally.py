@@ -32,15 +32,15 @@ class Tally(Observer):
         self._begun = now()
         self._pace = Pace(forecast, at_once, now)
         self._waiting: set[int] = set()  # for a place, to go on there
-        self._over: dict[int, StudyTrial] = {}
+        self._ended: dict[int, StudyTrial] = {}
         self._hosts: set[str] = set()
         self._size: int | None = None
         self._best: list[ConfigurationResult] | None = None
 
     @property
-    def over(self) -> int:
-        """Trials that are."""
-        return len(self._over)
+    def trials_ended(self) -> int:
+        """How many trials have ended."""
+        return len(self._ended)
 
     @property
     def size(self) -> int:
@@ -48,7 +48,7 @@ class Tally(Observer):
         if self._size is None:
             forecast = self._forecast()
             to_come = len(forecast.certain) + sum(forecast.further) + forecast.unknown * (1 + forecast.most)
-            self._size = self.over + len(self.running) + len(self._waiting) + to_come
+            self._size = self.trials_ended + len(self.running) + len(self._waiting) + to_come
         return self._size
 
     @property
@@ -69,7 +69,7 @@ class Tally(Observer):
         """
         if self._best is None:
             self._best = (
-                best_per_method(comparable(by_configuration(list(self._over.values())))) if self._over else []
+                best_per_method(comparable(by_configuration(list(self._ended.values())))) if self._ended else []
             )
         return self._best
 
@@ -81,7 +81,7 @@ class Tally(Observer):
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
         """Trials from before; those that have not ended wait to go on."""
         for trial in trials:
-            if trial.over:
+            if trial.has_ended:
                 self._end(trial)
             else:
                 self._waiting.add(trial.number)
@@ -113,14 +113,14 @@ class Tally(Observer):
         """It runs no more; it is over unless the study's end interrupted it."""
         self.running.pop(trial.number, None)
         self._waiting.discard(trial.number)
-        if trial.over:
+        if trial.has_ended:
             self._end(trial)
         else:
             self._waiting.add(trial.number)
         self._pace.ended(trial)
 
     def _end(self, trial: StudyTrial) -> None:
-        self._over[trial.number] = trial
+        self._ended[trial.number] = trial
         self.status[trial.status] += 1
         self.reused += bool(trial.reused_from)
         self._size = self._best = None

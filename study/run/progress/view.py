@@ -95,7 +95,7 @@ class TerminalView(View):
         line.add_column(no_wrap=True)
         line.add_row(
             f"[bold]{escape(self._study)}",
-            ProgressBar(total=max(tally.size, 1), completed=tally.over),
+            ProgressBar(total=max(tally.size, 1), completed=tally.trials_ended),
             f"{totals(tally)} trials, {duration(tally.seconds)}{f', {left}' if left else ''}",
         )
         return line
@@ -126,8 +126,8 @@ class TerminalView(View):
         Without p-values: whoever looks at them until one is small finds one. They wait for the end.
         """
         count, table = self._shown
-        if count != self._tally.over:
+        if count != self._tally.trials_ended:
             best = self._tally.best[:MOST_METHODS]
             table = best_table(best, "best so far") if best else None
-            self._shown = self._tally.over, table
+            self._shown = self._tally.trials_ended, table
         return table

@@ -59,4 +59,4 @@ def failure(trial: StudyTrial, happened: str, reason: str) -> str:
 
 def totals(tally: Tally) -> str:
     """`23/24`."""
-    return f"{tally.over}/{tally.size}"
+    return f"{tally.trials_ended}/{tally.size}"

@@ -52,7 +52,7 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         """A trial has ended: by itself, or stopped by its race."""
         result, study_trial = trial.last_result, self._searcher.by_tune_id[trial.trial_id]
         stopped = study_trial.number in self._stopped
-        if study_trial.over or (result["status"] == "running" and not stopped):
+        if study_trial.has_ended or (result["status"] == "running" and not stopped):
             return  # in the second case the study ends, which interrupts it
         if result["status"] == UNFIT:
             self.run.again(study_trial, result["reason"])
@@ -75,7 +75,7 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         Tune's own retries leave out a worker that dies between two trials.
         """
         study_trial = self._searcher.by_tune_id[trial.trial_id]
-        if study_trial.over:
+        if study_trial.has_ended:
             return
         node = "" if study_trial.placed is None else study_trial.placed["node_id"]
         died_of = self._deaths.count(study_trial.number, node)

@@ -55,7 +55,7 @@ class StudySearcher(DriverOnly, Searcher):
             return None
         trial = self.run.next_trial()
         if trial is None:
-            return Searcher.FINISHED if self.run.over else None
+            return Searcher.FINISHED if self.run.has_ended else None
         self.by_tune_id[trial_id] = trial
         self._live.add(trial_id)
         gpus = self.shares.of(trial.config)

@@ -81,7 +81,7 @@ def test_a_study_is_complete_when_every_trial_came_to_an_end_of_its_own(started)
     while (trial := run.next_trial()) is not None:
         assert not run.complete
         finish(run, trial, "stopped" if trial.number else "finished")
-    assert run.over
+    assert run.has_ended
     assert run.complete
     run.trials[3].status = "failed"
     assert not run.complete
@@ -185,7 +185,7 @@ def test_too_many_failures_end_the_study_with_a_clear_message(started):
         assert trial.number == number
         run.end(trial, "killed" if number % 2 else "failed")
     assert "4 of 9 trials failed, more than the share of 40%" in run.stopped_because
-    assert run.over
+    assert run.has_ended
     assert run.next_trial() is None
 
 
@@ -208,10 +208,10 @@ def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, search_
     trials = []
     while (trial := run.next_trial()) is not None:
         trials.append(trial)
-    assert not run.over  # what runs may have to run again
+    assert not run.has_ended  # what runs may have to run again
     for trial in trials:
         finish(run, trial)
-    assert run.over
+    assert run.has_ended
     assert "KeyError" in str(run.space_error)
     assert 7 < len(trials) < 24
     assert run.trials == trials
@@ -264,14 +264,14 @@ def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(starte
     while (trial := run.next_trial()) is not None:
         finish(run, trial)
     assert run.space_error is not None
-    assert run.over
+    assert run.has_ended
     assert not run.complete
 
 
 def drive(run, draws, concurrency, events):
     """Run `events` ends of trials, as many at a time as that; which ends next, and how, is drawn."""
     handed = []
-    while events and not run.over:
+    while events and not run.has_ended:
         while len(handed) < concurrency and (trial := run.next_trial()) is not None:
             handed.append(trial)
         if not handed:

@@ -20,7 +20,7 @@ def replay(race, trials):
     for trial in trials:
         race.enter(trial)
         decisions = [race.report(trial, row) for row in trial.rows]
-        if trial.over:
+        if trial.has_ended:
             race.leave(trial)
         elif decisions and decisions[-1]:
             due.append(trial)
@@ -42,9 +42,9 @@ def one_epoch(race, trial, accuracy):
         trial.status = "stopped"
     elif len(trial.rows) == trial.config.training.epochs:
         trial.status = "finished"
-    if trial.over:
+    if trial.has_ended:
         race.leave(trial)
-    return trial.over
+    return trial.has_ended
 
 
 def run_alone(race, trial, accuracies):

@@ -122,7 +122,7 @@ def test_every_line_is_written_at_once_and_a_reader_that_goes_costs_nothing_else
     for number in range(3):
         told.run(ended(number))
     assert Pipe.flushed == 2
-    assert told.tally.over == 3
+    assert told.tally.trials_ended == 3
 
 
 def test_every_event_is_a_line_of_json(ended, events):

@@ -68,9 +68,8 @@ class Tally(Observer):
         Trials that run would hold back the seeds of their configuration that are over.
         """
         if self._best is None:
-            self._best = (
-                best_per_method(comparable(by_configuration(list(self._ended.values())))) if self._ended else []
-            )
+            ended = by_configuration(list(self._ended.values()))
+            self._best = best_per_method(comparable(ended)) if ended else []
         return self._best
 
     @property

@@ -69,7 +69,7 @@ def make_report(
     """The report of these trials. evaluations: on the test images."""
     settings, found = parse_settings(record["settings"]), by_configuration(trials)
     question = settings.question
-    drawings = {name: plate.draw(found) for name, plate in FIGURES.items()}
+    drawings = {name: figure.draw(found) for name, figure in FIGURES.items()}
     parameters, missing = _parameters(settings, trials)
     names = sorted({name.split("_", 1)[1] for name in parameters})
     return Report(

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from study.analysis.answer import NOTHING, first_of_each_rate
 from study.analysis.configurations import comparisons
 from study.analysis.regions import ASPECTS, CAVEAT
-from study.views.figures import FIGURES, PARAMETERS, Captioned
+from study.views.figures import FIGURES, PARAMETERS, FigureText
 from study.views.report.content import Report
 from study.views.tables import show_p
 
@@ -34,7 +34,7 @@ class Picture:
     """A figure in the page. source: a data URI, empty where there is none. width, least: CSS pixels."""
 
     name: str
-    plate: Captioned
+    text: FigureText
     source: str
     width: int
     caption: bool = True
@@ -78,11 +78,11 @@ def page(report: Report) -> bytes:
         rows=rows,
         left_out=total - sum(map(len, rows)),
         p_values=any(row.p for group in rows for row in group),
-        figures=[_picture(report, name, plate) for name, plate in FIGURES.items()],
+        figures=[_picture(report, name, text) for name, text in FIGURES.items()],
         aspects=ASPECTS,
         region_caveat=CAVEAT,
         parameters=list(_parameters(report)),
-        parameters_plate=PARAMETERS,
+        parameters_text=PARAMETERS,
     )
     return content.encode()
 
@@ -120,10 +120,10 @@ def _parameters(report: Report) -> Iterator[tuple[str, list[Picture]]]:
         )
 
 
-def _picture(report: Report, name: str, plate: Captioned, *, caption: bool = True) -> Picture:
+def _picture(report: Report, name: str, text: FigureText, *, caption: bool = True) -> Picture:
     """A figure that is there; else one without a source."""
     figure = report.drawings.get(name)
     if figure is None:
-        return Picture(name, plate, "", 0, caption)
+        return Picture(name, text, "", 0, caption)
     source = f"data:image/svg+xml;base64,{b64encode(report.vectors[name]).decode()}"
-    return Picture(name, plate, source, round(PIXELS * figure.get_figwidth()), caption)
+    return Picture(name, text, source, round(PIXELS * figure.get_figwidth()), caption)

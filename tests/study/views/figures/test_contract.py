@@ -104,10 +104,10 @@ def test_a_figure_is_the_same_each_time(name, studies):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_says_what_it_answers(name):
-    plate = FIGURES[name]
-    assert plate.question.endswith("?")
-    assert plate.caption.endswith(".")
-    assert plate.absent.endswith(".")
+    figure = FIGURES[name]
+    assert figure.question.endswith("?")
+    assert figure.caption.endswith(".")
+    assert figure.absent.endswith(".")
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name != "outcomes"])

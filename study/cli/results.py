@@ -33,7 +33,7 @@ def compare(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold studies or methods side by side at each rate: the best of each, and how far they are apart.
+    """Compare studies or methods at each rate: the best of each, and how far they are apart.
 
     Trials are paired by their seeds, which studies of the same --seed share; p is
     adjusted by Holm. What else differs between the studies is listed, and studies
@@ -42,7 +42,7 @@ def compare(
     from rich.console import Console
 
     from study.places import storage_uri
-    from study.views.compare.sides import compare as compare_studies
+    from study.views.compare.comparison import compare as compare_studies
     from study.views.compare.view import comparison_content, print_comparison
     from study.views.status import print_json
 

@@ -1,1 +1,1 @@
-"""`cops compare`: studies, or methods of studies, held side by side, and how that is shown."""
+"""`cops compare`: a comparison of studies, or of methods of studies, and how it is printed."""

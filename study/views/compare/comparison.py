@@ -1,4 +1,4 @@
-"""`cops compare`: studies, or methods of studies, held side by side at each freezing rate."""
+"""`cops compare`: studies, or methods of studies, compared at each freezing rate."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings, setting_flags
 
 Read = Callable[[StudyTrial], object]
-# What a trial's accuracy depends on beside its method and what is searched.
+# What a trial's accuracy depends on, apart from its method and the searched parameters.
 TRAINED: Mapping[str, Read] = {
     "dataset": lambda trial: trial.config.dataset,
     "model": lambda trial: trial.config.model,
@@ -27,8 +27,17 @@ TRAINED: Mapping[str, Read] = {
 
 
 @dataclass(frozen=True)
-class Side:
-    """One argument: a study, or one method of it. tests: judged test accuracies by the trial's name."""
+class Entry:
+    """One argument of the command: a study, or one method of it.
+
+    Attributes:
+        label: The argument as it was written, `STUDY` or `STUDY:METHOD`.
+        study: The name of the study.
+        method: None for all methods of the study.
+        settings: The study's settings.
+        configurations: Those of the method, or all.
+        tests: Test accuracies in [0, 1], by the trial's name; of the trials that were evaluated.
+    """
 
     label: str
     study: str
@@ -43,9 +52,15 @@ class Side:
         return [trial for found in self.configurations for trial in found.trials]
 
     def best(self, rate: Decimal | None) -> ConfigurationResult | None:
-        """The best by mean validation accuracy at a freezing rate, None for the dense network's.
+        """The best configuration at a freezing rate by its mean validation accuracy.
 
-        The method `dense` has no rate: it is what the others are held against at each.
+        The method `dense` has no rate. The others are compared with it at each rate.
+
+        Args:
+            rate: None for the dense network.
+
+        Returns:
+            The configuration, or None if none has finished at this rate.
         """
         if self.method == "dense":
             rate = None
@@ -54,16 +69,22 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What one argument has at a rate, and how far that is from what the first one has.
+class EntryResult:
+    """The result of one entry at a rate, and its difference to the result of the first entry.
 
-    best: None where nothing of it was trained to the end there. difference, test_difference: its accuracy
-    minus the first one's, with the 95 % interval over the trial seeds that both have; None without any.
-    p_value: of the paired t-test on validation, adjusted by Holm for all comparisons of the table; NaN for
-    the first one, with fewer than two common seeds, and where both are the same trials.
+    Attributes:
+        entry: The argument.
+        best: Its best configuration at the rate; None if none has finished.
+        test: The test accuracy of `best`; None if it was not evaluated on the test images.
+        difference: Its validation accuracy minus that of the first entry, with the 95 % interval over the
+            trial seeds that both have; None without a common seed.
+        test_difference: The same for the test accuracy.
+        same_trials: Whether both results are the same trials.
+        p_value: Of the paired t-test on validation accuracies, adjusted by Holm for all comparisons of the
+            table; NaN for the first entry, with fewer than two common seeds, and for the same trials.
     """
 
-    side: Side
+    entry: Entry
     best: ConfigurationResult | None
     test: Interval | None
     difference: Interval | None = None
@@ -73,31 +94,42 @@ class Held:
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    """The comparison. differences: the settings that differ, each with its value for every argument."""
+class StudyComparison:
+    """A comparison of studies or methods.
 
-    sides: tuple[Side, ...]
-    rates: Mapping[Decimal | None, tuple[Held, ...]]
+    Attributes:
+        entries: The arguments in their order.
+        rates: One result per entry, by freezing rate; None is the rate of the dense network.
+        differences: The settings that differ, each with its value for every entry.
+    """
+
+    entries: tuple[Entry, ...]
+    rates: Mapping[Decimal | None, tuple[EntryResult, ...]]
     differences: Mapping[str, tuple[str, ...]]
 
 
-def compare(arguments: Sequence[str], storage: str) -> SideBySide:
-    """Hold two or more arguments, `STUDY` or `STUDY:METHOD`, side by side.
+def compare(arguments: Sequence[str], storage: str) -> StudyComparison:
+    """Compare studies, or methods of studies.
 
-    Raises InputError for names that are not there, and where accuracies mean different things: other data,
-    or another share of it kept for validation.
+    Args:
+        arguments: Two or more, each `STUDY` or `STUDY:METHOD`.
+        storage: A folder or a URI.
+
+    Raises:
+        InputError: A name does not exist, or accuracies cannot be compared: studies of other data, or with
+            another share of it for validation.
     """
     if len(arguments) < 2:
         raise InputError("a comparison needs two or more: write e.g. cops compare STUDY:METHOD STUDY:METHOD")
     if repeated := [word for word in arguments if arguments.count(word) > 1]:
-        raise InputError(f"{repeated[0]!r} is there twice: write two different studies or methods")
-    sides = tuple(_side(argument, storage) for argument in arguments)
-    _check_data(sides)
-    rates = {rate: _held(sides, rate) for rate in _rates(sides)}
-    return SideBySide(sides, _adjusted(rates), _differences(sides))
+        raise InputError(f"{repeated[0]!r} is given twice: write two different studies or methods")
+    entries = tuple(_entry(argument, storage) for argument in arguments)
+    _check_data(entries)
+    rates = {rate: _results(entries, rate) for rate in _rates(entries)}
+    return StudyComparison(entries, _adjusted(rates), _differences(entries))
 
 
-def _side(argument: str, storage: str) -> Side:
+def _entry(argument: str, storage: str) -> Entry:
     name, _, method = argument.partition(":")
     store = find_study(storage, name)
     found = by_configuration(store.trials())
@@ -109,18 +141,18 @@ def _side(argument: str, storage: str) -> Side:
     if not found:
         raise InputError(f"study {name!r} has no trial yet: see `cops status {name}`")
     settings = parse_settings(store.record()["settings"])
-    return Side(
+    return Entry(
         argument, name, method or None, settings, tuple(found), evaluated_accuracies(read_evaluations(store))
     )
 
 
-def _check_data(sides: Sequence[Side]) -> None:
-    """InputError unless all accuracies are those on the same images, for a trial of the same seed."""
-    data = {side.label: _values(side.trials, _data_of) for side in sides}
+def _check_data(entries: Sequence[Entry]) -> None:
+    """Raise InputError unless trials of one seed have the same validation images in all studies."""
+    data = {entry.label: _values(entry.trials, _data_of) for entry in entries}
     if len({text for texts in data.values() for text in texts}) > 1:
         shown = "; ".join(f"{label}: {' and '.join(texts)}" for label, texts in data.items())
         raise InputError(
-            f"these accuracies cannot be compared, since they are not of the same images ({shown}):"
+            f"these accuracies cannot be compared: they belong to different images ({shown}):"
             " name studies of one data set with the same validation share"
         )
 
@@ -134,59 +166,64 @@ def _data_of(trial: StudyTrial) -> str | None:
 
 
 def _values(trials: Iterable[StudyTrial], read: Read) -> list[str]:
-    """What `read` says of the trials, each once."""
+    """The values that `read` gives for the trials, each once."""
     return list(dict.fromkeys(str(value) for value in map(read, trials) if value is not None))
 
 
-def _rates(sides: Sequence[Side]) -> list[Decimal | None]:
-    """The dense network, the rates that are an axis of any study, and others that two arguments share."""
-    there = [{found.freezing_rate for found in side.configurations} for side in sides]
-    asked = {rate for side in sides if side.settings.question.axis for rate in side.settings.question.rates}
-    every = set().union(*there)
-    shown = [rate for rate in every if rate in asked or sum(rate in one for one in there) > 1]
+def _rates(entries: Sequence[Entry]) -> list[Decimal | None]:
+    """The dense network, the rates that are an axis of any study, and others that two entries share."""
+    present = [{found.freezing_rate for found in entry.configurations} for entry in entries]
+    asked = {
+        rate for entry in entries if entry.settings.question.axis for rate in entry.settings.question.rates
+    }
+    every = set().union(*present)
+    shown = [rate for rate in every if rate in asked or sum(rate in one for one in present) > 1]
     return sorted(shown, key=lambda rate: -1 if rate is None else rate)
 
 
-def _held(sides: Sequence[Side], rate: Decimal | None) -> tuple[Held, ...]:
-    first = sides[0].best(rate)
-    held = [Held(sides[0], first, _interval(_test(sides[0], first)))]
-    for side in sides[1:]:
-        best = side.best(rate)
+def _results(entries: Sequence[Entry], rate: Decimal | None) -> tuple[EntryResult, ...]:
+    first = entries[0].best(rate)
+    results = [EntryResult(entries[0], first, _interval(_test(entries[0], first)))]
+    for entry in entries[1:]:
+        best = entry.best(rate)
         one, other = _by_seed(first), _by_seed(best)
         identities = [{trial.identity for trial in each.trials} if each else set() for each in (first, best)]
         same = bool(identities[0]) and identities[0] == identities[1]
-        held.append(
-            Held(
-                side,
+        results.append(
+            EntryResult(
+                entry,
                 best,
-                _interval(_test(side, best)),
+                _interval(_test(entry, best)),
                 _interval(_minus(other, one)),
-                _interval(_minus(_test(side, best), _test(sides[0], first))),
+                _interval(_minus(_test(entry, best), _test(entries[0], first))),
                 same,
                 math.nan if same else paired(other, one),
             )
         )
-    return tuple(held)
+    return tuple(results)
 
 
-def _adjusted(rates: Mapping[Decimal | None, tuple[Held, ...]]) -> dict[Decimal | None, tuple[Held, ...]]:
-    """The same with p-values that are adjusted for each other."""
-    adjusted = iter(holm([each.p_value for held in rates.values() for each in held]))
+def _adjusted(
+    rates: Mapping[Decimal | None, tuple[EntryResult, ...]],
+) -> dict[Decimal | None, tuple[EntryResult, ...]]:
+    """The same with adjusted p-values."""
+    adjusted = iter(holm([each.p_value for results in rates.values() for each in results]))
     return {
-        rate: tuple(replace(each, p_value=next(adjusted)) for each in held) for rate, held in rates.items()
+        rate: tuple(replace(each, p_value=next(adjusted)) for each in results)
+        for rate, results in rates.items()
     }
 
 
 def _by_seed(found: ConfigurationResult | None) -> dict[int, float]:
-    """Validation accuracy by the trial's own seed: studies of another study seed share none."""
+    """Validation accuracy by the trial's seed. Studies with different seeds share none."""
     trials = () if found is None else found.trials
     return {trial.config.seed: trial.accuracy for trial in trials if not math.isnan(trial.accuracy)}
 
 
-def _test(side: Side, found: ConfigurationResult | None) -> dict[int, float]:
-    """Test accuracy by seed, of the trials that were judged."""
+def _test(entry: Entry, found: ConfigurationResult | None) -> dict[int, float]:
+    """Test accuracy by seed, of the trials that were evaluated on the test images."""
     trials = () if found is None else found.trials
-    return {trial.config.seed: side.tests[trial.name] for trial in trials if trial.name in side.tests}
+    return {trial.config.seed: entry.tests[trial.name] for trial in trials if trial.name in entry.tests}
 
 
 def _minus(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
@@ -197,17 +234,17 @@ def _interval(values: Mapping[int, float]) -> Interval | None:
     return interval([values[seed] for seed in sorted(values)]) if values else None
 
 
-def _differences(sides: Sequence[Side]) -> dict[str, tuple[str, ...]]:
-    """What differs between the studies' settings, and between what all trials of each have in common."""
+def _differences(entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
+    """What differs between the studies: settings, and what their trials have in common."""
     every = {
         **{
-            name: [str(getattr(side.settings, name)) for side in sides]
+            name: [str(getattr(entry.settings, name)) for entry in entries]
             for name, flag in setting_flags().items()
             if flag.search
         },
-        "question": [str(side.settings.question) for side in sides],
+        "question": [str(entry.settings.question) for entry in entries],
         **{
-            name: [", ".join(sorted(_values(side.trials, read))) for side in sides]
+            name: [", ".join(sorted(_values(entry.trials, read))) for entry in entries]
             for name, read in TRAINED.items()
         },
     }

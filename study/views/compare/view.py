@@ -1,4 +1,4 @@
-"""A comparison as it is printed in 80 columns, and as JSON."""
+"""A comparison as tables of 80 columns, and as JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,66 +12,71 @@ from rich.table import Table
 from study.analysis.configurations import ConfigurationResult
 from study.analysis.statistics import Interval
 from study.console import print_line
-from study.views.compare.sides import Held, Side, SideBySide
+from study.views.compare.comparison import Entry, EntryResult, StudyComparison
 from study.views.status import configuration_content
 from study.views.tables import show_p
 
 
-def print_comparison(console: Console, found: SideBySide) -> None:
-    """What each argument has at each rate, how far it is from the first, and what else differs."""
-    marks = _marks(found.sides)
-    for side in found.sides:
-        print_line(console, f"{marks[side.label]}  {side.label}")
+def print_comparison(console: Console, found: StudyComparison) -> None:
+    """Print each entry's result at each rate, its difference to the first one, and what settings differ."""
+    marks = _marks(found.entries)
+    for entry in found.entries:
+        print_line(console, f"{marks[entry.label]}  {entry.label}")
     print_line(console, "\nbest of each by mean validation accuracy", "italic")
     console.print(_best_table(found.rates, marks))
-    print_line(console, f"paired difference to {marks[found.sides[0].label]} over the common seeds", "italic")
+    print_line(
+        console, f"paired difference to {marks[found.entries[0].label]} over the common seeds", "italic"
+    )
     console.print(_difference_table(found.rates, marks))
-    if any(math.isfinite(held.p_value) for row in found.rates.values() for held in row):
+    if any(math.isfinite(result.p_value) for row in found.rates.values() for result in row):
         console.print(
-            "Each best was chosen by these validation accuracies, which makes p too small by an"
-            " unknown amount.",
+            "Each best was chosen by these validation accuracies. So p is too small, by an unknown amount.",
             style="dim",
         )
     if _without_common_seed(found):
-        print_line(
-            console, "no seed in common: nothing can be compared pair by pair (see --seed of the studies)"
-        )
+        print_line(console, "no common seed: paired differences need studies with the same --seed")
     if found.differences:
         console.print(_settings_table(found, marks))
     else:
         print_line(console, "settings: the same")
 
 
-def _without_common_seed(found: SideBySide) -> bool:
-    """Whether nothing could be paired although there are accuracies to pair."""
-    pairs = [(row[0], held) for row in found.rates.values() for held in row[1:]]
-    both = [held for first, held in pairs if first.best is not None and held.best is not None]
-    return bool(both) and all(held.difference is None for held in both)
+def _without_common_seed(found: StudyComparison) -> bool:
+    """Whether there are accuracies of two entries, but no pair of the same seed."""
+    pairs = [(row[0], result) for row in found.rates.values() for result in row[1:]]
+    both = [result for first, result in pairs if first.best is not None and result.best is not None]
+    return bool(both) and all(result.difference is None for result in both)
 
 
-def comparison_content(found: SideBySide) -> dict[str, Any]:
-    """The same as JSON values. An accuracy's interval is null with a single seed; the dense rate is null."""
+def comparison_content(found: StudyComparison) -> dict[str, Any]:
+    """A comparison as JSON values.
+
+    The interval of an accuracy is null with a single seed. The rate of the dense network is null.
+    """
     return {
         "arguments": [
-            {"argument": side.label, "study": side.study, "method": side.method} for side in found.sides
+            {"argument": entry.label, "study": entry.study, "method": entry.method} for entry in found.entries
         ],
         "differences": {name: list(values) for name, values in found.differences.items()},
         "rates": [
-            {"rate": None if rate is None else str(rate), "results": [_held_content(held) for held in row]}
+            {
+                "rate": None if rate is None else str(rate),
+                "results": [_result_content(result) for result in row],
+            }
             for rate, row in found.rates.items()
         ],
     }
 
 
-def _held_content(held: Held) -> dict[str, Any]:
+def _result_content(result: EntryResult) -> dict[str, Any]:
     return {
-        "argument": held.side.label,
-        "best": None if held.best is None else configuration_content(held.best),
-        "test": _interval_content(held.test),
-        "difference": _interval_content(held.difference),
-        "test_difference": _interval_content(held.test_difference),
-        "same_trials": held.same_trials,
-        "p_value": held.p_value if math.isfinite(held.p_value) else None,
+        "argument": result.entry.label,
+        "best": None if result.best is None else configuration_content(result.best),
+        "test": _interval_content(result.test),
+        "difference": _interval_content(result.difference),
+        "test_difference": _interval_content(result.test_difference),
+        "same_trials": result.same_trials,
+        "p_value": result.p_value if math.isfinite(result.p_value) else None,
     }
 
 
@@ -83,10 +88,11 @@ def _interval_content(found: Interval | None) -> dict[str, Any] | None:
     return {"mean": found.mean, "interval": ends, "seeds": found.count}
 
 
-def _marks(sides: Sequence[Side]) -> dict[str, str]:
-    """A letter for each argument, which leaves a table its room; numbers beyond 26."""
+def _marks(entries: Sequence[Entry]) -> dict[str, str]:
+    """A letter for each entry, to save space in the tables; a number from the 27th on."""
     return {
-        side.label: chr(ord("A") + place) if place < 26 else str(place) for place, side in enumerate(sides)
+        entry.label: chr(ord("A") + place) if place < 26 else str(place)
+        for place, entry in enumerate(entries)
     }
 
 
@@ -102,20 +108,20 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _best_table(rates: Mapping[Decimal | None, Sequence[Held]], marks: Mapping[str, str]) -> Table:
+def _best_table(rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str]) -> Table:
     headings = "method", "validation", "density", "trained", "bytes"
     table = _table(*headings)
     for rate, row in rates.items():
-        for place, held in enumerate(row):
+        for place, result in enumerate(row):
             name = _rate(rate) if place == 0 else ""
-            table.add_row(name, marks[held.side.label], *_best_cells(held.best))
+            table.add_row(name, marks[result.entry.label], *_best_cells(result.best))
         table.add_row()
     return table
 
 
 def _best_cells(best: ConfigurationResult | None) -> tuple[str, ...]:
     if best is None:
-        return ("nothing trained to its end",)
+        return ("no finished trial",)
     trained = best.trained_parameters
     return (
         escape(best.detailed_method) + (" (collapsed)" if best.status == "collapsed" else ""),
@@ -126,32 +132,34 @@ def _best_cells(best: ConfigurationResult | None) -> tuple[str, ...]:
     )
 
 
-def _difference_table(rates: Mapping[Decimal | None, Sequence[Held]], marks: Mapping[str, str]) -> Table:
-    """Against the first argument on the common seeds; with test accuracies where there are any."""
-    judged = any(held.test is not None for row in rates.values() for held in row)
+def _difference_table(
+    rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str]
+) -> Table:
+    """Differences to the first entry over the common seeds; with test accuracies if there are any."""
+    evaluated = any(result.test is not None for row in rates.values() for result in row)
     first = next(iter(marks.values()))
-    headings = f"validation - {first}", "p", *(("test", f"test - {first}") if judged else ())
+    headings = f"validation - {first}", "p", *(("test", f"test - {first}") if evaluated else ())
     table = _table(*headings)
     for rate, row in rates.items():
-        shown = row if judged else row[1:]
-        for place, held in enumerate(shown):
-            p_value = "same trials" if held.same_trials else ""
-            if math.isfinite(held.p_value):
-                p_value = show_p(held.p_value)
-            cells = [_shown(held.difference, "+.2%"), p_value]
-            if judged:
-                cells += [_shown(held.test), _shown(held.test_difference, "+.2%")]
-            table.add_row(_rate(rate) if place == 0 else "", marks[held.side.label], *cells)
-        if judged:
+        shown = row if evaluated else row[1:]
+        for place, result in enumerate(shown):
+            p_value = "same trials" if result.same_trials else ""
+            if math.isfinite(result.p_value):
+                p_value = show_p(result.p_value)
+            cells = [_shown(result.difference, "+.2%"), p_value]
+            if evaluated:
+                cells += [_shown(result.test), _shown(result.test_difference, "+.2%")]
+            table.add_row(_rate(rate) if place == 0 else "", marks[result.entry.label], *cells)
+        if evaluated:
             table.add_row()
     return table
 
 
-def _settings_table(found: SideBySide, marks: Mapping[str, str]) -> Table:
+def _settings_table(found: StudyComparison, marks: Mapping[str, str]) -> Table:
     table = Table(title="what differs", title_justify="left", box=None, header_style="dim", pad_edge=False)
     table.add_column("setting")
-    for side in found.sides:
-        table.add_column(marks[side.label], overflow="fold")
+    for entry in found.entries:
+        table.add_column(marks[entry.label], overflow="fold")
     for name, values in found.differences.items():
         table.add_row(name, *map(escape, values))
     return table

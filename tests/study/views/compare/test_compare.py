@@ -150,7 +150,7 @@ def test_other_images_are_refused(recorded, compare):
         other.save(trial)
     code, out, err = compare("one", "two")
     assert (code, out) == (2, "")
-    assert "not of the same images (one: digits dddddddd, 0.2 for validation; two: digits" in err
+    assert "different images (one: digits dddddddd, 0.2 for validation; two: digits" in err
     for trial in other.trials():
         trial.config = trial.config.changed(validation_fraction="0.2")
         trial.facts["data_sha256"] = "e" * 64
@@ -162,7 +162,7 @@ def test_other_images_are_refused(recorded, compare):
     ("words", "complaint"),
     [
         (["one"], "a comparison needs two or more"),
-        (["one", "one"], "'one' is there twice"),
+        (["one", "one"], "'one' is given twice"),
         (["one", "onne"], "unknown study 'onne': did you mean 'one'?"),
         (["one:freze snip", "one"], "study 'one': unknown method 'freze snip': did you mean 'freeze snip'?"),
         (["empty", "one"], "study 'empty' has no trial yet"),

@@ -47,7 +47,7 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-BROKEN_OFF = 130  # study.run.launch.BROKEN_OFF, without its imports
+ABORTED = 130  # study.run.outcome.ABORTED, without its imports
 
 app = typer.Typer(
     cls=Commands,
@@ -106,7 +106,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         sys.exit(130)
-    if code == BROKEN_OFF:  # Ctrl-C twice: all is written, and to take down what was imported takes seconds
+    if code == ABORTED:  # Ctrl-C twice: everything is written, and a regular exit takes seconds
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -46,12 +46,12 @@ def experiment(
     from rich.console import Console
 
     from search_spaces.question import Rates
-    from study.papers.experiments.base import Asked
+    from study.papers.experiments.base import ExperimentChanges
     from study.papers.experiments.run import make_experiment, run_experiment
     from study.settings import make_settings, parse_rates
 
     plugins = use_plugins(plugin)
-    asked = Asked(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
+    asked = ExperimentChanges(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
     chosen = make_experiment(name, asked)
     own = {"kind": "experiment", "space": name, "name": name, "trials": 1, "question": Rates(chosen.rates)}
     settings = make_settings(**{**own, **given, "plugins": plugins})

@@ -8,25 +8,25 @@ from study.console import print_line
 from study.run.study_run import StudyRun
 
 # Exit codes: everything accounted for; something failed or was cut short; Ctrl-C twice.
-COMPLETE, INCOMPLETE, BROKEN_OFF = 0, 1, 130
+COMPLETE, INCOMPLETE, ABORTED = 0, 1, 130
 
 
 @dataclass(frozen=True)
 class StudyOutcome:
     """A study that has been run as far as it went. problems: what could not be written, a line each.
 
-    broken_off: whether Ctrl-C was pressed twice.
+    aborted: whether Ctrl-C was pressed twice.
     """
 
     run: StudyRun
     problems: list[str]
-    broken_off: bool = False
+    aborted: bool = False
 
     @property
     def exit_code(self) -> int:
         """What the command returns."""
-        if self.broken_off:
-            return BROKEN_OFF
+        if self.aborted:
+            return ABORTED
         return COMPLETE if self.complete else INCOMPLETE
 
     @property

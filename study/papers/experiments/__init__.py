@@ -1,4 +1,4 @@
-"""Experiments: fixed questions with an answer in `docs/results.md`, each from one command."""
+"""Experiments: fixed questions, each answered by one command. The answers are in `docs/results.md`."""
 
 from collections.abc import Mapping
 

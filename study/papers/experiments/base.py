@@ -1,4 +1,4 @@
-"""What an experiment is: a fixed question, and the table that answers it."""
+"""An experiment: a fixed question, and the tables that answer it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -9,21 +9,34 @@ from typing import Self
 from cops_core.config import Training, TrialConfig
 from study.records.trial import StudyTrial
 
-# Runs configurations as the study of that name, each once, however often it is called.
+# Runs configurations as the part of that name. A configuration that is finished is not run again.
 RunTrials = Callable[[str, Sequence[TrialConfig]], list[StudyTrial]]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The results as Markdown, and figures (PNG) by file name."""
+class ExperimentResult:
+    """The results of an experiment.
+
+    Attributes:
+        markdown: Tables and text.
+        figures: PNG files by name.
+    """
 
     markdown: str
     figures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a user wants otherwise than an experiment's defaults; None leaves it to the experiment."""
+class ExperimentChanges:
+    """What a user changes in an experiment; None keeps the experiment's own value.
+
+    Attributes:
+        dataset: A registered data set.
+        model: A registered network.
+        seeds: Evaluation seeds.
+        epochs: Epochs of each trial.
+        rates: Freezing rates in (0, 1).
+    """
 
     dataset: str | None = None
     model: str | None = None
@@ -34,37 +47,42 @@ class Asked:
 
 @dataclass(frozen=True)
 class Experiment(ABC):
-    """A question's settings; the defaults are those of `docs/results.md`.
+    """The settings of a fixed question; the defaults are those of `docs/results.md`.
 
-    rates: freezing rates. judge_seeds: how many seeds the answer is a mean of. seed: every other seed
-    derives from it.
+    Attributes:
+        dataset: A registered data set.
+        model: A registered network.
+        rates: Freezing rates in (0, 1).
+        training: How each network is trained.
+        evaluation_seeds: How many seeds each mean on the test images has.
+        seed: Every other seed is derived from it.
     """
 
     dataset: str = "fashion_mnist"
     model: str = "lenet_300_100"
     rates: tuple[Decimal, ...] = (Decimal("0.99"), Decimal("0.995"), Decimal("0.998"))
     training: Training = field(default_factory=lambda: Training(epochs=5))
-    judge_seeds: int = 5
+    evaluation_seeds: int = 5
     seed: int = 0
 
     @abstractmethod
-    def answer(self, run: RunTrials) -> Answer:
-        """Run what the question needs."""
+    def answer(self, run: RunTrials) -> ExperimentResult:
+        """Run the trials that the question needs, and return the results."""
 
-    def changed(self, asked: Asked) -> Self:
-        """This experiment with some of its settings changed."""
-        epochs = asked.epochs or self.training.epochs
+    def changed(self, changes: ExperimentChanges) -> Self:
+        """A copy of this experiment with these changes."""
+        epochs = changes.epochs or self.training.epochs
         return replace(
             self,
-            dataset=asked.dataset or self.dataset,
-            model=asked.model or self.model,
-            judge_seeds=asked.seeds or self.judge_seeds,
+            dataset=changes.dataset or self.dataset,
+            model=changes.model or self.model,
+            evaluation_seeds=changes.seeds or self.evaluation_seeds,
             training=self.training.model_copy(update={"epochs": epochs}),
-            rates=asked.rates or self.rates,
+            rates=changes.rates or self.rates,
         )
 
 
 def tested(trial: StudyTrial) -> float:
-    """The test accuracy of a trial that asked for it, and has ended."""
+    """The test accuracy of a trial that has ended and was evaluated on the test images."""
     assert trial.test_accuracy is not None
     return trial.test_accuracy

@@ -12,9 +12,14 @@ Curves = Mapping[str, Sequence[tuple[float, Interval]]]
 
 
 def accuracy_by_rate(panels: Mapping[str, Curves], dense: Mapping[str, float]) -> bytes:
-    """Test accuracy against the kept share of the weights, as PNG: a panel per setting, a line per method.
+    """Test accuracy against the density, with a panel for each setting and a line for each method.
 
-    panels: by title and method, (density, accuracy) points. dense: by title, the dense accuracy.
+    Args:
+        panels: By title and method, (density, accuracy) points.
+        dense: By title, the accuracy of the dense network.
+
+    Returns:
+        The figure as PNG.
     """
     figure = Figure(figsize=(5.2 * len(panels), 4.2), layout="constrained")
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]

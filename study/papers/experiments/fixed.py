@@ -1,4 +1,4 @@
-"""Runs a fixed list of configurations, each once, however often it is started."""
+"""Runs a fixed list of configurations. Those that are finished are not run again."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,18 @@ from study.settings import Settings
 
 
 def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Console) -> list[StudyTrial]:
-    """The trials of `configs`, in order. Those that are recorded as finished are not run again.
+    """Run the configurations that are not recorded as finished, and return the trials of all.
 
-    Raises InputError if some could not be finished; a further call goes on from there.
+    Args:
+        configs: What to run.
+        settings: The study's.
+        console: Shows the progress and what could not be written.
+
+    Returns:
+        The trials, in the order of `configs`.
+
+    Raises:
+        InputError: Some trials were not finished. A further call runs only those.
     """
     store = StudyStore(settings.storage_uri, settings.name)
     done = _finished(store.trials() if store.exists else [])
@@ -25,17 +34,18 @@ def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Conso
         again = settings.model_copy(update={"retry": True})
         outcome = run_study(lambda _: FixedPlan(configs), again, store, console)
         outcome.print_problems(console)
-        if outcome.broken_off:
+        if outcome.aborted:
             raise KeyboardInterrupt
         done = _finished(outcome.run.trials)
     left = [config for config in configs if config_hash(config) not in done]
     if left:
         raise InputError(
-            f"{len(left)} of {len(configs)} trials of {settings.name} are not finished: run it again"
+            f"{len(left)} of {len(configs)} trials of {settings.name} are not finished:"
+            " run the same command again"
         )
     return [done[config_hash(config)] for config in configs]
 
 
 def _finished(trials: Sequence[StudyTrial]) -> dict[str, StudyTrial]:
-    """By the hash of their configurations."""
+    """The trials with a result, by the hash of their configurations."""
     return {config_hash(trial.config): trial for trial in trials if trial.status in RESULTS}

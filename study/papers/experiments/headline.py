@@ -1,9 +1,9 @@
-"""Freezing against pruning, and pairs of scores against single ones, each with the same budget.
+"""Freezing compared with pruning, and pairs of scores with single scores, each with the same budget.
 
-FreezeNet and SNIP pruned differ in what becomes of the other weights; COPS and the best single score in
-how many scores choose. Each tries as many configurations as the contender it is held against, on the same
-seeds, for as many epochs. What of them is best on validation is judged on the test part, with other seeds,
-which chose nothing.
+FreezeNet and pruned SNIP differ in the weights outside the mask. COPS and the best single score differ
+in the number of scores. The two contenders of a comparison have equally many configurations, the same seeds
+and equally many epochs. The best configuration on validation is then evaluated on the test images, with
+other seeds than those on which it was chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from cops_core.config import Arm, Control, Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.streams import derive_seed, stream
 from cops_core.trial import config_hash
-from study.papers.experiments.base import Answer, Asked, Experiment, RunTrials
+from study.papers.experiments.base import Experiment, ExperimentChanges, ExperimentResult, RunTrials
 from study.papers.experiments.figures import Curves, accuracy_by_rate
-from study.papers.experiments.headline_words import Contender, Judged, Outcome, tables
+from study.papers.experiments.headline_words import Contender, ContenderResult, Outcome, tables
 from study.records.trial import StudyTrial
 
 SCORES = ("magnitude", "snip", "grasp", "synflow")
@@ -30,16 +30,21 @@ LEARNING_RATES = (0.05, 0.1, 0.025, 0.2)
 
 SNIP_PRUNED, FREEZENET = "SNIP, pruned", "FreezeNet"
 SINGLE, PAIR = "best single score, pruned", "best COPS pair, pruned"
-# Who is held against whom: the second is subtracted from the first.
+# The pairs that are compared: the second is subtracted from the first.
 COMPARISONS = ((FREEZENET, SNIP_PRUNED), (PAIR, SINGLE))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A network, how long it is trained, and what each contender may try at each rate.
+    """A network, how long it is trained, and how many configurations each contender has at each rate.
 
-    arm_budget: configurations of FreezeNet and of SNIP pruned. score_budget: of the single scores and of
-    the pairs. selection_seeds: on which each of them is run before one is chosen.
+    Attributes:
+        model: A registered network.
+        epochs: Epochs of each trial.
+        rates: Freezing rates in (0, 1).
+        arm_budget: Configurations of FreezeNet, and of pruned SNIP.
+        score_budget: Configurations of the single scores, and of the pairs.
+        selection_seeds: Seeds on which each configuration is run before one is chosen.
     """
 
     model: str
@@ -57,36 +62,37 @@ SETTINGS = (Setting(model="lenet_300_100", epochs=5), Setting(model="lenet_5_caf
 
 @dataclass(frozen=True)
 class Headline(Experiment):
-    """The four contenders at every rate, beside the dense network; settings: one after the other."""
+    """The four contenders and the dense network at every rate, for one setting after the other."""
 
     settings: tuple[Setting, ...] = SETTINGS
 
-    def changed(self, asked: Asked) -> Self:
-        """With a model it is that one's setting; epochs and rates become those of every setting."""
+    def changed(self, changes: ExperimentChanges) -> Self:
+        """A copy with these changes. A model selects its setting; epochs and rates apply to every setting."""
         settings = self.settings
-        if asked.model is not None:
-            known = {one.model: one for one in settings}
-            settings = (known.get(asked.model, replace(settings[0], model=asked.model)),)
+        if changes.model is not None:
+            known = {setting.model: setting for setting in settings}
+            settings = (known.get(changes.model, replace(settings[0], model=changes.model)),)
         return replace(
-            super().changed(asked),
+            super().changed(changes),
             settings=tuple(
-                replace(one, epochs=asked.epochs or one.epochs, rates=asked.rates or one.rates)
-                for one in settings
+                replace(each, epochs=changes.epochs or each.epochs, rates=changes.rates or each.rates)
+                for each in settings
             ),
         )
 
-    def answer(self, run: RunTrials) -> Answer:
-        """Tables for each setting, and one figure of them all."""
+    def answer(self, run: RunTrials) -> ExperimentResult:
+        """Tables for each setting, and one figure of all settings."""
         lines: list[str] = []
         panels: dict[str, Curves] = {}
         dense: dict[str, float] = {}
         for setting in self.settings:
             outcome = self._outcome(setting, run)
-            title = f"{setting.model} on {self.dataset}, {setting.epochs} epochs, {self.judge_seeds} seeds"
+            count = self.evaluation_seeds
+            title = f"{setting.model} on {self.dataset}, {setting.epochs} epochs, {count} seeds"
             lines += [f"### {title}", "", *tables(outcome, COMPARISONS)]
             panels[title] = outcome.curves()
             dense[title] = outcome.dense.mean
-        return Answer("\n".join(lines), {"headline.png": accuracy_by_rate(panels, dense)})
+        return ExperimentResult("\n".join(lines), {"headline.png": accuracy_by_rate(panels, dense)})
 
     def _outcome(self, setting: Setting, run: RunTrials) -> Outcome:
         part = f"{setting.model}-{setting.epochs}-epochs"
@@ -96,28 +102,32 @@ class Headline(Experiment):
         trials = [config.changed(seed=s) for each in contenders for config in each.tried for s in seeds]
         validation = choose(contenders, seeds, run(f"selection-{part}", trials))
 
-        judges = self._seeds("judge", self.judge_seeds)
+        others = self._seeds("judge", self.evaluation_seeds)  # the purpose decides the seeds: it stays
         dense = self._config(setting, 0.05, arm="dense")
         chosen = [dense, *(config for config, _ in validation)]
-        judging = [config.changed(seed=s, test=True) for config in chosen for s in judges]
-        found = _by_hash(run(f"judging-{part}", judging))
+        evaluations = [config.changed(seed=s, test=True) for config in chosen for s in others]
+        found = _by_hash(run(f"evaluation-{part}", evaluations))
 
-        def tested(config: TrialConfig) -> tuple[StudyTrial, ...]:
-            return tuple(found[config_hash(config.changed(seed=seed, test=True))] for seed in judges)
+        def evaluated(config: TrialConfig) -> tuple[StudyTrial, ...]:
+            return tuple(found[config_hash(config.changed(seed=seed, test=True))] for seed in others)
 
-        judged = [
-            Judged(contender, config, accuracy, tested(config))
+        results = [
+            ContenderResult(contender, config, accuracy, evaluated(config))
             for contender, (config, accuracy) in zip(contenders, validation, strict=True)
         ]
-        return Outcome(tuple(judged), tested(dense), setting.selection_seeds)
+        return Outcome(tuple(results), evaluated(dense), setting.selection_seeds)
 
     def contenders(self, setting: Setting, rate: Decimal) -> list[Contender]:
-        """Who competes at `rate`, and with what. InputError if a budget is larger than what there is."""
+        """The contenders at `rate`, with their configurations.
+
+        Raises:
+            InputError: A budget is larger than the number of configurations that exist.
+        """
         arms, scores = setting.arm_budget, setting.score_budget
 
         def snip(arm: Arm) -> list[TrialConfig]:
             selection = Selection(target="snip")
-            rates = LEARNING_RATES[:arms]  # the first ones, so that both try the same
+            rates = LEARNING_RATES[:arms]  # the first ones, so that both arms have the same
             return [self._config(setting, lr, arm, selection, rate) for lr in rates]
 
         def pruned(name: str, selections: Sequence[Selection]) -> list[TrialConfig]:
@@ -138,8 +148,8 @@ class Headline(Experiment):
         for contender, budget in zip(found, (arms, arms, scores, scores), strict=True):
             if len(contender.tried) < budget:
                 raise InputError(
-                    f"a budget of {budget} is more than {contender.name} has configurations:"
-                    f" write {len(contender.tried)} or less"
+                    f"a budget of {budget} is larger than the {len(contender.tried)} configurations of"
+                    f" {contender.name}: write {len(contender.tried)} or less"
                 )
         return found
 
@@ -166,12 +176,12 @@ class Headline(Experiment):
 
 
 def singles() -> list[Selection]:
-    """Every single score, one-shot and iterated."""
+    """Every single score, in one shot and iterated."""
     return [Selection(target=score, rounds=rounds) for score in SCORES for rounds in ROUNDS]
 
 
 def pairs() -> list[Selection]:
-    """Every ordered pair of scores at every level, one-shot and iterated."""
+    """Every ordered pair of scores at every level, in one shot and iterated."""
     return [
         Selection(target=target, controls=(Control(score=control, level=level),), rounds=rounds)
         for target, control in permutations(SCORES, 2)
@@ -181,7 +191,11 @@ def pairs() -> list[Selection]:
 
 
 def check_fair(contenders: Sequence[Contender]) -> None:
-    """ValueError unless contenders that are compared may try as many configurations for as many epochs."""
+    """Check that contenders that are compared have the same budget.
+
+    Raises:
+        ValueError: They have not.
+    """
     budgets = {(contender.name, contender.rate): contender.budget for contender in contenders}
     for first, second in COMPARISONS:
         for rate in {contender.rate for contender in contenders}:
@@ -192,12 +206,21 @@ def check_fair(contenders: Sequence[Contender]) -> None:
 def choose(
     contenders: Sequence[Contender], seeds: Sequence[int], trials: Sequence[StudyTrial]
 ) -> list[tuple[TrialConfig, float]]:
-    """Of each contender the configuration with the best mean validation accuracy, and that accuracy."""
+    """Choose the configuration of each contender that has the highest mean validation accuracy.
+
+    Args:
+        contenders: Who chooses.
+        seeds: On which each configuration was run.
+        trials: One for each configuration and seed.
+
+    Returns:
+        The configuration and its mean validation accuracy, for each contender.
+    """
     found = _by_hash(trials)
 
     def mean(config: TrialConfig) -> float:
         runs = [found[config_hash(config.changed(seed=seed))].accuracy for seed in seeds]
-        return float(np.nan_to_num(np.mean(runs), nan=0.0))  # one that diverged has none
+        return float(np.nan_to_num(np.mean(runs), nan=0.0))  # a diverged trial has no accuracy
 
     best = [max(contender.tried, key=mean) for contender in contenders]
     return [(config, mean(config)) for config in best]

@@ -1,4 +1,4 @@
-"""What the headline experiment found, as Markdown tables: the results, what was chosen, the budgets."""
+"""The headline experiment as Markdown tables: the results, what was chosen, the budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,13 @@ from study.records.trial import StudyTrial
 
 @dataclass(frozen=True)
 class Contender:
-    """A name, a freezing rate, and the configurations it may choose from there, without a seed."""
+    """A method at a freezing rate, with the configurations from which validation chooses.
+
+    Attributes:
+        name: The method.
+        rate: The freezing rate.
+        tried: The configurations, without a seed.
+    """
 
     name: str
     rate: Decimal
@@ -22,14 +28,21 @@ class Contender:
 
     @property
     def budget(self) -> tuple[int, int]:
-        """How many configurations it may try, and for how many epochs each."""
+        """The number of configurations, and the epochs of each."""
         (epochs,) = {config.training.epochs for config in self.tried}
         return len(set(map(config_hash, self.tried))), epochs
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What a contender chose, with which mean validation accuracy, and the trials that judge it."""
+class ContenderResult:
+    """What was chosen for a contender, and its trials on the test images.
+
+    Attributes:
+        contender: For which validation chose.
+        chosen: The configuration, without a seed.
+        validation: Its mean validation accuracy.
+        trials: One for each evaluation seed.
+    """
 
     contender: Contender
     chosen: TrialConfig
@@ -43,44 +56,50 @@ class Judged:
 
     @property
     def interval(self) -> Interval:
-        """Mean test accuracy with its 95 % interval over the judging seeds."""
+        """Mean test accuracy with its 95 % interval over the evaluation seeds."""
         return interval(list(self.test.values()))
 
     @property
     def collapsed(self) -> int:
-        """How many of the judging networks are cut off from their input or their classes."""
+        """How many of its networks do not connect the input with any class."""
         return sum(trial.status == "collapsed" for trial in self.trials)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that one network's study found. selection_seeds: how many have chosen."""
+    """All results of one setting.
 
-    judged: tuple[Judged, ...]
+    Attributes:
+        results: Of each contender at each rate.
+        dense_trials: The dense network, one trial for each evaluation seed.
+        selection_seeds: The number of seeds on which the configurations were chosen.
+    """
+
+    results: tuple[ContenderResult, ...]
     dense_trials: tuple[StudyTrial, ...]
     selection_seeds: int
 
     @property
     def dense(self) -> Interval:
-        """Test accuracy of the dense network."""
+        """Mean test accuracy of the dense network, with its 95 % interval."""
         return interval([tested(trial) for trial in self.dense_trials])
 
     @property
     def names(self) -> list[str]:
-        """The contenders."""
-        return list(dict.fromkeys(each.contender.name for each in self.judged))
+        """The names of the contenders."""
+        return list(dict.fromkeys(each.contender.name for each in self.results))
 
     @property
     def rates(self) -> list[Decimal]:
         """The freezing rates."""
-        return list(dict.fromkeys(each.contender.rate for each in self.judged))
+        return list(dict.fromkeys(each.contender.rate for each in self.results))
 
-    def at(self, name: str, rate: Decimal) -> Judged:
-        """What a contender chose at a rate."""
-        return next(e for e in self.judged if e.contender.name == name and e.contender.rate == rate)
+    def at(self, name: str, rate: Decimal) -> ContenderResult:
+        """The result of a contender at a rate."""
+        return next(e for e in self.results if e.contender.name == name and e.contender.rate == rate)
 
     def curves(self) -> dict[str, list[tuple[float, Interval]]]:
-        """By contender: (density, test accuracy) at each rate."""
+        """For each contender, its (density, test accuracy) at each rate."""
         return {
             name: [
                 (float(1 - rate), interval(list(self.at(name, rate).test.values()))) for rate in self.rates
@@ -94,12 +113,12 @@ Comparisons = Sequence[tuple[str, str]]
 
 
 def tables(outcome: Outcome, comparisons: Comparisons) -> list[str]:
-    """All three tables."""
+    """The lines of all three tables."""
     return [*_results(outcome, comparisons), *_chosen(outcome), *_budgets(outcome, comparisons)]
 
 
 def _results(outcome: Outcome, comparisons: Comparisons) -> list[str]:
-    """A row per rate: what each contender reaches on the test part, and the differences that were planned."""
+    """A row for each rate: each contender's test accuracy, and the planned differences."""
     names = [name for first, second in comparisons for name in (second, first)]
     differences = [f"{first} minus {second}" for first, second in comparisons]
     columns = ["rate", *names, *differences]
@@ -107,9 +126,9 @@ def _results(outcome: Outcome, comparisons: Comparisons) -> list[str]:
     for rate in outcome.rates:
         cells = []
         for name in names:
-            judged = outcome.at(name, rate)
-            note = f", {judged.collapsed} collapsed" if judged.collapsed else ""
-            cells.append(_cell(list(judged.test.values())) + note)
+            result = outcome.at(name, rate)
+            note = f", {result.collapsed} collapsed" if result.collapsed else ""
+            cells.append(_cell(list(result.test.values())) + note)
         for first, second in comparisons:
             ours, theirs = outcome.at(first, rate).test, outcome.at(second, rate).test
             cells.append(_cell([ours[seed] - theirs[seed] for seed in ours], sign="+"))
@@ -118,7 +137,7 @@ def _results(outcome: Outcome, comparisons: Comparisons) -> list[str]:
 
 
 def _chosen(outcome: Outcome) -> list[str]:
-    """What validation chose."""
+    """The configurations that were chosen on validation."""
     rows = [
         [
             str(each.contender.rate),
@@ -127,21 +146,23 @@ def _chosen(outcome: Outcome) -> list[str]:
             f"{each.validation:.1%}",
             f"{each.interval.mean:.1%}",
         ]
-        for each in outcome.judged
+        for each in outcome.results
     ]
     columns = ["rate", "contender", "chosen on validation", "validation", "test"]
     return [*markdown_table(columns, rows), ""]
 
 
 def _budgets(outcome: Outcome, comparisons: Comparisons) -> list[str]:
-    """What each contender could choose from, at every rate; those that are compared had the same."""
+    """The budget of each contender at every rate. Contenders that are compared have the same."""
     rows = []
     for name in (name for first, second in comparisons for name in (second, first)):
-        ((configurations, epochs),) = {e.contender.budget for e in outcome.judged if e.contender.name == name}
+        ((configurations, epochs),) = {
+            e.contender.budget for e in outcome.results if e.contender.name == name
+        }
         trainings = configurations * outcome.selection_seeds
         counts = (configurations, outcome.selection_seeds, trainings, trainings * epochs)
         rows.append([name, *map(str, counts)])
-    columns = ["contender", "configurations at each rate", "seeds that choose", "trainings", "epochs"]
+    columns = ["contender", "configurations at each rate", "selection seeds", "trainings", "epochs"]
     return [*markdown_table(columns, rows), ""]
 
 

@@ -1,4 +1,4 @@
-"""Why does iterated SNIP often do badly? What it cuts off, under every way of iterating it."""
+"""Why is iterated SNIP often inaccurate? Which classes it disconnects, for each way of iterating it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from cops_core.config import Selection, Training, TrialConfig
 from cops_core.facts import ConnectivityFacts
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
-from study.papers.experiments.base import Answer, Experiment, RunTrials, tested
+from study.papers.experiments.base import Experiment, ExperimentResult, RunTrials, tested
 from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
 
@@ -32,14 +32,14 @@ VARIANTS: Mapping[str, Selection] = {
 
 @dataclass(frozen=True)
 class IteratedSnip(Experiment):
-    """Iterated SNIP, pruned, in each of `VARIANTS`: accuracy, and the classes that are left connected."""
+    """Iterated SNIP, pruned, in each of `VARIANTS`: its accuracy, and which classes stay connected."""
 
     rates: tuple[Decimal, ...] = (Decimal("0.995"),)
     training: Training = field(default_factory=lambda: Training(epochs=8))
 
-    def answer(self, run: RunTrials) -> Answer:
-        """A table per rate."""
-        seeds = [derive_seed(self.seed, "iterated snip", index) for index in range(self.judge_seeds)]
+    def answer(self, run: RunTrials) -> ExperimentResult:
+        """A table for each rate."""
+        seeds = [derive_seed(self.seed, "iterated snip", index) for index in range(self.evaluation_seeds)]
         trials = run(
             "trials",
             [
@@ -58,11 +58,11 @@ class IteratedSnip(Experiment):
                 for seed in seeds
             ],
         )
-        return Answer("\n".join(line for rate in self.rates for line in table(rate, trials)))
+        return ExperimentResult("\n".join(line for rate in self.rates for line in table(rate, trials)))
 
 
 def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:
-    """The trials of one rate as Markdown lines: a row per variant."""
+    """The trials of one rate as lines of Markdown, a row for each variant."""
     columns = (
         "rounds",
         "test accuracy, mean and 95 % interval",
@@ -80,13 +80,13 @@ def table(rate: Decimal, trials: Sequence[StudyTrial]) -> list[str]:
 
 
 def connected(trial: StudyTrial) -> ConnectivityFacts:
-    """What the mask of a trial leaves connected; each of these has a mask."""
+    """What the mask of a trial leaves connected. The trial must have a mask."""
     assert trial.connectivity is not None
     return trial.connectivity
 
 
 def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:
-    """How close accuracy comes to the share of the classes that are connected, which bounds it."""
+    """How close the accuracy is to its upper bound, the share of the classes that are connected."""
     cut = [
         (tested(trial), connected(trial)["live_outputs"] / connected(trial)["outputs"])
         for trial in trials
@@ -94,7 +94,7 @@ def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:
         and connected(trial)["live_outputs"] < connected(trial)["outputs"]
     ]
     if not cut:
-        return "No class was cut off."
+        return "No class was disconnected."
     accuracies, shares = np.array(cut).T
     return (
         f"{len(cut)} of these networks have classes without a live path: their accuracy is"

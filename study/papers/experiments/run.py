@@ -1,4 +1,4 @@
-"""`cops experiment`: run what a question needs, write the table that answers it."""
+"""`cops experiment`: runs the trials of an experiment and writes the tables of its results."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from cops_core.errors import lookup
 from cops_core.models import MODELS
 from study.console import print_line
 from study.papers.experiments import EXPERIMENTS
-from study.papers.experiments.base import Asked, Experiment
+from study.papers.experiments.base import Experiment, ExperimentChanges
 from study.papers.experiments.fixed import run_fixed
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
@@ -18,20 +18,33 @@ from study.run.preflight import check_data, check_home, check_score_cache
 from study.settings import Settings
 
 
-def make_experiment(name: str, asked: Asked) -> Experiment:
-    """The experiment called `name`, with some of its settings changed."""
+def make_experiment(name: str, changes: ExperimentChanges) -> Experiment:
+    """The experiment called `name`, with some of its settings changed.
+
+    Raises:
+        InputError: There is no such experiment, data set or model.
+    """
     default = lookup("experiment", name, EXPERIMENTS)()
-    if asked.dataset is not None:
-        lookup("data set", asked.dataset, DATASETS)
-    if asked.model is not None:
-        lookup("model", asked.model, MODELS)
-    return default.changed(asked)
+    if changes.dataset is not None:
+        lookup("data set", changes.dataset, DATASETS)
+    if changes.model is not None:
+        lookup("model", changes.model, MODELS)
+    return default.changed(changes)
 
 
 def run_experiment(name: str, experiment: Experiment, settings: Settings, console: Console) -> str:
-    """Run every part, each as a study of its own, and return the answer as Markdown.
+    """Run every part as a study of its own, and write and return the results as Markdown.
 
-    Resumable: what has been finished before is not run again.
+    A further call resumes the experiment: finished trials are not run again.
+
+    Args:
+        name: The experiment's. The study of a part is called `{name}-{part}`.
+        experiment: With its changes.
+        settings: Of every part, apart from the name.
+        console: Receives the results.
+
+    Raises:
+        InputError: The home, the score cache or the data cannot be used, or trials were not finished.
     """
     check_home(settings.home)
     check_score_cache(settings.score_cache.expanduser())
@@ -39,9 +52,9 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
 
     def run(part: str, configs: Sequence[TrialConfig]) -> list[StudyTrial]:
         check_data(configs[0], settings.data_root)
-        asked = settings.model_copy(update={"name": f"{name}-{part}"})
-        stores.append(StudyStore(asked.storage_uri, asked.name))
-        return run_fixed(configs, asked, console)
+        own = settings.model_copy(update={"name": f"{name}-{part}"})
+        stores.append(StudyStore(own.storage_uri, own.name))
+        return run_fixed(configs, own, console)
 
     answer = experiment.answer(run)
     for file, content in {"results.md": answer.markdown.encode(), **answer.figures}.items():

@@ -1,4 +1,4 @@
-"""Experiments: chosen on validation, judged on the test part, resumed where they were cut off."""
+"""Experiments: chosen on validation, evaluated on the test images, resumed after an interruption."""
 
 import io
 from decimal import Decimal
@@ -10,7 +10,7 @@ from rich.console import Console
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from study.papers.experiments import EXPERIMENTS
-from study.papers.experiments.base import Asked
+from study.papers.experiments.base import ExperimentChanges
 from study.papers.experiments.fixed import run_fixed
 from study.papers.experiments.headline import Headline, Setting
 from study.papers.experiments.iterated_snip import VARIANTS, IteratedSnip
@@ -28,12 +28,12 @@ TINY = Setting(
     selection_seeds=1,
 )
 CONFIGS = [TrialConfig(seed=seed) for seed in range(2)]
-SMALL = Headline(dataset="digits", settings=(TINY,), judge_seeds=2)
+SMALL = Headline(dataset="digits", settings=(TINY,), evaluation_seeds=2)
 
 
-def test_an_unknown_experiment_is_told_the_nearest():
+def test_an_unknown_experiment_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="did you mean 'iterated_snip'"):
-        make_experiment("iterative_snip", Asked(dataset="digits", seeds=2))
+        make_experiment("iterative_snip", ExperimentChanges(dataset="digits", seeds=2))
 
 
 @pytest.mark.slow
@@ -42,14 +42,14 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
     console = Console(file=output, width=200)
     chosen = settings(trials=1)
     table = run_experiment("small", SMALL, chosen, console)
-    selection, judging = (
+    selection, evaluation = (
         StudyStore(chosen.storage_uri, f"small-{part}-lenet_300_100-1-epochs").trials()
-        for part in ("selection", "judging")
+        for part in ("selection", "evaluation")
     )
     assert len(selection) == 4  # SNIP pruned, FreezeNet, a single score and a pair
-    assert len(judging) == 2 * (1 + 4)
+    assert len(evaluation) == 2 * (1 + 4)
     assert not any(trial.config.test for trial in selection)
-    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in judging)
+    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in evaluation)
     assert "### lenet_300_100 on digits, 1 epochs, 2 seeds" in output.getvalue()
 
     monkeypatch.setattr(
@@ -58,11 +58,11 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
     assert run_experiment("small", SMALL, chosen, console) == table
 
 
-def test_a_trial_that_is_missing_is_said(settings, ended, monkeypatch):
+def test_a_missing_trial_is_reported(settings, ended, monkeypatch):
     monkeypatch.setattr(
         "study.papers.experiments.fixed.run_study", lambda plan, *a: StudyOutcome(_Nothing(plan), [])
     )
-    with pytest.raises(InputError, match="2 of 2 trials of test are not finished"):
+    with pytest.raises(InputError, match="2 of 2 trials of test"):
         run_fixed(CONFIGS, settings(), Console(file=io.StringIO()))
 
 
@@ -76,19 +76,20 @@ class _Nothing:
 
 def test_every_experiment_has_a_name_that_the_command_knows(settings):
     for name, kind in EXPERIMENTS.items():
-        words = Asked(dataset="digits", model="lenet_5_caffe", seeds=3, epochs=7, rates=(Decimal("0.9"),))
-        asked = make_experiment(name, words)
+        rates = (Decimal("0.9"),)
+        changes = ExperimentChanges("digits", "lenet_5_caffe", seeds=3, epochs=7, rates=rates)
+        asked = make_experiment(name, changes)
         assert type(asked) is kind
-        assert asked.rates == (Decimal("0.9"),)
-        assert (asked.dataset, asked.model, asked.judge_seeds) == ("digits", "lenet_5_caffe", 3)
+        assert asked.rates == rates
+        assert (asked.dataset, asked.model, asked.evaluation_seeds) == ("digits", "lenet_5_caffe", 3)
         assert asked.training.epochs == 7
         with pytest.raises(InputError, match="unknown model 'lenet_5': did you mean"):
-            make_experiment(name, Asked(model="lenet_5"))
+            make_experiment(name, ExperimentChanges(model="lenet_5"))
 
 
 def test_iterated_snip_says_how_many_classes_are_left(ended):
-    """Four of ten classes are cut off in one variant, none in the others: 60 % is then all there is."""
-    asked = IteratedSnip(judge_seeds=2)
+    """One variant disconnects four of ten classes, the others none: its accuracy is at most 60 %."""
+    asked = IteratedSnip(evaluation_seeds=2)
     studies = []
 
     def run(part, configs):

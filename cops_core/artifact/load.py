@@ -81,4 +81,4 @@ def _check_plugins(header: ArtifactHeader, extensions: Mapping[str, str]) -> Non
     if header.model not in MODELS:
         plugins = ", ".join(f"{name} (SHA-256 {sha[:12]}...)" for name, sha in header.extensions.items())
         hint = f"load the plugin that has it: {plugins}" if plugins else "install the version that wrote it"
-        raise ArtifactError(f"needs the unknown model {header.model!r}: {hint}")
+        raise ArtifactError(f"needs the model {header.model!r}, which is not installed: {hint}")

@@ -109,7 +109,7 @@ def test_bytes_are_loaded_as_a_file_is(saved, refused):
     path, data, _ = saved
     loaded = load_artifact(data)
     assert fingerprint(loaded.model) == fingerprint(load_artifact(path).model)
-    with refused("^the artefact is truncated, altered or no artefact"):
+    with refused("^the artefact is truncated, altered or not an artefact"):
         load_artifact(data[:-1])
 
 
@@ -117,7 +117,7 @@ def test_errors_name_the_artefact_as_the_caller_knows_it(saved, tmp_path, refuse
     _, data, _ = saved
     (tmp_path / "cut").write_bytes(data[:-1])
     for source in (data[:-1], tmp_path / "cut"):
-        with refused("^trial 3 is truncated, altered or no artefact"):
+        with refused("^trial 3 is truncated, altered or not an artefact"):
             load_artifact(source, name="trial 3")
     with refused(r"^trial 3 cannot be read \(FileNotFoundError\)"):
         load_artifact(tmp_path / "nosuch", name="trial 3")
@@ -131,14 +131,14 @@ def test_what_is_not_there_or_foreign_is_said(tmp_path, refused):
     file = tmp_path / "foreign"
     for metadata in (None, {"format": "pt"}):
         safetensors.numpy.save_file({"w": np.zeros(3, np.float32)}, file, metadata)
-        with refused("is a safetensors file, but not of a network"):
+        with refused("is a safetensors file, but not an artefact"):
             load_artifact(file)
     file.write_bytes(b"PK\x03\x04" + b"\0" * 100)
-    with refused("truncated, altered or no artefact"):
+    with refused("truncated, altered or not an artefact"):
         load_artifact(file)
     for text in ("", "[]", "{}", "null", "1", '{"format":1}', '{"format":1,"sha256":3}', "[" * 50_000):
         safetensors.numpy.save_file({"w": np.zeros(3, np.float16)}, file, {envelope.KEY: text})
-        with refused("truncated, altered or no artefact"):
+        with refused("truncated, altered or not an artefact"):
             load_artifact(file)
 
 
@@ -193,7 +193,7 @@ def test_another_version_of_the_model_is_found(make, tmp_path, refused, monkeypa
         return model
 
     monkeypatch.setitem(MODELS, "normalised", other)
-    with refused("version of the model 'normalised'|no mask of"):
+    with refused("version of the model 'normalised'|not a mask of"):
         load_artifact(tmp_path / "a")
 
 
@@ -209,7 +209,7 @@ def test_another_version_of_the_model_is_found(make, tmp_path, refused, monkeypa
         ({"header__mask_sha256": None}, "another version"),
         ({"header__classes": 9}, "another"),
         ({"header__classes": 1}, "classes"),
-        ({"header__model": "lenet_5_caffe"}, "another version|no mask of"),
+        ({"header__model": "lenet_5_caffe"}, "another version|not a mask of"),
         ({"header__more": 1}, "more: Extra"),
         ({"contents__scale": 0.5}, "another version"),
         ({"contents__scale": 0.0}, "another version"),
@@ -247,7 +247,7 @@ def test_values_too_many_or_too_few_are_found(saved, refused):
     for name, change in [(name, change) for name in arrays for change in (-1, 1)]:
         longer = np.resize(arrays[name], len(arrays[name]) + change)
         path.write_bytes(envelope.seal(fields, {**arrays, name: longer}))
-        with refused("another version|no mask of|holds 1 bytes more"):
+        with refused("another version|not a mask of|has 1 more bytes"):
             load_artifact(path)
 
 

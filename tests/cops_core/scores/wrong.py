@@ -229,7 +229,7 @@ WRONG = {
         "normalisation_matches_the_traits",
         "normalisation is 'eval', running statistics matter: False",
     ),
-    "the weights behind the mask": (Wrong(of_the_unmasked), "masked_is_zeroed", "not the same as zeros"),
+    "the weights behind the mask": (Wrong(of_the_unmasked), "masked_is_zeroed", "other values than zeros"),
     "an empty mask": (
         Wrong(only_survivors),
         "empty_mask_is_scored",

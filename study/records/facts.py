@@ -5,7 +5,7 @@ from typing import TypedDict
 from cops_core.facts import Facts, Machine
 
 
-class Placed(TypedDict):
+class TrialLocation(TypedDict):
     """Where a trial ran. gpus: its share. visible_gpus: what of its node it could see.
 
     resumed_after: epochs that a checkpoint spared it.
@@ -37,4 +37,4 @@ class TrialFacts(Facts, KeptNetwork):
 
     plugins: dict[str, str]
     machine: Machine
-    placed: Placed
+    placed: TrialLocation

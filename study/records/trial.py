@@ -8,7 +8,7 @@ from typing import Any, Literal, Never, TypedDict, cast
 
 from cops_core.config import TrialConfig, parse_config
 from cops_core.facts import ConnectivityFacts, MetricRow, SelectionManifest, values_of
-from study.records.facts import Artifact, Placed, TrialFacts
+from study.records.facts import Artifact, TrialFacts, TrialLocation
 
 # stopped: early, by its race. collapsed: nothing flows through the pruned network, so that it was not
 # trained. infeasible: no mask meets the levels. interrupted: the study ended while the trial ran, and
@@ -170,7 +170,7 @@ class StudyTrial:
         return {} if self.facts is None else self.facts["plugins"]
 
     @property
-    def placed(self) -> Placed | None:
+    def placed(self) -> TrialLocation | None:
         """Where it runs, as far as it was heard of."""
         return None if self.facts is None else self.facts["placed"]
 

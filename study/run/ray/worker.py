@@ -28,7 +28,7 @@ from cops_core.machine import machine
 from cops_core.placement import release
 from cops_core.plugins import Plugin
 from cops_core.trial import Trial
-from study.records.facts import KeptNetwork, Placed, TrialFacts
+from study.records.facts import KeptNetwork, TrialFacts, TrialLocation
 from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
 from study.run.ray.fitness.before_trial import UNFIT, UnfitError, check_this_node, refused
 from study.run.ray.shared_data import received
@@ -171,7 +171,7 @@ class TrialWorker(tune.Trainable):
             "placed": self._placed(),
         }
 
-    def _placed(self) -> Placed:
+    def _placed(self) -> TrialLocation:
         node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
         return {
             "host": socket.gethostname(),

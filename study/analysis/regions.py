@@ -34,7 +34,7 @@ CAVEAT = (
 
 
 @dataclass(frozen=True)
-class Placed:
+class FamilyConfiguration:
     """A configuration whose target is in the family. merit: its accuracy, less what its density explains."""
 
     result: ConfigurationResult
@@ -81,7 +81,7 @@ class Region:
     """
 
     where: str
-    members: tuple[Placed, ...]
+    members: tuple[FamilyConfiguration, ...]
 
     @property
     def best(self) -> int:
@@ -90,7 +90,7 @@ class Region:
         return 0 if count < FEWEST else max(LEAST, math.ceil(SHARE * count))
 
     @property
-    def winners(self) -> tuple[Placed, ...]:
+    def winners(self) -> tuple[FamilyConfiguration, ...]:
         """The best."""
         return self.members[: self.best]
 
@@ -148,7 +148,7 @@ class Region:
         best = f"{self.where}: the best {self.best} of {of_family} reach {self.reached}."
         return f"{best} {parts[0].upper()}{parts[1:]}. {verdict}."
 
-    def _kinds(self, name: str, of: Callable[[Placed], str]) -> Aspect:
+    def _kinds(self, name: str, of: Callable[[FamilyConfiguration], str]) -> Aspect:
         """`loss (4 of 20), synflow (1 of 15)`: how many of each kind are among the best, the most first."""
         drawn, best = Counter(map(of, self.members)), Counter(map(of, self.winners))
         text = ", ".join(f"{kind} ({count} of {drawn[kind]})" for kind, count in best.most_common())
@@ -191,7 +191,7 @@ def family_rows(found: Sequence[ConfigurationResult]) -> Iterator[dict[str, obje
             }
 
 
-def _placed(group: Group) -> tuple[Placed, ...]:
+def _placed(group: Group) -> tuple[FamilyConfiguration, ...]:
     """Those whose target is in the family, the best first; of equals the first.
 
     Within a decade of the density sparser networks are worse, whatever their score: what the trend in the
@@ -201,7 +201,9 @@ def _placed(group: Group) -> tuple[Placed, ...]:
     slope = trend([(math.log10(each.density), each.mean) for each, _ in pairs])
     middle = median([math.log10(each.density) for each, _ in pairs]) if pairs else 0.0
     merits = [each.mean - slope * (math.log10(each.density) - middle) for each, _ in pairs]
-    placed = [Placed(each, member, merit) for (each, member), merit in zip(pairs, merits, strict=True)]
+    placed = [
+        FamilyConfiguration(each, member, merit) for (each, member), merit in zip(pairs, merits, strict=True)
+    ]
     return tuple(sorted(placed, key=lambda each: (-each.merit, each.result.number)))
 
 

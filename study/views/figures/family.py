@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from cops_core.scores.family import MAX_POWER
 from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import ARMS, over_seeds
-from study.analysis.regions import Placed, Region, all_regions
+from study.analysis.regions import FamilyConfiguration, Region, all_regions
 from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis
 
 COLOURS = "cividis"
@@ -22,7 +22,7 @@ SIZE = 22.0  # of a point without controls, in points squared; as much again for
 FEWEST_PLACES = 2  # of the plane: a single score shows no region
 STEP = 0.17  # between numbers of controls, where functionals are one apart
 
-Spots = list[tuple[float, float, Placed]]
+Spots = list[tuple[float, float, FamilyConfiguration]]
 
 
 def family(found: Sequence[ConfigurationResult]) -> Figure | None:
@@ -66,7 +66,7 @@ def family(found: Sequence[ConfigurationResult]) -> Figure | None:
     return figure
 
 
-def _signed(placed: Placed) -> bool:
+def _signed(placed: FamilyConfiguration) -> bool:
     return placed.member.form == "signed"
 
 
@@ -135,7 +135,7 @@ def _marker(arm: str) -> str:
     return MARKERS[ARMS.index(arm)]
 
 
-def _legend(members: Sequence[Placed], *, ringed: bool) -> list[Line2D]:
+def _legend(members: Sequence[FamilyConfiguration], *, ringed: bool) -> list[Line2D]:
     """Arms by marker, numbers of controls by size, the ring."""
     plain: dict[str, Any] = {"linestyle": "", "color": "black"}
     hollow: dict[str, Any] = {**plain, "marker": MARKERS[0], "fillstyle": "none"}

@@ -115,7 +115,7 @@ class ConfigurationResult:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MethodComparison:
     """The best configuration of a rate against the best of another method there.
 
     difference: mean accuracy of the best minus the other's, over the seeds that both have.
@@ -154,7 +154,7 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
     ]
 
 
-def comparisons(best: Sequence[ConfigurationResult]) -> list[Comparison]:
+def comparisons(best: Sequence[ConfigurationResult]) -> list[MethodComparison]:
     """Each rate's best against every other of that rate, for the best of each method.
 
     Where the rate is not an axis densities differ as well, and nothing is compared.
@@ -166,12 +166,12 @@ def comparisons(best: Sequence[ConfigurationResult]) -> list[Comparison]:
     return [comparison for group in by_rate.values() for comparison in _within(group)]
 
 
-def _within(group: Sequence[ConfigurationResult]) -> list[Comparison]:
+def _within(group: Sequence[ConfigurationResult]) -> list[MethodComparison]:
     first = max(group, key=lambda found: found.mean)
     others = [found for found in group if found is not first]
     adjusted = holm([paired(first.accuracies, other.accuracies) for other in others])
     return [
-        Comparison(first, other, _difference(first, other), p_value)
+        MethodComparison(first, other, _difference(first, other), p_value)
         for other, p_value in zip(others, adjusted, strict=True)
     ]
 

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from study.analysis.configurations import Comparison, ConfigurationResult
+from study.analysis.configurations import ConfigurationResult, MethodComparison
 from study.records.trial import StudyTrial
 
 
 def best_table(
     configurations: Sequence[ConfigurationResult],
     title: str,
-    compared: Sequence[Comparison] = (),
+    compared: Sequence[MethodComparison] = (),
     *,
     show_bytes: bool = False,
 ) -> Table:
     """Configurations as a table: one row each, in the order given, a blank line between rates.
 
     accuracy: on the validation part, last epoch; over several seeds the mean with its 95 % interval and
-    their number, and `sd`, the deviation of a single seed. p: see `Comparison`, where any of `compared`
+    their number, and `sd`, the deviation of a single seed. p: see `MethodComparison`, where any of `compared`
     has one. bytes: of the artefact, mean over the seeds, with
     `show_bytes`. factor: all parameters
     over the trained ones. With several seeds density and factor give way to the longer accuracy: the
@@ -70,7 +70,7 @@ def _cells(found: ConfigurationResult) -> dict[str, str]:
     }
 
 
-def _p_values(compared: Sequence[Comparison]) -> dict[int, str]:
+def _p_values(compared: Sequence[MethodComparison]) -> dict[int, str]:
     """The column p by configuration; empty where there is no p-value at all."""
     known = [comparison for comparison in compared if not math.isnan(comparison.p_value)]
     others = {comparison.other.number: show_p(comparison.p_value) for comparison in known}

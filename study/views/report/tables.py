@@ -20,7 +20,7 @@ NEEDS = "% needs \\usepackage{booktabs}\n"
 def best_frame(answered: Answer[ConfigurationResult]) -> pd.DataFrame:
     """The answer: a row per configuration. half_width: of the 95 % interval; NaN with one seed.
 
-    p_value: see `study.analysis.configurations.Comparison`; NaN for the best of a rate, and without
+    p_value: see `study.analysis.configurations.MethodComparison`; NaN for the best of a rate, and without
     seeds in common.
     """
     p_values = {each.other.number: each.p_value for each in comparisons(answered.configurations)}

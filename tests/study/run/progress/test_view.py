@@ -12,7 +12,7 @@ from rich.console import Console
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import Comparison, by_configuration, comparable, comparisons
+from study.analysis.configurations import MethodComparison, by_configuration, comparable, comparisons
 from study.records.trial import StudyTrial
 from study.run.progress.tally import Tally
 from study.run.progress.view import TerminalView
@@ -294,7 +294,7 @@ def test_no_method_is_cut_in_eighty_columns(scores, count, rounds, per_layer, ac
         for seed, accuracy in enumerate(accuracies)
     ]
     first, second = by_configuration(trials)
-    compared = [Comparison(first, second, 0.0, 0.5)] if len(accuracies) > 1 else []
+    compared = [MethodComparison(first, second, 0.0, 0.5)] if len(accuracies) > 1 else []
     lines = printed(best_table([first, second], "best", compared), 80)
     first_lines = re.compile(r"^0\.9995 +(.*?) +\d+\.\d\d%.*$")
     shown = "".join(first_lines.sub(r"\1", line) for line in lines[2:])

@@ -35,11 +35,17 @@ CAVEAT = (
 
 @dataclass(frozen=True)
 class FamilyConfiguration:
-    """A configuration whose target is in the family. merit: its accuracy, less what its density explains."""
+    """A configuration whose target score is in the family.
+
+    Attributes:
+        result: The configuration.
+        member: Its target.
+        residual_accuracy: Its mean accuracy without the part that its density explains.
+    """
 
     result: ConfigurationResult
     member: Member
-    merit: float
+    residual_accuracy: float
 
     @property
     def functional(self) -> str:
@@ -152,7 +158,7 @@ class Region:
         """`loss (4 of 20), synflow (1 of 15)`: how many of each kind are among the best, the most first."""
         drawn, best = Counter(map(of, self.members)), Counter(map(of, self.winners))
         text = ", ".join(f"{kind} ({count} of {drawn[kind]})" for kind, count in best.most_common())
-        return Aspect(name, text, differ([(of(each), each.merit) for each in self.members]))
+        return Aspect(name, text, differ([(of(each), each.residual_accuracy) for each in self.members]))
 
     def _powers(self, name: str, of: Callable[[Member], float]) -> Aspect:
         """`0.31 to 1.2, median 0.8 (all 0 to 2, median 1)`; signed members have no powers to choose."""
@@ -160,13 +166,15 @@ class Region:
         best = [of(each.member) for each in self.winners if each.member.form == "powers"]
         everything = [of(each.member) for each in drawn]
         text = f"{_spread(best)} (all {_spread(everything)})" if best else "none of the best has powers"
-        return Aspect(name, text, differ([(int(of(each.member) / BIN), each.merit) for each in drawn]))
+        return Aspect(
+            name, text, differ([(int(of(each.member) / BIN), each.residual_accuracy) for each in drawn])
+        )
 
 
 def all_regions(found: Sequence[ConfigurationResult]) -> list[Region]:
     """The region at each rate or decade of the density, the lowest rate first, where there is any member."""
-    placed = [(group.title.replace("\n", ", "), _placed(group)) for group in at_each_rate(found)]
-    return [Region(where, members) for where, members in placed if members]
+    groups = [(group.title.replace("\n", ", "), _members(group)) for group in at_each_rate(found)]
+    return [Region(where, members) for where, members in groups if members]
 
 
 def searched_regions(found: Sequence[ConfigurationResult]) -> list[Region]:
@@ -185,13 +193,13 @@ def family_rows(found: Sequence[ConfigurationResult]) -> Iterator[dict[str, obje
                 **{name: getattr(each, name) for name in ("arm", "controls", "rounds")},
                 "density": each.result.density,
                 "accuracy": each.result.mean,
-                "merit": each.merit,
+                "residual_accuracy": each.residual_accuracy,
                 "seeds": len(each.result.accuracies),
                 "best": place < region.best,
             }
 
 
-def _placed(group: Group) -> tuple[FamilyConfiguration, ...]:
+def _members(group: Group) -> tuple[FamilyConfiguration, ...]:
     """Those whose target is in the family, the best first; of equals the first.
 
     Within a decade of the density sparser networks are worse, whatever their score: what the trend in the
@@ -200,11 +208,12 @@ def _placed(group: Group) -> tuple[FamilyConfiguration, ...]:
     pairs = [(each, member) for each in group.members if (member := _member(each)) is not None]
     slope = trend([(math.log10(each.density), each.mean) for each, _ in pairs])
     middle = median([math.log10(each.density) for each, _ in pairs]) if pairs else 0.0
-    merits = [each.mean - slope * (math.log10(each.density) - middle) for each, _ in pairs]
+    residuals = [each.mean - slope * (math.log10(each.density) - middle) for each, _ in pairs]
     placed = [
-        FamilyConfiguration(each, member, merit) for (each, member), merit in zip(pairs, merits, strict=True)
+        FamilyConfiguration(each, member, residual_accuracy)
+        for (each, member), residual_accuracy in zip(pairs, residuals, strict=True)
     ]
-    return tuple(sorted(placed, key=lambda each: (-each.merit, each.result.number)))
+    return tuple(sorted(placed, key=lambda each: (-each.residual_accuracy, each.result.number)))
 
 
 def _member(each: ConfigurationResult) -> Member | None:

@@ -66,15 +66,19 @@ def family(found: Sequence[ConfigurationResult]) -> Figure | None:
     return figure
 
 
-def _signed(placed: FamilyConfiguration) -> bool:
-    return placed.member.form == "signed"
+def _signed(configuration: FamilyConfiguration) -> bool:
+    return configuration.member.form == "signed"
 
 
 def _below(region: Region, signed: Sequence[str]) -> Spots:
     """Signed scores by functional and number of controls; accuracies below the best, down to `DARKEST`."""
-    best = region.members[0].merit
+    best = region.members[0].residual_accuracy
     return [
-        (signed.index(each.functional) + STEP * (each.controls - 1.5), max(each.merit - best, -DARKEST), each)
+        (
+            signed.index(each.functional) + STEP * (each.controls - 1.5),
+            max(each.residual_accuracy - best, -DARKEST),
+            each,
+        )
         for each in region.members
         if _signed(each)
     ]
@@ -82,12 +86,12 @@ def _below(region: Region, signed: Sequence[str]) -> Spots:
 
 def _draw(axes: Axes, spots: Spots, region: Region) -> None:
     """The worst first, so that the best lie on top; rings around the winners."""
-    best = region.members[0].merit
+    best = region.members[0].residual_accuracy
     for x, y, each in reversed(spots):
         axes.scatter(
             [x],
             [y],
-            c=[each.merit],
+            c=[each.residual_accuracy],
             cmap=COLOURS,
             norm=Normalize(best - DARKEST, best, clip=True),
             s=SIZE * (1 + each.controls),

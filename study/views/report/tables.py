@@ -101,7 +101,7 @@ def layers_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
 def family_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
     """Each configuration whose target is in the score family: its powers, what else it has, how good it is.
 
-    p, r: of the target. merit: the accuracy less what the density explains.
+    p, r: of the target. residual_accuracy: the accuracy less what the density explains.
     best: whether it is among the best tenth of its rate or decade of the density.
     """
     columns = {
@@ -116,7 +116,7 @@ def family_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
         "rounds": "Int64",
         "density": "float64",
         "accuracy": "float64",
-        "merit": "float64",
+        "residual_accuracy": "float64",
         "seeds": "Int64",
         "best": "bool",
     }

@@ -13,7 +13,7 @@ from study.analysis.words import share, size
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
 
 # What a configuration is called when its trials ended differently: the first of these that one has.
-GRAVEST: tuple[Status, ...] = (
+WORST_FIRST: tuple[Status, ...] = (
     *OPEN,
     *FAILURES,
     "stopped",
@@ -63,9 +63,9 @@ class ConfigurationResult:
 
     @property
     def status(self) -> Status:
-        """Its trials' status; where they differ, the gravest."""
+        """Its trials' status; where they differ, the worst one."""
         found = {trial.status for trial in self.trials}
-        return next(status for status in GRAVEST if status in found)
+        return next(status for status in WORST_FIRST if status in found)
 
     @cached_property
     def accuracies(self) -> dict[int, float]:

@@ -166,7 +166,7 @@ def test_a_configuration_without_an_epoch_has_no_interval():
         (("failed", "running"), "running"),
     ],
 )
-def test_a_configuration_is_called_what_its_gravest_trial_is(statuses, expected):
+def test_a_configuration_has_the_worst_status_of_its_trials(statuses, expected):
     trials = configuration(0, [0.5] * len(statuses))
     for trial, status in zip(trials, statuses, strict=True):
         trial.status = status

@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, Flag] = {
         default="the space's",
     ),
     "trials": Flag(
-        help="Configurations in all, the anchors included.",
+        help="Number of configurations in total, including the baselines.",
         panel="What is asked",
         changes="kept",
         search=True,
@@ -212,7 +212,7 @@ class Arguments(TypedDict, total=False):
 
     Args:
         name: The study's name.
-        trials: Configurations in all, the anchors included.
+        trials: Number of configurations in total, including the baselines.
         seed: Every random draw of the study derives from it.
         seeds: Trials of each configuration, on seeds that are the same for all.
         racing: Later seeds only for configurations that can still win.

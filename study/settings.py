@@ -74,7 +74,7 @@ WholePath = Annotated[Path, AfterValidator(whole_path)]
 class Settings(BaseModel):
     """One launch. The home holds everything that the study writes, unless `storage` says otherwise.
 
-    trials: configurations in all, the anchors included, each with one trial per seed. racing: later seeds
+    trials: configurations in all, the baselines included, each with one trial per seed. racing: later seeds
     only for configurations that can still win. sampler: see `study.search.samplers`; stopping: see
     `study.search.stopping`, "none" unless the rates are an axis. first: parameters of configurations that
     are tried before any that the sampler proposes, with rates each at every rate. checkpoint_every: seconds.
@@ -101,7 +101,7 @@ class Settings(BaseModel):
         int,
         Field(ge=1),
         Flag(
-            help="Configurations in all, the anchors included.",
+            help="Number of configurations in total, including the baselines.",
             panel=QUESTION,
             changes="kept",
             search=True,

@@ -57,7 +57,7 @@ def close(
 ) -> None:
     """Judge what validation chose on the test images, once, and close the study.
 
-    Judged are the dense network, the anchors and the best configurations at each
+    Judged are the dense network, the baselines and the best configurations at each
     rate. Every look at the test images is written down; a study that was closed
     before is looked at once more, and told that it was.
     """

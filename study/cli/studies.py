@@ -29,7 +29,7 @@ def launch(
     ] = False,
     json: EventsOption = False,
 ) -> None:
-    """Run a study: anchors first, then proposals. The same command again resumes it.
+    """Run a study: baselines first, then proposals. The same command again resumes it.
 
     The space says what is searched. Trials run side by side on this machine, or
     on a cluster with --address; each is written down as it runs, and shown by

@@ -13,7 +13,7 @@ from study.records.store import StudyStore
 from study.records.study_record import Imported, make_study_record
 from study.search.given import check_given
 from study.search.optuna_file import OptunaStudy, read_optuna
-from study.search.slots import anchor_count
+from study.search.slots import baseline_count
 from study.settings import make_settings
 
 
@@ -26,7 +26,7 @@ def import_configurations(
     values: Mapping[str, Any],
     console: Console,
 ) -> None:
-    """Make a new study that tries, after its anchors, the complete configurations of an Optuna study.
+    """Make a new study that tries, after its baselines, the complete configurations of an Optuna study.
 
     study: which one of the file; None where it holds only one. best: how many; None for all. values: the new
     study's settings; its `trials`, if None, are as many as the space says, or as these configurations need.
@@ -39,12 +39,12 @@ def import_configurations(
     trials, question = chosen.best(best), values["question"]
     for trial in trials:
         check_given(space, question, trial.params, f"trial {trial.number} of {chosen.name!r}")
-    needed = anchor_count(question) + len(trials) * (len(question.rates) if question.axis else 1)
+    needed = baseline_count(question) + len(trials) * (len(question.rates) if question.axis else 1)
     size = values.get("trials", max(space.trials, needed))
     if size < needed:
         raise InputError(
-            f"--trials {size} is fewer than the anchors and the {len(trials)} configurations: write {needed}"
-            " or more, or fewer with --best"
+            f"--trials {size} is too few for the baselines and {len(trials)} configurations: write {needed}"
+            " or more, or import fewer with --best"
         )
     first = tuple(trial.params for trial in trials)
     settings = make_settings(**{**values, "trials": size, "space": space.reference, "first": first})
@@ -60,7 +60,7 @@ def import_configurations(
     rates = f", each at rate {', '.join(map(str, question.rates))}" if question.axis else ""
     print_line(
         console,
-        f"{store.name}: {len(trials)} configurations of {chosen.name!r} come after the anchors{rates};"
+        f"{store.name}: {len(trials)} configurations of {chosen.name!r} come after the baselines{rates};"
         " their values stay behind",
     )
     say_next(console, settings)

@@ -29,7 +29,7 @@ from study.records.trial import COMPARABLE, OPEN, StudyTrial
 def close_study(
     store: StudyStore, *, top: int, data_root: Path, extensions: Mapping[str, str], console: Console
 ) -> list[EvaluatedTrial]:
-    """Judge the best `top` configurations of each rate, the anchors and the dense trial; write that down.
+    """Judge the best `top` configurations of each rate, the baselines and the dense trial; write that down.
 
     data_root: the folder for downloads. extensions: names and SHA-256 of the plugins that are loaded.
     A study that was closed before is looked at once more, and told that it was.
@@ -70,7 +70,7 @@ def check_over(name: str, trials: Sequence[StudyTrial]) -> None:
 
 
 def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[ConfigurationResult]:
-    """The `top` best of each rate by mean validation accuracy, and all anchors, in their order.
+    """The `top` best of each rate by mean validation accuracy, and all baselines, in their order.
 
     Compared are whole trainings with the most seeds. The dense configurations are a group of their own:
     where the rate is no axis either, they would leave no room for the others.

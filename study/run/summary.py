@@ -24,7 +24,7 @@ MOST_SEEDS = 5
 
 def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     """What `--dry-run` says: the settings, the data and network, and the trials in order."""
-    base, anchors = plan.proposals.base, plan.proposals.anchors
+    base, baselines = plan.proposals.base, plan.proposals.baselines
     size = f"{settings.trials} trials"
     if settings.seeds > 1:
         size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {plan.size} trials"
@@ -38,9 +38,9 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     )
     print_line(console, f"  question: {plan.proposals.question}")
     print_line(console, f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
-    for number, config in enumerate(anchors):
+    for number, config in enumerate(baselines):
         print_line(console, f"  baseline: {StudyTrial(number=number, config=config).title}")
-    print_line(console, f"  then {settings.trials - len(anchors)} proposals")
+    print_line(console, f"  then {settings.trials - len(baselines)} proposals")
 
 
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What the samplers of a recorded study know: its Optuna studies, made again from its records."""
+"""The Optuna studies of a recorded study, rebuilt from its records."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,18 +17,40 @@ from study.settings import Settings
 def histories(
     space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial]
 ) -> dict[str, optuna.Study]:
-    """Each history of a study as an Optuna study in memory, by its rate as text, e.g. `0.99`, else `all`.
+    """Each history of a study as an Optuna study in memory.
 
-    trials: all that are recorded; they are not changed. A trial of Optuna's is a configuration, with the
-    state, values and constraints that the sampler received, and its number as the user attribute
-    `configuration`; one that has not finished is RUNNING. The dense network and anchors outside the space are
-    in no history. Raises InputError if the space gives another configuration for recorded parameters.
+    A trial of Optuna's is a configuration, with the state, values and constraints that the sampler received.
+    Its user attribute `configuration` is the configuration's number. A configuration that has not finished is
+    RUNNING. The dense network and baselines outside the space are in no history.
+
+    Args:
+        space: The study's space.
+        settings: The study's settings.
+        trials: All that are recorded; they are not changed.
+
+    Returns:
+        The Optuna studies by rate as text, e.g. `0.99`; a single one `all` if the rate is not an axis.
+
+    Raises:
+        InputError: The space gives another configuration for recorded parameters.
     """
     return recalled(space, settings, trials).histories
 
 
 def recalled(space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial]) -> SearchPlan:
-    """The study's plan as it was after its last event; trials, errors: see `histories`."""
+    """The study's plan as it was after its last event.
+
+    Args:
+        space: The study's space.
+        settings: The study's settings.
+        trials: All that are recorded; they are not changed.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: The space gives another configuration for recorded parameters.
+    """
     beyond = max((trial.configuration + 1 for trial in trials), default=0)
     size = {"trials": max(settings.trials, beyond)}
     plan = SearchPlan(space, settings.model_copy(update=size))
@@ -37,11 +59,21 @@ def recalled(space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial
 
 
 def recorded_space(settings: Settings) -> SearchSpace:
-    """The space that a study was made with. InputError if it cannot be found any more."""
+    """The space that a study was made with.
+
+    Args:
+        settings: The study's settings.
+
+    Returns:
+        The space.
+
+    Raises:
+        InputError: It cannot be found any more.
+    """
     try:
         return find_space(settings.space)
     except InputError as error:
         raise InputError(
-            f"the space of study {settings.name!r} is needed, and cannot be found ({error}):"
-            " put it back, or write the --plugin that brings it"
+            f"the space of study {settings.name!r} cannot be found ({error}): restore it, or write the"
+            " --plugin that contains it"
         ) from None

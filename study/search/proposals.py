@@ -1,4 +1,4 @@
-"""Which configuration stands at each slot of a study: an anchor's, or what the sampler proposes."""
+"""Which configuration stands at each slot of a study: a baseline's, or what the sampler proposes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from study.search.configuration import Configuration
 from study.search.errors import check_choices, recordable, space_errors
 from study.search.given import check_given
 from study.search.sampling import Histories
-from study.search.slots import Slot, anchor_count, slots
+from study.search.slots import Slot, baseline_count, slots
 from study.settings import Settings
 
 
 class Proposals:
     """Makes the configurations of a space, without their seeds.
 
-    base: the dense anchor, on which the others are built. histories: what the sampler knows.
+    base: the dense baseline, on which the others are built. histories: what the sampler knows.
 
     Raises InputError if the space fails, if it chooses what is not its to choose, or if it cannot be
     given the first proposals of the settings.
@@ -39,13 +39,13 @@ class Proposals:
         self._given = settings.first
 
     @property
-    def anchors(self) -> list[TrialConfig]:
+    def baselines(self) -> list[TrialConfig]:
         """The configurations that every study of this question begins with."""
-        return [self.plain(slot) for slot in slots(self.question, anchor_count(self.question))]
+        return [self.plain(slot) for slot in slots(self.question, baseline_count(self.question))]
 
     def plain(self, slot: Slot) -> TrialConfig:
-        """The configuration of an anchor that is outside the sampler's history."""
-        config = baseline_config(self.base, slot.anchor) if slot.anchor else self.base
+        """The configuration of a baseline that is outside the sampler's history."""
+        config = baseline_config(self.base, slot.baseline) if slot.baseline else self.base
         return config.changed(density=slot.density)
 
     def make(self, number: int, slot: Slot, recorded: Mapping[str, Any] | None = None) -> Configuration:
@@ -65,22 +65,22 @@ class Proposals:
         return Configuration(number, slot, config, dict(asked.params), asked)
 
     def _in_history(self, slot: Slot) -> bool:
-        """Whether the sampler learns from this slot: a proposal, or an anchor that lies within the space."""
-        if slot.anchor is None:
+        """Whether the sampler learns from this slot: a proposal, or a baseline that lies within the space."""
+        if slot.baseline is None:
             return True
-        if not slot.anchor or slot.density is None:
+        if not slot.baseline or slot.density is None:
             return False
         searched = self.question.axis or MIN_DENSITY <= float(slot.density) <= MAX_DENSITY
         with space_errors(self.space.name):
-            return searched and in_space(self.space, self.base, slot.anchor)
+            return searched and in_space(self.space, self.base, slot.baseline)
 
     def _fixed(self, number: int, slot: Slot) -> Mapping[str, Any] | None:
-        """The parameters of an anchor or of a given proposal; None where the sampler is free."""
-        if slot.anchor is not None:
+        """The parameters of a baseline or of a given proposal; None where the sampler is free."""
+        if slot.baseline is not None:
             density = {} if slot.density is None else {"density": float(slot.density)}
-            return {**slot.anchor, **density}
-        # Each of those given is tried at each rate, after the anchors.
-        place = number - anchor_count(self.question)
+            return {**slot.baseline, **density}
+        # Each of those given is tried at each rate, after the baselines.
+        place = number - baseline_count(self.question)
         if self.question.axis:
             place //= len(self.question.rates)
         return self._given[place] if 0 <= place < len(self._given) else None

@@ -13,7 +13,7 @@ class ConfigurationQueue:
     """Proposes one configuration after the other, and knows which of them may have another seed.
 
     proposed: the configurations so far, by number. left: the slots of those to come.
-    Raises InputError if there are fewer `trials` than anchors.
+    Raises InputError if there are fewer `trials` than baselines.
     """
 
     def __init__(self, proposals: Proposals, seeds: Seeds, trials: int) -> None:
@@ -24,7 +24,7 @@ class ConfigurationQueue:
 
     @property
     def dense(self) -> Configuration | None:
-        """The dense anchor, once it has been proposed."""
+        """The dense baseline, once it has been proposed."""
         return self.proposed[0] if self.proposed else None
 
     @property

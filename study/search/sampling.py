@@ -56,7 +56,7 @@ class Histories:
     def tell(self, configuration: Configuration, dense: Configuration | None) -> None:
         """How a configuration did whose trials have all ended, if it is in a history.
 
-        dense: the dense anchor, once it has been proposed.
+        dense: the dense baseline, once it has been proposed.
         """
         if configuration.asked is None:
             return

@@ -1,4 +1,4 @@
-"""The plan of a search: anchors first, then a sampler's proposals, each with its seeds.
+"""The plan of a search: baselines first, then a sampler's proposals, each with its seeds.
 
 A configuration is proposed once and has a trial for each of the study's seeds, the same seeds for all:
 the sampler receives their mean. With racing, later seeds are only for configurations that can still win.
@@ -54,8 +54,8 @@ class SearchPlan(Plan):
 
     @property
     def example(self) -> TrialConfig:
-        """The dense anchor: no trial of its network needs more."""
-        return self.proposals.anchors[0]
+        """The dense baseline: no trial of its network needs more."""
+        return self.proposals.baselines[0]
 
     @property
     def exhausted(self) -> bool:
@@ -83,17 +83,17 @@ class SearchPlan(Plan):
 
     @property
     def _dense_needed(self) -> Configuration | None:
-        """The dense anchor, once it has been proposed, where the question is asked relative to it."""
+        """The dense baseline, once it has been proposed, where the question is asked relative to it."""
         return self.queue.dense if self.proposals.question.needs_dense else None
 
     @property
     def forecast(self) -> Forecast:
-        """Seeds that have been granted and anchors are certain; proposals are not known yet."""
+        """Seeds that have been granted and baselines are certain; proposals are not known yet."""
         seeds, racing = self.seeds.count, self.seeds.racing
-        anchors = [slot for slot in self.queue.left if slot.anchor is not None]
+        baselines = [slot for slot in self.queue.left if slot.baseline is not None]
         granted = [c.config for c in self.queue.open for _ in range(c.granted - len(c.trials))]
-        certain = [self.proposals.plain(slot) for slot in anchors for _ in range(seeds)]
-        unknown = len(self.queue.left) - len(anchors)
+        certain = [self.proposals.plain(slot) for slot in baselines for _ in range(seeds)]
+        unknown = len(self.queue.left) - len(baselines)
         return Forecast(
             certain=[self.trial_config(config, 0) for config in (*granted, *certain)],
             unknown=unknown if racing else unknown * seeds,
@@ -114,7 +114,7 @@ class SearchPlan(Plan):
             configuration=configuration.number,
             seed_index=seed_index,
             config=self.trial_config(configuration.config, seed_index),
-            baseline=configuration.slot.anchor is not None,
+            baseline=configuration.slot.baseline is not None,
             rate=configuration.slot.history,
             parameters=configuration.parameters,
         )

@@ -33,8 +33,8 @@ class Seeds:
         return derive_seed(self._study_seed, "trial", index)
 
     def at_first(self, slot: Slot) -> int:
-        """How many seeds a new configuration may have: in a race one, but for anchors."""
-        return 1 if self.racing and slot.anchor is None else self.count
+        """How many seeds a new configuration may have: in a race one, but for baselines."""
+        return 1 if self.racing and slot.baseline is None else self.count
 
     def deserves_another(self, configuration: Configuration, rivals: Sequence[Configuration]) -> bool:
         """Whether a configuration whose trials have all ended may have one more.

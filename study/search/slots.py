@@ -1,4 +1,4 @@
-"""The places in a study's plan: the anchors of every rate, then proposals in turn."""
+"""The places in a study's plan: the baselines of every rate, then proposals in turn."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,32 +14,32 @@ from search_spaces.question import Question
 class Slot:
     """A place in the study's plan. history: the rate whose sampler history it belongs to.
 
-    anchor: the anchor's parameters, empty for the dense one; None for a proposal.
+    baseline: the baseline's parameters, empty for the dense one; None for a proposal.
     """
 
     history: Decimal | None = None
-    anchor: Mapping[str, Any] | None = None
+    baseline: Mapping[str, Any] | None = None
     density: Decimal | None = None
 
 
-def anchor_count(question: Question) -> int:
-    """How many configurations are anchors: the dense one, and those of each rate."""
+def baseline_count(question: Question) -> int:
+    """How many configurations are baselines: the dense one, and those of each rate."""
     return 1 + len(BASELINE_PARAMETERS) * len(question.rates)
 
 
 def slots(question: Question, trials: int) -> Iterator[Slot]:
     """All configurations of a study in order; those of fewer `trials` are the first of those of more."""
-    rates, anchors = question.rates, anchor_count(question)
-    if trials < anchors:
+    rates, baselines = question.rates, baseline_count(question)
+    if trials < baselines:
         raise InputError(
-            f"--trials {trials} is fewer than the {anchors} anchors (dense, and"
-            f" {len(BASELINE_PARAMETERS)} at each of {len(rates)} rates): write {anchors} or more"
+            f"--trials {trials} is fewer than the {baselines} baselines (dense, and"
+            f" {len(BASELINE_PARAMETERS)} at each of {len(rates)} rates): write {baselines} or more"
         )
-    yield Slot(anchor={})
-    for anchor in BASELINE_PARAMETERS:
+    yield Slot(baseline={})
+    for baseline in BASELINE_PARAMETERS:
         for rate in rates:
-            yield Slot(rate if question.axis else None, anchor, 1 - rate)
-    for index in range(trials - anchors):
+            yield Slot(rate if question.axis else None, baseline, 1 - rate)
+    for index in range(trials - baselines):
         if question.axis:
             rate = rates[index % len(rates)]
             yield Slot(rate, density=1 - rate)

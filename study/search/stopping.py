@@ -85,7 +85,7 @@ class Race:
         self._running[trial.number] = self._study.ask()
 
     def report(self, trial: StudyTrial, row: MetricRow) -> bool:
-        """Whether to stop the trial after this epoch: never an anchor, nor after its last epoch.
+        """Whether to stop the trial after this epoch: never a baseline, nor after its last epoch.
 
         Both count in the race all the same.
         """

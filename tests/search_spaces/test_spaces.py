@@ -156,7 +156,7 @@ def test_every_file_of_the_package_is_registered():
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_the_sampler_learns_from_the_anchors_that_lie_in_the_space(name):
+def test_the_sampler_learns_from_the_baselines_that_lie_in_the_space(name):
     space = SEARCH_SPACES[name]
     base = dense_baseline(first_config(space, seed=0))
     # score_pairs holds pairs alone: SNIP by itself lies outside. cifar10 also searches the network,
@@ -165,7 +165,7 @@ def test_the_sampler_learns_from_the_anchors_that_lie_in_the_space(name):
     assert [in_space(space, base, p) for p in BASELINE_PARAMETERS] == [name not in outside] * 2
 
 
-def test_anchors_are_snip_pruned_and_freezenet():
+def test_baselines_are_snip_pruned_and_freezenet():
     base = dense_baseline(first_config(SEARCH_SPACES["quickstart"], seed=0))
     assert base.method == "dense"
     assert [baseline_config(base, p).method for p in BASELINE_PARAMETERS] == ["prune snip", "freeze snip"]

@@ -81,7 +81,7 @@ def test_the_best_configurations_come_first_at_every_rate(foreign, bring, new_ho
     ]
     code, out, err = bring(path, *new, "--best", "2")
     assert (code, err) == (0, "")
-    assert "2 configurations of 'theirs' come after the anchors, each at rate 0.95, 0.99" in out
+    assert "2 configurations of 'theirs' come after the baselines, each at rate 0.95, 0.99" in out
     settings, trials = proposals(new_home)
     assert (settings.trials, settings.epochs) == (10, 3)
     assert [trial.parameters.get("learning_rate") for trial in trials[5:9]] == [0.01, 0.01, 0.02, 0.02]

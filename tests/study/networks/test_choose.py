@@ -1,4 +1,4 @@
-"""What closing judges: validation chooses within each rate, and all anchors come along."""
+"""What closing judges: validation chooses within each rate, and all baselines come along."""
 
 import math
 from decimal import Decimal
@@ -35,7 +35,7 @@ def numbers(trials, top):
     return [found.number for found in choose(by_configuration([t for ts in trials for t in ts]), top)]
 
 
-def test_validation_chooses_within_each_rate_and_all_anchors_come_along():
+def test_validation_chooses_within_each_rate_and_all_baselines_come_along():
     trials = [
         made(0, (0.99, 0.98), arm="dense", baseline=True),
         made(1, (0.1, 0.2), "0.9", baseline=True),

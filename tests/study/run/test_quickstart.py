@@ -71,18 +71,18 @@ def test_the_same_24_are_in_the_table_and_in_the_records(quickstart):
     assert len(epochs) == sum(len(record["rows"]) for record in records)
 
 
-def test_the_anchors_are_among_them_and_were_never_stopped(quickstart):
+def test_the_baselines_are_among_them_and_were_never_stopped(quickstart):
     folder, _ = quickstart
     rows = pq.read_table(folder / "cops-home/studies/quickstart/trials.parquet").to_pylist()
-    anchors = [row for row in rows if row["baseline"]]
-    assert [(row["method"], row["freezing_rate"]) for row in anchors] == [
+    baselines = [row for row in rows if row["baseline"]]
+    assert [(row["method"], row["freezing_rate"]) for row in baselines] == [
         ("dense", 0.0),
         *(("prune snip", rate) for rate in (0.95, 0.99, 0.995)),
         *(("freeze snip", rate) for rate in (0.95, 0.99, 0.995)),
     ]
-    assert {row["status"] for row in anchors} == {"finished"}
+    assert {row["status"] for row in baselines} == {"finished"}
     assert "stopped" in {row["status"] for row in rows}
-    assert anchors[0]["validation_accuracy"] > 0.9
+    assert baselines[0]["validation_accuracy"] > 0.9
 
 
 def test_status_tells_what_the_records_say(quickstart, run):

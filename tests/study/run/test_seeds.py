@@ -47,8 +47,8 @@ def test_every_line_is_an_event(launched):
 def test_seeds_are_trials_of_their_own_with_means_in_the_table(launched):
     folder, _ = launched
     rows = pq.read_table(folder / "cops-home/studies/quickstart/trials.parquet").to_pylist()
-    anchors = [row for row in rows if row["baseline"]]
-    assert [(row["configuration"], row["seed_index"]) for row in anchors] == [
+    baselines = [row for row in rows if row["baseline"]]
+    assert [(row["configuration"], row["seed_index"]) for row in baselines] == [
         (number, index) for number in range(3) for index in range(3)
     ]
     assert len({row["seed"] for row in rows}) == 3

@@ -18,7 +18,7 @@ from study.search.slots import slots
 from .proposed import RATES, finish, run_all
 
 
-def test_a_study_begins_with_the_anchors(search_plan):
+def test_a_study_begins_with_the_baselines(search_plan):
     trials = run_all(search_plan())
     assert [trial.title for trial in trials[:7]] == [
         "dense",
@@ -47,7 +47,7 @@ def test_trials_are_spread_evenly_over_the_rates(count, more):
     assert max(shares.values()) - min(shares.values()) <= 1
 
 
-def test_too_few_trials_for_the_anchors_are_refused(search_plan):
+def test_too_few_trials_for_the_baselines_are_refused(search_plan):
     with pytest.raises(InputError, match="write 7 or more"):
         search_plan(trials=6)
 
@@ -62,7 +62,7 @@ def test_each_rate_has_a_history_of_its_own(search_plan):
     assert all(trial.config.density == 1 - trial.rate for trial in trials[1:])
 
 
-def test_anchors_outside_the_space_run_outside_the_history(search_plan):
+def test_baselines_outside_the_space_run_outside_the_history(search_plan):
     subject = search_plan("score_pairs", trials=10)
     trials = run_all(subject)
     assert sum(trial.baseline for trial in trials) == 7

@@ -42,7 +42,7 @@ def test_nothing_is_told_before_the_last_seed_has_ended(search_plan):
 
 
 def test_a_configuration_that_cannot_win_gets_no_further_seeds(search_plan):
-    """The anchors show how little seeds differ; from then on, 0.3 cannot win against 0.9."""
+    """The baselines show how little seeds differ; from then on, 0.3 cannot win against 0.9."""
     subject = search_plan(question=Rates(RATES[:1]), trials=9, seeds=3)
     good = {1: 0.9, 2: 0.88, 5: 0.91}
 
@@ -51,7 +51,7 @@ def test_a_configuration_that_cannot_win_gets_no_further_seeds(search_plan):
 
     trials = run_all(subject, accuracy)
     counts = Counter(trial.configuration for trial in trials)
-    assert [counts[number] for number in range(3)] == [3, 3, 3]  # anchors are not raced
+    assert [counts[number] for number in range(3)] == [3, 3, 3]  # baselines are not raced
     assert counts[5] == 3
     assert {counts[number] for number in (3, 4, 6, 7, 8)} == {1}
     (study,) = subject.histories.values()

@@ -18,7 +18,7 @@ from study.search import samplers
 from study.search.samplers import POPULATION, SAMPLERS, STARTUP_TRIALS, Sampler, standin
 
 DIRECTIONS = {1: ("maximize",), 2: ("maximize", "minimize")}
-ANCHOR = {"target": "snip", "combine": False, "learning_rate": 0.05, "weight_decay": 5e-4}
+BASELINE = {"target": "snip", "combine": False, "learning_rate": 0.05, "weight_decay": 5e-4}
 # A proposal of GP costs a fit: it gets as few as show that it models.
 TRIALS = {"tpe": 40, "random": 12, "qmc": 40, "nsga2": 2 * POPULATION + 12, "gp": 9}
 
@@ -50,7 +50,7 @@ class Search:
         seeds = derive_seed(self.seed, "proposal", number), self.seed
         sampler = SAMPLERS[self.sampler]
         if number == 0 or recorded is not None:
-            self.study.enqueue_trial(ANCHOR if recorded is None else recorded)
+            self.study.enqueue_trial(BASELINE if recorded is None else recorded)
         replayed = recorded is not None and not sampler.replays
         self.study.sampler = standin() if replayed else sampler.make(*seeds)
         asked = self.study.ask()
@@ -189,7 +189,7 @@ def test_qmc_fills_the_space_as_evenly_as_can_be():
     """Of the first 32 points of a Sobol sequence, each 32nd part of each axis holds exactly one."""
 
     def cells(name):
-        drawn = Search(name, seed=5).go_on(33).proposals[1:]  # the first is the anchor
+        drawn = Search(name, seed=5).go_on(33).proposals[1:]  # the first is the baseline
         return {int(32 * math.log(parameters["learning_rate"] / 0.01, 20)) for parameters in drawn}
 
     assert cells("qmc") == set(range(32))

@@ -171,7 +171,7 @@ def test_a_race_of_trials_that_ran_at_once_is_rebuilt_as_well(stopping):
     assert len({len(trial.rows) for trial in trials[24:]}) > 1
 
 
-def test_an_anchor_counts_but_is_never_stopped():
+def test_a_baseline_counts_but_is_never_stopped():
     race = Race("asha", 9, "test")
     run_alone(race, make_trial(0, 9), [0.5] * 9)
     baseline = make_trial(1, 9, baseline=True)

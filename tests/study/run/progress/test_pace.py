@@ -83,7 +83,7 @@ def simulate(plan, workers=2, seed=0):
 
 STUDIES = {
     "no race": {"question": TWO, "trials": 60, "stopping": "none"},
-    "seeds without races, many anchors": {
+    "seeds without races, many baselines": {
         "question": FIVE,
         "trials": 66,
         "seeds": 3,
@@ -204,10 +204,10 @@ def test_a_race_leaves_a_third_at_each_rung(rungs, done, expected):
 
 def test_a_plan_says_what_is_to_come(search_plan):
     plan = search_plan(question=TWO, trials=9, seeds=3, epochs=9)
-    anchors = plan.forecast.certain
-    assert [config.arm for config in anchors] == 3 * ["dense"] + 6 * ["prune"] + 6 * ["freeze"]
-    assert {config.training.epochs for config in anchors} == {9}
-    assert plan.forecast == Forecast(certain=anchors, unknown=4, further=[], most=2, rungs=(1, 3))
+    baselines = plan.forecast.certain
+    assert [config.arm for config in baselines] == 3 * ["dense"] + 6 * ["prune"] + 6 * ["freeze"]
+    assert {config.training.epochs for config in baselines} == {9}
+    assert plan.forecast == Forecast(certain=baselines, unknown=4, further=[], most=2, rungs=(1, 3))
     for _ in range(15):
         plan.ask()
     proposal = plan.ask()

@@ -184,7 +184,7 @@ def test_a_space_that_is_gone_and_an_experiment_are_refused(recorded, export):
     store = recorded(accuracy, **PLAN)
     record = store.record()
     for change, complaint in (
-        ({"space": "/no/such/space.py"}, "the space of study 'mine' is needed, and cannot be found"),
+        ({"space": "/no/such/space.py"}, "the space of study 'mine' cannot be found"),
         ({"kind": "experiment", "space": "headline"}, "'mine' belongs to a fixed experiment"),
     ):
         store.write_json("study.json", {**record, "settings": {**record["settings"], **change}})

@@ -112,6 +112,6 @@ def test_a_space_that_changed_is_one_line(search_plan):
 
 def test_a_space_that_is_gone_is_one_line(settings, tmp_path):
     gone = settings().model_copy(update={"space": str(tmp_path / "gone.py")})
-    with pytest.raises(InputError, match=r"the space of study 'test' is needed.*gone.py is not a file"):
+    with pytest.raises(InputError, match=r"the space of study 'test' cannot be found.*gone.py is not a file"):
         recorded_space(gone)
     assert recorded_space(settings()).name == "quickstart"

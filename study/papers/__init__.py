@@ -1,1 +1,1 @@
-"""The papers: fixed experiments, and presets whose tables stand beside the published ones."""
+"""The papers: fixed experiments, and the tables of presets compared with the published ones."""

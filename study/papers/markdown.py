@@ -4,7 +4,12 @@ from collections.abc import Iterable, Sequence
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table with these headings and rows of cells."""
+    """The lines of a table in Markdown.
+
+    Args:
+        columns: The headings.
+        rows: The cells of each row, one for each heading.
+    """
     return [_row(columns), f"|{'---|' * len(columns)}", *map(_row, rows)]
 
 

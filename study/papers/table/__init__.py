@@ -1,1 +1,1 @@
-"""`cops table`: a paper's table beside ours, each cell with interval, seeds and a verdict."""
+"""`cops table`: our results compared with a paper's table, cell by cell."""

@@ -1,4 +1,4 @@
-"""A cell of the table: its trials, what they come to, and what was published of it."""
+"""A cell of the table: its trials, their mean, and the comparison with published figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from cops_core.config import TrialConfig
 from cops_core.trial import config_hash
 from search_spaces.presets.base import PublishedValue, Unit
 from study.analysis.statistics import Interval, interval
-from study.papers.table.verdict import judge, tolerance_of
+from study.papers.table.verdict import compare_with_published, tolerance_of
 from study.records.trial import RESULTS, StudyTrial
 
 NOT_RUN = "not run"
@@ -16,9 +16,13 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Cell:
-    """A method at a rate; the dense network has neither.
+    """The trials of a method at a freezing rate.
 
-    trials: by seed, those that have a result. wanted: how many seeds the cell is asked to have.
+    Attributes:
+        method: The column's name; `dense` for the dense network.
+        rate: The freezing rate; None for the dense network.
+        trials: Those that have a result, by seed.
+        wanted: How many seeds the cell should have.
     """
 
     method: str
@@ -28,34 +32,34 @@ class Cell:
 
     @property
     def accuracies(self) -> dict[int, float]:
-        """Test accuracy in [0, 1] by seed; a collapsed network's is chance. Without the diverged ones."""
+        """Test accuracy in [0, 1] by seed, without diverged trials. That of a collapsed network is chance."""
         found = {seed: trial.test_accuracy for seed, trial in self.trials.items()}
         return {seed: accuracy for seed, accuracy in found.items() if accuracy is not None}
 
     @property
     def interval(self) -> Interval | None:
-        """Mean test accuracy with its 95 % interval over the seeds; None where there is none."""
+        """Mean test accuracy with its 95 % interval over the seeds; None if no trial has one."""
         return interval(list(self.accuracies.values())) if self.accuracies else None
 
     @property
     def compression(self) -> float | None:
-        """All parameters over the trained ones, the same for every seed."""
+        """All parameters divided by the trained ones: the same for every seed. None if no trial has run."""
         factors = [trial.compression for trial in self.trials.values()]
         return next((factor for factor in factors if factor is not None), None)
 
     @property
     def collapsed(self) -> int:
-        """How many of the networks let nothing through."""
+        """How many of the networks collapsed: their output is the same for every image."""
         return sum(trial.status == "collapsed" for trial in self.trials.values())
 
     @property
     def lost(self) -> int:
-        """How many trials ended without an accuracy: diverged."""
+        """How many trials diverged, and so have no accuracy."""
         return len(self.trials) - len(self.accuracies)
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the mean must know: `2 of 5 seeds`, `1 collapsed`, `1 diverged`."""
+        """What limits the mean: `2 of 5 seeds`, `1 collapsed`, `1 diverged`."""
         partly = 0 < len(self.trials) < self.wanted
         return [
             *([f"{len(self.trials)} of {self.wanted} seeds"] if partly else []),
@@ -64,9 +68,12 @@ class Cell:
         ]
 
     def in_unit(self, unit: Unit, dense: "Cell") -> Interval | None:
-        """What is ours of a published figure; None where there is nothing to compare.
+        """Our value in the unit of a published figure; None if there is no value.
 
-        A share of dense is that of each seed's own dense network. A factor is counted, not estimated.
+        Args:
+            unit: Of the published figure. A share of dense is relative to the dense network of the same seed.
+                A factor is counted, so that its interval has the width 0.
+            dense: The cell of the dense network.
         """
         if unit == "factor":
             factor = self.compression
@@ -79,10 +86,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Held:
+class PublishedComparison:
     """A cell compared with one published figure.
 
-    verdict: see `study.papers.table.verdict`, or why there is none.
+    Attributes:
+        published: The figure.
+        ours: Our value in its unit; None if there is no value.
+        verdict: See `study.papers.table.verdict`; or the reason why there is none.
     """
 
     published: PublishedValue
@@ -90,24 +100,33 @@ class Held:
     verdict: str
 
 
-def hold(cell: Cell, dense: Cell, one: PublishedValue, points: float, otherwise: str) -> Held:
-    """A cell against a figure. points: the tolerance. otherwise: why its training cannot be compared.
+def compare_cell(
+    cell: Cell, dense: Cell, published: PublishedValue, points: float, shortened: str
+) -> PublishedComparison:
+    """Compare a cell with a published figure.
 
-    A factor follows from network and mask: it is compared however long the training was.
+    Args:
+        cell: Ours.
+        dense: The cell of the dense network.
+        published: The figure.
+        points: The tolerance, in percentage points.
+        shortened: How the training differs from the paper's; empty if it does not. A factor is compared
+            in both cases, since it depends on network and mask alone.
     """
-    ours = cell.in_unit(one.unit, dense)
+    unit = published.unit
+    ours = cell.in_unit(unit, dense)
     if ours is None:
-        return Held(one, None, NOT_RUN)
-    why = (
-        "" if one.unit == "factor" else otherwise or _gaps(cell, *([dense] if one.unit != "accuracy" else []))
-    )
-    if why:
-        return Held(one, ours, f"not comparable: {why}")
-    return Held(one, ours, judge(ours, one.value, tolerance_of(one.unit, points)))
+        return PublishedComparison(published, None, NOT_RUN)
+    needed = [cell] if unit == "accuracy" else [cell, dense]
+    reason = "" if unit == "factor" else shortened or _gaps(*needed)
+    if reason:
+        return PublishedComparison(published, ours, f"not comparable: {reason}")
+    verdict = compare_with_published(ours, published.value, tolerance_of(unit, points))
+    return PublishedComparison(published, ours, verdict)
 
 
 def _gaps(*cells: Cell) -> str:
-    """What these cells lack of being the mean that was asked for; empty if nothing."""
+    """Why the means of these cells are incomplete; empty if they are complete."""
     return "; ".join(
         f"{cell.lost} diverged" if cell.lost else f"{len(cell.trials)} of {cell.wanted} seeds"
         for cell in cells
@@ -116,14 +135,21 @@ def _gaps(*cells: Cell) -> str:
 
 
 def with_results(trials: Sequence[StudyTrial]) -> dict[str, StudyTrial]:
-    """Those trials that are results, by the hash of their configurations."""
+    """The trials that have a result, by the hash of their configurations."""
     return {config_hash(trial.config): trial for trial in trials if trial.status in RESULTS}
 
 
 def cell_of(
     method: str, rate: Decimal | None, configs: Sequence[TrialConfig], known: Mapping[str, StudyTrial]
 ) -> Cell:
-    """A cell of these configurations, of which some are known (see `with_results`)."""
+    """Make a cell from the trials of its configurations.
+
+    Args:
+        method: The column's name.
+        rate: The freezing rate; None for the dense network.
+        configs: One for each seed that the cell should have.
+        known: The trials with a result (see `with_results`).
+    """
     found = {config.seed: known.get(config_hash(config)) for config in configs}
     trials = {seed: trial for seed, trial in found.items() if trial is not None}
     return Cell(method, rate, trials, len(configs))

@@ -1,4 +1,4 @@
-"""The table as files: Markdown, LaTeX, and Parquet with a row per cell and published figure."""
+"""The table as files: Markdown, LaTeX, and Parquet with a row for each cell and published figure."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from study.analysis.statistics import Interval
 from study.papers.markdown import markdown_table
-from study.papers.table.cell import NOT_RUN, Cell, Held
+from study.papers.table.cell import NOT_RUN, Cell, PublishedComparison
 from study.papers.table.show import blocks
 from study.papers.table.table import PaperTable
 from study.papers.table.verdict import written
@@ -14,7 +14,7 @@ from study.papers.table.words import NO_FIGURE, cell_lines, dense_line, factor, 
 from study.records.frames import make_frame
 from study.views.report.tables import escape, latex, parquet
 
-# Methods beside each other on a page.
+# Columns of methods that a page has room for.
 PAGE = 4
 COLUMNS: Mapping[str, str] = {
     "preset": "string",
@@ -43,7 +43,7 @@ COLUMNS: Mapping[str, str] = {
 
 
 def table_files(table: PaperTable) -> dict[str, bytes]:
-    """Every file by name."""
+    """The content of every file, by name."""
     return {
         "table.md": markdown(table).encode(),
         "table.tex": tex(table),
@@ -52,7 +52,7 @@ def table_files(table: PaperTable) -> dict[str, bytes]:
 
 
 def markdown(table: PaperTable) -> str:
-    """Rows are rates, columns methods."""
+    """The table as Markdown, with a row for each rate and a column for each method."""
     columns = ["rate", "trained", *table.asked.methods]
     cells = [
         [str(rate), factor(row), *("; ".join(cell_lines(table, cell)) for cell in row)]
@@ -71,17 +71,18 @@ def markdown(table: PaperTable) -> str:
 
 
 def rows(table: PaperTable) -> Iterator[dict[str, Any]]:
-    """The columns of Parquet. accuracy, ours: in the unit's own measure; a missing value is null.
+    """The rows of the Parquet file, with the keys of `COLUMNS`; a missing value is null.
 
-    A cell without a published figure has one row, which says so; a single seed has no half_width.
+    A cell has a row for each of its published figures, or one row if there is none. `accuracy` is in [0, 1];
+    `published` and `ours` are in the figure's unit. A single seed has no half width.
     """
     for cell in table.everything:
         plain = _plain(table, cell)
-        held = table.held(cell)
-        if not held:
+        comparisons = table.comparisons(cell)
+        if not comparisons:
             yield plain | {"verdict": NO_FIGURE if cell.trials else f"{NOT_RUN}, {NO_FIGURE}"}
-        for one in held:
-            yield plain | _published(one, table.preset.tolerance)
+        for comparison in comparisons:
+            yield plain | _published(comparison, table.preset.tolerance)
 
 
 def _plain(table: PaperTable, cell: Cell) -> dict[str, Any]:
@@ -104,14 +105,14 @@ def _plain(table: PaperTable, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _published(held: Held, points: float) -> dict[str, Any]:
+def _published(comparison: PublishedComparison, points: float) -> dict[str, Any]:
     return {
-        "published": held.published.value,
-        "unit": held.published.unit,
-        **_interval("ours", "ours_half_width", held.ours),
+        "published": comparison.published.value,
+        "unit": comparison.published.unit,
+        **_interval("ours", "ours_half_width", comparison.ours),
         "tolerance_points": points,
-        "verdict": held.verdict,
-        "source": held.published.source,
+        "verdict": comparison.verdict,
+        "source": comparison.published.source,
     }
 
 
@@ -122,9 +123,9 @@ def _interval(mean: str, half_width: str, found: Interval | None) -> dict[str, f
 
 
 def tex(table: PaperTable) -> bytes:
-    """Tables with booktabs' rules, each with a few of the methods.
+    """The table as LaTeX: tables with the rules of booktabs, each with at most `PAGE` methods.
 
-    Below a row in which something is published stands what it is, and the verdict.
+    Below each row of means are rows with the published figures and the verdicts.
     """
     parts = blocks(list(table.asked.methods), PAGE)
     caption = " ".join([*heading(table), dense_line(table), *foot(table), f"--: {NO_FIGURE}."])
@@ -145,10 +146,13 @@ def tex(table: PaperTable) -> bytes:
 
 def _tex_rows(table: PaperTable, cells: list[Cell]) -> Iterator[list[str]]:
     yield [str(cells[0].rate), *map(_tex_mean, cells)]
-    held = [table.held(cell) for cell in cells]
-    for line in range(max(map(len, held))):
-        yield ["published", *(_tex_held(one[line]) if line < len(one) else "--" for one in held)]
-    if not any(held):
+    comparisons = [table.comparisons(cell) for cell in cells]
+    for line in range(max(map(len, comparisons))):
+        yield [
+            "published",
+            *(_tex_comparison(each[line]) if line < len(each) else "--" for each in comparisons),
+        ]
+    if not any(comparisons):
         yield ["published", *("--" for _ in cells)]
 
 
@@ -159,5 +163,5 @@ def _tex_mean(cell: Cell) -> str:
     return f"${number(cell.interval, sign=chr(92) + 'pm')}$ ({cell.interval.count}){escape(notes)}"
 
 
-def _tex_held(held: Held) -> str:
-    return escape(f"{written(held.published)}: {held.verdict}")
+def _tex_comparison(comparison: PublishedComparison) -> str:
+    return escape(f"{written(comparison.published)}: {comparison.verdict}")

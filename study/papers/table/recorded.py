@@ -1,4 +1,4 @@
-"""The table of what is recorded, printed and written; what is left to run, counted. Nothing is run here."""
+"""The table of the recorded trials, and how many trials are left to run. Nothing is run here."""
 
 from rich.console import Console
 
@@ -14,14 +14,24 @@ from study.settings import Settings
 
 
 def study_name(preset: Preset, asked: Preset) -> str:
-    """The study that holds a table's trials; those of another number of epochs have one of their own."""
+    """The name of the study with a table's trials; another number of epochs has another study."""
     epochs = asked.training.epochs
     own = "" if epochs == preset.training.epochs else f"-{epochs}-epochs"
     return f"table-{preset.name}{own}"
 
 
 def recorded_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> PaperTable:
-    """Print and write the table of what is recorded; nothing is run, no data are read."""
+    """Print and write the table of the recorded trials; nothing is run, no data are read.
+
+    Args:
+        preset: The published setting.
+        asked: The preset with the epochs, seeds and rates to show.
+        settings: With the name of the study (see `study_name`).
+        console: Receives the table.
+
+    Raises:
+        InputError: The study's folder cannot be written.
+    """
     store = StudyStore(settings.storage_uri, settings.name)
     table = find_recorded(preset, asked, store)
     print_table(console, table)
@@ -40,20 +50,28 @@ def recorded_table(preset: Preset, asked: Preset, settings: Settings, console: C
 
 
 def plan_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> None:
-    """Say how many trials would run, and on which data; nothing is started, fetched or written."""
+    """Print how many trials would run, and on which data; nothing is started, downloaded or written.
+
+    Args:
+        preset: The published setting.
+        asked: The preset with the epochs, seeds and rates to run.
+        settings: With the name of the study (see `study_name`).
+        console: Receives the lines.
+    """
     table = find_recorded(preset, asked, StudyStore(settings.storage_uri, settings.name))
     root = settings.data_root.expanduser()
-    there = "at hand" if is_available(asked.dataset, root) else f"not at hand: a run downloads it into {root}"
+    present = is_available(asked.dataset, root)
+    data = "which is available" if present else f"which a run downloads into {root}"
     rates, epochs = len(asked.rates), asked.training.epochs
     lines = [
         f"{settings.name}: {table.missing} of {asked.trials} trials to run, {epochs} epochs each",
         f"{asked.seeds} seeds of dense and of {len(asked.methods)} methods at {rates} rates",
-        f"{asked.model} on {asked.dataset}, {there}",
+        f"{asked.model} on {asked.dataset}, {data}",
     ]
     for line in lines:
         print_line(console, line)
 
 
 def find_recorded(preset: Preset, asked: Preset, store: StudyStore) -> PaperTable:
-    """The table of a study's records; of none, if there is no such study."""
+    """The table of a study's recorded trials; an empty one if there is no such study."""
     return make_table(preset, asked, store.trials() if store.exists else [])

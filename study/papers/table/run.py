@@ -1,4 +1,4 @@
-"""`cops table`: run what is not recorded yet, then show and write the table."""
+"""`cops table`: runs the trials that are not recorded, then prints and writes the table."""
 
 from rich.console import Console
 
@@ -12,10 +12,18 @@ from study.settings import Settings
 
 
 def run_table(preset: Preset, asked: Preset, settings: Settings, console: Console) -> PaperTable:
-    """Run what the table lacks, print and write it. Resumable: what has a result is not run again.
+    """Run the trials that the table lacks, then print and write it.
 
-    preset: as it stands. asked: with the epochs, seeds and rates to run. settings: their name is that of
-    the study (see `study_name`). Raises InputError before any trial starts, or if some could not be finished.
+    A further call resumes the table: trials with a result are not run again.
+
+    Args:
+        preset: The published setting.
+        asked: The preset with the epochs, seeds and rates to run.
+        settings: With the name of the study (see `study_name`).
+        console: Shows the progress and receives the table.
+
+    Raises:
+        InputError: The home, the score cache or the data cannot be used, or trials were not finished.
     """
     store = StudyStore(settings.storage_uri, settings.name)
     if find_recorded(preset, asked, store).missing:

@@ -1,4 +1,4 @@
-"""The table in a terminal: as many columns beside each other as fit, the others below."""
+"""The table in a terminal: as many columns as fit, the others in further tables below."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ ROW_HEADINGS = 14  # rate and trained
 
 
 def print_table(console: Console, table: PaperTable) -> None:
-    """Print the table, whatever the width of the terminal."""
+    """Print the table, for any width of the terminal."""
     for line in [*heading(table), dense_line(table)]:
         console.print(line, highlight=False, markup=False)
     for part in blocks(list(table.asked.methods), (console.width - ROW_HEADINGS) // COLUMN):
@@ -27,7 +27,7 @@ def print_table(console: Console, table: PaperTable) -> None:
 
 
 def blocks(methods: Sequence[str], width: int) -> list[list[str]]:
-    """The methods in blocks of `width`, one at least."""
+    """The methods in blocks of at most `width`, which is at least 1."""
     width = max(1, width)
     return [list(methods[start : start + width]) for start in range(0, len(methods), width)]
 

@@ -1,17 +1,24 @@
-"""The table of a preset: what was asked, what is recorded of it, what differs from the preset."""
+"""The table of a preset: its recorded trials, and how it differs from the preset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from search_spaces.presets.base import Preset, PublishedValue
-from study.papers.table.cell import Cell, Held, cell_of, hold, with_results
+from study.papers.table.cell import Cell, PublishedComparison, cell_of, compare_cell, with_results
 from study.records.trial import StudyTrial
 
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A preset's table. preset: as it stands. asked: with the epochs, seeds and rates that were run."""
+    """The table of a preset.
+
+    Attributes:
+        preset: The published setting.
+        asked: The preset with the epochs, seeds and rates of this table.
+        dense: The cell of the dense network.
+        cells: The other cells, by rate and method.
+    """
 
     preset: Preset
     asked: Preset
@@ -19,12 +26,12 @@ class PaperTable:
     cells: Mapping[tuple[Decimal, str], Cell]
 
     def row(self, rate: Decimal) -> list[Cell]:
-        """The cells at a rate, in the order of the methods."""
+        """The cells of a rate, in the order of the methods."""
         return [self.cells[rate, method] for method in self.asked.methods]
 
     @property
     def everything(self) -> list[Cell]:
-        """Every cell, the dense one first."""
+        """All cells, the dense one first."""
         return [self.dense, *self.cells.values()]
 
     @property
@@ -34,13 +41,13 @@ class PaperTable:
 
     @property
     def shortened(self) -> str:
-        """`5 of 250 epochs` where the training is another; a verdict would then be a false one."""
+        """`5 of 250 epochs` if the training is not the preset's, which allows no verdict; else empty."""
         epochs, paper = self.asked.training.epochs, self.preset.training.epochs
         return "" if epochs == paper else f"{epochs} of {paper} epochs"
 
     @property
     def differences(self) -> list[str]:
-        """What is asked otherwise than the preset has it, a phrase each."""
+        """How the table differs from the preset, a phrase for each difference."""
         seeds, own = self.asked.seeds, self.preset.seeds
         rates, all_rates = len(self.asked.rates), len(self.preset.rates)
         return [
@@ -49,19 +56,26 @@ class PaperTable:
             *([f"{rates} of {all_rates} rates"] if rates != all_rates else []),
         ]
 
-    def held(self, cell: Cell) -> list[Held]:
-        """A cell against each figure that was published of it."""
+    def comparisons(self, cell: Cell) -> list[PublishedComparison]:
+        """A cell compared with each figure that was published for it."""
         return [
-            hold(cell, self.dense, one, self.preset.tolerance, self.shortened) for one in self.figures(cell)
+            compare_cell(cell, self.dense, figure, self.preset.tolerance, self.shortened)
+            for figure in self.figures(cell)
         ]
 
     def figures(self, cell: Cell) -> list[PublishedValue]:
-        """What was published of a cell; of the dense network we hold nothing."""
+        """The figures that were published for a cell; none for the dense network."""
         return [] if cell.rate is None else self.preset.figures(cell.method, cell.rate)
 
 
 def make_table(preset: Preset, asked: Preset, trials: Sequence[StudyTrial]) -> PaperTable:
-    """The table of what is recorded. trials: of the table's study, in any order."""
+    """Make the table of the recorded trials.
+
+    Args:
+        preset: The published setting.
+        asked: The preset with the epochs, seeds and rates of the table.
+        trials: Of the table's study, in any order.
+    """
     known = with_results(trials)
     cells = {
         (rate, method): cell_of(method, rate, asked.cell(method, rate), known)

@@ -1,4 +1,4 @@
-"""Does a mean agree with a published figure? Decided by its whole interval, never by the mean alone."""
+"""Does a mean agree with a published figure? The whole interval decides, never the mean alone."""
 
 from typing import Literal
 
@@ -7,18 +7,24 @@ from study.analysis.statistics import Interval
 
 Verdict = Literal["agrees", "above", "below", "undecided"]
 
-# A published factor is a whole number, cut off or rounded: ours may be one away.
+# A published factor is an integer, truncated or rounded: ours may differ by one.
 FACTOR_TOLERANCE = 1.0
-# Differences that are the same decimal fraction differ by less than this, by rounding alone.
+# Rounding changes a difference of decimal fractions by less than this.
 ROUNDING = 1e-9
 
 
-def judge(ours: Interval, published: float, tolerance: float) -> Verdict:
-    """How our mean stands to a published figure, within a tolerance >= 0, all three in one unit.
+def compare_with_published(ours: Interval, published: float, tolerance: float) -> Verdict:
+    """Compare our mean with a published figure.
 
-    agrees: our whole 95 % interval lies within published +- tolerance, its ends included. above, below:
-    the whole interval lies outside, on that side. undecided: it crosses an end; more seeds make it
-    narrower. A single seed has no interval and decides nothing.
+    Args:
+        ours: Our mean with its 95 % interval.
+        published: The figure, in the same unit.
+        tolerance: At least 0, in the same unit.
+
+    Returns:
+        `agrees` if the whole interval lies within published +- tolerance, the ends included. `above` or
+        `below` if the whole interval lies outside, on that side. `undecided` if the interval crosses an end:
+        more seeds make it narrower. A single seed has no interval, and is undecided.
     """
     low = ours.mean - ours.half_width - published
     high = ours.mean + ours.half_width - published
@@ -32,7 +38,12 @@ def judge(ours: Interval, published: float, tolerance: float) -> Verdict:
 
 
 def tolerance_of(unit: Unit, points: float) -> float:
-    """The tolerance in that unit. points: of accuracy, or of a share of it; 1 is 0.01."""
+    """The tolerance in a unit.
+
+    Args:
+        unit: Of the published figure.
+        points: Percentage points of accuracy, or of a share of it: 1 is 0.01.
+    """
     return FACTOR_TOLERANCE if unit == "factor" else points / 100
 
 

@@ -1,11 +1,11 @@
-"""The words of a table that the terminal, Markdown and LaTeX have in common."""
+"""The text of a table, which is the same in the terminal, in Markdown and in LaTeX."""
 
 import math
 from collections.abc import Sequence
 
 from search_spaces.presets.base import Preset
 from study.analysis.statistics import Interval
-from study.papers.table.cell import NOT_RUN, Cell, Held
+from study.papers.table.cell import NOT_RUN, Cell, PublishedComparison
 from study.papers.table.table import PaperTable
 from study.papers.table.verdict import FACTOR_TOLERANCE, written
 
@@ -13,7 +13,7 @@ NO_FIGURE = "no published figure"
 
 
 def recipe(preset: Preset) -> str:
-    """How its networks are trained, in full, in one line."""
+    """How the networks of a preset are trained, in one line."""
     training = preset.training
     rate = f"learning rate {training.learning_rate:g}"
     if training.schedule == "step":
@@ -35,7 +35,7 @@ def recipe(preset: Preset) -> str:
 
 
 def heading(table: PaperTable) -> list[str]:
-    """What stands above the table: what it is, how it was trained, what differs from the preset."""
+    """The lines above the table: its title, its training, its differences from the preset."""
     lines = [f"{table.preset.title}: {recipe(table.asked)}."]
     if table.differences:
         schedule = (
@@ -50,22 +50,22 @@ def heading(table: PaperTable) -> list[str]:
 
 
 def dense_line(table: PaperTable) -> str:
-    """The dense network's cell."""
+    """The cell of the dense network, in one line."""
     sizes = [t.facts["parameters"] for t in table.dense.trials.values() if t.facts is not None]
     size = f", {sizes[0]:,} parameters" if sizes else ""
     return f"Dense: {'; '.join(cell_lines(table, table.dense))}{size}."
 
 
 def foot(table: PaperTable) -> list[str]:
-    """What stands below the table: units, what a verdict means, sources."""
+    """The lines below the table: units, the meaning of the verdicts, sources."""
     lines = ["Test accuracy in %, mean ± 95 % interval (seeds)."]
     found = [one for cell in table.everything for one in table.figures(cell)]
     if not found:
-        return [*lines, "We hold no published figure of any cell."]
+        return [*lines, "There is no published figure for any cell."]
     tolerance = table.preset.tolerance
     points = f"{tolerance:g} point{'' if tolerance == 1 else 's'}"
     lines.append(
-        f"A verdict looks at the whole interval. agrees: within {points} of the published"
+        f"A verdict compares the whole interval. agrees: within {points} of the published"
         " figure; above, below: outside of that; undecided: partly. A factor agrees within"
         f" {FACTOR_TOLERANCE:g}."
     )
@@ -73,25 +73,25 @@ def foot(table: PaperTable) -> list[str]:
 
 
 def cell_lines(table: PaperTable, cell: Cell) -> list[str]:
-    """A cell as lines: our mean, what must be known of it, what was published and the verdict."""
-    held = table.held(cell)
+    """A cell as lines: our mean, its notes, the published figures with the verdicts."""
+    comparisons = table.comparisons(cell)
     return [
         NOT_RUN if cell.interval is None and not cell.trials else mean(cell.interval),
         *cell.notes,
-        *(held_words(one) for one in held),
-        *([] if held else [NO_FIGURE]),
+        *map(comparison_line, comparisons),
+        *([] if comparisons else [NO_FIGURE]),
     ]
 
 
-def held_words(held: Held) -> str:
-    """`published 99.2 % of dense, ours 98.93 ± 0.20: agrees`; without ours where the mean says it."""
-    unit, ours = held.published.unit, held.ours
-    text = f"published {written(held.published)}"
+def comparison_line(comparison: PublishedComparison) -> str:
+    """`published 99.2 % of dense, ours 98.93 ± 0.20: agrees`; without ours if it is the cell's mean."""
+    unit, ours = comparison.published.unit, comparison.ours
+    text = f"published {written(comparison.published)}"
     if ours is not None and unit == "factor":
         text += f", ours {ours.mean:.1f}"
     elif ours is not None and unit == "share of dense":
         text += f", ours {number(ours)}"
-    return text if held.verdict == NOT_RUN else f"{text}: {held.verdict}"
+    return text if comparison.verdict == NOT_RUN else f"{text}: {comparison.verdict}"
 
 
 def mean(found: Interval | None) -> str:
@@ -106,6 +106,6 @@ def number(found: Interval, sign: str = "±") -> str:
 
 
 def factor(cells: Sequence[Cell]) -> str:
-    """`1/157`: which part of all parameters is trained in a row; empty before any has run."""
+    """`1/157`: the trained share of all parameters in a row; empty if no trial has run."""
     found = next((cell.compression for cell in cells if cell.compression is not None), None)
     return "" if found is None else f"1/{found:.0f}"

@@ -15,7 +15,7 @@ METHODS = {name: freezenet_methods(1)[name] for name in ("SNIP, pruned", "Freeze
 
 @pytest.fixture
 def preset():
-    """Two methods at two rates on digits, three seeds, with figures that were published nowhere."""
+    """Two methods at two rates on digits, three seeds, with invented published figures."""
     return Preset(
         paper="freezenet",
         model="lenet_300_100",
@@ -35,7 +35,7 @@ def preset():
 
 @pytest.fixture
 def trials(ended):
-    """Makes ended trials of configurations. accuracy: of a configuration, None if it diverged."""
+    """Makes ended trials. accuracy: gives the accuracy of a configuration, None for a diverged trial."""
 
     def make(configs, accuracy):
         made = []

@@ -1,4 +1,4 @@
-"""The table of what is recorded: cells, verdicts, what differs from the preset, and its files."""
+"""The table of the recorded trials: cells, verdicts, differences from the preset, files."""
 
 import io
 import math
@@ -53,15 +53,15 @@ def test_each_cell_has_its_own_trials(table, preset):
 
 
 def test_verdicts_are_those_of_the_figures_units(table):
-    (accuracy,) = table.held(table.cells[HIGH, "SNIP, pruned"])
+    (accuracy,) = table.comparisons(table.cells[HIGH, "SNIP, pruned"])
     assert accuracy.verdict == "agrees"
-    share, factor = table.held(table.cells[LOW, "FreezeNet"])
-    # Paired: what wobbles with the seed in both is no error of the share.
+    share, factor = table.comparisons(table.cells[LOW, "FreezeNet"])
+    # Paired: a deviation that both have at a seed does not widen the interval of the share.
     assert share.ours.mean == pytest.approx(0.9)
     assert share.ours.half_width == pytest.approx(0.0, abs=1e-12)
     assert share.verdict == "agrees"
     assert (factor.ours.mean, factor.ours.half_width, factor.verdict) == (156.4, 0.0, "agrees")
-    assert table.held(table.cells[LOW, "SNIP, pruned"]) == table.held(table.dense) == []
+    assert table.comparisons(table.cells[LOW, "SNIP, pruned"]) == table.comparisons(table.dense) == []
 
 
 def test_a_cell_says_everything_in_words(table):
@@ -84,11 +84,11 @@ def test_a_cell_says_everything_in_words(table):
     assert "within 1 point of the published figure" in foot(table)[1]
 
 
-def test_another_number_of_epochs_is_never_held_against_the_paper(preset, trials):
+def test_another_number_of_epochs_is_never_compared_with_the_paper(preset, trials):
     asked = preset.changed(epochs=2, seeds=2, rates=[LOW])
     table = make_table(preset, asked, trials(asked.configs(), lambda config: 0.9))
     assert table.differences == ["2 of 4 epochs", "2 seeds for 3", "1 of 2 rates"]
-    share, factor = table.held(table.cells[LOW, "FreezeNet"])
+    share, factor = table.comparisons(table.cells[LOW, "FreezeNet"])
     assert share.verdict == "not comparable: 2 of 4 epochs"
     assert factor.verdict == "agrees", "it follows from network and mask alone"
     first, second = heading(table)
@@ -99,12 +99,12 @@ def test_another_number_of_epochs_is_never_held_against_the_paper(preset, trials
     )
     longer = preset.changed(epochs=8)
     found = make_table(preset, longer, trials(longer.configs(), lambda config: 0.9))
-    (held,) = found.held(found.cells[HIGH, "SNIP, pruned"])
-    assert held.verdict == "not comparable: 8 of 4 epochs"
+    (comparison,) = found.comparisons(found.cells[HIGH, "SNIP, pruned"])
+    assert comparison.verdict == "not comparable: 8 of 4 epochs"
 
 
 def test_other_trials_of_the_study_count_for_nothing(preset, trials):
-    """Of other epochs, seeds and rates, and those that ended without a result."""
+    """Trials of other epochs, seeds and rates, and those without a result."""
     others = trials(preset.changed(epochs=2).configs(), lambda config: 0.9)
     failed = trials(preset.configs(), lambda config: 0.9)
     for trial in failed:
@@ -114,11 +114,11 @@ def test_other_trials_of_the_study_count_for_nothing(preset, trials):
     assert heading(table)[-1] == f"Not run: {preset.trials} of {preset.trials} trials."
     for cell in table.everything:
         assert cell_lines(table, cell)[0] == "not run"
-        assert all(held.verdict == "not run" for held in table.held(cell))
+        assert all(each.verdict == "not run" for each in table.comparisons(cell))
     assert dense_line(table) == "Dense: not run; no published figure."
 
 
-def test_half_a_cell_is_shown_but_not_judged(preset, trials):
+def test_an_incomplete_cell_is_shown_without_a_verdict(preset, trials):
     first = preset.trial_seeds[0]
     some = [config for config in preset.configs() if config.arm == "dense" or config.seed == first]
     table = make_table(preset, preset, trials(some, lambda config: 0.9))
@@ -130,10 +130,10 @@ def test_half_a_cell_is_shown_but_not_judged(preset, trials):
     ]
     without_dense = [config for config in preset.configs() if config.arm != "dense" or config.seed == first]
     table = make_table(preset, preset, trials(without_dense, lambda config: 0.9))
-    share, factor = table.held(table.cells[LOW, "FreezeNet"])
+    share, factor = table.comparisons(table.cells[LOW, "FreezeNet"])
     assert share.verdict == "not comparable: 1 of 3 seeds"
     assert factor.verdict == "agrees"
-    assert table.held(table.cells[HIGH, "SNIP, pruned"])[0].verdict == "agrees"
+    assert table.comparisons(table.cells[HIGH, "SNIP, pruned"])[0].verdict == "agrees"
 
 
 def test_collapsed_networks_count_and_diverged_ones_forbid_a_verdict(preset, trials):
@@ -214,7 +214,7 @@ def test_many_methods_are_several_tables(preset, trials):
     for method in wide.methods:
         assert method in text
     assert markdown(table).count("| 0.9 |") == 1
-    assert "We hold no published figure of any cell." in markdown(table)
+    assert "no published figure for any cell" in markdown(table)
 
 
 def test_markdown_has_rows_of_rates_and_columns_of_methods(table):

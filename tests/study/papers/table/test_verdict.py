@@ -1,4 +1,4 @@
-"""Verdicts: decided by the whole interval, at its edges, for any numbers."""
+"""Verdicts: the whole interval decides, at its ends, for any numbers."""
 
 import math
 
@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from search_spaces.presets.base import PublishedValue
 from study.analysis.statistics import Interval, interval
-from study.papers.table.verdict import FACTOR_TOLERANCE, ROUNDING, judge, tolerance_of, written
+from study.papers.table.verdict import (
+    FACTOR_TOLERANCE,
+    ROUNDING,
+    compare_with_published,
+    tolerance_of,
+    written,
+)
 
 
 def of(mean, half_width):
@@ -25,7 +31,7 @@ CASES = [
     (0.943, 0.001, 0.931, 0.01, "above"),
     (0.919, 0.001, 0.931, 0.01, "below"),
     (0.942, 0.001, 0.931, 0.01, "undecided"),  # begins on the upper end
-    (0.931, 0.02, 0.931, 0.01, "undecided"),  # the very mean, but too wide
+    (0.931, 0.02, 0.931, 0.01, "undecided"),  # the same mean, but too wide
     (0.931, 0.0, 0.931, 0.0, "agrees"),
     (0.931, math.inf, 0.931, 0.01, "undecided"),
     (0.1, math.inf, 0.931, 0.01, "undecided"),
@@ -36,12 +42,12 @@ CASES = [
 
 @pytest.mark.parametrize(("mean", "half_width", "published", "tolerance", "verdict"), CASES)
 def test_the_verdict_is_the_intervals(mean, half_width, published, tolerance, verdict):
-    assert judge(of(mean, half_width), published, tolerance) == verdict
+    assert compare_with_published(of(mean, half_width), published, tolerance) == verdict
 
 
 def test_a_single_seed_decides_nothing():
-    assert judge(interval([0.931]), 0.931, 0.01) == "undecided"
-    assert judge(interval([0.1]), 0.931, 0.01) == "undecided"
+    assert compare_with_published(interval([0.931]), 0.931, 0.01) == "undecided"
+    assert compare_with_published(interval([0.1]), 0.931, 0.01) == "undecided"
 
 
 shares = st.floats(0, 1)
@@ -50,7 +56,7 @@ widths = st.floats(0, 1)
 
 @given(shares, widths, shares, widths)
 def test_exactly_one_verdict_holds_and_it_says_where_the_interval_is(mean, width, published, tolerance):
-    verdict = judge(of(mean, width), published, tolerance)
+    verdict = compare_with_published(of(mean, width), published, tolerance)
     low, high = mean - width, mean + width
     slack = 2 * ROUNDING
     if verdict == "agrees":
@@ -65,22 +71,22 @@ def test_exactly_one_verdict_holds_and_it_says_where_the_interval_is(mean, width
 
 @given(shares, widths, shares, widths, widths)
 def test_more_tolerance_never_takes_agreement_away(mean, width, published, tolerance, more):
-    if judge(of(mean, width), published, tolerance) == "agrees":
-        assert judge(of(mean, width), published, tolerance + more) == "agrees"
+    if compare_with_published(of(mean, width), published, tolerance) == "agrees":
+        assert compare_with_published(of(mean, width), published, tolerance + more) == "agrees"
 
 
 @given(shares, widths, shares, widths, st.floats(0, 1))
 def test_a_narrower_interval_never_takes_a_verdict_away(mean, width, published, tolerance, part):
-    verdict = judge(of(mean, width), published, tolerance)
+    verdict = compare_with_published(of(mean, width), published, tolerance)
     if verdict != "undecided":
-        assert judge(of(mean, part * width), published, tolerance) == verdict
+        assert compare_with_published(of(mean, part * width), published, tolerance) == verdict
 
 
 @given(shares, widths, shares, widths)
 def test_above_and_below_are_mirror_images(mean, width, published, tolerance):
     other = {"above": "below", "below": "above"}
-    verdict = judge(of(mean, width), published, tolerance)
-    assert judge(of(-mean, width), -published, tolerance) == other.get(verdict, verdict)
+    verdict = compare_with_published(of(mean, width), published, tolerance)
+    assert compare_with_published(of(-mean, width), -published, tolerance) == other.get(verdict, verdict)
 
 
 def test_tolerances_are_points_and_a_factors_is_one():

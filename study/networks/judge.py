@@ -11,8 +11,8 @@ from study.places import storage_uri, tracking
 from study.records.evaluations import read_evaluations
 from study.records.store import StudyStore, find_study
 from study.settings import parse_settings
+from study.tracking.evaluations import log_evaluations
 from study.tracking.find import study_tags
-from study.tracking.judged import log_test
 
 
 def judge(
@@ -37,7 +37,7 @@ def judge(
     judged = close_study(
         store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
     )
-    problem = log_test(
+    problem = log_evaluations(
         tracking(home, tracking_uri or settings.tracking_uri),
         home,
         study_tags(name, record["study_id"]),
@@ -45,7 +45,7 @@ def judge(
         read_evaluations(store),
     )
     if problem:
-        print_line(console, f"MLflow was not told ({problem}); it is all in {_place(store)}", "yellow")
+        print_line(console, f"MLflow was not updated ({problem}); everything is in {_place(store)}", "yellow")
     print_line(console, f"study {name} is closed; written to {_place(store)}")
 
 

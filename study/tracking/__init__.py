@@ -1,12 +1,12 @@
-"""MLflow, and nothing else of this project imports it: a view of the study's records, and what reads it."""
+"""MLflow as a view of the study's records. This is the only package that imports MLflow."""
 
 import os
 
-# MLflow reads these when it is imported: no telemetry, no advertising and no bars in the terminal.
+# MLflow reads these when it is imported: no telemetry, no advertising, no progress bars in the terminal.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# By default a request to a server that is away takes minutes to fail. What writes repeats it anyway.
+# By default a request takes minutes to fail if the server is down. The writing thread repeats it anyway.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 

@@ -1,4 +1,4 @@
-"""The way to MLflow: a client of a store that answers, and the experiment that holds all studies."""
+"""The connection to MLflow: a client of a store that answers, and the experiment with all studies."""
 
 import logging
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ CHECK_TIMEOUT_S = 5
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-# It prints a traceback for each request to a database that is locked or gone, and raises it as well.
+# It prints a traceback for each request to a locked or missing database, and also raises the error.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of a store that answers; a SQLite database that does not exist is made.
+    """Return a client of a store. A SQLite database that does not exist is created.
 
     Raises:
-        InputError: It does not answer, or cannot be made.
+        InputError: The store does not answer, or cannot be created.
     """
     _check_answers(tracking_uri)
     if (new := new_database(tracking_uri)) is not None:
@@ -42,10 +42,10 @@ def connect(tracking_uri: str) -> MlflowClient:
 
 
 def check_store(tracking_uri: str) -> None:
-    """Check that studies can be logged to a store, within seconds. Nothing is written.
+    """Check within seconds that studies can be logged to a store. Nothing is written.
 
     Raises:
-        InputError: It does not answer or cannot be made, or its experiment of all studies was deleted.
+        InputError: The store does not answer or cannot be created, or its experiment was deleted.
     """
     _check_answers(tracking_uri)
     if missing_database(tracking_uri) is None:
@@ -55,7 +55,7 @@ def check_store(tracking_uri: str) -> None:
 
 
 def _check_answers(tracking_uri: str) -> None:
-    """Raise InputError unless the store answers, or is a SQLite database that can be made."""
+    """Raise InputError unless the store answers, or is a SQLite database that can be created."""
     try:
         if (database := missing_database(tracking_uri)) is None:
             _ask(tracking_uri)
@@ -64,13 +64,13 @@ def _check_answers(tracking_uri: str) -> None:
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise InputError(
-            f"MLflow at {tracking_uri} does not answer ({reason}): start the server, or leave --tracking-uri"
-            " out to log into the home"
+            f"MLflow at {tracking_uri} does not answer ({reason}): start the server, or omit"
+            " --tracking-uri to log into the home"
         ) from error
 
 
 def _ask(tracking_uri: str) -> None:
-    """Make a request for which nobody waits as long as for later ones."""
+    """Make a request with a shorter timeout than the later ones have."""
     retries, timeout = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw(), MLFLOW_HTTP_REQUEST_TIMEOUT.get_raw()
     MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
     MLFLOW_HTTP_REQUEST_TIMEOUT.set(CHECK_TIMEOUT_S)
@@ -89,9 +89,12 @@ def _restore(variable: Any, value: str | None) -> None:
 
 
 def browse(home: Path) -> str:
-    """The page of MLflow's UI that shows a home's studies, below the server's root.
+    """Return the page of MLflow's UI that shows a home's studies, below the server's root.
 
-    Saved views that are missing are there again. Raises InputError if the database does not answer.
+    Saved views that are missing are added.
+
+    Raises:
+        InputError: The database does not answer.
     """
     uri = tracking(home, None)
     try:
@@ -105,31 +108,32 @@ class DeletedExperimentError(InputError):
 
 
 def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
-    """The experiment that holds all studies, created if it is not there.
+    """Return the id of the experiment with all studies. It is created if it does not exist.
 
     It has the saved views and the description of `study.tracking.saved_views`.
 
-    Raises InputError if it was deleted: MLflow keeps its name, and takes no run.
+    Raises:
+        DeletedExperimentError: It was deleted. MLflow keeps its name, and accepts no run.
     """
     existing = client.get_experiment_by_name(EXPERIMENT)
     if existing is None:
-        # Without it, artifacts beside a SQLite database would go to the current folder.
+        # Without a location, MLflow would write the artifacts of a SQLite database to the current folder.
         location = (home / "artifacts").resolve().as_uri() if tracking_uri.startswith("sqlite:") else None
         try:
             created = str(client.create_experiment(EXPERIMENT, artifact_location=location))
-            _dress(client, created, {})
+            _add_tags(client, created, {})
             return created
-        except MlflowException:  # another launch created it in between
+        except MlflowException:  # another launch has created it in the meantime
             existing = client.get_experiment_by_name(EXPERIMENT)
             if existing is None:
                 raise
     _check_active(existing, tracking_uri)
-    _dress(client, str(existing.experiment_id), existing.tags)
+    _add_tags(client, str(existing.experiment_id), existing.tags)
     return str(existing.experiment_id)
 
 
 def _check_active(experiment: Experiment, tracking_uri: str) -> None:
-    """Raise DeletedExperimentError if it was deleted."""
+    """Raise DeletedExperimentError if the experiment was deleted."""
     if experiment.lifecycle_stage != "active":
         raise DeletedExperimentError(
             f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
@@ -137,8 +141,8 @@ def _check_active(experiment: Experiment, tracking_uri: str) -> None:
         )
 
 
-def _dress(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> None:
-    """Give an experiment that has these tags its description and saved views, where they are missing."""
-    with suppress(MlflowException):  # a server may let a user log and not decorate
+def _add_tags(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> None:
+    """Add the description and the saved views that are missing. tags: those of the experiment."""
+    with suppress(MlflowException):  # a user may be allowed to log runs but not to edit the experiment
         for key, value in missing_tags(tags).items():
             client.set_experiment_tag(experiment, key, value)

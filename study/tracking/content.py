@@ -1,4 +1,4 @@
-"""What a trial's run holds: its trial's record in MLflow's words. Nothing here talks to MLflow."""
+"""The content of a trial's run: its record as MLflow's tags, parameters, metrics and files."""
 
 import json
 import math
@@ -19,10 +19,10 @@ from study.provenance import git_commit, versions
 from study.records.trial import OPEN, Status, StudyTrial
 from study.tracking.describe import opening_note, run_name
 
-CONFIG_FILE = "config.json"  # all that a replay needs
+CONFIG_FILE = "config.json"  # everything that a replay needs
 LOG_FILE = "log.txt"
 
-# A result of whatever kind is FINISHED; the tag `status` says which.
+# Every kind of result is FINISHED; the tag `status` says which one.
 END_STATES: Mapping[Status, str] = {
     "running": "RUNNING",
     "interrupted": "KILLED",
@@ -35,21 +35,27 @@ END_STATES: Mapping[Status, str] = {
     "out_of_memory": "FAILED",
     "killed": "FAILED",
 }
-# Facts that are metrics, and facts that are files of a run.
+# Facts that become metrics, and facts that become files of a run.
 Count = Literal["density", "trained_parameters", "parameters", "compression", "test_accuracy"]
 JsonFact = Literal["layer_densities", "manifest", "connectivity", "accounting"]
 COUNTS: tuple[Count, ...] = get_args(Count)
 JSON_FACTS: tuple[JsonFact, ...] = get_args(JsonFact)
 
-# MLflow's limits, in characters and in metrics. Older servers take tags of 5000 only.
+# MLflow's limits, in characters and in metrics. Older servers accept tags of 5000 characters only.
 PARAM_LENGTH = 6000
 TAG_LENGTH = 5000
 BATCH = 1000
-CUT = f" ... (cut, the whole is in {CONFIG_FILE})"
+CUT = f" ... (cut, see {CONFIG_FILE} for all of it)"
 
 
 def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> dict[str, str]:
-    """What is known of a trial when it is handed out. study: the tags by which a study is known."""
+    """Tags of a trial that starts.
+
+    Args:
+        study: The tags that identify the study, see `study_tags`.
+        parent: The id of the study's run.
+        trial: The trial.
+    """
     tags = {
         MLFLOW_RUN_NOTE: opening_note(trial),
         MLFLOW_PARENT_RUN_ID: parent,
@@ -68,7 +74,7 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
 
 
 def method_tags(trial: StudyTrial) -> dict[str, str]:
-    """The run's name, and what one filters and groups by."""
+    """Tags to filter and to group by, and the run's name."""
     selection, rate = trial.config.selection, trial.config.freezing_rate
     controls = () if selection is None else selection.controls
     return {
@@ -84,7 +90,13 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
 
 
 def closing_tags(trial: StudyTrial, rows: str, note: str) -> list[RunTag]:
-    """What is known of a trial when it has ended. rows: how many are there, empty if not all is."""
+    """Tags of a trial that has ended.
+
+    Args:
+        trial: The trial.
+        rows: The number of logged epochs; empty if MLflow refused a part of the trial.
+        note: The run's description, Markdown.
+    """
     tags = {"status": trial.status, "node": trial.node, "reason": trial.reason, "rows": rows}
     tags[MLFLOW_RUN_NOTE] = note
     if trial.reused_from:
@@ -94,13 +106,13 @@ def closing_tags(trial: StudyTrial, rows: str, note: str) -> list[RunTag]:
 
 
 def provenance() -> dict[str, str]:
-    """Tags that say which code this is."""
+    """Tags with the versions and the commit of the running code."""
     tags = {f"version.{library}": number for library, number in versions().items()}
     return {**tags, MLFLOW_GIT_COMMIT: git_commit()}
 
 
 def params(values: Mapping[str, Any], prefix: str = "") -> list[Param]:
-    """Nested values as MLflow parameters with dotted names; what is too long for MLflow is cut."""
+    """Nested values as MLflow parameters with dotted names. A value that is too long for MLflow is cut."""
     found: list[Param] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -118,10 +130,18 @@ def _cut(value: str) -> str:
 
 
 def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int, list[Metric]]]:
-    """Metrics of the rows `start` to `stop` as batches that MLflow takes at once, each of whole rows.
+    """Metrics of a trial's epochs in batches, each small enough for one request to MLflow.
 
-    Yields the number of rows that are logged after a batch, and the batch. Each metric carries the
-    time at which it was heard of: logged again, it is the same one.
+    A batch has complete rows. Each metric has the time at which the driver received it: if it is logged
+    again, MLflow has no second point.
+
+    Args:
+        trial: The trial.
+        start: The first row.
+        stop: The row after the last one.
+
+    Yields:
+        The number of rows that are logged after a batch, and the batch.
     """
     batch: list[Metric] = []
     for index in range(start, stop):
@@ -140,7 +160,10 @@ def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int,
 
 
 def closing_metrics(trial: StudyTrial) -> list[Metric]:
-    """What a trial's facts count, and its best epoch; at times that are the same however often told."""
+    """A trial's counts, and its best epoch.
+
+    Their times depend on the record alone: if they are logged again, MLflow has no second point.
+    """
     stamp = int(trial.started * 1000)
     counts: dict[str, float] = {}
     if (facts := trial.facts) is not None:
@@ -151,20 +174,20 @@ def closing_metrics(trial: StudyTrial) -> list[Metric]:
     metrics = [Metric(name, _loggable(float(value)), stamp, 0) for name, value in counts.items()]
     if trial.status not in OPEN and (best := trial.best_row):
         epoch = int(best["epoch"])
-        heard = trial.stamps[trial.rows.index(best)]
+        received = trial.stamps[trial.rows.index(best)]
         accuracy = _loggable(best["validation_accuracy"])
-        metrics.append(Metric("best_validation_accuracy", accuracy, heard, epoch))
-        metrics.append(Metric("best_epoch", float(epoch), heard, epoch))
+        metrics.append(Metric("best_validation_accuracy", accuracy, received, epoch))
+        metrics.append(Metric("best_epoch", float(epoch), received, epoch))
     return metrics
 
 
 def _loggable(value: float) -> float:
-    """As the record has it, where all that is not finite is one: SQL stores would make up a number."""
+    """The value, or NaN for infinity: SQL stores would replace an infinity with a number."""
     return value if math.isfinite(value) else math.nan
 
 
 def text_files(trial: StudyTrial) -> dict[str, bytes]:
-    """A run's files by name, but for its network."""
+    """A run's files by name, without its network."""
     files = {}
     for name in JSON_FACTS:
         content = None if trial.facts is None else trial.facts[name]
@@ -175,9 +198,9 @@ def text_files(trial: StudyTrial) -> dict[str, bytes]:
 
 
 class ReplayRecord(TypedDict):
-    """All that is needed to run a trial again and to compare, as JSON values.
+    """Everything that is needed to run a trial again and to compare, as JSON values.
 
-    Hashes are None, plugins and machine empty, where the trial failed before there was anything.
+    If the trial failed before it had any facts, its hashes are None, and plugins and machine are empty.
     """
 
     config: dict[str, Any]
@@ -194,7 +217,7 @@ class ReplayRecord(TypedDict):
 
 
 def replay_record(trial: StudyTrial) -> ReplayRecord:
-    """What `cops replay` reads."""
+    """The record of a trial for `cops replay`."""
     facts = trial.facts
     return {
         "config": trial.config.model_dump(mode="json"),
@@ -212,5 +235,5 @@ def replay_record(trial: StudyTrial) -> ReplayRecord:
 
 
 def as_json(content: Mapping[str, Any] | Sequence[Any]) -> bytes:
-    """A JSON file that a person can read."""
+    """Content as a readable JSON file, UTF-8."""
     return json.dumps(content, indent=1).encode()

@@ -1,4 +1,4 @@
-"""What a run's page says in words: Markdown for MLflow's description, and the code that loads a network."""
+"""The texts of a run's page: its description as Markdown, and the code that loads its network."""
 
 import math
 import re
@@ -12,10 +12,10 @@ from search_spaces.question import parse_question
 from study.places import DEFAULT_HOME, find_flags, tracking
 from study.records.trial import OPEN, StudyTrial
 
-NETWORK_FILE = "network.safetensors"  # a trial's artefact among those of its run
-LOAD_FILE = "load.py"  # lies beside it, and opens in place
+NETWORK_FILE = "network.safetensors"  # the trial's stored network, an artifact of its run
+LOAD_FILE = "load.py"  # in the same folder; MLflow's UI displays it
 LOAD_LINE = f'model = load_artifact(Path("{NETWORK_FILE}")).model'
-# `![words](artifact:PATH)` is a picture of the run's own artifacts, `[words](artifact:PATH)` opens one.
+# `![words](artifact:PATH)` shows an artifact of the run as a picture, `[words](artifact:PATH)` links to it.
 OWN_FILE = re.compile(r"(!?)\[([^\]]*)\]\(artifact:([^)\s]+)\)")
 
 OTHERS: Mapping[str, str] = {
@@ -27,45 +27,51 @@ OTHERS: Mapping[str, str] = {
 
 
 def run_name(trial: StudyTrial) -> str:
-    """`freeze cops(snip; synflow 0.3) q=0.99 s=0`: the trial's title, and which of the study's seeds."""
+    """The trial's title and its seed index: `freeze cops(snip; synflow 0.3) q=0.99 s=0`."""
     return f"{trial.title} s={trial.seed_index}"
 
 
 def where(tracking_uri: str, home: Path) -> str:
-    """The options by which a command finds MLflow: empty for the database of the default home."""
+    """The flags with which a command finds this MLflow: empty for the database of the default home."""
     own = tracking_uri == tracking(home, None)
     return find_flags(home) if own else find_flags(DEFAULT_HOME, tracking_uri=tracking_uri)
 
 
 def opening_note(trial: StudyTrial) -> str:
-    """The description of a run whose trial was handed out just now."""
+    """The description of a run whose trial has just started."""
     return f"{_method(trial.config)} Seed {trial.seed_index} of its study."
 
 
 def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
-    """The description of a trial's run: what it is, how it went, what can be done with it.
+    """The description of a trial's run: its method, its result, and the commands for it.
 
-    options: those of `where`.
+    Args:
+        trial: The trial.
+        run_id: The id of its run.
+        options: The flags of the commands, see `where`.
+
+    Returns:
+        Markdown.
     """
     commands = [f"cops show {run_id}{options}"]
     parts = [f"**{_result(trial)}**", opening_note(trial)]
     if trial.rows:
         commands += [f"cops replay {run_id}{options}", f"cops unpack {run_id}{options}"]
         parts.append(
-            f"Its network is `{NETWORK_FILE}` under *Artifacts*. Downloaded from there, one line loads it:"
-            f"\n\n```python\n{LOAD_LINE}\n```\n\n`cops show` tells all of it, `cops replay` runs"
-            " the trial again and compares, `cops unpack` writes its weights as a plain state_dict:"
+            f"Its network is `{NETWORK_FILE}` under *Artifacts*. After a download, this line loads it:"
+            f"\n\n```python\n{LOAD_LINE}\n```\n\n`cops show` prints everything about the trial,"
+            " `cops replay` runs it again and compares, `cops unpack` writes its weights as a state_dict:"
         )
     parts.append("```sh\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
 
 
 def load_code(trial: StudyTrial) -> bytes:
-    """The text of `load.py`: a whole program in which one line loads the network beside it."""
+    """The text of `load.py`: a complete program that loads the network from the same folder."""
     plugins = trial.plugins
-    needs = f"# It needs {', '.join(plugins)}: docs/extending.md says how to load a plugin first.\n"
+    needs = f"# It needs {', '.join(plugins)}: see docs/extending.md on how to load a plugin first.\n"
     return (
-        f"# {run_name(trial)}: the trained network, on the CPU, in eval mode, all its weights dense.\n"
+        f"# {run_name(trial)}: the trained network, on the CPU, in eval mode, with all weights.\n"
         f"{needs if plugins else ''}"
         "from pathlib import Path\n\n"
         "from cops_core.artifact import load_artifact\n\n"
@@ -74,9 +80,16 @@ def load_code(trial: StudyTrial) -> bytes:
 
 
 def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str) -> str:
-    """The description of a study's run: its answer, or else its question, and how to read on.
+    """The description of a study's run: its answer, its question, and where to find more.
 
-    headline: Markdown, with files of the run as `artifact:PATH` (see `placed`).
+    Args:
+        name: The study's name.
+        settings: The study's settings, as JSON values.
+        home: The study's home, for the commands.
+        headline: The answer as Markdown, with files of the run as `artifact:PATH` (see `link_files`).
+
+    Returns:
+        Markdown.
     """
     options = find_flags(home, settings.get("storage"))
     size = f" with {settings['trials']} configurations"
@@ -86,27 +99,33 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     return "\n\n".join(
         [
             headline,
-            f"**{question}** Asked of the search space `{settings['space']}`{size}; each trial is a"
-            " run nested below this one.",
-            "A trial's page says what it trained and how it ended; *Model metrics* draws its epochs (search"
-            " there for `accuracy|loss`), and *Artifacts* holds its network with the line that loads it. Here"
-            " *Artifacts* holds the study's tables and figures.",
+            f"**{question}** The search space is `{settings['space']}`{size}. Each trial is a run nested"
+            " below this one.",
+            "A trial's page describes its method and its result. *Model metrics* shows curves over its epochs"
+            " (search there for `accuracy|loss`). *Artifacts* contains its network, and the line that loads"
+            " it. On this page *Artifacts* contains the study's tables and figures.",
             f"```sh\n{commands}\n```",
         ]
     )
 
 
-def placed(text: str, experiment: str, run_id: str) -> str:
-    """`artifact:PATH` in pictures and links replaced by where MLflow's UI has that file of the run."""
+def link_files(text: str, experiment: str, run_id: str) -> str:
+    """Replace `artifact:PATH` in pictures and links by the address of the file in MLflow's UI.
 
-    def place(found: re.Match[str]) -> str:
-        picture, words, path = found[1], found[2], url_quote(found[3])
+    Args:
+        text: Markdown.
+        experiment: The id of the experiment.
+        run_id: The run with the files.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        picture, words, path = match[1], match[2], url_quote(match[3])
         if picture:
             return f"![{words}](get-artifact?path={path}&run_uuid={run_id})"
         page = f"#/experiments/{experiment}/runs/{run_id}/artifacts/{path}"
         return f"[{words}]({page}?workflowType=machine_learning)"
 
-    return OWN_FILE.sub(place, text)
+    return OWN_FILE.sub(link, text)
 
 
 def _method(config: TrialConfig) -> str:
@@ -127,7 +146,7 @@ def _method(config: TrialConfig) -> str:
 
 
 def _result(trial: StudyTrial) -> str:
-    """How the trial ended, with the numbers that are known."""
+    """How the trial ended, with its main numbers."""
     if trial.status in OPEN:
         return f"{trial.status} after {len(trial.rows)} epochs"
     parts = [f"{trial.status} after {len(trial.rows)} epochs" if trial.rows else trial.status]

@@ -1,4 +1,4 @@
-"""A run's inputs as MLflow knows them: the data that it trained on, and the network's initial state."""
+"""A run's inputs in MLflow: the data that it trained on, and the network's initial state."""
 
 import json
 from contextlib import suppress
@@ -24,40 +24,39 @@ MODEL_TYPE = "initial state"
 
 
 class Inputs:
-    """Logs inputs of the runs of one study.
+    """Logs the inputs of the runs of one study.
 
-    An initial state is a logged model of the study, one for each network, initialisation and hash of
-    theta0, which all trials that begin with it share. A server too old to know logged models has none.
+    An initial state is a logged model of the study: one for each network, initialisation and hash of theta0.
+    All trials that start from it share it. On a server that is too old for logged models it is left out.
     """
 
     def __init__(self, client: MlflowClient, experiment: str, parent: str) -> None:
         self._client = client
         self._experiment = experiment
         self._parent = parent
-        self._known: dict[str, str] | None = None  # ids by name, once they have been looked up
+        self._known: dict[str, str] | None = None  # ids by name; None until they have been read
         self._too_old = False
 
     def log(self, run_id: str, trial: StudyTrial) -> None:
-        """Attach a trial's inputs to its run; once more changes nothing."""
+        """Attach a trial's inputs to its run. It may be repeated."""
         if trial.facts is None:
-            return  # it failed before there was anything
+            return  # it failed before its data and network were known
         model = self._model(trial.config, trial.facts["theta0_sha256"])
         models = None if model is None else [LoggedModelInput(model)]
         datasets = [_dataset(trial.config, trial.facts["data_sha256"])]
         try:
             self._client.log_inputs(run_id, datasets=datasets, models=models)
         except MlflowException:
-            # Another study may log the same data at this moment, which MLflow takes for a mistake: now they
-            # are there.
+            # MLflow fails if another study logs the same data at this moment. The second attempt finds them.
             self._client.log_inputs(run_id, datasets=datasets, models=models)
 
     def _model(self, config: TrialConfig, theta0_sha256: str) -> str | None:
-        """The id of the trial's initial state, which is created if need be; None on an old server."""
+        """The id of the trial's initial state, created if it does not exist; None on an old server."""
         if self._too_old:
             return None
         name = f"{config.model}-{config.initialization}-{theta0_sha256[:HEAD_LENGTH]}"
         try:
-            return self._look_up().get(name) or self._create(
+            return self._read_known().get(name) or self._create(
                 name,
                 {
                     "model": config.model,
@@ -67,13 +66,13 @@ class Inputs:
                 },
             )
         except Exception as error:
-            self._known = None  # it may be there all the same
+            self._known = None  # it may have been created in spite of the error
             if not is_too_old(error):
                 raise
             self._too_old = True
             return None
 
-    def _look_up(self) -> dict[str, str]:
+    def _read_known(self) -> dict[str, str]:
         """The initial states that the study has in MLflow."""
         if self._known is None:
             known: dict[str, str] = {}
@@ -98,14 +97,14 @@ class Inputs:
             params=params,
             model_type=MODEL_TYPE,
         )
-        with suppress(Exception):  # else it is shown as pending, for ever, and serves all the same
+        with suppress(Exception):  # a failure only leaves it displayed as pending
             self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-        self._look_up()[name] = str(model.model_id)
+        self._read_known()[name] = str(model.model_id)
         return str(model.model_id)
 
 
 def _dataset(config: TrialConfig, sha256: str) -> DatasetInput:
-    """The data of a trial. MLflow takes one data set once per run: its context names both parts."""
+    """The data of a trial. A run can have a data set only once, so its context names both parts."""
     source = json.dumps({"dataset": config.dataset, "sha256": sha256})
     dataset = Dataset(config.dataset, sha256[:DIGEST_LENGTH], source_type="cops", source=source)
     tags = {

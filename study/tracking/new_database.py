@@ -1,7 +1,7 @@
-"""A new SQLite database of MLflow: made in a temporary folder, and placed complete.
+"""A new SQLite database of MLflow: created in a temporary folder, and placed when it is complete.
 
-MLflow needs seconds to make one, and a second process that opens it meanwhile corrupts it. Besides, a study
-may be refused while it is made, and then nothing may be left.
+MLflow needs seconds to create one. If a second process opens it in the meantime, it is corrupted. And if the
+study is refused after that, nothing of it may be left.
 """
 
 import sqlite3
@@ -20,14 +20,24 @@ from study.places import SQLITE
 
 @dataclass(frozen=True)
 class NewDatabase:
-    """A database without any run. content: of the file that `place` writes to `path`, which the URI names."""
+    """A database without any run.
+
+    Attributes:
+        tracking_uri: Its URI.
+        path: The file that the URI names. `place` writes it.
+        content: The content of that file.
+    """
 
     tracking_uri: str
     path: Path
     content: bytes
 
     def place(self) -> None:
-        """Write the file, unless another process was faster. InputError if that fails."""
+        """Write the file, unless another process has done so.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self.path}.lock"):
@@ -35,13 +45,13 @@ class NewDatabase:
                     write_whole(self.path, self.content)
         except OSError as error:
             raise InputError(
-                f"{self.path} cannot be written ({error.strerror or error}): make room, or choose another"
-                " --home or --tracking-uri"
+                f"{self.path} cannot be written ({error.strerror or error}): free some space, or choose"
+                " another --home or --tracking-uri"
             ) from error
 
 
 def missing_database(tracking_uri: str) -> Path | None:
-    """The SQLite database that a URI names, if it does not exist; an empty file is none to SQLite."""
+    """The path of a URI's SQLite database, if that does not exist or is an empty file; else None."""
     if not tracking_uri.startswith(SQLITE):
         return None
     path = Path(tracking_uri.removeprefix(SQLITE))
@@ -49,10 +59,13 @@ def missing_database(tracking_uri: str) -> Path | None:
 
 
 def new_database(tracking_uri: str) -> NewDatabase | None:
-    """The database that a URI names, if it does not exist; nothing is written there. None for any other URI.
+    """Create the SQLite database that a URI names, if it does not exist. Its file is not written yet.
+
+    Returns:
+        The database; None if it exists, and for a URI of another kind.
 
     Raises:
-        InputError: MLflow cannot make one.
+        InputError: MLflow cannot create it.
     """
     if (path := missing_database(tracking_uri)) is None:
         return None
@@ -65,5 +78,5 @@ def new_database(tracking_uri: str) -> NewDatabase | None:
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise InputError(
-            f"MLflow cannot make a new database ({reason}): make room, or name a server with --tracking-uri"
+            f"MLflow cannot create a database ({reason}): free some space, or set --tracking-uri to a server"
         ) from error

@@ -1,4 +1,4 @@
-"""The parent run of a study: found again or created, filled, closed."""
+"""The run of a study, the parent of its trials' runs: found or created, filled, ended."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,17 +11,21 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from cops_core.plugins import Plugin
 from study.tracking.content import TAG_LENGTH, as_json, params, provenance
-from study.tracking.describe import placed, study_note
+from study.tracking.describe import link_files, study_note
 from study.tracking.find import STUDY, study_run, study_tags, tagged_runs
 
 CHANGED = "changed."
-UNLOGGED = ("first",)  # whole configurations, more parameters than a run may have; study.json has them
+UNLOGGED = ("first",)  # more parameters than a run may have; study.json has them
 
 
 class ParentRun:
     """A study's run in MLflow. Every method may be repeated after a failure.
 
-    tags: see `study_tags`.
+    Attributes:
+        tags: The tags that identify the study, see `study_tags`.
+        experiment: The id of the experiment; empty until `open` has succeeded.
+        run_id: The id of the run; empty until `open` has succeeded.
+        is_new: Whether this object created the run, so that nothing else can be below it.
     """
 
     def __init__(
@@ -33,9 +37,15 @@ class ParentRun:
         plugins: Iterable[Plugin],
         home: Path,
     ) -> None:
-        """settings: as JSON values, with the `study_id`. home: for the commands of the run's description.
+        """Nothing is sent until `open`.
 
-        plugins: those that are files are kept with the run.
+        Args:
+            client: A client of MLflow.
+            find_experiment: Returns the id of the experiment.
+            name: The study's name.
+            settings: The study's settings as JSON values, with its `study_id`.
+            plugins: Those in use. The files among them become artifacts of the run.
+            home: The study's home, for the commands in the run's description.
         """
         self._client = client
         self._find_experiment = find_experiment
@@ -45,11 +55,11 @@ class ParentRun:
         self._home = home
         self.tags = study_tags(name, settings["study_id"])
         self.experiment = ""
-        self.run_id = ""  # until `open` has succeeded
-        self.is_new = False  # whether nothing can be below it that was not created here
+        self.run_id = ""
+        self.is_new = False
 
     def open(self) -> str:
-        """The run's id: the study's own run, reopened, or else a new one."""
+        """Open the study's run, or create it, and return its id."""
         if not self.run_id:
             self.experiment = self._find_experiment()
             found = study_run(self._client, self.experiment, self.tags)
@@ -62,20 +72,20 @@ class ParentRun:
         return self.run_id
 
     def forget(self) -> None:
-        """The run is not there any more: the next `open` looks for it anew."""
+        """Forget a run that no longer exists: the next `open` searches for it again."""
         self.run_id = ""
 
     def children(self) -> Iterator[Run]:
-        """All runs below this one, a page at a time."""
+        """All runs below this one, read page by page."""
         return tagged_runs(self._client, [self.experiment], {MLFLOW_PARENT_RUN_ID: self.run_id})
 
     def child(self, trial: str) -> Run | None:
-        """The run of the trial of this name; None if there is none."""
+        """The run of a trial, None if there is none. trial: the trial's name."""
         tags = {MLFLOW_PARENT_RUN_ID: self.run_id, "trial": trial}
         return next(tagged_runs(self._client, [self.experiment], tags, page=1), None)
 
     def attach(self, files: Mapping[str, bytes]) -> None:
-        """Make `files`, by their paths, artifacts of the run, beside the settings and the plugins."""
+        """Attach files to the run, with the settings and the plugins. files: by their paths."""
         own = {"study.json": as_json(dict(self._settings))}
         for plugin in self._plugins:
             if plugin.source is not None:
@@ -83,10 +93,15 @@ class ParentRun:
         upload(self._client, self.open(), {**own, **files})
 
     def end(self, complete: bool, headline: str) -> None:
-        """End the run: FINISHED if the study is complete, else KILLED. headline: see `study_note`."""
+        """End the run.
+
+        Args:
+            complete: Whether the study is complete. The run is then FINISHED, else KILLED.
+            headline: The study's answer as Markdown, see `study_note`.
+        """
         run_id = self.open()
         status = "finished" if complete else "interrupted"
-        note = placed(self._note(headline or f"The study is {status}."), self.experiment, run_id)
+        note = link_files(self._note(headline or f"The study is {status}."), self.experiment, run_id)
         tags = {"status": status, MLFLOW_RUN_NOTE: note[:TAG_LENGTH]}
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self._client.set_terminated(run_id, "FINISHED" if complete else "KILLED")
@@ -106,7 +121,7 @@ class ParentRun:
         return study_note(self._name, self._settings, self._home, headline)
 
     def _log_settings(self, run_id: str, found: Run | None) -> None:
-        """Parameters that are not there yet. MLflow never changes one: what is other now is a tag."""
+        """Log missing parameters. MLflow never changes a parameter, so a changed value becomes a tag."""
         logged = {} if found is None else found.data.params
         tags = {} if found is None else found.data.tags
         now = params({name: value for name, value in self._settings.items() if name not in UNLOGGED})
@@ -126,7 +141,7 @@ class ParentRun:
 
 
 def upload(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Make `files`, by their paths, artifacts of a run; those of the same paths are replaced."""
+    """Attach files to a run. Artifacts with the same path are replaced. files: by their paths."""
     if not files:
         return
     with TemporaryDirectory() as folder:

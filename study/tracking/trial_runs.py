@@ -1,4 +1,4 @@
-"""The nested runs of a study's trials: each brought to what its trial says now, as often as need be."""
+"""The nested runs of a study's trials. Each is updated to its trial's present state."""
 
 import hashlib
 import time
@@ -26,45 +26,68 @@ from study.tracking.parent import ParentRun, upload
 from study.tracking.refusal import is_refusal, reason
 
 NETWORK_TAG = "network_sha256"
-ZOMBIE = "no trial of the study has this run"
+ZOMBIE = "this run belongs to no trial of the study"
 
 
 @dataclass
 class TrialRun:
-    """What is known of a trial's run in MLflow. rows: how many of the trial's are there for certain."""
+    """What is known about a trial's run in MLflow.
+
+    Attributes:
+        run_id: The id of the run.
+        state: MLflow's status of the run.
+        described: Whether its parameters are logged.
+        rows: How many of the trial's epochs are certainly logged.
+    """
 
     run_id: str
     state: str = "RUNNING"
-    described: bool = False  # whether its parameters are there
+    described: bool = False
     rows: int = 0
 
 
 class TrialRuns:
-    """Pushes trials into runs below a parent. Whatever failed half-way is simply pushed again.
+    """Pushes trials to runs below the study's run. After a failure a trial is pushed again.
 
-    problems: what MLflow refused for good, one line for each trial by its number; empty again once
-    the trial has been pushed without. read: a file of the study's storage. options: by which commands
-    find this MLflow.
+    Attributes:
+        problems: What MLflow refused, one line for each trial, by the trial's number. A line is removed
+            when the trial has been pushed without a problem.
     """
 
     def __init__(
         self, client: MlflowClient, parent: ParentRun, read: Callable[[str], bytes], options: str
     ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            client: A client of MLflow.
+            parent: The study's run.
+            read: Returns a file of the study's storage.
+            options: The flags with which commands find this MLflow.
+        """
         self._client = client
         self._parent = parent
         self._read = read
         self._options = options
         self._runs: dict[int, TrialRun] = {}
         self._unsure: set[int] = set()  # a run may have been created although the request failed
-        self._late: dict[int, StudyTrial] = {}  # their workers write after the driver has heard of the end
-        self._complete = False  # whether `_runs` holds all that there are
+        self._late: dict[
+            int, StudyTrial
+        ] = {}  # their networks are written after the driver has received the end
+        self._complete = False  # whether `_runs` has all runs of the study
         self._inputs: Inputs | None = None
         self.problems: dict[int, str] = {}
 
     def compare(self, trials: Mapping[int, StudyTrial]) -> list[int]:
-        """Read what MLflow has, in bulk; returns the numbers of the trials that it does not show whole.
+        """Read all runs from MLflow and compare them with the trials.
 
-        A run that is RUNNING although no trial knows it is ended as killed.
+        A run that is RUNNING but belongs to no trial is ended as killed.
+
+        Args:
+            trials: The recorded trials by number.
+
+        Returns:
+            The numbers of the trials whose runs are missing or incomplete.
         """
         self._parent.open()
         self._runs.clear()
@@ -87,7 +110,12 @@ class TrialRuns:
         return [number for number in trials if number not in whole]
 
     def push(self, trial: StudyTrial, *, closing: bool = False) -> None:
-        """Bring a trial's run up to date. closing: the study ends, whatever the trial says."""
+        """Update a trial's run.
+
+        Args:
+            trial: The trial as it is recorded.
+            closing: Whether the study ends: a run whose trial has not ended is then killed.
+        """
         ended = has_ended(trial)
         self.problems.pop(trial.number, None)
         run = self._run_of(trial)
@@ -102,7 +130,7 @@ class TrialRuns:
             self._terminate(run, "KILLED", time.time())
 
     def push_late(self) -> None:
-        """Attach the networks that were written after the end of their trials."""
+        """Attach the networks that were written after their trials had ended."""
         for number, trial in list(self._late.items()):
             content = self._network(trial)
             if content is not None and number in self._runs:
@@ -112,14 +140,14 @@ class TrialRuns:
             del self._late[number]
 
     def forget(self) -> None:
-        """Runs are gone: another database may answer now, where all is looked for anew."""
+        """Forget all runs: another database may answer now, and everything is searched again."""
         self._parent.forget()
         self._runs.clear()
         self._inputs = None
         self._complete = False
 
     def _run_of(self, trial: StudyTrial) -> TrialRun:
-        """The trial's run, looked for where it may be there, else created."""
+        """The trial's run: searched if it may exist, else created."""
         number = trial.number
         if number not in self._runs:
             parent = self._parent.open()
@@ -141,18 +169,18 @@ class TrialRuns:
 
     def _log_rows(self, run: TrialRun, trial: StudyTrial) -> None:
         stop = len(trial.rows)
-        if run.rows > stop:  # a trial that began again
+        if run.rows > stop:  # a trial that started again
             run.rows = 0
         for logged, batch in row_batches(trial, run.rows, stop):
             self._client.log_batch(run.run_id, metrics=batch)
             run.rows = logged
 
     def _end(self, run: TrialRun, trial: StudyTrial) -> None:
-        """All that is known at a trial's end; the tag `rows` last, which says that all of it is there."""
+        """Log everything about a trial that has ended. The tag `rows` comes last: then all is logged."""
         tags: list[RunTag] = []
         try:
             tags = self._upload(run, trial)
-        except Exception as error:  # metrics matter more than a store of artifacts that is full or away
+        except Exception as error:  # metrics are logged even if the artifacts cannot be stored
             self._note(trial, error)
         self._attempt(trial, self._log_inputs, run, trial)
         rows = "" if trial.number in self.problems else str(run.rows)
@@ -163,10 +191,10 @@ class TrialRuns:
         self._terminate(run, END_STATES[trial.status], trial.ended)
 
     def _upload(self, run: TrialRun, trial: StudyTrial) -> list[RunTag]:
-        """Attach the trial's files; returns the tag of a network that will not change any more.
+        """Attach the trial's files. Return the tag of its network, if that will not change any more.
 
-        The worker of a trial that was stopped writes its network after the driver has heard of the
-        end: what is there now may be none, or that of an earlier interruption.
+        The worker of a stopped trial writes its network after the driver has received the end. Until then
+        there may be none, or one of an earlier interruption.
         """
         files, network = text_files(trial), self._network(trial)
         if network is not None:
@@ -180,7 +208,7 @@ class TrialRuns:
         return []
 
     def _network(self, trial: StudyTrial) -> bytes | None:
-        """The trial's artefact; None while, or if, there is none."""
+        """The trial's stored network; None if there is none (yet)."""
         kept = trial.artifact
         try:
             return self._read(f"{ARTIFACTS}/{trial.name}.safetensors" if kept is None else kept["file"])
@@ -194,7 +222,7 @@ class TrialRuns:
         self._inputs.log(run.run_id, trial)
 
     def _reopen(self, run: TrialRun) -> None:
-        """A trial that was interrupted goes on. MLflow keeps its old end time until the new one."""
+        """Reopen the run of a trial that resumes. MLflow keeps its old end time until it ends again."""
         self._client.log_batch(run.run_id, tags=[RunTag("status", "running"), RunTag("reason", "")])
         self._client.update_run(run.run_id, "RUNNING")
         run.state = "RUNNING"
@@ -211,7 +239,7 @@ class TrialRuns:
             self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _attempt(self, trial: StudyTrial, step: Callable[..., Any], *arguments: Any) -> None:
-        """One step of a push. What MLflow refuses for good is noted, and holds back nothing else."""
+        """Do one step of a push. If MLflow refuses it, that is noted, and the other steps are still done."""
         try:
             step(*arguments)
         except Exception as error:
@@ -224,12 +252,12 @@ class TrialRuns:
 
 
 def has_ended(trial: StudyTrial) -> bool:
-    """Whether the trial has ended, for now or for good, and all that belongs to its end is known."""
+    """Whether the trial has ended or is interrupted, and its end is completely known."""
     return trial.ended is not None and trial.status != "running"
 
 
 def _agrees(run: Run, trial: StudyTrial) -> bool:
-    """Whether a run shows the whole of a trial that has ended."""
+    """Whether a run is complete for a trial that has ended."""
     tags = run.data.tags
     return (
         has_ended(trial)

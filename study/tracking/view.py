@@ -1,7 +1,7 @@
 """MLflow as a view of a study: one parent run, one nested run per trial, reconciled with the records.
 
-One background thread writes, so that neither a slow server nor a slow disk holds up a trial. It
-pushes what was marked until that has succeeded: a server that is away for minutes costs patience.
+One background thread writes, so that a slow server or disk does not delay a trial. It repeats a push until it
+has succeeded: if a server is down for minutes, the runs are only late.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,15 +19,15 @@ from study.tracking.parent import ParentRun
 from study.tracking.refusal import is_lost, reason
 from study.tracking.trial_runs import TrialRuns, has_ended
 
-# Keys of the reconciler beside the trials' numbers.
+# Keys of the reconciler, in addition to the trials' numbers.
 OPEN_PARENT, COMPARE, CLOSE_PARENT = -1, -2, -3
 
 
 class MlflowView:
     """Keeps a study's runs up to date with its trials.
 
-    The records are the truth: whatever MLflow lacks, for whatever reason, is pushed again, and
-    nothing twice. Studies share an experiment and are told apart by the tags of their runs.
+    The records are the source of truth. What is missing in MLflow, for any reason, is pushed again; nothing
+    is logged twice. Studies share an experiment; the tags of their runs distinguish them.
     """
 
     def __init__(
@@ -39,36 +39,44 @@ class MlflowView:
         plugins: Iterable[Plugin],
         read: Callable[[str], bytes],
     ) -> None:
-        """settings: the study's, as JSON values, with its `study_id`.
+        """Connect to MLflow and start the thread.
 
-        read: a file of the study's storage; raises FileNotFoundError if it is not there.
+        Args:
+            tracking_uri: Where MLflow is.
+            home: The study's home.
+            name: The study's name.
+            settings: The study's settings as JSON values, with its `study_id`.
+            plugins: Those in use.
+            read: Returns a file of the study's storage; raises FileNotFoundError if it does not exist.
 
-        Raises InputError if MLflow does not answer.
+        Raises:
+            InputError: MLflow does not answer.
         """
         client = connect(tracking_uri)
         self._where = f"MLflow at {tracking_uri}"
         self._name = name
         find_experiment = partial(experiment_id, client, tracking_uri, home)
-        find_experiment()  # what is wrong with it is said now
+        find_experiment()  # an error is raised here, before the study starts
         self._parent = ParentRun(client, find_experiment, name, settings, plugins, home)
         self._runs = TrialRuns(client, self._parent, read, where(tracking_uri, home))
         self._trials: dict[int, StudyTrial] = {}
-        self._waiting: set[int] = set()  # keys that were marked, and are not in MLflow yet
+        self._waiting: set[int] = set()  # keys that are marked but not in MLflow yet
         self._ending: tuple[bool, Mapping[str, bytes], str] | None = None
-        self._problem = ""  # with the parent's files
+        self._problem = ""  # with the files of the study's run
         self._reconciler = Reconciler[int]("mlflow", self._push)
         self._mark(OPEN_PARENT)
 
     def resume(self, trials: Sequence[StudyTrial]) -> None:
-        """These trials are there from before: compare with MLflow, and push what differs."""
-        # What they report from now on is not recorded yet: a crash could take it back.
+        """Compare the trials of earlier launches with MLflow, and push what differs."""
+        # A copy: what they report from now on is not recorded yet, and a crash could undo it.
         self._trials |= {trial.number: snapshot(trial) for trial in trials}
         self._mark(COMPARE)
 
     def mark(self, trial: StudyTrial) -> None:
-        """The trial's record was just saved: bring its run up to date. Returns at once.
+        """Update the run of a trial whose record has just been saved. Returns at once.
 
-        trial: as it was recorded, and not changed any more (see `study.records.writer.snapshot`).
+        Args:
+            trial: A copy of the trial as it was recorded (see `study.records.writer.snapshot`).
         """
         self._trials[trial.number] = trial
         self._mark(trial.number)
@@ -76,14 +84,18 @@ class MlflowView:
     def close(
         self, complete: bool, files: Mapping[str, bytes], timeout_s: float, description: str = ""
     ) -> list[str]:
-        """Push all that is left, attach `files` (by path) to the parent run, and end it.
+        """Push everything that is left, attach files to the study's run, and end it.
 
-        complete: whether the study is; else its run is KILLED, and so are those of trials that have
-        not ended. description: of the study's run, its headline and key figure as Markdown, in front of
-        how to read on; `![...](artifact:PATH)` shows a file of the run, `[...](artifact:PATH)` opens it.
+        Args:
+            complete: Whether the study is complete. If not, its run is KILLED, and so are the runs of
+                trials that have not ended.
+            files: Files for the study's run, by their paths.
+            timeout_s: How long to wait for MLflow, in seconds.
+            description: Headline and key figure as Markdown, the first part of the run's description.
+                `![...](artifact:PATH)` shows a file of the run, `[...](artifact:PATH)` links to it.
 
-        Returns one line per problem, each with a trial's name and a reason; none if all is
-        there.
+        Returns:
+            A line for each problem, with a trial's name and a reason; empty if everything is in MLflow.
         """
         self._ending = complete, files, description
         unended = {number for number, trial in self._trials.items() if not has_ended(trial)}
@@ -111,7 +123,7 @@ class MlflowView:
         return self._trials[key].name if key >= 0 else self._name
 
     def _push(self, key: int) -> None:
-        self._waiting.discard(key)  # first: a mark that comes meanwhile counts anew
+        self._waiting.discard(key)  # first: a trial that is marked in the meantime is pushed again
         try:
             if key >= 0:
                 self._runs.push(self._trials[key], closing=self._ending is not None)
@@ -124,7 +136,7 @@ class MlflowView:
         except Exception as error:
             self._waiting.add(key)
             if is_lost(error):
-                # Another database answers now, which may lack what was in the old one.
+                # Another database answers now. It may lack runs of the old one.
                 self._runs.forget()
                 self._mark(COMPARE)
             raise
@@ -140,7 +152,7 @@ class MlflowView:
         self._parent.end(complete, description)
 
     def _attach(self, files: Mapping[str, bytes]) -> None:
-        """Files of the parent run, and networks that came late; what has no place holds back no metric."""
+        """Attach files of the study's run, and late networks. A failure does not delay any metric."""
         self._parent.open()
         self._problem = ""
         try:

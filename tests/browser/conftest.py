@@ -49,7 +49,7 @@ def browser():
 class Watched:
     """A page, and what happened on it. A request to another machine is blocked, and noted in `remote`.
 
-    console: messages of the level error. errors: exceptions that nobody caught. failed: requests
+    console: messages of the level error. errors: uncaught exceptions. failed: requests
     without an answer, but for those that the page gave up itself, and answers of 400 and above.
     """
 
@@ -60,7 +60,7 @@ class Watched:
     remote: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Begin to listen."""
+        """Record what happens on the page from now on."""
         self.page.context.route(lambda url: not is_local(url), self._block)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -167,7 +167,7 @@ def quickstart(tmp_path_factory):
 
 
 @dataclass(frozen=True)
-class Served:
+class ServerSettings:
     """A home in MLflow's UI. root: the server's address. browse: the page that `cops ui` names."""
 
     root: str
@@ -186,7 +186,7 @@ def mlflow_ui(quickstart, tmp_path_factory):
         try:
             wait_for(f"http://127.0.0.1:{port}/health", server, log)
             (browse,) = re.findall(r"^browse: (\S+)$", log.read_text(), re.MULTILINE)
-            yield Served(f"http://127.0.0.1:{port}", browse)
+            yield ServerSettings(f"http://127.0.0.1:{port}", browse)
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(30)

@@ -37,7 +37,7 @@ def open_ui(open_page, mlflow_ui, parent, tmp_path):
         pages.append(watched)
         watched.page.set_default_timeout(60_000)
         watched.page.goto(mlflow_ui.browse.replace("cops-studies", view))
-        watched.page.get_by_label("Close").first.click()  # its assistant opens for whoever comes first
+        watched.page.get_by_label("Close").first.click()  # its assistant opens at the first visit
         watched.page.locator(".ag-row").first.wait_for()
         return watched.page
 
@@ -110,8 +110,8 @@ def test_a_studys_page_says_its_answer_and_shows_its_figure(open_ui, mlflow_ui, 
     figure = page.locator("img[src*='accuracy_by_rate.svg']")
     assert drawn(figure) > 0
     assert figure.bounding_box()["width"] > 300
-    beside = page.get_by_text(parent.info.run_id).bounding_box()
-    assert beside["x"] + beside["width"] < page.viewport_size["width"]
+    neighbour = page.get_by_text(parent.info.run_id).bounding_box()
+    assert neighbour["x"] + neighbour["width"] < page.viewport_size["width"]
     page.screenshot(path=tmp_path / "study.png")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="The whole report", exact=True).click()

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.browser
 
 FAULTS = {
     "<script>console.error('a message')</script>": "console",
-    "<script>throw new Error('nobody catches it')</script>": "errors",
+    "<script>throw new Error('uncaught')</script>": "errors",
     "<img src='missing.png'>": "failed",
     "<img src='http://192.0.2.1/pixel.png'>": "remote",
     "<script>fetch('https://example.org/').catch(() => 0)</script>": "remote",

@@ -20,7 +20,7 @@ def test_nothing_is_broken_marked_up_or_highlighted(line):
 
 
 def test_a_style_is_for_a_terminal_alone():
-    texts = ("MLflow was not told [why]", Text.assemble("next: ", ("cops ui", "bold")))
+    texts = ("MLflow was not updated [why]", Text.assemble("next: ", ("cops ui", "bold")))
     for terminal, color in ((False, "auto"), (True, "standard")):
         for line in texts:
             console = Console(file=io.StringIO(), force_terminal=terminal, color_system=color)

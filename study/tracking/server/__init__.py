@@ -1,1 +1,1 @@
-"""MLflow's server on a cluster's head: kept running, its database kept in the studies' storage."""
+"""MLflow's server on a cluster's head node: restarted when it dies, its database backed up."""

@@ -1,4 +1,4 @@
-"""How MLflow's server is started: for this machine alone, over a home's database."""
+"""How MLflow's server is started: for this machine only, on a home's database."""
 
 import os
 import socket
@@ -13,16 +13,23 @@ ARTIFACTS = "artifacts"
 
 
 def server_command(home: Path, port: int, storage: str | None = None) -> tuple[list[str], dict[str, str]]:
-    """The words and the environment of a server on 127.0.0.1.
+    """The command and the environment of a server on 127.0.0.1.
 
-    home: whose database is served. storage: a folder or a URI, in which the artefacts are kept; None for
-    the home. It stands in the environment alone, since every user of a machine reads the words.
+    The storage is in the environment only, since every user of a machine can read a process's command.
+
+    Args:
+        home: The home whose database is served.
+        port: The port of 127.0.0.1.
+        storage: A folder or a URI, in which the artifacts are stored; None for the home.
+
+    Returns:
+        The words of the command, and its complete environment.
     """
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{(home / DATABASE).resolve()}"),
     ]
-    # Job execution would start half a dozen helper processes that a browsing user never needs.
+    # Job execution would start six helper processes that are not needed to browse.
     environment = {
         **os.environ,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -33,7 +40,7 @@ def server_command(home: Path, port: int, storage: str | None = None) -> tuple[l
 
 
 def _artifacts(home: Path, storage: str | None) -> dict[str, str]:
-    """Where the server keeps the artefacts that it is sent, in MLflow's words."""
+    """MLflow's settings for where the server stores artifacts."""
     if storage is None:
         return {"MLFLOW_ARTIFACTS_DESTINATION": (home / ARTIFACTS).resolve().as_uri()}
     if "://" not in storage:
@@ -44,7 +51,7 @@ def _artifacts(home: Path, storage: str | None) -> dict[str, str]:
 
 
 def _s3(query: dict[str, list[str]]) -> dict[str, str]:
-    """What pyarrow reads from a URI's query and MLflow from the environment."""
+    """Settings that pyarrow reads from a URI's query, but MLflow from the environment."""
     found = {}
     if "region" in query:
         found["AWS_DEFAULT_REGION"] = query["region"][0]
@@ -56,7 +63,11 @@ def _s3(query: dict[str, list[str]]) -> dict[str, str]:
 
 
 def check_free(port: int) -> None:
-    """InputError if a server cannot listen on the port of 127.0.0.1."""
+    """Check that a server can listen on a port of 127.0.0.1.
+
+    Raises:
+        InputError: It cannot.
+    """
     try:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,7 @@
-"""MLflow's SQLite database as a file: is it whole, and whose is it?
+"""MLflow's SQLite database as a file: is it intact, and which database is it?
 
-Whose it is says a number in its header that SQLite leaves to users (`user_version`), drawn once: a
-database, its backup and what is restored from it have the same.
+A number in its header identifies it. SQLite leaves this number to users (`user_version`). It is drawn once: a
+database, its backup and a database that is restored from the backup have the same number.
 """
 
 import secrets
@@ -10,20 +10,23 @@ from contextlib import closing
 from pathlib import Path
 
 DATABASE = "mlflow.db"
-# Of a storage: what belongs to MLflow. No study can have the name, which begins with a letter or digit.
+# MLflow's folder in a storage. It is never a study's: names of studies start with a letter or digit.
 FOLDER = "_mlflow"
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """A connection to a database that is there. sqlite3.Error if it is not, or is none.
+    """A connection to an existing database.
 
-    It may write: what a killed server left undone is rolled back by whoever reads next.
+    It may write, since the next reader rolls back the unfinished transaction of a killed server.
+
+    Raises:
+        sqlite3.Error: The file does not exist, or is not a database.
     """
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=20)
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with MLflow's database; None if it is whole."""
+    """What is wrong with MLflow's database; None if it is intact."""
     try:
         with closing(open_database(path)) as connection:
             (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -34,7 +37,7 @@ def damage(path: Path) -> str | None:
 
 
 def owner(path: Path) -> int:
-    """The number that a database shares with its backups; 0 if it was never given one."""
+    """The number that a database shares with its backups; 0 if it has none."""
     with closing(open_database(path)) as connection:
         (number,) = connection.execute("PRAGMA user_version").fetchone()
     return int(number)

@@ -1,20 +1,20 @@
-"""`python -m study.tracking.server.program`: becomes MLflow's server, as often as supervisor starts it."""
+"""`python -m study.tracking.server.program`: the process that becomes MLflow's server."""
 
 import os
 import sys
 from typing import NoReturn
 
 from study.tracking.server.command import server_command
-from study.tracking.server.served import Served, end, processes
+from study.tracking.server.processes import ServerSettings, end, processes
 
 PATIENCE_S = 5.0
 
 
 def main() -> NoReturn:
-    """End what a killed server left behind, which would keep its port; then become the server."""
-    served = Served.of_this_process()
-    end(served.home, processes(served.home, "mlflow"), PATIENCE_S)
-    command, environment = server_command(served.home, served.port, served.storage)
+    """End the children of a killed server, which would block its port; then become the server."""
+    server = ServerSettings.of_this_process()
+    end(server.home, processes(server.home, "mlflow"), PATIENCE_S)
+    command, environment = server_command(server.home, server.port, server.storage)
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 

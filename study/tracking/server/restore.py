@@ -1,4 +1,4 @@
-"""A home's database before it is served: from the storage's backup where the home has none."""
+"""Prepares a home's database for the server: restored from the backup if the home has none."""
 
 import sqlite3
 import subprocess
@@ -15,10 +15,19 @@ from study.tracking.server.database import DATABASE, FOLDER, damage, mark, owner
 
 
 def prepare(home: Path, storage: str | None) -> bool:
-    """Make the home's database ready to be served; whether it was restored.
+    """Prepare the home's database for the server.
 
-    With a storage: restored from there if the home has none, and backed up there. InputError if the
-    storage does not answer, or has the backup of another database.
+    With a storage, a missing database is restored from its backup, and then backed up.
+
+    Args:
+        home: The home of the database.
+        storage: A folder or a URI; None for a home without backups.
+
+    Returns:
+        Whether it was restored.
+
+    Raises:
+        InputError: The storage does not answer, or has the backup of another database.
     """
     database = home / DATABASE
     restored = False
@@ -38,17 +47,25 @@ def prepare(home: Path, storage: str | None) -> bool:
         except OSError as error:
             raise _unreachable(error) from None
         except sqlite3.Error as error:
-            raise InputError(f"{error}: move it away, and its backup is restored") from None
+            raise InputError(f"{error}: move it away, and start again to restore its backup") from None
         finally:
             backup.close()
     return restored
 
 
 def restore(home: Path, folder: Folder) -> bool:
-    """Put the backup into a home that has no database; whether that was done.
+    """Restore the backup into a home without a database. An existing database is never changed.
 
-    A database that is there is never touched. Raises InputError if it is damaged, or another than that of
-    the backup, which would be lost to it; and if the backup itself is damaged, and all there is.
+    Args:
+        home: The home of the database.
+        folder: The folder of the backup.
+
+    Returns:
+        Whether the backup was restored.
+
+    Raises:
+        InputError: The home's database is damaged; or it is not the database of the backup, which would
+            be overwritten; or the home has none and the backup is damaged.
     """
     database = home / DATABASE
     with FileLock(f"{database}.lock"):
@@ -66,11 +83,11 @@ def restore(home: Path, folder: Folder) -> bool:
                 return False
             if found is not None:
                 raise InputError(
-                    f"{folder.path}/{DATABASE} is damaged ({found}): move it away, and `cops resume NAME`"
-                    " fills a new one"
+                    f"{folder.path}/{DATABASE} is damaged ({found}): move it away, and run `cops resume NAME`"
+                    " to fill a new one"
                 )
             _upgrade(backup)
-            for rest in ("-journal", "-wal", "-shm"):  # of a database that is gone
+            for rest in ("-journal", "-wal", "-shm"):  # of a deleted database
                 Path(f"{database}{rest}").unlink(missing_ok=True)
             backup.replace(database)
         finally:
@@ -80,25 +97,27 @@ def restore(home: Path, folder: Folder) -> bool:
 
 def _check_whole(database: Path) -> None:
     if (found := damage(database)) is not None:
-        raise InputError(f"{database} is damaged ({found}): move it away, and its backup is restored")
+        raise InputError(
+            f"{database} is damaged ({found}): move it away, and start again to restore its backup"
+        )
 
 
 def _another(folder: Folder, database: Path) -> InputError:
     return InputError(
-        f"{folder.path}/{DATABASE} is the backup of another database than {database}: name another"
+        f"{folder.path}/{DATABASE} is not a backup of {database}, but of another database: choose another"
         " --storage, or move one of them away"
     )
 
 
 def _upgrade(database: Path) -> None:
-    """Bring a database to the schema of this MLflow, before anybody has opened it."""
+    """Upgrade a database to the schema of the installed MLflow, before any process opens it."""
     command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise InputError(f"the backup cannot be brought to this MLflow's schema ({said[-1][:160]})")
+        raise InputError(f"the backup cannot be upgraded to the schema of this MLflow ({said[-1][:160]})")
 
 
 def _unreachable(error: OSError) -> InputError:
     reason = " ".join(str(error).split())[:200]
-    return InputError(f"the storage cannot be used ({reason}): see that it is there and may be written")
+    return InputError(f"the storage cannot be used ({reason}): check that it exists and can be written")

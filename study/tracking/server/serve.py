@@ -1,4 +1,4 @@
-"""`cops serve`: MLflow's server, kept running and backed up, until it is told to end."""
+"""`cops serve`: MLflow's server, restarted when it dies and backed up, until it is stopped."""
 
 import shlex
 import signal
@@ -20,101 +20,116 @@ from study.places import storage_uri, whole_path
 from study.tracking.server.backup import INTERVAL_S
 from study.tracking.server.command import check_free
 from study.tracking.server.database import DATABASE, FOLDER
+from study.tracking.server.processes import ServerSettings
 from study.tracking.server.restore import prepare
-from study.tracking.server.served import Served
 from study.tracking.server.supervise import start, stop
 
 
 def serve(*, home: Path, storage: str | None, port: int, detach: bool, console: Console) -> int:
-    """Serve the home's database; a server of the same home that runs already is replaced.
+    """Serve the home's database. A running server of the same home is replaced.
 
-    Returns once the server answers if it is to be detached, else when it has ended: 0 if it was told to.
+    Args:
+        home: The home of the database.
+        storage: Where the database is backed up, a folder or a URI; None for no backups.
+        port: The port of 127.0.0.1.
+        detach: Whether to return as soon as the server answers. Otherwise this waits until it has ended.
+        console: Where the address is printed.
+
+    Returns:
+        The exit code: 0 if the server is detached or was stopped.
+
+    Raises:
+        InputError: The port, the home or the storage cannot be used.
     """
     _check_linux()
-    served = _served(home, storage, port)
+    server = _settings(home, storage, port)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP):
-        with _alone(served):
-            stop(served)
+        with _locked(server):
+            stop(server)
             check_free(port)
-            restored = prepare(served.home, served.storage)
-            supervisor = start(served)
-        _say(console, served, restored, detach)
-        return 0 if detach else _wait(supervisor, served)
+            restored = prepare(server.home, server.storage)
+            supervisor = start(server)
+        _say(console, server, restored, detach)
+        return 0 if detach else _wait(supervisor, server)
 
 
 def end(*, home: Path, console: Console) -> None:
-    """End the server of a home, its last backup made. InputError if none runs."""
+    """End the server of a home, after a last backup.
+
+    Raises:
+        InputError: None is running.
+    """
     _check_linux()
-    served = _served(home, None, 0)
-    with _alone(served):
-        if not stop(served):
-            raise InputError(f"no server of {served.home} runs here, so that nothing can be ended")
+    server = _settings(home, None, 0)
+    with _locked(server):
+        if not stop(server):
+            raise InputError(f"no server of {server.home} is running on this machine")
     print_line(console, "MLflow's server has ended")
 
 
 def _check_linux() -> None:
     if not sys.platform.startswith("linux"):  # processes are found by /proc
-        raise InputError("cops serve needs Linux: use cops ui")
+        raise InputError("cops serve needs Linux: run cops ui")
 
 
-def _served(home: Path, storage: str | None, port: int) -> Served:
+def _settings(home: Path, storage: str | None, port: int) -> ServerSettings:
     home = whole_path(home)
     uri = None if storage is None else storage_uri(home, storage)
-    return Served(home=home, storage=uri, port=port)
+    return ServerSettings(home=home, storage=uri, port=port)
 
 
 @contextmanager
-def _alone(served: Served) -> Iterator[None]:
-    """One command at a time begins or ends the server of a home. InputError leaves no new folder behind."""
-    new = missing_folders(served.folder)
+def _locked(server: ServerSettings) -> Iterator[None]:
+    """One command at a time starts or ends a home's server. On an InputError new folders are removed."""
+    new = missing_folders(server.folder)
     try:
-        served.folder.mkdir(parents=True, exist_ok=True)
-        served.folder.chmod(0o700)
+        server.folder.mkdir(parents=True, exist_ok=True)
+        server.folder.chmod(0o700)
     except OSError as error:
         raise InputError(
-            f"home {served.home} cannot be written ({error.strerror}): choose another with --home"
+            f"home {server.home} cannot be written ({error.strerror}): choose another --home"
         ) from None
-    lock = served.folder / "serve.lock"
+    lock = server.folder / "serve.lock"
     with FileLock(lock):
         try:
             yield
         except InputError:
             if new:
-                lock.unlink()  # it is still held: whoever waits for it makes a new one
+                lock.unlink()  # still locked: a waiting command creates a new file
                 remove_empty(new)
             raise
 
 
 @contextmanager
 def _interrupted_by(*signals: signal.Signals) -> Iterator[None]:
-    """These end this process as Ctrl-C does: what it started has to be ended too."""
+    """Handle these signals like Ctrl-C, so that the started processes are ended, too."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in signals}
+    previous = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _wait(supervisor: "subprocess.Popen[bytes]", served: Served) -> int:
+def _wait(supervisor: "subprocess.Popen[bytes]", server: ServerSettings) -> int:
     try:
         supervisor.wait()
     except KeyboardInterrupt:
-        stop(served)
+        stop(server)
         return 0
-    return 0 if supervisor.returncode == 0 else 1  # ended by another command, or killed
+    return 0 if supervisor.returncode == 0 else 1  # stopped by another command, or killed
 
 
-def _say(console: Console, served: Served, restored: bool, detach: bool) -> None:
+def _say(console: Console, server: ServerSettings, restored: bool, detach: bool) -> None:
     if restored:
         print_line(console, f"restored {DATABASE} from its backup")
-    kept = (
-        "" if served.storage is None else f", backed up to {served.storage}/{FOLDER} every {INTERVAL_S:.0f} s"
+    backed_up = (
+        "" if server.storage is None else f", backed up to {server.storage}/{FOLDER} every {INTERVAL_S:.0f} s"
     )
-    print_line(console, f"MLflow on http://127.0.0.1:{served.port}{kept}")
-    home = shlex.quote(str(served.home))
+    print_line(console, f"MLflow on http://127.0.0.1:{server.port}{backed_up}")
+    home = shlex.quote(str(server.home))
     print_line(console, f"end it with cops serve --stop --home {home}" if detach else "end it with Ctrl-C")

@@ -1,6 +1,6 @@
-"""Supervisor runs the server and its backups: started, asked whether it answers, ended.
+"""Starts and ends supervisor, which runs the server and its backups.
 
-It has no control socket: a pid file and SIGTERM are all that is needed, and nothing else can be reached.
+Supervisor has no control socket, so that nothing can connect to it: a pid file and SIGTERM are enough.
 """
 
 import http.client
@@ -12,15 +12,15 @@ import time
 from contextlib import suppress
 
 from cops_core.errors import InputError
-from study.tracking.server.served import Served, end, processes
+from study.tracking.server.processes import ServerSettings, end, processes
 
 CONFIG, PID, LOG = "supervisord.conf", "supervisord.pid", "mlflow.log"
 START_S = 90.0
-# MLflow's server has 15 s to end and the last backup 120 s, see the programs.
+# The server has 15 s to end, the last backup 120 s: see `configuration`.
 STOP_S = 150.0
 POLL_S = 0.2
 
-# Names are those of files in the folder of the server, where supervisor runs.
+# File names are relative to the folder of the server, in which supervisor runs.
 SUPERVISOR = """\
 [supervisord]
 nodaemon = true
@@ -48,33 +48,35 @@ stdout_logfile_backups = 1
 """
 
 
-def configuration(served: Served) -> str:
-    """Supervisor's configuration. The program with the lowest priority begins first and ends last."""
+def configuration(server: ServerSettings) -> str:
+    """Supervisor's configuration. The program with the lowest priority starts first and ends last."""
     python = shlex.quote(sys.executable).replace("%", "%%")
-    # A supervisor of root's warns unless it is told whose it is to be.
+    # As root, supervisor warns unless a user is set.
     user = "user = root" if os.geteuid() == 0 else ""
     here = "study.tracking.server"
     programs = [{"name": "mlflow", "module": f"{here}.program", "priority": 2, "patience": 15}]
-    if served.storage is not None:
+    if server.storage is not None:
         programs.append({"name": "backup", "module": f"{here}.backup", "priority": 1, "patience": 120})
     sections = [PROGRAM.format(python=python, **program) for program in programs]
     return SUPERVISOR.format(pid=PID, user=user) + "".join(sections)
 
 
-def start(served: Served) -> "subprocess.Popen[bytes]":
-    """Start supervisor in a session of its own, and return once the server answers.
+def start(server: ServerSettings) -> "subprocess.Popen[bytes]":
+    """Start supervisor in a session of its own, and return as soon as the server answers.
 
-    InputError with the last line of the server's log if it does not within 90 s; nothing runs then.
+    Raises:
+        InputError: The server does not answer within 90 s. Its processes are ended. The message has the
+            last line of its log.
     """
-    folder = served.folder
-    (folder / CONFIG).write_text(configuration(served))
+    folder = server.folder
+    (folder / CONFIG).write_text(configuration(server))
     log = folder / LOG
     before = log.stat().st_size if log.exists() else 0
     with (folder / "supervisord.log").open("ab") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", CONFIG],
             cwd=folder,
-            env={**os.environ, **served.environment()},
+            env={**os.environ, **server.environment()},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -82,12 +84,12 @@ def start(served: Served) -> "subprocess.Popen[bytes]":
         )
     try:
         deadline = time.monotonic() + START_S
-        while not answers(served.port):
+        while not answers(server.port):
             if supervisor.poll() is not None or time.monotonic() > deadline:
-                raise InputError(f"MLflow's server does not answer ({_last_line(served, before)}): see {log}")
+                raise InputError(f"MLflow's server does not answer ({_last_line(server, before)}): see {log}")
             time.sleep(POLL_S)
     except BaseException:
-        stop(served)
+        stop(server)
         raise
     return supervisor
 
@@ -104,24 +106,24 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def stop(served: Served) -> bool:
-    """End a home's server, its last backup made; whether one ran."""
-    home = served.home
+def stop(server: ServerSettings) -> bool:
+    """End a home's server, after a last backup. Return whether one was running."""
+    home = server.home
     running = processes(home)
     if not running:
         return False
     with suppress(FileNotFoundError, ValueError):
-        supervisor = int((served.folder / PID).read_text())
+        supervisor = int((server.folder / PID).read_text())
         end(home, {supervisor} & running, STOP_S)
-    # Of a supervisor that was killed. The backup comes last, so that it has all that the server wrote.
+    # What a killed supervisor left. The backup ends last, so that it has everything that the server wrote.
     end(home, processes(home, "mlflow"), 15.0)
     end(home, processes(home), STOP_S)
     return True
 
 
-def _last_line(served: Served, before: int) -> str:
-    """What the server's log ends with, of what was written since it was `before` bytes long."""
-    with suppress(FileNotFoundError), (served.folder / LOG).open("rb") as log:
+def _last_line(server: ServerSettings, before: int) -> str:
+    """The last line of the server's log after its first `before` bytes."""
+    with suppress(FileNotFoundError), (server.folder / LOG).open("rb") as log:
         log.seek(before)
         lines = log.read().decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[:200] if lines else "its log is empty"

@@ -12,7 +12,7 @@ from study.places import storage_uri, tracking
 from study.records.store import find_study
 from study.tracking.describe import study_note
 from study.tracking.find import study_tags
-from study.tracking.reported import log_report
+from study.tracking.report import log_report
 from study.views.report.content import gather
 from study.views.report.files import FOLDER, PAGE, description, key_figure, report_files
 
@@ -51,7 +51,7 @@ def write_report(
         study_note(name, record["settings"], home, description(report)),
     )
     if problem:
-        print_line(console, f"MLflow was not told ({problem})", "yellow")
+        print_line(console, f"MLflow was not updated ({problem})", "yellow")
     print_line(console, f"written: {folder / PAGE}")
     return folder / PAGE
 

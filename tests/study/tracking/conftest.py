@@ -56,13 +56,13 @@ def study_name(request):
 
 @pytest.fixture
 def study_settings():
-    """What a view is told of its study."""
+    """The settings of the study."""
     return SETTINGS
 
 
 @pytest.fixture
 def storage():
-    """The files of a study's storage, by name; it begins empty."""
+    """The files of a study's storage, by name; empty at first."""
     return {}
 
 
@@ -81,8 +81,8 @@ def make_view(home, study_name, storage):
     return make
 
 
-class Shown:
-    """What MLflow shows of one study, asked by a client of the test's own."""
+class StudyRuns:
+    """The runs of one study, read with a client of the test's own."""
 
     def __init__(self, uri, name):
         self.client = MlflowClient(uri)
@@ -117,7 +117,7 @@ class Shown:
 
 @pytest.fixture
 def shown(study_name):
-    return lambda uri: Shown(uri, study_name)
+    return lambda uri: StudyRuns(uri, study_name)
 
 
 class Server:

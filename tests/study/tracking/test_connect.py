@@ -1,4 +1,4 @@
-"""The way to MLflow: one new database for many launches, and what does not answer."""
+"""The connection to MLflow: one new database for many launches, and stores that do not answer."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What runs and the experiment say of themselves: names, descriptions, the line that loads a network."""
+"""The texts of runs and of the experiment: names, descriptions, the line that loads a network."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from cops_core.config import Control, Selection, TrialConfig
 from cops_core.trial import Trial
 from study.places import DEFAULT_HOME, tracking
 from study.tracking import browse, connect, experiment_id
-from study.tracking.describe import opening_note, placed, run_name, study_note, trial_note, where
+from study.tracking.describe import link_files, opening_note, run_name, study_note, trial_note, where
 from study.tracking.saved_views import CHOSEN, FILTERS, NOTE, STUDIES, VIEW_TAG
 
 COPS = Selection(target="snip", controls=(Control(score="synflow", level=0.3),))
@@ -103,18 +103,18 @@ def test_a_studys_description_has_its_question(question, words):
     settings = {"space": "s", "trials": 5, "seeds": 2, "question": question}
     note = study_note("mine", settings, DEFAULT_HOME, "x")
     assert words in note
-    assert "`s` with 5 configurations over up to 2 seeds; each trial" in note
+    assert "`s` with 5 configurations over up to 2 seeds" in note
 
 
 def test_files_of_the_run_are_found_by_their_paths():
     text = "![a b](artifact:figures/a.png) and [the report](artifact:report.html), [x](http://y)"
-    assert placed(text, "1", "abc") == (
+    assert link_files(text, "1", "abc") == (
         "![a b](get-artifact?path=figures/a.png&run_uuid=abc) and [the report](#/experiments/1/runs/abc/"
         "artifacts/report.html?workflowType=machine_learning), [x](http://y)"
     )
 
 
-def test_the_line_beside_a_network_loads_it(make_view, sqlite, shown, ended, storage, tmp_path):
+def test_the_line_that_comes_with_a_network_loads_it(make_view, sqlite, shown, ended, storage, tmp_path):
     trial = ended(0)
     network = Trial(trial.config, data_root=tmp_path)
     storage["somewhere"] = network.artifact()
@@ -186,7 +186,7 @@ def test_the_filters_find_what_they_say(make_view, sqlite, shown, ended):
     assert all(words in experiment.tags["mlflow.note.content"] for words in FILTERS)
 
 
-def test_columns_of_the_saved_views_are_there(make_view, sqlite, shown, ended):
+def test_columns_of_the_saved_views_exist(make_view, sqlite, shown, ended):
     trial = ended(0)
     view = make_view(sqlite)
     view.mark(trial)
@@ -196,7 +196,7 @@ def test_columns_of_the_saved_views_are_there(make_view, sqlite, shown, ended):
     assert set(CHOSEN) <= there
 
 
-def test_an_experiment_from_before_is_given_what_it_lacks_and_keeps_what_is_its_users(home, sqlite):
+def test_an_old_experiment_receives_missing_tags_and_keeps_its_users_tags(home, sqlite):
     client = connect(sqlite)
     old = client.create_experiment("cops-study", tags={"mine": "too", "mlflow.note.content": "my words"})
     assert browse(home) == (
@@ -210,10 +210,10 @@ def test_an_experiment_from_before_is_given_what_it_lacks_and_keeps_what_is_its_
     assert experiment_id(client, sqlite, home) == old
     assert client.get_experiment(old).tags == tags
     client.delete_experiment(old)
-    assert browse(home) == "/"  # what was deleted can be looked for there
+    assert browse(home) == "/"  # from there a user finds what was deleted
 
 
-def test_a_new_experiment_says_what_is_in_it(home, sqlite):
+def test_a_new_experiment_has_a_description(home, sqlite):
     client = connect(sqlite)
     experiment = client.get_experiment(experiment_id(client, sqlite, home))
     assert experiment.tags["mlflow.note.content"] == NOTE

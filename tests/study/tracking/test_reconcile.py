@@ -1,4 +1,4 @@
-"""MLflow catches up with the records after whatever happened to either: nothing lost, nothing twice."""
+"""After any failure MLflow is updated from the records: nothing is lost, nothing is logged twice."""
 
 import shutil
 import threading
@@ -23,7 +23,7 @@ def running(trial: StudyTrial) -> StudyTrial:
 def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, "the condition was never true"
         time.sleep(0.05)
 
 
@@ -51,7 +51,7 @@ def calls(monkeypatch):
     return made
 
 
-def test_a_resumed_study_goes_on_in_the_same_runs(make_view, tracking_uri, shown, ended):
+def test_a_resumed_study_continues_in_the_same_runs(make_view, tracking_uri, shown, ended):
     done, cut = ended(0), ended(1, "interrupted")
     view = make_view(tracking_uri)
     for trial in (done, cut):
@@ -129,28 +129,28 @@ def test_a_driver_that_was_killed_leaves_nothing_running(make_view, sqlite, show
     for trial in trials:
         dead.mark(trial)
     wait_until(lambda: [run.info.status for run in shown(sqlite).runs] == ["FINISHED", "RUNNING", "RUNNING"])
-    # The record of the last one was never written: to the study that goes on it never was.
+    # The record of the last trial was never written, so the resumed study does not know it.
     trials[1].status, trials[1].ended = "interrupted", 105.0
     view = make_view(sqlite)
     view.resume(trials[:2])
     assert view.close(False, {}, 60) == []
     runs = shown(sqlite).runs
     assert [run.info.status for run in runs] == ["FINISHED", "KILLED", "KILLED"]
-    assert runs[2].data.tags["reason"] == "no trial of the study has this run"
+    assert runs[2].data.tags["reason"] == "this run belongs to no trial of the study"
     assert shown(sqlite).parent.info.status == "KILLED"
     assert [len(shown(sqlite).history(run)) for run in runs] == [2, 2, 2]
 
 
 def test_nothing_is_shown_that_is_not_recorded(make_view, sqlite, shown, ended):
-    """An epoch that a crash could take back would be logged again, at another time."""
-    first, going_on = ended(0), running(ended(1))
+    """An epoch that a crash could undo would be logged again, at another time."""
+    first, resumed = ended(0), running(ended(1))
     view = make_view(sqlite)
-    view.resume([first, going_on])
-    going_on.add_row({**going_on.rows[-1], "epoch": 3})
+    view.resume([first, resumed])
+    resumed.add_row({**resumed.rows[-1], "epoch": 3})
     assert view.close(False, {}, 60) == []
     assert [len(shown(sqlite).history(run)) for run in shown(sqlite).runs] == [2, 2]
     view = make_view(sqlite)
-    view.resume([first, going_on])
+    view.resume([first, resumed])
     assert view.close(False, {}, 60) == []
     assert [len(shown(sqlite).history(run)) for run in shown(sqlite).runs] == [2, 3]
 
@@ -295,7 +295,7 @@ def test_a_server_that_is_killed_and_started_again_has_everything_once(server, m
                 trial.add_row({**trial.rows[0], "epoch": epoch, "validation_accuracy": epoch / 3})
                 started = time.perf_counter()
                 view.mark(trial)
-                assert time.perf_counter() - started < 0.05  # whether or not anybody answers
+                assert time.perf_counter() - started < 0.05  # also if the server does not answer
 
     training = threading.Thread(target=train)
     training.start()

@@ -127,7 +127,7 @@ def test_floats_come_back_exactly(make_view, tracking_uri, shown, ended, home):
     trial.rows[-1] |= {"train_loss": math.nan, "validation_loss": math.inf}
     view = make_view(tracking_uri)
     assert write(view, [trial]) == []
-    assert write(make_view(tracking_uri), [trial]) == []  # again: nothing is there twice, NaN neither
+    assert write(make_view(tracking_uri), [trial]) == []  # again: nothing is logged twice, not even NaN
     there = shown(tracking_uri)
     (run,) = there.runs
     accuracies = there.history(run)
@@ -200,7 +200,7 @@ def test_the_network_of_an_interruption_gives_way_to_that_of_the_end(
     for trial in trials:
         view.mark(trial)
     wait_until(lambda: shown(sqlite).runs[1].data.tags["status"] == "stopped")
-    storage[files[1]] = b"whole too"  # the worker hears later that it was stopped
+    storage[files[1]] = b"whole too"  # the worker learns later that it was stopped
     assert view.close(True, {}, 60) == []
     found = [fetch(run.info.run_id, "network.safetensors", sqlite, home) for run in shown(sqlite).runs]
     assert found == [b"whole", b"whole too"]
@@ -235,7 +235,8 @@ def test_what_is_too_long_for_mlflow_is_cut(make_view, study_settings, tracking_
     assert set(run.data.tags["reason"]) == {"x"}
     value = shown(tracking_uri).parent.data.params["long"]
     assert len(value) == 6000
-    assert value.endswith("(cut, the whole is in config.json)")
+    assert "(cut" in value
+    assert "config.json" in value
 
 
 def test_a_store_of_artifacts_that_is_away_holds_back_no_metric(make_view, sqlite, shown, ended, home):

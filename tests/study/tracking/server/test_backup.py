@@ -15,7 +15,7 @@ import pytest
 
 from study.records.store import studies
 from study.tracking.server.backup import Backup, keep
-from study.tracking.server.served import Served
+from study.tracking.server.processes import ServerSettings
 
 COUNT = "SELECT (SELECT count(*) FROM ours), (SELECT count(*) FROM theirs)"
 NAMES = "SELECT name FROM runs"
@@ -52,7 +52,7 @@ def test_copies_of_a_database_that_is_written_to_are_of_one_moment(home, storage
     for _ in range(15):
         while pipe.poll():
             pipe.recv()
-        written = pipe.recv() + 1  # rows that were there before the copy began
+        written = pipe.recv() + 1  # rows that were written before the copy started
         assert backup.push()
         ((ours, theirs),) = rows(kept, COUNT)
         assert ours == theirs >= written > before
@@ -83,7 +83,7 @@ def test_a_damaged_database_never_replaces_a_good_copy(home, storage, kept, log_
         database.write(os.urandom(size // 3))
     with pytest.raises(sqlite3.Error):
         Backup(home, storage).push()
-    assert not backup.push()  # the damage is no commit of SQLite's
+    assert not backup.push()  # the damage is not a commit
     assert kept.read_bytes() == good
     assert rows(kept, NAMES) == [("kept",)]
 
@@ -125,7 +125,7 @@ def test_what_a_killed_server_left_undone_is_not_in_a_copy(home, storage, kept, 
 
 
 def write_half(pipe, home):
-    """Begins a transaction that is larger than SQLite's cache, and never ends it."""
+    """Starts a transaction that is larger than SQLite's cache, and never ends it."""
     connection = sqlite3.connect(home / "mlflow.db")
     connection.execute("PRAGMA cache_size = 5")
     connection.executemany("INSERT INTO ours VALUES (?, randomblob(5000))", ((n,) for n in range(500)))
@@ -152,8 +152,8 @@ def test_mlflows_folder_is_no_study(home, storage, kept):
 
 
 def test_a_process_told_to_end_makes_a_last_copy(home, storage, kept, log_run, rows):
-    served = Served(home=home, storage=storage, port=1)
-    environment = {**os.environ, **served.environment()}
+    server = ServerSettings(home=home, storage=storage, port=1)
+    environment = {**os.environ, **server.environment()}
     with subprocess.Popen([sys.executable, "-m", "study.tracking.server.backup"], env=environment) as child:
         try:
             deadline = time.monotonic() + 60

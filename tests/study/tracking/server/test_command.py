@@ -1,4 +1,4 @@
-"""What the server is told, and in which words: none of them says where the storage is."""
+"""The server's command and environment: the command does not contain the storage."""
 
 import configparser
 import socket
@@ -9,7 +9,7 @@ import pytest
 
 from study.tracking.server import supervise
 from study.tracking.server.command import server_command
-from study.tracking.server.served import Served, end, processes
+from study.tracking.server.processes import ServerSettings, end, processes
 
 S3 = "s3://bucket/dir?region=eu-west-1&endpoint_override=127.0.0.1:9000&scheme=http"
 
@@ -30,9 +30,9 @@ def test_only_the_environment_says_where_the_storage_is(tmp_path):
     command, environment = server_command(tmp_path, 5000, "s3://bucket/dir")
     assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://bucket/dir/_mlflow/artifacts"
     assert "bucket" not in " ".join(command)
-    served = Served(home=tmp_path, storage="s3://bucket/dir", port=5000)
-    assert "bucket" not in supervise.configuration(served)
-    assert "s3://bucket/dir" in served.environment().values()
+    server = ServerSettings(home=tmp_path, storage="s3://bucket/dir", port=5000)
+    assert "bucket" not in supervise.configuration(server)
+    assert "s3://bucket/dir" in server.environment().values()
 
 
 def test_what_pyarrow_reads_from_the_uri_mlflow_is_told_in_its_own_words(tmp_path):
@@ -54,10 +54,12 @@ def test_artefacts_lie_in_the_storage_if_there_is_one(storage, tmp_path):
 
 def test_the_server_ends_before_its_last_backup_is_made(tmp_path):
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(supervise.configuration(Served(home=tmp_path, storage="/s", port=1)))
+    parser.read_string(supervise.configuration(ServerSettings(home=tmp_path, storage="/s", port=1)))
     # Supervisor ends the program with the highest priority first, and waits for it.
     assert parser.getint("program:backup", "priority") < parser.getint("program:mlflow", "priority")
-    assert "program:backup" not in supervise.configuration(Served(home=tmp_path, storage=None, port=1))
+    assert "program:backup" not in supervise.configuration(
+        ServerSettings(home=tmp_path, storage=None, port=1)
+    )
 
 
 def test_a_port_in_use_is_one_line(run_serve):
@@ -83,7 +85,7 @@ def test_a_home_that_cannot_be_written_is_one_line(run_serve, tmp_path):
 
 
 def test_processes_are_known_by_the_home_that_they_serve(tmp_path):
-    first, second = (Served(home=tmp_path / name, storage=None, port=1) for name in ("a", "ab"))
+    first, second = (ServerSettings(home=tmp_path / name, storage=None, port=1) for name in ("a", "ab"))
     waiting = [sys.executable, "-c", "import time; time.sleep(600)"]
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"
     ours = subprocess.Popen(

@@ -31,7 +31,7 @@ def empty(tmp_path):
 def test_an_empty_home_gets_its_runs_back(home, storage, folder, empty, log_run, runs):
     log_run(home, "first")
     Backup(home, storage).push()
-    # A transaction of a database that is gone must not be rolled back into this one.
+    # A transaction of a deleted database must not be rolled back into this one.
     (empty / "mlflow.db-journal").write_bytes(b"left behind")
     assert restore(empty, folder)
     assert runs(empty) == {"first"}
@@ -54,7 +54,7 @@ def test_a_database_is_not_backed_up_over_that_of_another(make_home, storage, fo
     log_run(first, "first")
     Backup(first, storage).push()
     good = folder.read("mlflow.db")
-    with pytest.raises(InputError, match="the backup of another database"):
+    with pytest.raises(InputError, match="of another database"):
         prepare(second, storage)
     assert folder.read("mlflow.db") == good
 
@@ -63,7 +63,7 @@ def test_a_damaged_database_says_that_there_is_a_backup(home, storage, folder):
     Backup(home, storage).push()
     good = folder.read("mlflow.db")
     (home / "mlflow.db").write_bytes(b"nonsense" * 9999)
-    with pytest.raises(InputError, match=r"is damaged .*: move it away, and its backup is restored"):
+    with pytest.raises(InputError, match=r"is damaged .*: move it away"):
         prepare(home, storage)
     assert folder.read("mlflow.db") == good
     assert (home / "mlflow.db").read_bytes() == b"nonsense" * 9999

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from cops_core.errors import InputError
 from study.tracking.connect import connect, experiment_id
 from study.tracking.server import supervise
-from study.tracking.server.served import Served, processes
+from study.tracking.server.processes import ServerSettings, processes
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,7 @@ def test_a_head_is_killed_replaced_ended_and_restored(make_head, storage, tmp_pa
         "kept"
     ]
 
-    # For this machine alone, and nobody else may look into its folder.
+    # For this machine only, and other users cannot read its folder.
     pids = set(head.processes())
     listening = [c for c in psutil.net_connections("all") if c.pid in pids and c.status == psutil.CONN_LISTEN]
     assert {(c.laddr.ip, c.laddr.port) for c in listening} == {("127.0.0.1", head.port)}
@@ -99,7 +99,7 @@ def test_a_head_is_killed_replaced_ended_and_restored(make_head, storage, tmp_pa
         answers_again(head)
     assert runs(head.uri) == {"first"}
 
-    # The same command again replaces it, also what is left of it; told to end, it makes a last backup.
+    # The same command replaces a running or a half-dead server. On SIGTERM it makes a last backup.
     head.server("supervisor.supervisord").kill()
     wait_until(lambda: len(head.processes()) == 3)
     before = head.processes()
@@ -109,7 +109,7 @@ def test_a_head_is_killed_replaced_ended_and_restored(make_head, storage, tmp_pa
     assert head.serve("--stop") == "MLflow's server has ended\n"
     assert head.processes() == {}
 
-    # The head is gone: another one takes over, and its artefacts are there too.
+    # The head node is lost: another one takes over, and has the artifacts, too.
     other = make_head("other")
     assert "restored mlflow.db from its backup" in other.serve("--detach")
     assert runs(other.uri) == {"first", "second"}
@@ -147,13 +147,13 @@ def test_in_the_foreground_it_ends_after_a_last_backup(make_head, make_home, log
 def test_a_server_that_does_not_come_is_one_line_with_the_end_of_its_log(home, free_port, monkeypatch):
     monkeypatch.setattr(supervise, "START_S", 10)
     monkeypatch.setenv("MLFLOW_UVICORN_OPTS", "--nonsense")
-    served = Served(home=home, storage=None, port=free_port)
-    served.folder.mkdir()
-    (served.folder / "mlflow.log").write_text("of another time\n")
+    server = ServerSettings(home=home, storage=None, port=free_port)
+    server.folder.mkdir()
+    (server.folder / "mlflow.log").write_text("of another time\n")
     with pytest.raises(InputError, match=r"does not answer \(.*\): see ") as refused:
-        supervise.start(served)
+        supervise.start(server)
     assert "\n" not in str(refused.value)
     assert "of another time" not in str(refused.value)
-    last = (served.folder / "mlflow.log").read_text().splitlines()[-1]
+    last = (server.folder / "mlflow.log").read_text().splitlines()[-1]
     assert last.strip()[:20] in str(refused.value) or "empty" in str(refused.value)
     assert processes(home) == set()

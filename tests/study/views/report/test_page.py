@@ -178,7 +178,7 @@ def test_the_command_writes_a_report_and_says_where(run, study, tmp_path):
     assert (code, err) == (0, "")
     said = " ".join(out.split())
     assert "At a freezing rate of 0.99" in said
-    assert "MLflow was not told (there is no " in said
+    assert "MLflow was not updated (" in said
     assert not (tmp_path / "home/mlflow.db").exists()
     written = tmp_path / "home/reports/test/report.html"
     assert written.is_file()

@@ -1,4 +1,4 @@
-"""What the test part said, in the runs of the trials that were judged."""
+"""Test accuracies in the runs of the trials that were evaluated on the test images."""
 
 import json
 import time
@@ -15,17 +15,26 @@ from study.tracking.parent import upload
 from study.tracking.refusal import reason
 
 
-def log_test(
+def log_evaluations(
     tracking_uri: str,
     home: Path,
     tags: Mapping[str, str],
     accuracies: Mapping[str, float],
     evaluations: Sequence[Evaluation],
 ) -> str:
-    """Log `test_accuracy` to the runs of the named trials, and the evaluations to their parent.
+    """Log `test_accuracy` to the runs of trials, and all evaluations to the study's run.
 
-    tags: by which the study is known. accuracies: by the trial's name, in [0, 1]. The metric's step is
-    the number of the evaluation. Returns why MLflow could not be told, in one line; empty if it was.
+    The step of the metric is the number of the evaluation.
+
+    Args:
+        tracking_uri: Where MLflow is.
+        home: The study's home.
+        tags: The tags that identify the study, see `study_tags`.
+        accuracies: Test accuracies in [0, 1], by the trial's name.
+        evaluations: All evaluations of the study, the latest last.
+
+    Returns:
+        Why MLflow could not be updated, in one line; empty if it was.
     """
     try:
         client = connect(tracking_uri)
@@ -43,6 +52,6 @@ def log_test(
             elif MLFLOW_PARENT_RUN_ID not in run.data.tags:
                 upload(client, run.info.run_id, {"closed.json": json.dumps(evaluations, indent=1).encode()})
                 client.set_tag(run.info.run_id, "status", "closed")
-    except Exception as error:  # the evaluation itself is written down already
+    except Exception as error:  # the evaluation itself is already recorded
         return reason(error)
     return ""

@@ -1,7 +1,7 @@
-"""What a server's processes are told, in their environment: which home, storage and port.
+"""A server's processes: the settings that they receive, how they are found, and how they are ended.
 
-Not in the words by which they are started, nor in a file: these are read by others. By the home's
-name in the environment they are also found again (Linux).
+The settings are passed in the environment: other users can read a process's command, and files. The home in
+the environment also identifies the processes (Linux).
 """
 
 import os
@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Self
 
 HOME, STORAGE, PORT = "COPS_SERVED_HOME", "COPS_SERVED_STORAGE", "COPS_SERVED_PORT"
-# Supervisor tells each process which of its programs it is.
+# In this variable supervisor passes the name of its program to each process.
 PROGRAM = "SUPERVISOR_PROCESS_NAME"
 POLL_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
-    """home: absolute. storage: a URI or an absolute folder, None for a home without backups."""
+class ServerSettings:
+    """The settings of a home's server.
+
+    Attributes:
+        home: Absolute.
+        storage: A URI or an absolute folder; None for a home without backups.
+        port: The port of 127.0.0.1.
+    """
 
     home: Path
     storage: str | None
@@ -29,35 +35,40 @@ class Served:
 
     @property
     def folder(self) -> Path:
-        """What the server writes beside the database: logs, supervisor's files."""
+        """The folder of the server's logs and of supervisor's files."""
         return self.home / "server"
 
     @property
-    def storage_given(self) -> str:
-        """The storage, for what only a served storage needs."""
+    def required_storage(self) -> str:
+        """The storage, for processes that only run with a storage."""
         assert self.storage is not None
         return self.storage
 
     def environment(self) -> dict[str, str]:
-        """This, as `of_this_process` reads it."""
+        """The settings as environment variables, as `of_this_process` reads them."""
         storage = {} if self.storage is None else {STORAGE: self.storage}
         return {HOME: str(self.home), PORT: str(self.port), **storage}
 
     @classmethod
     def of_this_process(cls) -> Self:
-        """What this process was told."""
+        """The settings that this process received."""
         return cls(home=Path(os.environ[HOME]), storage=os.environ.get(STORAGE), port=int(os.environ[PORT]))
 
 
 def processes(home: Path, program: str | None = None) -> set[int]:
-    """Processes of a home's server, this one excluded: supervisor's and its programs', or one program's."""
+    """The process ids of a home's server, without this process.
+
+    Args:
+        home: Absolute.
+        program: One of supervisor's programs; None for all of them and supervisor itself.
+    """
     wanted = {HOME: str(home), **({} if program is None else {PROGRAM: program})}
     found = {int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _has(entry, wanted)}
     return found - {os.getpid()}
 
 
 def _has(process: Path, wanted: Mapping[str, str]) -> bool:
-    """Whether a process began with these in its environment. Never one that has ended, or another's."""
+    """Whether a process was started with these variables. False if it has ended, or is another user's."""
     with suppress(OSError):
         given = (process / "environ").read_bytes().split(b"\0")
         return all(f"{name}={value}".encode() in given for name, value in wanted.items())
@@ -65,7 +76,13 @@ def _has(process: Path, wanted: Mapping[str, str]) -> bool:
 
 
 def end(home: Path, pids: set[int], patience_s: float) -> None:
-    """Tell processes of a home's server to end, and wait for them; kill those that have not in time."""
+    """End processes of a home's server with SIGTERM, and wait; kill those that have not ended in time.
+
+    Args:
+        home: Absolute.
+        pids: The processes.
+        patience_s: How long to wait before they are killed, in seconds.
+    """
     for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 10.0)):
         for pid in pids & processes(home):
             with suppress(ProcessLookupError):

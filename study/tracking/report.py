@@ -1,4 +1,4 @@
-"""A study's report, with the study's run in MLflow."""
+"""A study's report in the study's MLflow run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from study.places import SQLITE
 from study.tracking.connect import connect, experiment_id
 from study.tracking.content import TAG_LENGTH
-from study.tracking.describe import placed
+from study.tracking.describe import link_files
 from study.tracking.find import study_run
 from study.tracking.parent import upload
 from study.tracking.refusal import reason
@@ -17,15 +17,21 @@ from study.tracking.refusal import reason
 def log_report(
     tracking_uri: str, home: Path, tags: Mapping[str, str], files: Mapping[str, bytes], note: str
 ) -> str:
-    """Attach the files of a report, by their paths, to the run of the study that is known by `tags`.
+    """Attach the files of a report to the study's run. A missing database is not created.
 
-    note: the run's description, as Markdown with its own files as `artifact:PATH`.
+    Args:
+        tracking_uri: Where MLflow is.
+        home: The study's home.
+        tags: The tags that identify the study, see `study_tags`.
+        files: The files by their paths.
+        note: The run's description, Markdown with its own files as `artifact:PATH`.
 
-    Returns why MLflow could not be told, in one line; empty if it was. No database is created for it.
+    Returns:
+        Why MLflow could not be updated, in one line; empty if it was.
     """
     database = tracking_uri.removeprefix(SQLITE)
     if database != tracking_uri and not Path(database).is_file():
-        return f"there is no {database}"
+        return f"{database} does not exist"
     try:
         client = connect(tracking_uri)
         experiment = experiment_id(client, tracking_uri, home)
@@ -34,7 +40,7 @@ def log_report(
             return "it has no run of this study"
         run_id = found.info.run_id
         upload(client, run_id, files)
-        client.set_tag(run_id, MLFLOW_RUN_NOTE, placed(note, experiment, run_id)[:TAG_LENGTH])
-    except Exception as error:  # the report is written already
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, link_files(note, experiment, run_id)[:TAG_LENGTH])
+    except Exception as error:  # the report itself is already written
         return reason(error)
     return ""

@@ -1,6 +1,6 @@
-"""The command line. Thin: each command checks its words and makes one call.
+"""The command line: each command checks its arguments and makes one call.
 
-Commands import what they need when they are called, so that `cops --help` is quick.
+A command imports what it needs when it is called, so that `cops --help` is quick.
 """
 
 from study.cli.app import app, main

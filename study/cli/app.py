@@ -1,4 +1,4 @@
-"""All commands under one name, and what becomes of errors."""
+"""The program `cops`: all commands, and how errors are reported."""
 
 import atexit
 import gc
@@ -30,15 +30,19 @@ COMMANDS = {
     "Components": (spaces, scores, check),
     "Servers": (ui, serve),
 }
-# What results depend on, beside the machine.
+# Packages that results depend on.
 VERSIONS = ("ray", "torch", "optuna", "mlflow")
 
 
 class Commands(TyperGroup):
-    """All commands; a name that is none of them is told the nearest."""
+    """All commands. A wrong name is answered with the nearest."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is meant by the first of `args`; InputError if there is none."""
+        """The command that the first of `args` names.
+
+        Raises:
+            InputError: There is no such command.
+        """
         from cops_core.errors import InputError, unknown
 
         word = args[0]
@@ -68,7 +72,7 @@ def _show_version(asked: bool) -> None:
 
 
 def _version(distribution: str) -> str:
-    """Read from what is installed: importing torch or Ray for it would take seconds."""
+    """The version as installed: to import torch or Ray for it would take seconds."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -81,7 +85,7 @@ def cops(
         bool,
         typer.Option(
             "--version",
-            help="Show the version, and those of what it stands on.",
+            help="Show the version, and those of the packages that results depend on.",
             is_eager=True,
             callback=_show_version,
         ),
@@ -114,17 +118,17 @@ def main() -> None:
 
 
 def _collect_rarely() -> None:
-    """Spare a command the searches for garbage among half a million objects that are imported and stay.
+    """Collect old garbage rarely: half a million imported objects stay, and searching them takes long.
 
-    Measured for `cops launch`: imports take 2.4 s, before 3.2 s; the end 0.2 s, before 1.1 s and more.
+    Measured for `cops launch`: imports take 2.4 s in place of 3.2 s, the exit 0.2 s in place of 1.1 s.
     """
     young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, 1000)  # rounds after which old objects are searched too; Python has 10
+    gc.set_threshold(young, middle, 1000)  # rounds until old objects are searched too; Python's default is 10
     atexit.register(gc.freeze)
 
 
 def _explain(error: typer.TyperException) -> str:
-    """What is wrong with the words of a command, in one line, and where to read on."""
+    """What is wrong with the arguments of a command, in one line, and which help to read."""
     from cops_core.errors import did_you_mean
 
     context = getattr(error, "ctx", None)

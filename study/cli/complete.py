@@ -1,7 +1,7 @@
-"""What a shell may complete, within a fraction of a second: nothing here imports torch, Ray or Optuna.
+"""Completions for a shell, within a fraction of a second: nothing here imports torch, Ray or Optuna.
 
-Names come from the registries, which are literal: their files are read, not run. Those that plugins add
-are not among them.
+Names come from the registries, which are literal: their files are parsed, not run. Names that plugins add are
+not completed.
 """
 
 import ast
@@ -18,7 +18,15 @@ HOME = Path(str(SETTINGS["home"].value))
 
 
 def names_in(file: str, registry: str) -> list[str]:
-    """The names in a literal dict, tuple or `Literal` that the module at `file` (from the root) assigns."""
+    """The names in a literal dict, tuple or `Literal`.
+
+    Args:
+        file: A module, relative to the project's root.
+        registry: The variable that the module assigns.
+
+    Raises:
+        LookupError: The module does not assign it.
+    """
     for statement in ast.parse((ROOT / file).read_text()).body:
         match statement:
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == registry:
@@ -29,7 +37,7 @@ def names_in(file: str, registry: str) -> list[str]:
 
 
 def _literals(value: ast.expr) -> list[str]:
-    """The texts that a literal is made of; of a dict its keys."""
+    """The strings in a literal; of a dict, its keys."""
     match value:
         case ast.Dict(keys=parts) | ast.Tuple(elts=parts) | ast.Subscript(slice=ast.Tuple(elts=parts)):
             return [str(part.value) for part in parts if isinstance(part, ast.Constant)]
@@ -37,7 +45,7 @@ def _literals(value: ast.expr) -> list[str]:
 
 
 def registered(file: str, registry: str) -> Callable[[], list[str]]:
-    """Completes the names of a registry."""
+    """A function that completes the names of a registry (see `names_in`)."""
     return lambda: names_in(file, registry)
 
 
@@ -53,13 +61,13 @@ presets = registered("search_spaces/presets/__init__.py", "PRESETS")
 
 
 def spaces(incomplete: str) -> list[str]:
-    """The project's spaces, and Python files; folders are left to the shell."""
+    """The project's spaces, and Python files. The shell itself completes folders."""
     files = sorted(Path().glob(f"{incomplete}*.py")) if incomplete and ".." not in incomplete else []
     return [*names_in("search_spaces/__init__.py", "SEARCH_SPACES"), *map(str, files)]
 
 
 def studies(ctx: typer.Context) -> list[str]:
-    """The studies of the home, or of the storage where that is a folder, as a listing shows them."""
+    """The names of the studies in the home, or in the storage if it is a folder."""
     home = Path(ctx.params.get("home") or os.environ.get("COPS_HOME") or HOME)
     storage = ctx.params.get("storage") or os.environ.get("COPS_STORAGE") or str(home / "studies")
     if "://" in storage:

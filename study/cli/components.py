@@ -1,4 +1,4 @@
-"""Commands about components: scores, spaces, and the contracts that all of them keep."""
+"""Commands about components: compare scores, list spaces, check contracts."""
 
 from typing import Annotated
 
@@ -24,35 +24,40 @@ def scores(
     model: ModelOption = "lenet_300_100",
     dataset: DatasetOption = "digits",
     seed: Annotated[
-        int, typer.Option(help="Decides the initial weights, the split and the scoring batch.")
+        int, typer.Option(help="Seed of the initial weights, the split and the scoring batch.")
     ] = 0,
     score: Annotated[
         list[str] | None,
         typer.Option(
-            help="A score; repeat for more.",
+            help="A score; repeat the option for more.",
             show_default="magnitude, snip, grasp, synflow, random",
             autocompletion=complete.scores,
         ),
     ] = None,
     density: Annotated[
         list[str] | None,
-        typer.Option(help="Kept share of the weights; repeat for more.", show_default="0.1, 0.01, 0.001"),
+        typer.Option(
+            help="Share of the weights that is kept; repeat the option for more.",
+            show_default="0.1, 0.01, 0.001",
+        ),
     ] = None,
-    samples_per_class: Annotated[int, typer.Option(help="Training images of each class to score on.")] = 10,
+    samples_per_class: Annotated[
+        int, typer.Option(help="Training images of each class in the scoring batch.")
+    ] = 10,
     initialization: Annotated[
         str,
         typer.Option(
-            help="How weights are drawn: xavier_normal or kaiming_normal.",
+            help="Distribution of the initial weights: xavier_normal or kaiming_normal.",
             autocompletion=complete.initializations,
         ),
     ] = "xavier_normal",
     validation_fraction: Annotated[
-        str, typer.Option(help="Share of the training images that is held out.")
+        str, typer.Option(help="Share of the training images that is held out for validation.")
     ] = "0.1",
     convention: Annotated[
         str,
         typer.Option(
-            help="How scores are computed: paper, or as a widely used code base does it.",
+            help="How scores are computed: as in the paper, or as in a widely used code base.",
             autocompletion=complete.conventions,
         ),
     ] = "paper",
@@ -69,8 +74,8 @@ def scores(
 ) -> None:
     """Compare scores without training: ranks, masks, layers, the price of control.
 
-    Tables are printed and written, with figures, into a folder of the home that
-    is named after network, data set and seed.
+    Tables are printed. Tables and figures are written into a folder of the home,
+    which is named after network, data set and seed.
     """
     from rich.console import Console
 
@@ -115,7 +120,7 @@ def check(
     dataset: Annotated[
         str,
         typer.Option(
-            help="With --address: a data set that is to reach every node.", autocompletion=complete.datasets
+            help="With --address: the data set that is sent to every node.", autocompletion=complete.datasets
         ),
     ] = "digits",
     device: DeviceOption = "auto",
@@ -125,14 +130,14 @@ def check(
     plugin: PluginOption = None,
     data: Annotated[
         bool,
-        typer.Option("--data", help="Check the registered data sets too; fetches those that are not there."),
+        typer.Option("--data", help="Check the registered data sets too; downloads those that are missing."),
     ] = False,
     data_root: DataRootOption = None,
 ) -> None:
-    """With --address: is every node of a cluster fit? Without: do components keep their contracts?
+    """With --address, check every node of a cluster; without it, check components by their contracts.
 
-    Of components those of the plugins are checked, without any plugin all that
-    are registered. What is wrong is a line each; the exit code is then not 0.
+    With --plugin, the components of these plugins are checked; without it, all
+    registered ones. Each problem is one line, and the exit code is then not 0.
     """
     from rich.console import Console
 
@@ -167,9 +172,9 @@ def check(
 
 
 def spaces(plugin: PluginOption = None) -> None:
-    """List the search spaces: how many trials each has, what it asks, what it searches.
+    """List the search spaces, with the trials, the question and the content of each.
 
-    Those of plugins are among them.
+    Spaces of plugins are listed too.
     """
     from rich.console import Console
     from rich.table import Table
@@ -178,7 +183,7 @@ def spaces(plugin: PluginOption = None) -> None:
 
     use_plugins(plugin)
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("space", "trials", "asks", "what it searches"):
+    for heading in ("space", "trials", "question", "what it searches"):
         table.add_column(heading)
     for space in SEARCH_SPACES.values():
         table.add_row(space.name, str(space.trials), space.question.name, space.description)

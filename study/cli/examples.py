@@ -1,4 +1,4 @@
-"""Examples that end each command's help; a test parses every one."""
+"""Examples at the end of each command's help. A test parses all of them."""
 
 from collections.abc import Mapping
 
@@ -68,6 +68,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 
 
 def epilog(command: str) -> str | None:
-    """The examples as the end of a command's help; None if there are none."""
+    """The examples of a command as text for its help; None if there are none."""
     lines = EXAMPLES.get(command, ())
     return "\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *lines]) if lines else None

@@ -1,4 +1,4 @@
-"""The command that answers a fixed question."""
+"""The command that runs a fixed experiment."""
 
 from typing import Annotated
 
@@ -29,7 +29,9 @@ def experiment(
         ),
     ],
     given: Given,
-    seeds: Annotated[int | None, typer.Option(min=2, help="Seeds that judge.", show_default=OWN)] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="Seeds of the evaluation on the test images.", show_default=OWN)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each trial.", show_default=OWN)] = None,
     rates: Annotated[
         str | None, typer.Option(help="Freezing rates, e.g. 0.99,0.995.", show_default=OWN)
@@ -38,10 +40,10 @@ def experiment(
     model: Annotated[str | None, otherwise(ModelOption, OWN)] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Answer a fixed question: choose on validation, judge on test. Goes on where it was cut off.
+    """Run a fixed experiment: choose on validation, evaluate on test. Run it again to resume it.
 
-    Each part is a study of its own, named after the experiment. The answer is
-    printed, and written as results.md with its figures into the storage.
+    Each part is a separate study, named after the experiment. The results are
+    printed, and written with their figures as results.md into the storage.
     """
     from rich.console import Console
 
@@ -51,8 +53,8 @@ def experiment(
     from study.settings import make_settings, parse_rates
 
     plugins = use_plugins(plugin)
-    asked = ExperimentChanges(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
-    chosen = make_experiment(name, asked)
+    changes = ExperimentChanges(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))
+    chosen = make_experiment(name, changes)
     own = {"kind": "experiment", "space": name, "name": name, "trials": 1, "question": Rates(chosen.rates)}
     settings = make_settings(**{**own, **given, "plugins": plugins})
     run_experiment(name, chosen, settings, Console())

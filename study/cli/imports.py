@@ -1,4 +1,4 @@
-"""The command that takes in what was exported, or other people's configurations."""
+"""The command that restores an exported study, or imports the configurations of an Optuna study."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from study.cli.options import (
 )
 
 SPACE = "With --space"
-# What a new study may be told beside its space and name.
+# Options of a new study, apart from its space and name.
 SETTINGS = ("trials", "epochs", "seed", "seeds", "sampler")
 QUESTION = ("rates", "objective", "cost", "keep")
 
@@ -30,12 +30,12 @@ def import_(
     given: Given,
     name: Annotated[
         str | None,
-        typer.Option(help="The new study's name.", show_default="that of the study that was exported"),
+        typer.Option(help="The new study's name.", show_default="that of the exported study"),
     ] = None,
     space: Annotated[
         str | None,
         typer.Option(
-            help="Try the configurations of any Optuna study in a new study of this space.",
+            help="Run the configurations of any Optuna study in a new study of this space.",
             show_default="restore what cops export wrote",
             autocompletion=complete.spaces,
         ),
@@ -50,7 +50,7 @@ def import_(
         int | None,
         typer.Option(
             min=1,
-            help="So many of its configurations, the best.",
+            help="How many of its configurations, the best first.",
             show_default="all",
             metavar="K",
             rich_help_panel=SPACE,
@@ -61,11 +61,11 @@ def import_(
     tracking_uri: TrackingOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Restore a study that was exported; or, with --space, try another Optuna study's configurations.
+    """Restore an exported study; or, with --space, run the configurations of any Optuna study.
 
-    A restored study goes on with cops resume as if it had never been moved; its
-    networks are not in the file. Other configurations become the first proposals
-    of a new study, which measures them itself: their values stay behind.
+    cops resume continues a restored study as if it had never been moved; its
+    networks are not in the file. Imported configurations become the first
+    proposals of a new study, which runs them itself: their values are not used.
     """
     from rich.console import Console
 
@@ -77,7 +77,7 @@ def import_(
         from study.exchange.import_study import import_study
 
         if unasked := [option for option, value in new.items() if value is not None]:
-            raise InputError(f"--{unasked[0]} belongs to --space: write both, or neither")
+            raise InputError(f"--{unasked[0]} needs --space: write both, or neither")
         import_study(
             source, name=name, home=home, storage=storage, tracking_uri=tracking_uri, console=Console()
         )
@@ -87,7 +87,7 @@ def import_(
     from study.settings import question_from
 
     if name is None:
-        raise InputError("--space makes a new study: write its --name, too")
+        raise InputError("--space makes a new study: write its --name too")
     found = find_space(space)
     values = {
         **{flag: value for flag, value in given.items() if flag in SETTINGS},
@@ -101,4 +101,4 @@ def import_(
     import_configurations(source, study=study, best=best, space=found, values=values, console=Console())
 
 
-import_.__name__ = "import"  # the command's, which is a word of Python's
+import_.__name__ = "import"  # the command's name, which is a keyword of Python

@@ -1,4 +1,4 @@
-"""Commands about trained networks and their runs."""
+"""Commands about one trained network: replay it, unpack it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +15,10 @@ def replay(
     data_root: DataRootOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Run a trial again from its MLflow run alone, without Ray, and compare: mask and metrics.
+    """Run a trial again from its MLflow run, without Ray, and compare mask and metrics.
 
-    The run holds all that is needed: configuration, seed, versions and what was
-    logged. The exit code is 0 where the trial is the same, 1 where it is another.
+    The run contains everything that is needed: configuration, seed, versions and
+    metrics. The exit code is 0 if the results are the same, and 1 if they differ.
     """
     from rich.console import Console
 
@@ -48,10 +48,10 @@ def unpack(
     tracking_uri: TrackingOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Write the network of a trial as a plain dense state_dict (safetensors), for use elsewhere.
+    """Write the network of a trial as a dense state_dict (safetensors), for use in other programs.
 
-    An artefact holds the seed and the trained values alone. This rebuilds the
-    initial weights and fills in the rest, so that torch alone can load it.
+    An artefact contains only the seed and the trained values. This command
+    rebuilds the initial weights, so that torch alone can load the network.
     """
     from rich.console import Console
 

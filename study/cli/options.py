@@ -1,4 +1,4 @@
-"""Options that commands have in common: those of the settings, made from what `study.arguments` says."""
+"""Options that commands share: those of the settings are made from `study.arguments`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -17,12 +17,12 @@ from study.flags import MACHINE, PLACES, Flag
 if TYPE_CHECKING:
     from cops_core.plugins import Plugin
 
-# Values of flags by the setting's name, as they were written; those that were left out are missing.
+# Values of the flags that were written, by the setting's name.
 Given = Mapping[str, Any]
 
 FLAGS = {**SETTINGS, **QUESTION_FLAGS}
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
-# What every command that runs trials is asked: on what, and where things lie.
+# The options of every command that runs trials: the machine, and the places.
 RUN_FLAGS = tuple(name for name, flag in SETTINGS.items() if flag.panel in (MACHINE, PLACES))
 
 
@@ -31,8 +31,8 @@ def option(name: str, default: str = "", panel: str | None = None) -> Any:
 
     Args:
         name: A key of `FLAGS`.
-        default: What the help shows in place of the setting's own default.
-        panel: The group of the command's help, where it is another than the setting's.
+        default: The default that the help shows, in place of the setting's own.
+        panel: The group in the command's help; None is the setting's own.
     """
     flag = FLAGS[name]
     return typer.Option(
@@ -48,7 +48,7 @@ def option(name: str, default: str = "", panel: str | None = None) -> Any:
 def with_flags(
     *names: str, default: Callable[[Flag], str] = lambda _: "", panel: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command with an option for each of the flags; it receives those that were written as `given`.
+    """A decorator that adds options to a command, which receives the written ones as `given`.
 
     Args:
         names: Keys of `FLAGS`, in the order of the help.
@@ -78,7 +78,7 @@ def with_flags(
 
 
 def _parameter(name: str, default: str, panel: str | None) -> Parameter:
-    """The option as a parameter of a command; without a value of its own it may be None."""
+    """The option as a parameter of a command. It may be None if it has no default value."""
     flag = FLAGS[name]
     kind = TYPES[flag.type]
     value = None if default or flag.value is None else kind(flag.value)
@@ -92,18 +92,18 @@ def _parameter(name: str, default: str, panel: str | None) -> Parameter:
 
 
 def _is_switch(flag: Flag) -> bool:
-    """Whether it is off unless it is written: no default is worth showing."""
+    """Whether the flag is off unless it is written, so that the help needs no default."""
     return flag.spelling is not None and "/" not in flag.spelling
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether a flag was written, or its variable set."""
+    """Whether a flag was written, or its environment variable is set."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
 
 NameArgument = Annotated[str, typer.Argument(help="The study's name.", autocompletion=complete.studies)]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 ModelOption = Annotated[str, typer.Option(help="The network.", autocompletion=complete.models)]
 DatasetOption = Annotated[str, typer.Option(help="The data set.", autocompletion=complete.datasets)]
 HomeOption = Annotated[Path, option("home")]
@@ -116,8 +116,8 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option(
         "--plugin",
-        help="A module, or a .py file, with components of your own; repeat for more.",
-        show_default="those that announce themselves",
+        help="A module or .py file with components of your own; repeat the option for more.",
+        show_default="installed plugins",
         metavar="M",
         rich_help_panel=PLACES,
     ),
@@ -125,14 +125,26 @@ PluginOption = Annotated[
 
 
 def otherwise(option: Any, default: str) -> Any:
-    """The same option in a command that takes something else where it is left out."""
+    """The same option with another default in the help.
+
+    Args:
+        option: An annotated option.
+        default: What the command uses if the option is left out, in words.
+    """
     info = copy(get_args(option)[1])
     info.show_default = default
     return info
 
 
 def use_plugins(names: Sequence[str] | None) -> "tuple[Plugin, ...]":
-    """Find the plugins of `--plugin`, and those that announce themselves, and register what they bring."""
+    """Find the plugins of `--plugin` and the installed ones, and register their components.
+
+    Args:
+        names: Modules or Python files.
+
+    Raises:
+        InputError: A plugin cannot be found or loaded.
+    """
     from cops_core.plugins import find_plugins
     from search_spaces.plugins import load_plugins
 

@@ -1,4 +1,4 @@
-"""The command that shows a study as a page."""
+"""The command that writes a study's report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def report(
 ) -> None:
     """Write a study's report: one HTML page, its figures as PNG and SVG, its tables as Parquet and LaTeX.
 
-    The page is also logged with the study's run in MLflow. It may be written
+    The page is also logged to the study's run in MLflow. A report can be written
     while the study runs.
     """
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Commands about results: compare them, show one in full, take them elsewhere."""
+"""Commands about results: compare studies, show a trial, export a study."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,11 +33,11 @@ def compare(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare studies or methods at each rate: the best of each, and how far they are apart.
+    """Compare studies or methods at each rate: the best of each, and the differences.
 
-    Trials are paired by their seeds, which studies of the same --seed share; p is
-    adjusted by Holm. What else differs between the studies is listed, and studies
-    of other images are refused.
+    Trials are paired by their seeds, which studies with the same --seed share; p
+    values are adjusted by Holm. Other differences between the studies are listed.
+    Studies with different images are refused.
     """
     from rich.console import Console
 
@@ -67,10 +67,10 @@ def show(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one trial in full: what it was, how it went, what it costs, how to run it again.
+    """Show one trial in full: its configuration, its results, its cost, how to run it again.
 
-    With its epochs, layers, COPS solutions, hashes and files; at the end stand
-    the commands for it, and the line of Python that loads its network.
+    It has the epochs, layers, COPS solutions, hashes and files; at the end are
+    the commands for the trial, and the line of Python that loads its network.
     """
     from rich.console import Console
 
@@ -107,8 +107,8 @@ def export(
 ) -> None:
     """Write a study as tables, or as an Optuna study that cops import restores, record by record.
 
-    The Optuna study is a SQLite file, which optuna-dashboard reads: one study for
-    each rate, with what the sampler was told. Nothing is written over.
+    The Optuna file is an SQLite file, which optuna-dashboard reads: one study for
+    each rate, with what the sampler received. No file is overwritten.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""Commands about a study that is there: stop it, judge it, look at it."""
+"""Commands about an existing study: stop it, close it, show its status."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from study.cli.options import (
     use_plugins,
 )
 
-# Where a study's own settings hold for what is left out.
+# The default of options that a study's own settings replace.
 RECORDED = "the study's"
 
 
@@ -29,10 +29,10 @@ def stop(
     home: HomeOption = HOME,
     storage: StorageOption = None,
 ) -> None:
-    """End a study that runs elsewhere, cleanly: its trials are kept, and go on when it is resumed.
+    """Stop a running study cleanly. Its trials are kept, and continue when it is resumed.
 
-    The request lies in the study's storage, so that any machine that reaches it
-    may ask. The exit code is 1 where the study has not ended after --wait.
+    The request is written into the study's storage: any machine that can reach it
+    can stop the study. The exit code is 1 if it has not ended after --wait.
     """
     from rich.console import Console
 
@@ -47,7 +47,7 @@ def stop(
 def close(
     name: NameArgument,
     top: Annotated[
-        int, typer.Option(min=1, help="The best configurations at each rate that are judged.")
+        int, typer.Option(min=1, help="How many of the best configurations at each rate are evaluated.")
     ] = 3,
     home: HomeOption = HOME,
     storage: StorageOption = None,
@@ -55,18 +55,18 @@ def close(
     data_root: Annotated[Path | None, otherwise(DataRootOption, RECORDED)] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Judge what validation chose on the test images, once, and close the study.
+    """Evaluate the best configurations on the test images, once, and close the study.
 
-    Judged are the dense network, the baselines and the best configurations at each
-    rate. Every look at the test images is written down; a study that was closed
-    before is looked at once more, and told that it was.
+    Validation accuracy decides which configurations are the best at each rate;
+    the dense network and the baselines are evaluated too. Each evaluation is
+    recorded. A closed study can be evaluated again, with a warning.
     """
     from rich.console import Console
 
-    from study.networks.judge import judge
+    from study.networks.evaluate import evaluate_study
 
     plugins = use_plugins(plugin)
-    judge(
+    evaluate_study(
         name,
         top=top,
         home=home,
@@ -91,14 +91,14 @@ def status(
     storage: StorageOption = None,
     plugin: PluginOption = None,
     logs: Annotated[
-        bool, typer.Option("--logs", help="The log of each failure, tracebacks included.")
+        bool, typer.Option("--logs", help="Show the log of each failure, with tracebacks.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show the studies of a home, or one study's trials and best results.
 
-    What is said comes from the records, also while the study runs: which trials
-    have ended and how, and the best configuration of each method.
+    It is read from the records, also while the study runs: which trials have
+    ended and how, and the best configuration of each method.
     """
     from rich.console import Console
 

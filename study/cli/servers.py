@@ -1,4 +1,4 @@
-"""Commands that serve MLflow."""
+"""Commands that show MLflow."""
 
 from typing import Annotated
 
@@ -12,8 +12,8 @@ PortOption = Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=6
 def ui(home: HomeOption = HOME, port: PortOption = 5000) -> None:
     """Browse every trial in MLflow's UI, on http://127.0.0.1:PORT, until Ctrl-C.
 
-    It shows the home's database, also while studies write into it, to this
-    machine alone.
+    It shows the home's database, also while studies write to it. Only this
+    machine can open it.
     """
     from rich.console import Console
 
@@ -27,14 +27,14 @@ def serve(
     storage: StorageOption = None,
     port: PortOption = 5000,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the server answers, and leave it running.")
+        bool, typer.Option("--detach", help="Return when the server answers, and leave it running.")
     ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the home's server.")] = False,
 ) -> None:
-    """Keep MLflow's server running on a cluster's head, its database backed up into the storage.
+    """Keep MLflow's server running on a cluster's head, and back its database up to the storage.
 
-    It is started again when it dies, and a new head begins with the newest
-    backup. Studies log to it with --tracking-uri.
+    The server is restarted when it dies. A new head starts with the newest
+    backup. Studies log to the server with --tracking-uri.
     """
     from rich.console import Console
 

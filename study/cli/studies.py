@@ -9,10 +9,10 @@ from study.cli import complete
 from study.cli.options import Given, NameArgument, PluginOption, use_plugins, with_flags
 
 LAUNCH_FLAGS = (*(name for name, flag in SETTINGS.items() if not flag.argument), *QUESTION_FLAGS)
-# Its name finds a study; what never changes is what it was.
+# The name finds the study; settings that never change are not options here.
 RESUME_FLAGS = tuple(name for name, flag in SETTINGS.items() if flag.changes != "never" and name != "name")
 EventsOption = Annotated[
-    bool, typer.Option("--json", help="On stdout each event as one line of JSON, and nothing else.")
+    bool, typer.Option("--json", help="Print each event as one line of JSON, and nothing else.")
 ]
 
 
@@ -25,16 +25,16 @@ def launch(
     given: Given,
     plugin: PluginOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would run; start and write nothing.")
     ] = False,
     json: EventsOption = False,
 ) -> None:
     """Run a study: baselines first, then proposals. The same command again resumes it.
 
-    The space says what is searched. Trials run side by side on this machine, or
-    on a cluster with --address; each is written down as it runs, and shown by
-    cops status and cops ui. Ctrl-C ends the study cleanly, and nothing that has
-    ended is run twice.
+    The space says what is searched. Trials run in parallel on this machine, or on
+    a cluster with --address. Each is recorded while it runs, and shown by cops
+    status and cops ui. Ctrl-C ends the study cleanly. Trials that have ended are
+    never run twice.
     """
     import sys
 
@@ -46,7 +46,7 @@ def launch(
     from study.settings import question_from, settings_of
 
     if dry_run and json:
-        raise InputError("--json is of a study that runs, --dry-run runs none: write one of them")
+        raise InputError("--json needs a study that runs, and --dry-run runs none: write one of them")
     plugins = use_plugins(plugin)
     found = find_space(space)
     question = question_from(found, {name: given.get(name) for name in QUESTION_FLAGS})
@@ -58,11 +58,11 @@ def launch(
 
 @with_flags(*RESUME_FLAGS, default=lambda flag: "as before" if flag.changes == "kept" else "")
 def resume(name: NameArgument, given: Given, plugin: PluginOption = None, json: EventsOption = False) -> None:
-    """Resume a study where it was cut off, or with more trials; nothing is run twice.
+    """Resume a study that was interrupted, or run more trials. Nothing is run twice.
 
-    What a study is asked stays what it was; how much is run, on what and where
-    may change. Trials that have ended stay, those that ran go on from their last
-    checkpoint.
+    The question of a study stays the same; the number of trials, the machine and
+    the places may change. Ended trials are kept, interrupted ones continue from
+    their last checkpoint.
     """
     import sys
 

@@ -1,4 +1,4 @@
-"""The command that makes a paper's table, and lists those that there are."""
+"""The command that compares our results with a paper's table, and lists the presets."""
 
 from typing import Annotated
 
@@ -26,25 +26,27 @@ def table(
         int | None,
         typer.Option(
             min=1,
-            help="Epochs of each trial; with fewer nothing is held against the paper.",
+            help="Epochs of each trial; with another number nothing is compared with the paper.",
             show_default=OWN,
         ),
     ] = None,
     rates: Annotated[
         str | None, typer.Option(help="Some of the preset's rates, e.g. 0.99,0.995.", show_default=OWN)
     ] = None,
-    recorded: Annotated[bool, typer.Option("--recorded", help="Show what is recorded, run nothing.")] = False,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Show the recorded trials, run nothing.")
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run; start and write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would run; start and write nothing.")
     ] = False,
     plugin: PluginOption = None,
 ) -> None:
-    """Print a paper's table beside ours, from what is recorded; what is missing is run first.
+    """Compare our results with a paper's table. Trials that are not recorded are run first.
 
-    Each cell has mean, 95 % interval and seeds, what was published of it, and
-    whether the two agree. It is written as Markdown, LaTeX and Parquet into the
-    study's folder. Goes on where it was cut off; without a name the presets are
-    listed.
+    Each cell has our mean, its 95 % interval and seeds, the published figure, and
+    whether they agree. The table is written as Markdown, LaTeX and Parquet into
+    the study's folder. Run the command again to resume it. Without a name the
+    presets are listed.
     """
     from rich.console import Console
 
@@ -59,7 +61,7 @@ def table(
         Console().print(preset_table(PRESETS, root.expanduser()))
         return
     if recorded and dry_run:
-        raise InputError("--recorded runs nothing, --dry-run says what would run: write one of them")
+        raise InputError("--recorded runs nothing, --dry-run prints what would run: write one of them")
     from search_spaces.question import Rates
     from study.papers.table.recorded import plan_table, recorded_table, study_name
     from study.settings import make_settings, parse_rates

@@ -1,1 +1,1 @@
-"""One trained network at a time: tested, replayed, unpacked; components checked."""
+"""What is done with one network at a time: evaluate it, replay it, unpack it; and checks of components."""

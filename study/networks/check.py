@@ -1,4 +1,4 @@
-"""`cops check`: holds components to the contracts that the project's own are tested by."""
+"""`cops check`: checks components by the contracts that the project's own components are tested by."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,12 +18,24 @@ from search_spaces.contract import SPACE_CHECKS
 from search_spaces.plugins import REGISTRIES, load_plugins
 from study.console import print_line
 
-# Exit codes: every promise is kept; one is broken.
+# Exit codes: every contract is kept, or one is broken.
 KEPT, BROKEN = 0, 1
 
 
 def check_plugins(names: list[str], data_root: Path, console: Console) -> int:
-    """Check what these plugins bring; returns the exit code. Raises InputError if one cannot be loaded."""
+    """Check the components of plugins.
+
+    Args:
+        names: Modules or Python files.
+        data_root: The folder for downloads.
+        console: Receives the table.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: A plugin cannot be loaded.
+    """
     loaded = load_plugins(find_plugins(names))
     asked = find_plugins(names, announced=False)
     components = [
@@ -36,9 +48,15 @@ def check_plugins(names: list[str], data_root: Path, console: Console) -> int:
 
 
 def check_all(data_root: Path, console: Console, *, with_data: bool) -> int:
-    """Check everything that is registered, announced plugins included; returns the exit code.
+    """Check all registered components, with those of installed plugins.
 
-    with_data: data sets too, although that may fetch them.
+    Args:
+        data_root: The folder for downloads.
+        console: Receives the table.
+        with_data: Check data sets too, which may download them.
+
+    Returns:
+        The exit code.
     """
     load_plugins(find_plugins())
     absent = {name for name in NOT_DOWNLOADED if with_data and not is_available(name, data_root)}
@@ -50,15 +68,15 @@ def check_all(data_root: Path, console: Console, *, with_data: bool) -> int:
     ]
     code = _check(components, data_root, console)
     for name in sorted(absent):
-        print_line(console, f"{name} was left out, since its files are not in {data_root}")
+        print_line(console, f"{name} was not checked: its files are not in {data_root}")
     if not with_data:
-        print_line(console, "data sets were left out, since that may fetch them: cops check --data")
+        print_line(console, "data sets were not checked, since that may download them: cops check --data")
     return code
 
 
 def _check(components: Iterable[tuple[str, str]], data_root: Path, console: Console) -> int:
-    """Check (name of a dict, name of its component) each, and print the table."""
-    # Tiny networks: threads would mostly wait for each other.
+    """Check the components and print the table. components: pairs of a registry's and a component's name."""
+    # The networks are tiny: several threads would mostly wait for each other.
     torch.set_num_threads(1)
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("kind", "component", "result"):

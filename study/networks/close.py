@@ -1,4 +1,4 @@
-"""`cops close`: the one look at the test set. Validation chooses, the test part judges once."""
+"""`cops close`: the only evaluation on the test images, of configurations that validation chose."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,13 +29,23 @@ from study.records.trial import COMPARABLE, OPEN, StudyTrial
 def close_study(
     store: StudyStore, *, top: int, data_root: Path, extensions: Mapping[str, str], console: Console
 ) -> list[EvaluatedTrial]:
-    """Judge the best `top` configurations of each rate, the baselines and the dense trial; write that down.
+    """Evaluate the best configurations and all baselines on the test images, and record the results.
 
-    data_root: the folder for downloads. extensions: names and SHA-256 of the plugins that are loaded.
-    A study that was closed before is looked at once more, and told that it was.
+    A study that was closed before is evaluated once more; the output then says so.
 
-    Raises InputError for a study that is not over or not there, and where the data or a plugin is not
-    what the trials were run with.
+    Args:
+        store: The study's folder.
+        top: How many of the best configurations at each rate are evaluated, at least 1.
+        data_root: The folder for downloads.
+        extensions: Names and SHA-256 of the loaded plugins.
+        console: Receives the results.
+
+    Returns:
+        The result of each evaluated trial.
+
+    Raises:
+        InputError: There is no such study, it runs or has trials that have not ended, no trial finished,
+            or the data or a plugin differs from those that the trials used.
     """
     if top < 1:
         raise InputError(f"--top {top} chooses nothing: write 1 or more")
@@ -43,37 +53,48 @@ def close_study(
         raise no_study(store)
     with Lease(store):
         trials = store.trials()
-        check_over(store.name, trials)
+        check_ended(store.name, trials)
         chosen = choose(by_configuration(trials), top)
         if not chosen:
             raise InputError(
-                f"study {store.name!r} has no finished trial to judge: see `cops status {store.name}`"
+                f"study {store.name!r} has no finished trial to evaluate: see `cops status {store.name}`"
             )
-        judged, left_out = _judge(store, chosen, data_root.expanduser(), extensions)
-        evaluation = _write_down(store, top, judged, left_out)
-    _say(console, evaluation, chosen, judged, left_out)
+        results, left_out = _evaluate_all(store, chosen, data_root.expanduser(), extensions)
+        evaluation = _write_evaluation(store, top, results, left_out)
+    _print_evaluation(console, evaluation, chosen, left_out)
     planned = store.record()["settings"]["trials"]
-    begun = len({trial.configuration for trial in trials})
-    if begun < planned:
-        print_line(console, f"it ends with {begun} of the {planned} configurations that were planned")
-    return judged
+    started = len({trial.configuration for trial in trials})
+    if started < planned:
+        print_line(console, f"the study ends with {started} of its {planned} planned configurations")
+    return results
 
 
-def check_over(name: str, trials: Sequence[StudyTrial]) -> None:
-    """Raise InputError if trials have not ended."""
+def check_ended(name: str, trials: Sequence[StudyTrial]) -> None:
+    """Check that every trial of a study has ended.
+
+    Raises:
+        InputError: Some have not.
+    """
     waiting = sum(trial.status in OPEN for trial in trials)
     if waiting:
         raise InputError(
-            f"study {name!r} is not over, {waiting} of its trials have not ended:"
+            f"study {name!r} has not ended, {waiting} of its trials are unfinished:"
             f" finish it with `cops resume {name}`, then close it"
         )
 
 
 def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[ConfigurationResult]:
-    """The `top` best of each rate by mean validation accuracy, and all baselines, in their order.
+    """Choose the best configurations of each rate by mean validation accuracy, and all baselines.
 
-    Compared are whole trainings with the most seeds. The dense configurations are a group of their own:
-    where the rate is no axis either, they would leave no room for the others.
+    Only complete trainings with the most seeds are compared. The dense configurations are a separate group,
+    so that they do not displace the others in a study without rates.
+
+    Args:
+        configurations: Of the study, in their order.
+        top: How many of each group are chosen.
+
+    Returns:
+        The chosen configurations, in their order.
     """
     groups: dict[tuple[Any, bool], list[ConfigurationResult]] = {}
     for found in configurations:
@@ -85,16 +106,16 @@ def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[Conf
     return [found for found in configurations if found.number in numbers]
 
 
-def _judge(
+def _evaluate_all(
     store: StudyStore, chosen: Sequence[ConfigurationResult], root: Path, extensions: Mapping[str, str]
 ) -> tuple[list[EvaluatedTrial], dict[str, str]]:
-    """What the test part says about the trials, in their order, and why of some it says nothing."""
+    """The test accuracies of the trials, in their order; and why trials have none, by name."""
     trials = [trial for found in chosen for trial in found.trials]
     left_out = {t.name: f"it is {t.status}" for t in trials if t.status not in COMPARABLE}
     ready = [trial for trial in trials if trial.name not in left_out]
     _check_data(ready, root)
     accuracies: dict[str, float] = {}
-    # The test part as it is normalised for one seed serves all trials of that seed.
+    # All trials of a seed use the same test part, since the normalisation depends on the seed.
     for _, group in groupby(sorted(ready, key=_split_key), key=_split_key):
         same = list(group)
         config = same[0].config
@@ -108,7 +129,8 @@ def _judge(
             else:
                 part = part or split.test()
                 accuracies[trial.name] = _accuracy(store, trial, content, part, extensions)
-    return [_judged(trial, accuracies[trial.name]) for trial in trials if trial.name in accuracies], left_out
+    evaluated = (trial for trial in trials if trial.name in accuracies)
+    return [_result(trial, accuracies[trial.name]) for trial in evaluated], left_out
 
 
 def _split_key(trial: StudyTrial) -> tuple[Any, ...]:
@@ -116,14 +138,14 @@ def _split_key(trial: StudyTrial) -> tuple[Any, ...]:
 
 
 def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
-    """Raise InputError if a data set is not the one that a trial was run with."""
+    """Raises InputError if a data set differs from the one that a trial used."""
     for trial in trials:
         config = trial.config
         split = load_split(config.dataset, root, config.seed, config.validation_fraction)
         if split.data.sha256 != trial.data_sha256:
             raise InputError(
-                f"data set {config.dataset!r} in {root} is not the one that trial {trial.number} was run"
-                " with (its SHA-256 differs): name the right --data-root"
+                f"data set {config.dataset!r} in {root} is not the one that trial {trial.number} used (its"
+                " SHA-256 differs): write the right --data-root"
             )
 
 
@@ -142,16 +164,16 @@ def _artifact(store: StudyStore, trial: StudyTrial) -> bytes | str:
 def _accuracy(
     store: StudyStore, trial: StudyTrial, content: bytes, part: Part, extensions: Mapping[str, str]
 ) -> float:
-    """The accuracy of an artefact's network, computed as at the end of an epoch."""
+    """The accuracy of an artefact's network, computed as after each epoch of the training."""
     assert trial.artifact is not None  # its content is there
     model = load_artifact(content, extensions, name=f"{store.path}/{trial.artifact['file']}").model
-    # All weights are in the model: a network without a mask is the model itself.
+    # The model has all weights already, so that no mask is needed.
     precision = trial.config.training.precision
     memory_format = placement_of(part.labels.device, model, precision).memory_format
     return evaluate(FreezeNet(model, None), part, precision, memory_format)[1]
 
 
-def _judged(trial: StudyTrial, accuracy: float) -> EvaluatedTrial:
+def _result(trial: StudyTrial, accuracy: float) -> EvaluatedTrial:
     return {
         "trial": trial.name,
         "configuration": trial.configuration,
@@ -163,36 +185,35 @@ def _judged(trial: StudyTrial, accuracy: float) -> EvaluatedTrial:
     }
 
 
-def _write_down(
-    store: StudyStore, top: int, judged: Sequence[EvaluatedTrial], left_out: Mapping[str, str]
+def _write_evaluation(
+    store: StudyStore, top: int, results: Sequence[EvaluatedTrial], left_out: Mapping[str, str]
 ) -> Evaluation:
-    """Record this evaluation behind the earlier ones."""
+    """Record this evaluation after the earlier ones."""
     earlier = read_evaluations(store)
     evaluation: Evaluation = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "evaluation": len(earlier) + 1,
         "top": top,
         "commit": git_commit(),
-        "results": list(judged),
+        "results": list(results),
         "not_evaluated": dict(left_out),
     }
     store.write_json(EVALUATIONS, [*earlier, evaluation])
     return evaluation
 
 
-def _say(
+def _print_evaluation(
     console: Console,
     evaluation: Evaluation,
     chosen: Sequence[ConfigurationResult],
-    judged: Sequence[EvaluatedTrial],
     left_out: Mapping[str, str],
 ) -> None:
-    """Print the evaluation: validation beside test, by rate, the best on validation first."""
+    """Print validation and test accuracies by rate, the best on validation first."""
     if evaluation["evaluation"] > 1:
         print_line(
             console,
             f"this is evaluation {evaluation['evaluation']} on the test images:"
-            " they are no fair test of what is chosen after it",
+            " they are not a fair test of a choice that depends on an earlier evaluation",
         )
     table = Table(
         title="chosen on validation, evaluated on test", title_justify="left", box=None, header_style="dim"
@@ -200,7 +221,7 @@ def _say(
     for heading in ("rate", "configuration", "validation", "test"):
         table.add_column(heading, no_wrap=heading != "configuration")
     by_number: dict[int, list[float]] = {}
-    for one in judged:
+    for one in evaluation["results"]:
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
     ranked = (found for found in chosen if found.number in by_number)
     for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.mean)):

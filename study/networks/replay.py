@@ -1,4 +1,4 @@
-"""`cops replay`: a trial of MLflow run again outside Ray, and held against what was logged."""
+"""`cops replay`: runs a trial again from its MLflow run, without Ray, and compares the results."""
 
 import json
 import math
@@ -19,9 +19,9 @@ from cops_core.trial import Trial
 from study.console import print_line
 from study.tracking import CONFIG_FILE, ReplayRecord, fetch, histories
 
-# Exit codes: the same trial; another one.
-SAME, OTHER = 0, 1
-# Sums in another order differ in their last bits, which training makes larger.
+# Exit codes: the results are the same, or different.
+SAME, DIFFERENT = 0, 1
+# A relative difference: another machine sums in another order, and training amplifies that.
 TOLERANCE = 1e-3
 NOT_COMPARED = ("epoch", "train_seconds")
 
@@ -35,34 +35,49 @@ def replay(
     extensions: Mapping[str, str],
     console: Console,
 ) -> int:
-    """Run the trial of a run again, for as many epochs, and print what is the same and what is not.
+    """Run a trial again for its recorded number of epochs, and print what is the same and what differs.
 
-    All that it needs is the run's: its configuration, what it was made with, its metrics. tracking_uri:
-    None is the database of the home. extensions: names and SHA-256 of the loaded plugins.
+    Everything that it needs is in the MLflow run: configuration, versions, metrics.
 
-    Returns 0 if the mask is the same one, and the metrics are the same bit for bit, or on another
-    machine within a relative difference of 1e-3; else 1.
+    Args:
+        run_id: The MLflow run of the trial.
+        home: Of the study.
+        tracking_uri: MLflow; None is the database of the home.
+        data_root: The folder for downloads.
+        extensions: Names and SHA-256 of the loaded plugins.
+        console: Receives the comparison.
 
-    Raises InputError in one line if there is no such run, if it is no trial's or has no epoch, if its
-    plugins are not loaded, or if the data is not the same.
+    Returns:
+        0 if the masks are the same, and the metrics are the same bit for bit, or on another machine within a
+        relative difference of 1e-3; else 1.
+
+    Raises:
+        InputError: There is no such run, it is not a trial's or has no epoch, its plugins are not loaded, or
+            the data differ.
     """
     record = _recorded(run_id, tracking_uri, home)
     _check_plugins(record["plugins"], extensions)
     if not record["epochs"]:
         raise InputError(
-            f"run {run_id} has no epoch ({record['status']}): name a run of a trial that trained"
+            f"run {run_id} has no epoch ({record['status']}): write the run of a trial that was trained"
         )
-    again = _run_again(record, data_root)
-    logged = histories(run_id, again.metrics, tracking_uri, home)
-    lines, same = _findings(record, again, logged)
+    rerun = _run_again(record, data_root)
+    logged = histories(run_id, rerun.metrics, tracking_uri, home)
+    lines, same = _compare(record, rerun, logged)
     for line in lines:
         print_line(console, line)
-    return SAME if same else OTHER
+    return SAME if same else DIFFERENT
 
 
 @dataclass(frozen=True)
-class Again:
-    """A trial that was run again: the metrics of its epochs, its facts, and the machine, as it was then."""
+class Rerun:
+    """The results of a trial that was run rerun.
+
+    Attributes:
+        rows: The metrics of each epoch.
+        facts: Of the trial.
+        machine: On which it ran now.
+    """
 
     rows: list[MetricRow]
     facts: Facts
@@ -70,12 +85,12 @@ class Again:
 
     @property
     def metrics(self) -> list[str]:
-        """The names of what is compared."""
+        """The names of the metrics that are compared."""
         return sorted({name for row in self.rows for name in row if name not in NOT_COMPARED})
 
 
 def _recorded(run_id: str, tracking_uri: str | None, home: Path) -> ReplayRecord:
-    """What the run says about its trial."""
+    """The trial as the run records it."""
     content = fetch(run_id, CONFIG_FILE, tracking_uri, home)
     try:
         record = json.loads(content)
@@ -83,7 +98,7 @@ def _recorded(run_id: str, tracking_uri: str | None, home: Path) -> ReplayRecord
         record = {}
     if missing := {"config", "epochs", "plugins", "machine", "mask_sha256"} - set(record):
         raise InputError(
-            f"the {CONFIG_FILE} of run {run_id} has no {', '.join(sorted(missing))}: name a trial's run"
+            f"the {CONFIG_FILE} of run {run_id} has no {', '.join(sorted(missing))}: write the run of a trial"
         )
     return cast(ReplayRecord, record)
 
@@ -101,49 +116,49 @@ def _check_plugins(needed: Mapping[str, str], loaded: Mapping[str, str]) -> None
             )
 
 
-def _run_again(record: ReplayRecord, data_root: Path) -> Again:
-    """The trial, for as many epochs as are recorded. InputError if the data is not the same."""
-    there = record["machine"]
-    # A replay compares training and validation: it is no further look at the test part.
+def _run_again(record: ReplayRecord, data_root: Path) -> Rerun:
+    """Run the trial for its recorded number of epochs. Raises InputError if the data differ."""
+    recorded = record["machine"]
+    # A replay compares training and validation only. It is not another evaluation on the test images.
     config = parse_config({**record["config"], "test": False})
-    device = "cuda" if there.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
-    with _threads(there.get("threads", torch.get_num_threads())):
+    device = "cuda" if recorded.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
+    with _threads(recorded.get("threads", torch.get_num_threads())):
         trial = Trial(config, data_root=data_root, device=device, extensions=record["plugins"])
         data, expected = trial.facts["data_sha256"], record["data_sha256"] or "none"
         if data != expected:
             raise InputError(
-                f"the data {config.dataset!r} is not what it was (SHA-256 {data[:12]}, not {expected[:12]}):"
-                " name the right --data-root"
+                f"the data {config.dataset!r} are not those of the run (SHA-256 {data[:12]}, not"
+                f" {expected[:12]}): write the right --data-root"
             )
         rows: list[MetricRow] = []
         while len(rows) < record["epochs"] and not trial.done:
             rows.append(trial.step().row())
-        return Again(rows, trial.facts, machine(device))
+        return Rerun(rows, trial.facts, machine(device))
 
 
-def _findings(
-    record: ReplayRecord, again: Again, logged: Mapping[str, Mapping[int, float]]
+def _compare(
+    record: ReplayRecord, rerun: Rerun, logged: Mapping[str, Mapping[int, float]]
 ) -> tuple[list[str], bool]:
-    """What is the same and what is not, a line each; and whether it is the same trial."""
-    differences = {name: _difference(name, again.rows, logged[name]) for name in again.metrics}
-    elsewhere = _elsewhere(record["machine"], again.machine)
-    lines = [_mask_line(record["mask_sha256"], again.facts["mask_sha256"])]
-    same = again.facts["mask_sha256"] == record["mask_sha256"]
-    if again.facts["theta0_sha256"] != record["theta0_sha256"]:
+    """What is the same and what differs, a line each; and whether the trial is the same."""
+    differences = {name: _difference(name, rerun.rows, logged[name]) for name in rerun.metrics}
+    other_machine = _machine_lines(record["machine"], rerun.machine)
+    lines = [_mask_line(record["mask_sha256"], rerun.facts["mask_sha256"])]
+    same = rerun.facts["mask_sha256"] == record["mask_sha256"]
+    if rerun.facts["theta0_sha256"] != record["theta0_sha256"]:
         lines.append("initial weights differ")
         same = False
-    if len(again.rows) != record["epochs"]:
-        lines.append(f"it ended after {len(again.rows)} epochs, not {record['epochs']}")
+    if len(rerun.rows) != record["epochs"]:
+        lines.append(f"the trial ended after {len(rerun.rows)} epochs, not {record['epochs']}")
         same = False
-    lines.append(_metrics_line(differences, len(again.rows)))
+    lines.append(_metrics_line(differences, len(rerun.rows)))
     largest = max(differences.values())
-    close = largest == 0 or (bool(elsewhere) and largest <= TOLERANCE)
-    return [*lines, *elsewhere], same and close
+    close = largest == 0 or (bool(other_machine) and largest <= TOLERANCE)
+    return [*lines, *other_machine], same and close
 
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """So many threads for an operation on the CPU, meanwhile."""
+    """Use this number of threads on the CPU inside the `with` block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -153,13 +168,13 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _difference(name: str, rows: Sequence[MetricRow], logged: Mapping[int, float]) -> float:
-    """The largest relative difference of a metric over the epochs; infinite where it was not logged."""
+    """The largest relative difference of a metric over the epochs; infinite if an epoch was not logged."""
     epochs = {row["epoch"]: values_of(row)[name] for row in rows if name in row}
     return max((_relative(value, logged.get(epoch)) for epoch, value in epochs.items()), default=0.0)
 
 
 def _relative(value: float, logged: float | None) -> float:
-    """0 where both are the same number, or both are none; what is not finite was logged as NaN."""
+    """The relative difference; 0 if both are the same number, or both are not finite (logged as NaN)."""
     if logged is None:
         return math.inf
     if math.isfinite(value) != math.isfinite(logged):
@@ -183,10 +198,10 @@ def _metrics_line(differences: Mapping[str, float], epochs: int) -> str:
     return f"metrics differ, relatively at most: {sizes}"
 
 
-def _elsewhere(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
-    """What is other about this machine, a line each."""
+def _machine_lines(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
+    """How this machine differs from the recorded one, a line for each difference."""
     return [
-        f"another {name}: {here[name] or 'none'} here, {there[name] or 'none'} there"
+        f"{name} differs: {here[name] or 'none'} here, {there[name] or 'none'} in the run"
         for name in here
         if name in there and there[name] != here[name]
     ]

@@ -1,4 +1,4 @@
-"""`cops unpack`: the dense network of an artefact, as weights that any program with torch can read."""
+"""`cops unpack`: writes the dense network of an artefact as weights that torch alone can load."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from cops_core.whole_file import write_whole
 from study.console import print_line
 from study.tracking import NETWORK_FILE, fetch
 
-# A run's id, or what is left of one: MLflow is asked which one was meant.
+# A run's id, or the beginning of one, which MLflow completes.
 RUN_ID = re.compile("[0-9a-f]{8,32}")
 
 
@@ -26,13 +26,18 @@ def unpack(
     extensions: Mapping[str, str],
     console: Console,
 ) -> None:
-    """Write the dense `state_dict` of an artefact as safetensors, with where it comes from as metadata.
+    """Write the dense `state_dict` of an artefact as safetensors, with its origin as metadata.
 
-    source: an artefact's path, or the id of a trial's MLflow run. out: the new file; None puts it
-    into the working directory, under the source's name and `dense`. extensions: names and SHA-256 of
-    the loaded plugins.
+    Args:
+        source: An artefact's path, or the id of a trial's MLflow run.
+        out: The new file; None is `{source's name}.dense.safetensors` in the working directory.
+        home: Of the study.
+        tracking_uri: MLflow; None is the database of the home.
+        extensions: Names and SHA-256 of the loaded plugins.
+        console: Receives the name of the file.
 
-    Raises InputError in one line if there is no such artefact or `out` is there already.
+    Raises:
+        InputError: There is no such artefact, or `out` already exists or cannot be written.
     """
     path = Path(source)
     is_run = not path.exists() and RUN_ID.fullmatch(source) is not None
@@ -41,7 +46,7 @@ def unpack(
         raise InputError(f"{source} is neither a file nor a run{advice}")
     out = out or Path(f"{path.stem}.dense.safetensors")
     if out.exists():
-        raise InputError(f"{out} is there already: choose another with --out")
+        raise InputError(f"{out} already exists: choose another file with --out")
     if is_run:
         content = fetch(source, NETWORK_FILE, tracking_uri, home)
         artifact = load_artifact(content, extensions, name=f"{NETWORK_FILE} of run {source}")
@@ -53,7 +58,7 @@ def unpack(
 
 
 def _write(artifact: Artifact, source: str, out: Path) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file completely or not at all."""
     tensors = {name: tensor.clone().contiguous() for name, tensor in artifact.model.state_dict().items()}
     metadata = {
         "format": "pt",

@@ -159,7 +159,7 @@ def test_a_parameter_that_is_not_the_spaces_is_one_line(foreign, bring, new_home
             [],
             "holds no study that cops export wrote (its studies: theirs): write --space SPACE and --name NEW",
         ),
-        (["--best", "2"], "--best belongs to --space"),
+        (["--best", "2"], "--best needs --space"),
         (["--space", "quickstart"], "write its --name"),
         (["--space", "quikstart", "--name", "new"], "unknown space 'quikstart': did you mean 'quickstart'?"),
         (["--space", "quickstart", "--name", "n", "--study", "their"], "did you mean 'theirs'?"),

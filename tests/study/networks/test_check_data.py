@@ -20,14 +20,14 @@ def checked(root, monkeypatch) -> tuple[int, str]:
     return code, output.getvalue()
 
 
-def test_one_that_is_not_there_is_left_out_and_said(tmp_path, monkeypatch):
+def test_data_that_are_missing_are_not_checked(tmp_path, monkeypatch):
     code, said = checked(tmp_path, monkeypatch)
     assert code == check.KEPT
-    assert f"imagenet64 was left out, since its files are not in {tmp_path}" in said
+    assert f"imagenet64 was not checked: its files are not in {tmp_path}" in said
     assert said.count("data set ") == 1
 
 
-def test_one_that_is_there_is_checked(tmp_path, monkeypatch):
+def test_data_that_are_available_are_checked(tmp_path, monkeypatch):
     for part in ("train", "val"):
         (tmp_path / "imagenet" / part).mkdir(parents=True)
     code, said = checked(tmp_path, monkeypatch)

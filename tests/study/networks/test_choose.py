@@ -1,4 +1,4 @@
-"""What closing judges: validation chooses within each rate, and all baselines come along."""
+"""What closing evaluates: the best on validation at each rate, and all baselines."""
 
 import math
 from decimal import Decimal
@@ -35,7 +35,7 @@ def numbers(trials, top):
     return [found.number for found in choose(by_configuration([t for ts in trials for t in ts]), top)]
 
 
-def test_validation_chooses_within_each_rate_and_all_baselines_come_along():
+def test_the_best_of_each_rate_and_all_baselines_are_chosen():
     trials = [
         made(0, (0.99, 0.98), arm="dense", baseline=True),
         made(1, (0.1, 0.2), "0.9", baseline=True),
@@ -50,7 +50,7 @@ def test_validation_chooses_within_each_rate_and_all_baselines_come_along():
     assert numbers(trials, 9) == [0, 1, 2, 3, 4, 5, 6]
 
 
-def test_what_was_stopped_failed_or_raced_out_is_not_chosen():
+def test_incomplete_configurations_are_not_chosen():
     trials = [
         made(0, (0.9, 0.9), status="stopped"),
         made(1, (0.95, 0.9), status="diverged"),
@@ -62,6 +62,6 @@ def test_what_was_stopped_failed_or_raced_out_is_not_chosen():
     assert numbers(trials, 5) == [3, 5]
 
 
-def test_without_rates_the_dense_trial_takes_nobodys_place():
+def test_without_rates_the_dense_trial_displaces_no_other():
     trials = [made(0, (0.9,), arm="dense"), made(1, (0.7,)), made(2, (0.8,)), made(3, (0.8,))]
     assert numbers(trials, 1) == [0, 2]

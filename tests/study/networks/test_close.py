@@ -1,4 +1,4 @@
-"""The one look at the test set: no study touches it before, closing does once, and writes it down."""
+"""The test images: no study reads them, closing evaluates on them once, and records that."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ BASE = TrialConfig(validation_fraction="0.2", training=Training(epochs=3, learni
 
 
 class Untouchable(torch.Tensor):
-    """A tensor with which nothing can be done."""
+    """A tensor that fails at every operation."""
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -38,7 +38,7 @@ class Untouchable(torch.Tensor):
 
 
 class Watched(ImageData):
-    """A data set that notes each time somebody takes its test part."""
+    """A data set that notes each access to its test part."""
 
     taken: list
 
@@ -63,7 +63,7 @@ def fields(images=300):
 
 @pytest.fixture
 def data(monkeypatch):
-    """The data set `watched`, of which nobody has taken the test part."""
+    """The data set `watched`, whose test part was not accessed yet."""
     made = object.__new__(Watched)
     made.__dict__["taken"] = []
     ImageData.__init__(made, **fields())
@@ -82,12 +82,14 @@ def store(tmp_path):
 
 @pytest.fixture
 def close(store, tmp_path):
-    """Closes the study; returns what it gives back and what it said."""
+    """Closes the study; returns the results and the output."""
 
     def run(top=1, extensions=None):
         console = Console(file=io.StringIO(), width=120)
-        judged = close_study(store, top=top, data_root=tmp_path, extensions=extensions or {}, console=console)
-        return judged, console.file.getvalue()
+        results = close_study(
+            store, top=top, data_root=tmp_path, extensions=extensions or {}, console=console
+        )
+        return results, console.file.getvalue()
 
     return run
 
@@ -129,7 +131,7 @@ def test_a_whole_trial_never_touches_a_test_image_or_label(monkeypatch, tmp_path
     poison = {name: torch.zeros(4).as_subclass(Untouchable) for name in TEST_FIELDS}
     poisoned = ImageData(**{**fields(), **poison})
     with pytest.raises(AssertionError, match="touched"):
-        _ = poisoned.sha256  # the data's own hash is what reads them, hence a stand-in for it
+        _ = poisoned.sha256  # the hash of the data reads them: it is replaced
     poisoned.__dict__["sha256"] = "0" * 64
     monkeypatch.setitem(DATASETS, "watched", lambda root: poisoned)
     trial = Trial(BASE.changed(dataset="watched", **frozen()), data_root=tmp_path)
@@ -158,19 +160,19 @@ def test_the_accuracy_is_that_of_the_trained_network_itself(ran, close, tmp_path
     itself = Trial(record.config.changed(test=True), data_root=tmp_path)
     while not itself.done:
         itself.step()
-    (judged,), _ = close()
-    assert judged["test_accuracy"] == itself.facts["test_accuracy"]
-    assert judged["validation_accuracy"] == record.accuracy
-    assert 0.2 < judged["test_accuracy"] != judged["validation_accuracy"]
+    (result,), _ = close()
+    assert result["test_accuracy"] == itself.facts["test_accuracy"]
+    assert result["validation_accuracy"] == record.accuracy
+    assert 0.2 < result["test_accuracy"] != result["validation_accuracy"]
 
 
-def test_closing_takes_the_test_part_once_per_seed_and_a_study_never(ran, close, data):
+def test_closing_reads_the_test_part_once_for_each_seed(ran, close, data):
     for seed_index in range(2):
         ran(seed_index, configuration=0, seed_index=seed_index, baseline=True)
         ran(2 + seed_index, configuration=1, seed_index=seed_index, **frozen())
     data.taken.clear()
-    judged, _ = close()
-    assert len(judged) == 4
+    results, _ = close()
+    assert len(results) == 4
     assert sorted(data.taken) == sorted(TEST_FIELDS * 2)
 
 
@@ -180,22 +182,22 @@ def test_a_study_of_real_trials_takes_no_test_part(ran, data):
     assert data.taken == []
 
 
-def test_validation_and_test_stand_side_by_side_with_their_intervals(ran, close):
+def test_validation_and_test_are_printed_with_their_intervals(ran, close):
     rate = Decimal("0.95")
     for seed_index in range(2):
         ran(seed_index, configuration=0, seed_index=seed_index, baseline=True)
         ran(2 + seed_index, configuration=1, seed_index=seed_index, rate=rate, **frozen())
         ran(4 + seed_index, configuration=2, seed_index=seed_index, rate=rate, **frozen(RANDOM))
-    judged, said = close(top=2)
-    assert [(one["configuration"], one["seed_index"]) for one in judged] == [
+    results, said = close(top=2)
+    assert [(one["configuration"], one["seed_index"]) for one in results] == [
         (configuration, seed_index) for configuration in range(3) for seed_index in range(2)
     ]
-    assert [one["rate"] for one in judged] == [None, None, "0.95", "0.95", "0.95", "0.95"]
+    assert [one["rate"] for one in results] == [None, None, "0.95", "0.95", "0.95", "0.95"]
     lines = [" ".join(line.split()) for line in said.splitlines() if "±" in line]
     assert lines[0].startswith("dense")
     assert [line.split()[0] for line in lines[1:]] == ["0.95", "0.95"]
     for configuration, line in ((0, lines[0]), *((c, row_of(lines, c)) for c in (1, 2))):
-        mine = [one for one in judged if one["configuration"] == configuration]
+        mine = [one for one in results if one["configuration"] == configuration]
         for name in ("validation_accuracy", "test_accuracy"):
             low, high = sorted(one[name] for one in mine)
             # Student's t for two values: half the difference times 12.7062.
@@ -208,15 +210,15 @@ def row_of(lines, configuration):
     return next(line for line in lines if f"freeze {'snip' if configuration == 1 else 'random'}" in line)
 
 
-def test_what_was_seen_is_written_down_and_a_further_evaluation_is_numbered(ran, close, store):
+def test_an_evaluation_is_recorded_and_a_further_one_is_numbered(ran, close, store):
     record = ran(0, baseline=True)
     assert not is_closed(store)
     assert read_evaluations(store) == []
-    (judged,), said = close(top=3)
+    (result,), said = close(top=3)
     assert "this is evaluation" not in said
     assert is_closed(store)
-    (look,) = read_evaluations(store)
-    assert look["results"] == [
+    (evaluation,) = read_evaluations(store)
+    assert evaluation["results"] == [
         {
             "trial": record.name,
             "configuration": 0,
@@ -224,28 +226,28 @@ def test_what_was_seen_is_written_down_and_a_further_evaluation_is_numbered(ran,
             "method": "dense",
             "rate": None,
             "validation_accuracy": record.accuracy,
-            "test_accuracy": judged["test_accuracy"],
+            "test_accuracy": result["test_accuracy"],
         }
     ]
-    assert (look["evaluation"], look["top"], look["not_evaluated"]) == (1, 3, {})
-    assert look["when"].endswith("+00:00")
-    assert undeclared(look, Evaluation) == []
+    assert (evaluation["evaluation"], evaluation["top"], evaluation["not_evaluated"]) == (1, 3, {})
+    assert evaluation["when"].endswith("+00:00")
+    assert undeclared(evaluation, Evaluation) == []
     _, said = close(top=1)
     assert "this is evaluation 2 on the test images" in said
     assert [(one["evaluation"], one["top"]) for one in read_evaluations(store)] == [(1, 3), (2, 1)]
-    assert read_evaluations(store)[0] == look
+    assert read_evaluations(store)[0] == evaluation
 
 
 def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, store):
     record = ran(0, keep=False, arm="prune", selection=RANDOM, density="0.0001")
     assert record.status == "collapsed"
     data.taken.clear()
-    (judged,), _ = close()
-    assert judged["test_accuracy"] == 0.1
+    (result,), _ = close()
+    assert result["test_accuracy"] == 0.1
     assert data.taken == []
 
 
-def test_a_trial_without_its_network_is_named_and_not_judged(ran, close, store):
+def test_a_trial_without_its_network_is_named_and_not_evaluated(ran, close, store):
     kept, none, gone, altered = (
         ran(number, baseline=True, keep=number != 1, seed_index=number) for number in range(4)
     )
@@ -253,28 +255,26 @@ def test_a_trial_without_its_network_is_named_and_not_judged(ran, close, store):
     store.write(altered.facts["artifact"]["file"], b"something else")
     diverged = StudyTrial(number=9, configuration=9, config=BASE, status="diverged", baseline=True)
     store.save(diverged)
-    judged, said = close()
-    assert [one["trial"] for one in judged] == [kept.name]
-    (look,) = read_evaluations(store)
-    assert set(look["not_evaluated"]) == {none.name, gone.name, altered.name, diverged.name}
-    for trial, why in (
+    results, said = close()
+    assert [one["trial"] for one in results] == [kept.name]
+    (evaluation,) = read_evaluations(store)
+    assert set(evaluation["not_evaluated"]) == {none.name, gone.name, altered.name, diverged.name}
+    for trial, reason in (
         (none, "none was written"),
         (gone, "is gone"),
         (altered, "was altered"),
         (diverged, "it is diverged"),
     ):
-        assert why in look["not_evaluated"][trial.name]
-        assert f"not evaluated: {trial.name}, {look['not_evaluated'][trial.name]}" in said
+        assert reason in evaluation["not_evaluated"][trial.name]
+        assert f"not evaluated: {trial.name}, {evaluation['not_evaluated'][trial.name]}" in said
 
 
 @pytest.mark.parametrize("status", OPEN)
-def test_a_study_that_is_not_over_is_not_closed(ran, close, data, store, status):
+def test_a_study_that_has_not_ended_is_not_closed(ran, close, data, store, status):
     ran(0, baseline=True)
     store.save(StudyTrial(number=1, configuration=1, config=BASE, status=status))
     data.taken.clear()
-    with pytest.raises(
-        InputError, match=r"1 of its trials have not ended: finish it with `cops resume mine`"
-    ):
+    with pytest.raises(InputError, match=r"has not ended, 1 of its trials.* `cops resume mine`"):
         close()
     assert data.taken == []
     assert not is_closed(store)
@@ -299,8 +299,8 @@ def test_other_data_than_the_trials_were_run_with_is_refused(ran, close, data, s
     assert not is_closed(store)
 
 
-def test_nothing_to_judge_is_said_in_one_line(close, store, tmp_path):
-    with pytest.raises(InputError, match="no finished trial to judge"):
+def test_a_study_without_results_is_refused_in_one_line(close, store, tmp_path):
+    with pytest.raises(InputError, match="no finished trial to evaluate"):
         close()
     with pytest.raises(InputError, match="--top 0 chooses nothing: write 1 or more"):
         close(top=0)

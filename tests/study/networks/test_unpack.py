@@ -118,7 +118,7 @@ def test_wrong_input_is_one_line(run, artifact, logged, tmp_path):
         ("nosuch",): "nosuch is neither a file nor a run",
         (".",): "is neither a file nor a run",
         (tmp_path / "cut",): "cut is truncated, altered or not an artefact",
-        (path, "--out", "there"): "there is there already: choose another with --out",
+        (path, "--out", "there"): "there already exists: choose another file with --out",
         (path, "--out", "no/such/folder"): "no/such/folder cannot be written",
         ("0" * 32,): f"no run {'0' * 32}",
         ("0" * 32, "--home", "elsewhere"): "no mlflow.db in elsewhere",

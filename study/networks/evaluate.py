@@ -1,4 +1,4 @@
-"""`cops close`: finds the study, judges it on the test part, and shows the outcome in MLflow too."""
+"""`cops close`: evaluates a study on the test images, and sends the results to MLflow."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from study.tracking.evaluations import log_evaluations
 from study.tracking.find import study_tags
 
 
-def judge(
+def evaluate_study(
     name: str,
     *,
     top: int,
@@ -26,27 +26,41 @@ def judge(
     extensions: Mapping[str, str],
     console: Console,
 ) -> None:
-    """Judge the `top` best of each rate on the test part, and close the study.
+    """Evaluate the best configurations of a study on the test images, and close it.
 
-    tracking_uri, data_root: None is where the study has them. A look at the test part counts whether
-    or not MLflow can be told of it. Raises InputError as `close_study` does.
+    The evaluation counts whether or not MLflow can receive it.
+
+    Args:
+        name: The study's.
+        top: How many of the best configurations at each rate are evaluated.
+        home: Of the study.
+        storage: Where studies are; None is the folder in the home.
+        tracking_uri: MLflow; None is the study's own.
+        data_root: The folder for downloads; None is the study's own.
+        extensions: Names and SHA-256 of the loaded plugins.
+        console: Receives the results.
+
+    Raises:
+        InputError: There is no such study, or `close_study` refuses it.
     """
     store = find_study(storage_uri(home, storage), name)
     record = store.record()
     settings = parse_settings(record["settings"])
-    judged = close_study(
+    results = close_study(
         store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
     )
     problem = log_evaluations(
         tracking(home, tracking_uri or settings.tracking_uri),
         home,
         study_tags(name, record["study_id"]),
-        {one["trial"]: one["test_accuracy"] for one in judged},
+        {one["trial"]: one["test_accuracy"] for one in results},
         read_evaluations(store),
     )
     if problem:
-        print_line(console, f"MLflow was not updated ({problem}); everything is in {_place(store)}", "yellow")
-    print_line(console, f"study {name} is closed; written to {_place(store)}")
+        print_line(
+            console, f"MLflow did not receive the results ({problem}): they are in {_place(store)}", "yellow"
+        )
+    print_line(console, f"study {name} is closed; its evaluation is in {_place(store)}")
 
 
 def _place(store: StudyStore) -> str:

@@ -14,7 +14,7 @@ __all__ = ["launch", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when it is first used: most of the package needs neither Ray nor MLflow."""
+    """ImportOrigin when it is first used: most of the package needs neither Ray nor MLflow."""
     if name in __all__:
         from study import api
 

@@ -10,7 +10,7 @@ from search_spaces.base import SearchSpace
 from study.console import print_line
 from study.exchange.imports import new_study, origin, say_next
 from study.records.store import StudyStore
-from study.records.study_record import Imported, make_study_record
+from study.records.study_record import ImportOrigin, make_study_record
 from study.search.given import check_given
 from study.search.optuna_file import OptunaStudy, read_optuna
 from study.search.slots import baseline_count
@@ -51,7 +51,7 @@ def import_configurations(
     store = StudyStore(settings.storage_uri, settings.name)
     with new_study(store):
         store.write_plugins(settings.plugins)
-        imported: Imported = {
+        imported: ImportOrigin = {
             **origin(source),
             "study": chosen.name,
             "trials": [trial.number for trial in trials],

@@ -12,7 +12,7 @@ from study.console import print_line
 from study.places import find_flags
 from study.records.lease import Lease
 from study.records.store import TRIALS, StudyStore
-from study.records.study_record import Imported
+from study.records.study_record import ImportOrigin
 from study.settings import Settings
 
 
@@ -32,12 +32,12 @@ def new_study(store: StudyStore) -> Iterator[None]:
             if isinstance(error, OSError):
                 reason = error.strerror or error
                 raise InputError(
-                    f"{store.path} cannot be written ({reason}): name another --storage"
+                    f"{store.path} cannot be written ({reason}): choose another --storage"
                 ) from error
             raise
 
 
-def origin(source: str) -> Imported:
+def origin(source: str) -> ImportOrigin:
     """What a study's record says about where it was imported from, and when."""
     return {"from": source, "at": datetime.now(UTC).isoformat(timespec="seconds")}
 

@@ -1,1 +1,1 @@
-"""What a study writes down: one record per trial, whole or not at all. All else is a view of them."""
+"""What a study writes to disk: one record per trial, complete or not at all. All else follows."""

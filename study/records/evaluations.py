@@ -1,4 +1,4 @@
-"""Has a study been evaluated on the test images, and with what result? Read from its folder alone."""
+"""Has a study been evaluated on the test images, and with what result? Only its folder is read."""
 
 import json
 from collections.abc import Sequence
@@ -10,9 +10,16 @@ EVALUATIONS = "closed.json"
 
 
 class EvaluatedTrial(TypedDict):
-    """A trial's last validation accuracy and its accuracy on the test images, both in [0, 1].
+    """A trial that was evaluated on the test images.
 
-    trial: its name within the study. rate: the freezing rate within which it was chosen, as text.
+    Attributes:
+        trial: Its name within the study.
+        configuration: The number of its configuration.
+        seed_index: Which of the configuration's seeds it has.
+        method: The name under which it is compared.
+        rate: The freezing rate within which it was chosen, as text; None if the rate is not an axis.
+        validation_accuracy: The last epoch's, in [0, 1].
+        test_accuracy: The accuracy on the test images, in [0, 1].
     """
 
     trial: str
@@ -27,8 +34,13 @@ class EvaluatedTrial(TypedDict):
 class Evaluation(TypedDict):
     """One evaluation on the test images.
 
-    when: in ISO 8601, UTC. evaluation: its number, from 1 on. top: how many configurations of each rate.
-    not_evaluated: why a trial that was chosen has no result, by its name.
+    Attributes:
+        when: Its time, in ISO 8601, UTC.
+        evaluation: Its number, from 1 on.
+        top: How many configurations of each rate were chosen.
+        commit: The commit of the code that evaluated.
+        results: The trials with a result.
+        not_evaluated: Why a trial that was chosen has no result, by its name.
     """
 
     when: str
@@ -40,7 +52,7 @@ class Evaluation(TypedDict):
 
 
 def read_evaluations(store: StudyStore) -> list[Evaluation]:
-    """All evaluations on the test images, the first one first."""
+    """All evaluations of a study on the test images, in the order of time."""
     try:
         content: list[Evaluation] = json.loads(store.read(EVALUATIONS))
     except FileNotFoundError:
@@ -49,7 +61,7 @@ def read_evaluations(store: StudyStore) -> list[Evaluation]:
 
 
 def evaluated_accuracies(evaluations: Sequence[Evaluation]) -> dict[str, float]:
-    """Test accuracy by the trial's name; a trial's network is the same in each evaluation."""
+    """The test accuracy by the trial's name. A trial's network is the same in each evaluation."""
     return {each["trial"]: each["test_accuracy"] for one in evaluations for each in one["results"]}
 
 

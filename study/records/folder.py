@@ -1,4 +1,4 @@
-"""A folder of a storage, whose files appear whole or not at all.
+"""A folder of a storage, whose files are written completely or not at all.
 
 The storage is a folder of this machine, or any URI that pyarrow's filesystems know.
 """
@@ -14,19 +14,27 @@ from cops_core.errors import InputError
 from cops_core.folders import check_writable, missing_folders, remove_empty
 from cops_core.whole_file import write_whole
 
-# Here an object is there when its stream has been closed, and not before; renaming would copy it.
+# In these an object exists once its stream has been closed, and not before. Renaming would copy it.
 OBJECT_STORES = ("s3", "gcs", "abfs")
 
 
 class Folder:
-    """The folder `STORAGE/NAME/`."""
+    """The folder `STORAGE/NAME/`.
+
+    Args:
+        storage_uri: A folder of this machine, or a URI such as `s3://bucket/dir`.
+        name: The folder's name within it.
+
+    Raises:
+        InputError: The storage cannot be opened.
+    """
 
     def __init__(self, storage_uri: str, name: str) -> None:
         self.name = name
         self.storage_uri = storage_uri
         self.filesystem, root = open_storage(storage_uri)
         self.path = f"{root}/{name}"
-        self._new: list[Path] = []  # the folders above it that `make` made
+        self._new: list[Path] = []  # the parent folders that `make` created
 
     @property
     def is_local(self) -> bool:
@@ -34,17 +42,17 @@ class Folder:
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def make(self, *folders: str) -> None:
-        """Make the folder and these within it, where they are missing."""
+        """Create the folder, and subfolders with these names, where they are missing."""
         if self.is_local:
             self._new += missing_folders(Path(self.path).parent)
         for name in folders or ("",):
             self.filesystem.create_dir(f"{self.path}/{name}".rstrip("/"), recursive=True)
 
     def check_writable(self) -> None:
-        """Check that files can be written to the folder, which need not exist. Leaves nothing.
+        """Check that files can be written to the folder, which need not exist. Nothing is left of the check.
 
         Raises:
-            OSError: They cannot.
+            OSError: They cannot be written.
         """
         if self.is_local:
             check_writable(Path(self.path))
@@ -55,18 +63,32 @@ class Folder:
             self.delete(name)
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write one JSON file, whole or not at all."""
+        """Write one JSON file, completely or not at all.
+
+        Args:
+            name: Its path within the folder.
+            content: Values that JSON can express; NaN and infinity are refused.
+
+        Raises:
+            OSError: The storage cannot be written.
+            ValueError: A number is not finite.
+        """
         self.write(name, self.as_json(content))
 
     @staticmethod
     def as_json(content: Any) -> bytes:
-        """JSON as it lies in a study's folder."""
+        """JSON as it is stored in a study's folder."""
         return json.dumps(content, indent=1, allow_nan=False).encode()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write one file, whole or not at all, whatever dies meanwhile.
+        """Write one file, completely or not at all, even if this process is killed meanwhile.
 
-        OSError if the storage does not take it.
+        Args:
+            name: Its path within the folder.
+            content: Its content.
+
+        Raises:
+            OSError: The storage cannot be written.
         """
         path = f"{self.path}/{name}"
         if self.is_local:
@@ -80,11 +102,22 @@ class Folder:
             self.filesystem.move(temporary, path)
 
     def read(self, name: str) -> bytes:
-        """One file, as it was written. FileNotFoundError if it is not there."""
+        """The content of one file.
+
+        Args:
+            name: Its path within the folder.
+
+        Returns:
+            The content, as it was written.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            OSError: It cannot be read, or changes faster than it can be read.
+        """
         path = f"{self.path}/{name}"
         for _ in range(10):
-            # In one request: of an object that is written over meanwhile, several would give parts of both,
-            # and one gives no more of a longer object than its predecessor had.
+            # An object may be overwritten meanwhile. Several requests would then return parts of both
+            # versions, and one request no more bytes than the earlier version had.
             with self.filesystem.open_input_file(path) as file:
                 content: bytes = file.read(file.size())
             if self.is_local or self.filesystem.get_file_info(path).size == len(content):
@@ -92,26 +125,26 @@ class Folder:
         raise OSError(f"{path} changes faster than it can be read")
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether the folder has a file of this name."""
         return bool(self.filesystem.get_file_info(f"{self.path}/{name}").type == fs.FileType.File)
 
     def delete(self, name: str) -> None:
-        """Remove one file, if it is there."""
+        """Remove one file, if it exists."""
         if self.has(name):
             self.filesystem.delete_file(f"{self.path}/{name}")
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it, and those above it that `make` made and are empty."""
+        """Remove the folder with its content, and empty parent folders that `make` created."""
         self.filesystem.delete_dir(self.path)
         remove_empty(self._new)
 
     def remove_if_empty(self) -> None:
-        """Remove a folder of this machine in which nothing is, and those above it as `remove` does."""
+        """Remove an empty folder of this machine, and its parent folders as `remove` does."""
         if self.is_local:
             remove_empty([Path(self.path), *self._new])
 
     def files(self, folder: str = "") -> list[str]:
-        """The names of the files in it, or in a folder within it; none if it is not there."""
+        """The names of the files in it, or in a subfolder; empty if that does not exist."""
         selector = fs.FileSelector(f"{self.path}/{folder}".rstrip("/"), allow_not_found=True)
         return [
             info.base_name
@@ -121,7 +154,17 @@ class Folder:
 
 
 def open_storage(uri: str) -> tuple[fs.FileSystem, str]:
-    """The filesystem of a URI or a local folder, and the path within it."""
+    """The filesystem of a storage, and the path within it.
+
+    Args:
+        uri: A folder of this machine, or a URI such as `s3://bucket/dir`.
+
+    Returns:
+        The filesystem, and the path of the storage within it, without a slash at its end.
+
+    Raises:
+        InputError: The storage cannot be opened.
+    """
     try:
         if "://" not in uri:
             local = fs.LocalFileSystem()
@@ -136,7 +179,7 @@ def open_storage(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def folder_names(storage_uri: str) -> list[str]:
-    """The names of the folders in a storage, sorted; none if it is not there."""
+    """The names of the folders in a storage, sorted; empty if the storage does not exist."""
     filesystem, root = open_storage(storage_uri)
     found = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
     return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)

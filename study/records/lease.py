@@ -1,10 +1,10 @@
-"""Who runs a study: one driver at a time, and everybody can see which.
+"""Which process runs a study: one driver at a time, and any other process can read which one it is.
 
-In a folder of this machine the kernel keeps the lease (flock): it ends with its process, however that
-ends, and at once. In any other storage it is a file that its holder renews. Limits there: a driver that
-died counts as running until its last renewal is `Timing.given_up_s` old; the clocks of the machines must
-agree to within half of that; and object stores cannot compare and swap, so that of two drivers which
-begin within the same `Timing.settle_s` the one that wrote last goes on, and the other yields.
+In a folder of this machine the lease is a lock of the kernel (flock): it ends at once with its process,
+for whatever reason that ends. In any other storage it is a file that its driver renews, with these limits.
+A driver that died counts as running until its last renewal is `Timing.given_up_s` old. The clocks of the
+machines must agree to within half of that. Object stores cannot compare and swap: of two drivers that
+start within the same `Timing.settle_s`, the one that wrote last continues, and the other one is refused.
 """
 
 import json
@@ -25,15 +25,21 @@ from filelock import FileLock, Timeout
 from cops_core.errors import InputError
 from study.records.store import StudyStore
 
-# What belongs to one driver: who it is, its lock, and the request that it end.
+# The files of one driver: its description, its lock, and the request that it stops.
 DRIVER, LOCK, STOP = "driver.json", "driver.lock", "stop.json"
-# Whoever asks who runs a study holds its lock for microseconds: a driver that begins just then waits.
+# A process that asks which driver runs a study has its lock for microseconds: a driver that starts waits.
 PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Of a lease that is a file, in seconds: how often it is renewed, and what its end and beginning take."""
+    """The times of a lease that is a file, in seconds.
+
+    Attributes:
+        renew_s: The interval between renewals.
+        given_up_s: The age of the last renewal after which its driver counts as dead.
+        settle_s: How long a new driver waits for others that started at the same time.
+    """
 
     renew_s: float = 10.0
     given_up_s: float = 60.0
@@ -42,7 +48,15 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """A process that runs a study. started, renewed: seconds since 1970. token: of this lease alone."""
+    """A process that runs a study.
+
+    Attributes:
+        host: The name of its machine.
+        pid: The number of the process.
+        started: When the lease was taken, in seconds since 1970.
+        renewed: When the lease was last renewed, in seconds since 1970.
+        token: Identifies this lease.
+    """
 
     host: str
     pid: int
@@ -57,7 +71,15 @@ class Driver:
 
 
 def driver(store: StudyStore, timing: Timing | None = None) -> Driver | None:
-    """The process that runs the study now; None if nobody does."""
+    """The process that runs the study now.
+
+    Args:
+        store: The study.
+        timing: The times of a lease that is a file.
+
+    Returns:
+        The process; None if the study is not running.
+    """
     if not store.is_local:
         found = _read(store)
         given_up_s = (timing or Timing()).given_up_s
@@ -67,22 +89,34 @@ def driver(store: StudyStore, timing: Timing | None = None) -> Driver | None:
             return None
         if (found := _read(store)) is not None:
             return found
-        time.sleep(0.05)  # it has the lock, and is about to say who it is
+        time.sleep(0.05)  # it has the lock, and is about to write its description
     now = time.time()
-    return Driver(host="a machine that does not say so", pid=0, started=now, renewed=now, token="")
+    return Driver(host="an unknown machine", pid=0, started=now, renewed=now, token="")
 
 
 def holder(store: StudyStore, timing: Timing | None = None) -> str | None:
-    """Who runs the study now: `process 123 on host since 21:14`; None if nobody does."""
+    """The process that runs the study now, as text: `process 123 on host since 21:14`.
+
+    Args:
+        store: The study.
+        timing: The times of a lease that is a file.
+
+    Returns:
+        The text; None if the study is not running.
+    """
     found = driver(store, timing)
     return None if found is None else str(found)
 
 
 class Lease:
-    """The right to run a study, for a `with` block. Entering raises InputError if another has it.
+    """The right to run a study, for a `with` block.
 
-    token: tells this lease from all others. lost: whether another may run the study by now, so that
-    nothing must be written any more. Never in a folder of this machine.
+    Args:
+        store: The study.
+        timing: The times of a lease that is a file.
+
+    Raises:
+        InputError: On entering the block, if another driver has the lease, or the folder cannot be written.
     """
 
     def __init__(self, store: StudyStore, timing: Timing | None = None) -> None:
@@ -90,32 +124,37 @@ class Lease:
         self._me = Driver(
             host=socket.gethostname(), pid=os.getpid(), started=now, renewed=now, token=secrets.token_hex(8)
         )
-        self._held: _Held = (
-            _Locked(store, self._me) if store.is_local else _Renewed(store, self._me, timing or Timing())
+        self._backend: _LeaseBackend = (
+            _KernelLock(store, self._me)
+            if store.is_local
+            else _RenewedFile(store, self._me, timing or Timing())
         )
 
     @property
     def token(self) -> str:
-        """Tells this lease from all others."""
+        """The text that identifies this lease."""
         return self._me.token
 
     @property
     def lost(self) -> bool:
-        """Whether another may run the study by now."""
-        return self._held.lost
+        """Whether another driver may run the study by now, so that nothing may be written any more.
+
+        This never happens in a folder of this machine.
+        """
+        return self._backend.lost
 
     def __enter__(self) -> Self:
-        self._held.take()
+        self._backend.take()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.give_back()
+        self._backend.give_back()
 
 
-class _Held(ABC):
-    """How a lease is held in one kind of storage."""
+class _LeaseBackend(ABC):
+    """A lease in one kind of storage."""
 
     def __init__(self, store: StudyStore, me: Driver) -> None:
         self.store = store
@@ -123,29 +162,33 @@ class _Held(ABC):
 
     @abstractmethod
     def take(self) -> None:
-        """Take it; InputError if another has it."""
+        """Take the lease.
+
+        Raises:
+            InputError: Another driver has it, or the folder cannot be written.
+        """
 
     @abstractmethod
     def give_back(self) -> None:
-        """End it, with all that belongs to this driver."""
+        """End the lease, and remove this driver's files."""
 
     @property
     @abstractmethod
     def lost(self) -> bool:
-        """Whether another may have it by now."""
+        """Whether another driver may have it by now."""
 
     def refused(self, other: Driver | None, hint: str = "") -> InputError:
-        """What a second driver is told."""
+        """The error of a second driver."""
         name = self.store.name
         return InputError(
             f"study {name!r} is being run by {other or 'another process'}:"
-            f" watch it with `cops status {name}`, end it with `cops stop {name}`{hint}"
+            f" watch it with `cops status {name}`, stop it with `cops stop {name}`{hint}"
         )
 
     def unwritable(self, error: OSError) -> InputError:
-        """What is said of a place that does not take the lease."""
+        """The error where the lease cannot be written."""
         reason = (error.strerror or str(error)).splitlines()[0]
-        return InputError(f"{self.store.path} cannot be written ({reason}): name another --storage")
+        return InputError(f"{self.store.path} cannot be written ({reason}): choose another --storage")
 
     def forget(self) -> None:
         """Remove the files of a driver that has ended."""
@@ -153,8 +196,8 @@ class _Held(ABC):
             self.store.delete(name)
 
 
-class _Locked(_Held):
-    """In a folder: a lock of the kernel, beside a file that says whose it is."""
+class _KernelLock(_LeaseBackend):
+    """A lease in a folder of this machine: a lock of the kernel, and a file that describes its driver."""
 
     def __init__(self, store: StudyStore, me: Driver) -> None:
         super().__init__(store, me)
@@ -164,7 +207,7 @@ class _Locked(_Held):
         try:
             self.store.make_folders()
             self._lock.acquire()
-            self.forget()  # of a driver that was killed
+            self.forget()  # the files of a driver that was killed
             self.store.write_json(DRIVER, asdict(self.me))
         except Timeout:
             raise self.refused(driver(self.store)) from None
@@ -176,7 +219,7 @@ class _Locked(_Held):
 
     def give_back(self) -> None:
         try:
-            with suppress(OSError):  # a full disk; the lock is what counts
+            with suppress(OSError):  # a full disk: the lock alone decides
                 self.forget()
         finally:
             self._lock.release()
@@ -186,8 +229,8 @@ class _Locked(_Held):
         return False
 
 
-class _Renewed(_Held):
-    """Anywhere else: a file that a thread renews."""
+class _RenewedFile(_LeaseBackend):
+    """A lease in any other storage: a file that a thread renews."""
 
     def __init__(self, store: StudyStore, me: Driver, timing: Timing) -> None:
         super().__init__(store, me)
@@ -198,15 +241,15 @@ class _Renewed(_Held):
         self._thread = threading.Thread(target=self._renew, name=f"lease {store.name}", daemon=True)
 
     def take(self) -> None:
-        hint = f" (a driver that died counts as gone after {self.timing.given_up_s:.0f} s)"
+        hint = f" (a driver that died counts as running for {self.timing.given_up_s:.0f} s)"
         try:
             if (other := driver(self.store, self.timing)) is not None:
                 raise self.refused(other, hint)
             self.store.make_folders()
             self.store.delete(STOP)
-            with suppress(FileNotFoundError):  # two at once: the other one has moved the file into place
+            with suppress(FileNotFoundError):  # two drivers at once: the other one has moved the file
                 self._write()
-        except OSError as error:  # no such bucket, or one that may not be written
+        except OSError as error:  # no such bucket, or no permission
             raise self.unwritable(error) from None
         time.sleep(self.timing.settle_s)
         if not self._is_mine():
@@ -217,7 +260,7 @@ class _Renewed(_Held):
     def give_back(self) -> None:
         self._ending.set()
         self._thread.join()
-        with suppress(OSError):  # the storage is away: the lease runs out by itself
+        with suppress(OSError):  # the storage is unreachable: the lease expires by itself
             if self._is_mine():
                 self.forget()
 
@@ -227,7 +270,7 @@ class _Renewed(_Held):
 
     def _renew(self) -> None:
         while not self._ending.wait(self.timing.renew_s):
-            with suppress(OSError):  # the storage may come back before others take it over
+            with suppress(OSError):  # the storage may be reachable again before another driver takes over
                 if not self._is_mine():
                     self._taken_over = True
                     return
@@ -244,12 +287,12 @@ class _Renewed(_Held):
 
 
 def _lock(store: StudyStore, timeout_s: float) -> FileLock:
-    # Not per thread: a driver may end in another thread than it began in.
+    # Not per thread: a driver may end in another thread than the one that it started in.
     return FileLock(f"{store.path}/{LOCK}", timeout=timeout_s, thread_local=False)
 
 
 def _locked(store: StudyStore) -> bool:
-    """Whether a process holds the study's lock."""
+    """Whether a process has the study's lock."""
     if not store.has(LOCK):
         return False
     try:
@@ -257,12 +300,12 @@ def _locked(store: StudyStore) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # somebody else's folder, which may only be read: what its driver wrote must do
+    except OSError:  # a folder that may only be read: it has to suffice that a driver has written its file
         return store.has(DRIVER)
 
 
 def _read(store: StudyStore) -> Driver | None:
-    """What a driver wrote about itself; None if there is nothing that can be read."""
+    """The description that a driver wrote; None if it is missing or cannot be read."""
     try:
         return Driver(**json.loads(store.read(DRIVER)))
     except (FileNotFoundError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""What has been found out before: the results of all studies of a storage, by identity."""
+"""Results that already exist: those of all studies of a storage, by identity."""
 
 import copy
 import hashlib
@@ -12,23 +12,25 @@ from study.records.observer import Observer
 from study.records.store import ARTIFACTS, TRIALS, StudyStore, studies
 from study.records.trial import RESULTS, StudyTrial, TrialRecord
 
-REFRESH_S = 10.0  # a listing per study: cheap, but not for every trial
-HEAD = 16  # of an identity, in a record's name
+REFRESH_S = 10.0  # one listing per study: cheap, but not for every trial
+HEAD = 16  # the characters of an identity that a record's name contains
 
-# A study's name and one of its trials.
-Found = tuple[str, StudyTrial]
+# The name of a study, and one of its trials.
+StoredResult = tuple[str, StudyTrial]
 
 
 class Library(Observer):
-    """Finds trials that need not be run again: the same identity, with a status in `RESULTS`.
+    """Finds trials that need not be run again: those of the same identity, with a status in `RESULTS`.
 
-    Of its own study it knows what it hears of as an observer, at once; of all the names of their records,
-    listed at first use, and again in the background when something is not found and the list is older than
-    `REFRESH_S`: of many studies on an object store that takes seconds, and trials would wait for it.
-    Only records whose name fits are read. One that cannot be read here (it needs a plugin, or another
-    version wrote it) is not found.
+    The results of its own study it receives as an observer, at once. Of the other studies it knows the names
+    of their records. These are listed at first use, and again in the background if something is not found and
+    the list is older than `REFRESH_S`: with many studies on an object store a listing takes seconds, and
+    trials would wait for it. Only records with a matching name are read. One that cannot be read here (it
+    needs a plugin, or another version wrote it) is not found.
 
-    storage_uri: where all studies lie. own: this study's name.
+    Args:
+        storage_uri: The storage of all studies.
+        own: The name of this study.
     """
 
     def __init__(self, storage_uri: str, own: str) -> None:
@@ -42,17 +44,24 @@ class Library(Observer):
         self._beside = ThreadPoolExecutor(max_workers=1)
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """Know the results from before."""
+        """Add the results of earlier launches."""
         for trial in trials:
             self.ended(trial)
 
     def ended(self, trial: StudyTrial) -> None:
-        """Know one more result; the first of equals stays."""
+        """Add a result; of several with one identity the first one stays."""
         if trial.identity and trial.status in RESULTS:
             self._mine.setdefault(trial.identity, trial)
 
-    def find(self, identity: str) -> Found | None:
-        """A result of that identity: one it has heard of, else of the first study by name."""
+    def find(self, identity: str) -> StoredResult | None:
+        """A result with this identity.
+
+        Args:
+            identity: See `cops_core.identity`.
+
+        Returns:
+            A result of its own study, else of the first study by name; None if there is no such result.
+        """
         if identity in self._mine:
             return self.own, self._mine[identity]
         if self._listed is None:
@@ -64,15 +73,20 @@ class Library(Observer):
 
     @property
     def _is_old(self) -> bool:
-        """Whether the list of all studies is, and no new one is being made."""
+        """Whether the list of all studies is old, and no new one is being made."""
         being_made = self._listing is not None and not self._listing.done()
         return not being_made and time.monotonic() - (self._listed or 0) > REFRESH_S
 
-    def adopt(self, trial: StudyTrial, found: Found, store: StudyStore) -> None:
-        """Make the result that was found that of `trial`, whose study is `store`, with its own artefact.
+    def adopt(self, trial: StudyTrial, found: StoredResult, store: StudyStore) -> None:
+        """Give a result to another trial, which receives a copy of its artefact.
 
-        A network that is not there any more, or is not the one that was written, is no obstacle: the
-        facts say `artifact_missing`.
+        A network that is missing, or was altered since it was written, does not prevent this: the facts
+        then have `artifact_missing`.
+
+        Args:
+            trial: The trial that receives the result.
+            found: The result, as `find` returned it.
+            store: The study of `trial`.
         """
         study, source = found
         trial.rows, trial.stamps, trial.facts = copy.deepcopy((source.rows, source.stamps, source.facts))
@@ -95,7 +109,7 @@ class Library(Observer):
         facts["artifact"] = {**artifact, "file": name}
 
     def _list(self) -> None:
-        """List the records of all studies. Storage that does not answer now is asked again later."""
+        """List the records of all studies. A storage that does not answer is asked again later."""
         listed: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         try:
             for store in studies(self.storage_uri):
@@ -108,7 +122,7 @@ class Library(Observer):
             pass
         self._listed = time.monotonic()
 
-    def _lookup(self, identity: str) -> Found | None:
+    def _lookup(self, identity: str) -> StoredResult | None:
         for study, file in self._records.get(identity[:HEAD], ()):
             trial = self._read(study, file, identity)
             if trial is not None:
@@ -116,7 +130,7 @@ class Library(Observer):
         return None
 
     def _read(self, study: str, file: str, identity: str) -> StudyTrial | None:
-        """The trial of a record if it is a result of that identity, and can be read here."""
+        """The trial of a record; None if it is not a result of this identity, or cannot be read here."""
         try:
             record: TrialRecord = json.loads(self._store(study).read(f"{TRIALS}/{file}"))
             if record["identity"] != identity or record["status"] not in RESULTS:
@@ -130,6 +144,6 @@ class Library(Observer):
 
 
 def _head(file: str) -> str:
-    """The head of the identity in a record's name, `NUMBER-IDENTITY16.json`; empty in any other name."""
+    """The first characters of the identity in a record's name, `NUMBER-IDENTITY16.json`; else empty."""
     head = file.partition("-")[2].removesuffix(".json")
     return head if file.endswith(".json") and len(head) == HEAD else ""

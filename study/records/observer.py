@@ -1,4 +1,4 @@
-"""Whoever watches a study: what writes records, MLflow runs, the terminal."""
+"""The base class of everything that follows a study's events: records, MLflow runs, the terminal."""
 
 from collections.abc import Sequence
 
@@ -7,25 +7,25 @@ from study.records.trial import StudyTrial
 
 
 class Observer:
-    """Watches a study. Every method is called in the driver, and must be quick."""
+    """Receives a study's events. Every method is called in the driver, and must return quickly."""
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """These trials are there from before; those that were still running will go on."""
+        """These trials are recorded from earlier launches; those that had not ended will resume."""
 
     def started(self, trial: StudyTrial) -> None:
         """A trial has been handed out."""
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
-        """A trial has lost its place, for a reason that is not its own end; it will go on elsewhere."""
+        """A trial has lost its worker for a reason outside of it, and will resume on another one."""
 
     def resumed(self, trial: StudyTrial) -> None:
-        """A trial that was there from before, or had lost its place, has been handed out again."""
+        """A trial from an earlier launch, or one that had lost its worker, has been handed out again."""
 
     def reported(self, trial: StudyTrial, row: MetricRow) -> None:
         """A trial has finished an epoch."""
 
     def ended(self, trial: StudyTrial) -> None:
-        """A trial has ended, for whatever reason; nothing more will come from it."""
+        """A trial has ended, for any reason; it will report nothing more."""
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Some time has passed."""

@@ -1,4 +1,4 @@
-"""A thread that brings something up to date with whatever was marked, and does not give up."""
+"""A thread that updates a target for each marked key, and repeats what fails until it succeeds."""
 
 import threading
 import time
@@ -8,15 +8,23 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-PAUSE_S = 1.0  # after a failure, before the same is tried again
+PAUSE_S = 1.0  # after a failure, before the same key is pushed again
 
 
 class Reconciler(Generic[Key]):
     """Calls `push(key)` for every marked key, in the order of their marks.
 
-    Marks of a key that waits already are one. A push that raises is repeated until it succeeds, and
-    holds back all that was marked later: what has been pushed is always a prefix of what happened.
-    `push` must therefore be repeatable, and read its key's state when it is called.
+    A key that is marked again while it waits is pushed once. A push that raises is repeated until it
+    succeeds, and everything that was marked later waits for it: what has been pushed is always a prefix of
+    what happened. `push` must therefore be repeatable, and read its key's state when it is called.
+
+    Args:
+        name: The name of the thread.
+        push: Sets the target to the present state of a key.
+        pause_s: Seconds after a failure, before the same key is pushed again.
+
+    Attributes:
+        failure: The error of the last push; None once a push has succeeded.
     """
 
     def __init__(self, name: str, push: Callable[[Key], None], pause_s: float = PAUSE_S) -> None:
@@ -27,21 +35,30 @@ class Reconciler(Generic[Key]):
         self._busy = False
         self._pushed = 0
         self._ending = False
-        self.failure: Exception | None = None  # of the last push; None once one has succeeded
+        self.failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def mark(self, key: Key, delay_s: float = 0.0) -> None:
-        """Have `key` pushed, at the latest after `delay_s` seconds; marks until then are one."""
+        """Request that `key` is pushed.
+
+        Args:
+            key: What has changed.
+            delay_s: The push may wait for this many seconds; marks of the key until then are one.
+        """
         due = time.monotonic() + delay_s
         with self._changed:
             self._due[key] = min(self._due.get(key, due), due)
             self._changed.notify_all()
 
     def drain(self, timeout_s: float) -> bool:
-        """Push all that is marked, without delay; whether that was done.
+        """Push all marked keys, without delay.
 
-        It is given up after `timeout_s` seconds in which nothing was pushed: much may be left to push.
+        Args:
+            timeout_s: Give up after this many seconds in which no push succeeded. The whole may take longer.
+
+        Returns:
+            Whether everything was pushed.
         """
         with self._changed:
             self._due = dict.fromkeys(self._due, 0.0)
@@ -55,7 +72,14 @@ class Reconciler(Generic[Key]):
         return self._pushed > pushed or not (self._due or self._busy)
 
     def close(self, timeout_s: float) -> bool:
-        """`drain`, then end the thread; what is left then is not pushed any more."""
+        """Push all marked keys as `drain` does, then end the thread. What is left is not pushed any more.
+
+        Args:
+            timeout_s: As of `drain`.
+
+        Returns:
+            Whether everything was pushed.
+        """
         done = self.drain(timeout_s)
         with self._changed:
             self._ending = True
@@ -67,8 +91,8 @@ class Reconciler(Generic[Key]):
         while (key := self._next()) is not None:
             try:
                 self._push(key)
-            except Exception as error:  # a disk is full, a server is away: it may pass
-                self._again(key, error)
+            except Exception as error:  # a full disk, an unreachable server: a later push may succeed
+                self._repeat(key, error)
             else:
                 with self._changed:
                     self.failure = None
@@ -90,8 +114,8 @@ class Reconciler(Generic[Key]):
                 self._changed.wait(wait)
         return None
 
-    def _again(self, key: Key, error: Exception) -> None:
-        """Put `key` back in front, and pause."""
+    def _repeat(self, key: Key, error: Exception) -> None:
+        """Put `key` back as the first one, and pause."""
         with self._changed:
             self.failure = error
             self._due = {key: 0.0, **self._due}

@@ -1,4 +1,4 @@
-"""What a study's folder says about the study as a whole: `study.json`."""
+"""The record of a study as a whole: `study.json`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,40 +7,55 @@ from uuid import uuid4
 
 from study.provenance import git_commit, versions
 
-# The settings as `study.settings.Settings.record` gives them, which `parse_settings` reads.
+# The settings as `study.settings.Settings.record` returns them; `parse_settings` reads them.
 SettingsRecord = Mapping[str, Any]
 
 
 class Code(TypedDict):
-    """Which code ran. git_commit: empty where it is an installed copy. versions: by library."""
+    """Which code ran.
+
+    Attributes:
+        git_commit: The commit; empty for an installed copy.
+        versions: The versions of Python and of libraries, by name.
+    """
 
     git_commit: str
     versions: dict[str, str]
 
 
 class Launch(Code):
-    """One launch of a study. at: when, in ISO 8601, UTC."""
+    """One launch of a study.
+
+    Attributes:
+        at: Its time, in ISO 8601, UTC.
+    """
 
     at: str
 
 
-# Where a study was imported from, and when. study, trials: of an Optuna study whose configurations it tries.
-Imported = TypedDict(
-    "Imported", {"from": str, "at": str, "study": NotRequired[str], "trials": NotRequired[list[int]]}
+# Where a study was imported from (`from`), and when (`at`). `study` and `trials` name an Optuna study and
+# those of its trials whose configurations are tried.
+ImportOrigin = TypedDict(
+    "ImportOrigin", {"from": str, "at": str, "study": NotRequired[str], "trials": NotRequired[list[int]]}
 )
 
 
 class StudyRecord(Code):
-    """A study: its settings as the last launch had them, and every launch; the code is that of the last.
+    """A study: the settings of its last launch, and a list of all launches. The code is that of the last.
 
-    study_id: of this study alone, whatever its name. started: when, in ISO 8601, UTC.
+    Attributes:
+        study_id: Identifies this study among studies of the same name.
+        started: Its first launch, in ISO 8601, UTC.
+        launches: All launches, in order.
+        settings: As recorded.
+        imported: Where it was imported from.
     """
 
     study_id: str
     started: str
     launches: list[Launch]
     settings: SettingsRecord
-    imported: NotRequired[Imported]
+    imported: NotRequired[ImportOrigin]
 
 
 def make_study_record(
@@ -48,15 +63,18 @@ def make_study_record(
     before: StudyRecord | None = None,
     *,
     launched: bool = False,
-    imported: Imported | None = None,
+    imported: ImportOrigin | None = None,
 ) -> StudyRecord:
     """The record of a study that has these settings from now on.
 
     Args:
         settings: As recorded.
-        before: What is recorded of the study so far; None for a new study.
-        launched: Whether a launch with these settings begins now. It is added, and the code is its own.
+        before: The study's record so far; None for a new study.
+        launched: Whether a launch with these settings starts now. It is added, with the code that runs now.
         imported: Where the study was imported from, if it was imported now.
+
+    Returns:
+        The new record.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     launch: Launch = {"at": now, "git_commit": git_commit(), "versions": versions()}

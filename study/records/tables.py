@@ -1,4 +1,4 @@
-"""The tidy tables of a study: one row per trial, and one per trial and epoch, as Parquet."""
+"""The tables of a study: one row per trial, and one row per trial and epoch, as Parquet."""
 
 import io
 import json
@@ -84,8 +84,16 @@ EPOCH_SCHEMA = pa.schema(
 def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     """One trial as a row of `SCHEMA`.
 
-    Metrics are the last epoch's, but for those that are called best. reused_from: None where the trial
-    ran itself. stored_bytes: of its artefact. seconds: wall-clock time, None while it runs.
+    Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `reused_from` is
+    None if the trial ran itself. `stored_bytes` is the size of its artefact. `seconds` is wall-clock time,
+    None while the trial runs.
+
+    Args:
+        study: The study's name.
+        trial: One of its trials.
+
+    Returns:
+        Values by column.
     """
     config, selection = trial.config, trial.config.selection
     controls = () if selection is None else selection.controls
@@ -140,9 +148,14 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
 
 
 def shrunk(trial: StudyTrial) -> float | None:
-    """By how much the trial's levels had to be shrunk at most, in [0, 1]; 1 where all were feasible.
+    """The smallest factor by which the trial's control levels had to be multiplied to be feasible.
 
-    None without controls, and before the mask was chosen.
+    Args:
+        trial: The trial.
+
+    Returns:
+        A factor in [0, 1]; 1 if all levels were feasible; None without controls, and before the mask was
+        chosen.
     """
     selection, manifest = trial.config.selection, trial.manifest
     if selection is None or not selection.controls or manifest is None:
@@ -152,12 +165,28 @@ def shrunk(trial: StudyTrial) -> float | None:
 
 
 def epoch_rows(study: str, trial: StudyTrial) -> list[dict[str, Any]]:
-    """A trial's epochs as rows of `EPOCH_SCHEMA`, with whatever else it reported besides."""
+    """A trial's epochs as rows.
+
+    Args:
+        study: The study's name.
+        trial: One of its trials.
+
+    Returns:
+        Rows of `EPOCH_SCHEMA`, with further metrics that the trial reported.
+    """
     return [{"study": study, "number": trial.number, "trial": trial.name, **row} for row in trial.rows]
 
 
 def trial_tables(study: str, trials: Sequence[StudyTrial]) -> dict[str, bytes]:
-    """Both tables as Parquet files by name: one row per trial, and one per trial and epoch."""
+    """Both tables as Parquet files.
+
+    Args:
+        study: The study's name.
+        trials: Its trials.
+
+    Returns:
+        The content of each file, by name.
+    """
     rows = [trial_row(study, trial) for trial in trials]
     epochs = [row for trial in trials for row in epoch_rows(study, trial)]
     files = {}

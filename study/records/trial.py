@@ -1,4 +1,4 @@
-"""One trial of a study as the driver sees it, and its record."""
+"""One trial of a study in the driver, and its record."""
 
 import math
 import time
@@ -10,10 +10,10 @@ from cops_core.config import TrialConfig, parse_config
 from cops_core.facts import ConnectivityFacts, MetricRow, SelectionManifest, values_of
 from study.records.facts import Artifact, TrialFacts, TrialLocation
 
-# stopped: early, by its race. collapsed: nothing flows through the pruned network, so that it was not
-# trained. infeasible: no mask meets the levels. interrupted: the study ended while the trial ran, and
-# goes on with it when it is resumed. failed: an exception. out_of_memory: of its device or its node.
-# killed: its worker died, more often than it is retried.
+# stopped: early, in its race. collapsed: no signal passes the pruned network, so that it was not trained.
+# infeasible: no mask meets the control levels. interrupted: the study ended while the trial ran, and
+# continues it when it is resumed. failed: an exception. out_of_memory: on its device or its node.
+# killed: its worker died more often than a trial is retried.
 Status = Literal[
     "running",
     "interrupted",
@@ -26,20 +26,20 @@ Status = Literal[
     "out_of_memory",
     "killed",
 ]
-# The ends that are a result: all there is to know about the configuration with this seed.
+# Ends that are a result: the configuration with this seed need not be run again.
 RESULTS: tuple[Status, ...] = ("finished", "diverged", "collapsed", "infeasible")
-# Of these, the ones whose accuracy is that of the whole training.
+# Results whose accuracy is that of the whole training.
 COMPARABLE: tuple[Status, ...] = ("finished", "collapsed")
-# The ends that say nothing about the configuration.
+# Ends that say nothing about the configuration.
 FAILURES: tuple[Status, ...] = ("failed", "out_of_memory", "killed")
-# Neither: a resumed study goes on with these.
+# Not an end: a resumed study continues these.
 OPEN: tuple[Status, ...] = ("running", "interrupted")
 
 
 class TrialRecord(TypedDict):
     """A trial as JSON values: the fields of `StudyTrial`.
 
-    facts: empty before the first report. rows: each a `MetricRow` in which None is what is not finite.
+    `facts` is empty before the first report. In each of `rows` None stands for a number that is not finite.
     """
 
     number: int
@@ -68,15 +68,28 @@ class TrialRecord(TypedDict):
 class StudyTrial:
     """A configuration with a seed, where it came from, and what it has reported so far.
 
-    number: in the order in which trials were handed out. configuration: the number of the proposal,
-    which trials share that differ in nothing but their seed; seed_index: which of its seeds.
-    identity: see `cops_core.identity`. rate: the freezing rate whose history and early stopping it
-    belongs to; None where the rate is not an axis, and for the dense trial. parameters: what the
-    sampler proposed. start_sequence, finish_sequence: places in the order of the study's events, by
-    which it is replayed. rows: the metrics of each epoch; stamps: when each was heard of, in ms since 1970.
-    facts: what its worker said of it; None before the first report. log: a traceback, or what else is
-    known about a failure. reused_from: `STUDY/TRIAL` whose result this is. started, ended: seconds since
-    1970.
+    Attributes:
+        number: Its place in the order in which trials were handed out.
+        config: The trial.
+        configuration: The number of its proposal; trials that differ only in their seed share it.
+        seed_index: Which of the configuration's seeds it has.
+        identity: See `cops_core.identity`.
+        baseline: Whether its configuration is a baseline.
+        rate: The freezing rate whose sampler history and race it belongs to; None if the rate is not an
+            axis, and for the dense trial.
+        parameters: What the sampler proposed.
+        status: Whether it runs, or how it ended.
+        reason: Why it ended like this; empty if it finished.
+        log: A traceback, or other text about a failure.
+        node: The node that it runs on.
+        reused_from: `STUDY/TRIAL` whose result this is; empty if it ran itself.
+        start_sequence: The position of its start in the order of the study's events.
+        finish_sequence: The position of its end; None while it runs.
+        rows: The metrics of each epoch.
+        stamps: When each epoch was received, in ms since 1970.
+        facts: What its worker has reported; None before the first report.
+        started: In seconds since 1970.
+        ended: In seconds since 1970; None while it runs.
     """
 
     number: int
@@ -102,12 +115,12 @@ class StudyTrial:
 
     @property
     def name(self) -> str:
-        """The trial's name within its study: its number and the head of its identity."""
+        """The trial's name within its study: its number and the first characters of its identity."""
         return f"{self.number:05d}-{self.identity[:16]}"
 
     @property
     def title(self) -> str:
-        """What a person reads: `freeze cops(snip; synflow 0.3) q=0.99`."""
+        """The trial's title in tables: `freeze cops(snip; synflow 0.3) q=0.99`."""
         rate = self.config.freezing_rate
         return self.config.detailed_method + ("" if rate is None else f" q={rate}")
 
@@ -123,9 +136,9 @@ class StudyTrial:
 
     @property
     def best_row(self) -> MetricRow | None:
-        """The epoch of the best validation accuracy, the first of equals; None before the first.
+        """The first epoch with the best validation accuracy; None before the first epoch.
 
-        Kept apart from the last epoch: choosing an epoch is a choice of its own.
+        It is not the trial's result: choosing an epoch is a further choice.
         """
         return max(self.rows, key=lambda row: row["validation_accuracy"], default=None)
 
@@ -146,22 +159,22 @@ class StudyTrial:
 
     @property
     def trained_parameters(self) -> int | None:
-        """How many values are trained; None before its network was built."""
+        """The number of trained values; None before its network was built."""
         return None if self.facts is None else self.facts["trained_parameters"]
 
     @property
     def compression(self) -> float | None:
-        """All parameters over the trained ones; None before its network was built."""
+        """The number of all parameters over that of trained ones; None before its network was built."""
         return None if self.facts is None else self.facts["compression"]
 
     @property
     def test_accuracy(self) -> float | None:
-        """What `TrialConfig.test` asks for, in [0, 1]; None without it, and before the last epoch."""
+        """The accuracy on the test images, in [0, 1]; None without `TrialConfig.test`, and before the end."""
         return None if self.facts is None else self.facts.get("test_accuracy")
 
     @property
     def data_sha256(self) -> str | None:
-        """Of its data set; None before that was read."""
+        """SHA-256 of its data set; None before that was read."""
         return None if self.facts is None else self.facts["data_sha256"]
 
     @property
@@ -171,12 +184,12 @@ class StudyTrial:
 
     @property
     def placed(self) -> TrialLocation | None:
-        """Where it runs, as far as it was heard of."""
+        """Where it runs; None before the first report."""
         return None if self.facts is None else self.facts["placed"]
 
     @property
     def artifact(self) -> Artifact | None:
-        """Its trained network in the study's folder; None where none is kept."""
+        """Its trained network in the study's folder; None if it is not stored."""
         return None if self.facts is None else self.facts.get("artifact")
 
     @property
@@ -186,7 +199,7 @@ class StudyTrial:
 
     @property
     def artifact_missing(self) -> str | None:
-        """Why its network could not be kept; None where nothing is known to have gone wrong."""
+        """Why its network could not be stored; None if no error is known."""
         return None if self.facts is None else self.facts.get("artifact_missing")
 
     @property
@@ -195,7 +208,15 @@ class StudyTrial:
         return math.nan if self.facts is None else float(self.facts["accounting"]["artifact_bytes"])
 
     def add_row(self, row: MetricRow, stamp: int | None = None) -> bool:
-        """Add an epoch's metrics; False if they are there already (a trial that went on elsewhere)."""
+        """Add an epoch's metrics.
+
+        Args:
+            row: The metrics.
+            stamp: When they were received, in ms since 1970; None is now.
+
+        Returns:
+            False if this epoch is already known: a trial that resumed on another worker repeats epochs.
+        """
         if self.rows and row["epoch"] <= self.rows[-1]["epoch"]:
             return False
         self.stamps.append(int(time.time() * 1000) if stamp is None else stamp)
@@ -230,9 +251,18 @@ class StudyTrial:
 
     @classmethod
     def from_record(cls, record: TrialRecord) -> "StudyTrial":
-        """The trial that `record` describes.
+        """The trial of a record.
 
-        Raises KeyError or TypeError if it has other fields than `record` gives, in the facts, too.
+        Args:
+            record: As `record` returned it.
+
+        Returns:
+            The trial.
+
+        Raises:
+            KeyError: The record or its facts lack a field.
+            TypeError: The record has an unknown field.
+            InputError: Its configuration is not valid here, e.g. since it needs a plugin.
         """
         if missing := TrialRecord.__required_keys__ - record.keys():
             raise KeyError(", ".join(sorted(missing)))
@@ -247,17 +277,17 @@ class StudyTrial:
 
 
 def _recorded(row: MetricRow) -> dict[str, float | None]:
-    """JSON has no NaN and no infinity: both are None, the loss of a diverged trial."""
+    """A row for JSON, which has neither NaN nor infinity (the loss of a diverged trial): both are None."""
     return {name: value if math.isfinite(value) else None for name, value in values_of(row).items()}
 
 
 def _row(recorded: dict[str, float | None]) -> MetricRow:
-    """The reverse: what is not finite is NaN."""
+    """A recorded row as metrics: None is NaN."""
     return cast(MetricRow, {name: math.nan if v is None else v for name, v in recorded.items()})
 
 
 def _known(facts: TrialFacts | dict[str, Never]) -> TrialFacts | None:
-    """Facts that are there are all there. KeyError if they are those of another version."""
+    """The facts of a record; None if they are empty. KeyError if one is missing, as in another version."""
     if missing := TrialFacts.__required_keys__ - facts.keys() if facts else ():
         raise KeyError(f"facts: {', '.join(sorted(missing))}")
     return cast(TrialFacts, facts) if facts else None

@@ -51,7 +51,7 @@ def run_study(
         tally = Tally(lambda: run.plan.forecast, allocation.concurrency)
         view = stack.enter_context(choose_view(console, events, study.settings, tally))
         stop_watch = StopWatch(store, lease, run.stop)
-        observers: list[Observer] = [recording.ledger, study.library, tally, view, stop_watch]
+        observers: list[Observer] = [recording.writer, study.library, tally, view, stop_watch]
 
         def run_all() -> None:
             run.watch(observers)

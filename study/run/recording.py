@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from study.records.lease import Lease
 from study.records.study_record import StudyRecord
-from study.records.writer import LedgerWriter
+from study.records.writer import RecordWriter
 from study.run.prepare import PreparedStudy
 from study.run.summary import resume_command
 from study.tracking import MlflowView
@@ -15,7 +15,7 @@ MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to c
 
 
 class Recording:
-    """Writes a running study. ledger: its records, of which MLflow is a view.
+    """Writes a running study. writer: of its records, from which MLflow follows.
 
     record: what the study's folder says about it.
     Raises InputError if MLflow does not answer.
@@ -34,12 +34,12 @@ class Recording:
             study.store.read,
         )
         self._mlflow.resume(study.run.trials)
-        self.ledger = LedgerWriter(study.store, self._mlflow.mark, lambda: lease.lost)
+        self.writer = RecordWriter(study.store, self._mlflow.mark, lambda: lease.lost)
 
     def close(self) -> list[str]:
         """Write all that is not written; what could not be, a line each."""
         store, run, problems = self._study.store, self._study.run, []
-        if unwritten := self.ledger.close():
+        if unwritten := self.writer.close():
             problems.append(
                 f"not everything could be written to {store.path} ({unwritten}): when that is fixed,"
                 f" cops resume {store.name}"
@@ -48,7 +48,7 @@ class Recording:
             return problems
         shown = show(store.name, self._record, run.trials)
         problems += shown.problems
-        files = {**self.ledger.tables(), **shown.files}
+        files = {**self.writer.tables(), **shown.files}
         refused = self._mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, shown.description)
         if refused:
             problems.append(
@@ -61,7 +61,7 @@ class Recording:
         """Write the records as they are, and say what MLflow and the tables lack, a line each."""
         self._study.run.interrupt()
         go_on = resume_command(self._study.settings)
-        if self.ledger.close_now(AT_ONCE_S):
+        if self.writer.close_now(AT_ONCE_S):
             return [
                 f"stopped at once: every record is written; MLflow and the tables may lack the last: {go_on}"
             ]

@@ -69,7 +69,7 @@ def test_facts_of_another_version_are_refused():
 
 
 def test_mypy_finds_a_misspelt_fact_and_a_forgotten_none(tmp_path):
-    """Nothing but the modules of the types is read beside the reader: mypy takes a few seconds then."""
+    """Only the modules with the types are read: so mypy takes a few seconds."""
     lines = (
         "from cops_core.facts import Facts, MetricRow",
         "from study.records.facts import TrialFacts",

@@ -45,7 +45,7 @@ def test_what_is_missing_leaves_the_types_alone(store):
     assert table["validation_accuracy"].mean() == pytest.approx((0.25 + 0.9) / 2)
 
 
-def test_integers_that_no_float_holds_stay_exact(store, ended):
+def test_large_integers_stay_exact(store, ended):
     trial = ended(3)
     trial.facts["parameters"] = 2**53 + 1
     store.save(trial)
@@ -65,7 +65,7 @@ def _objects(written):
     return written.astype(object).where(written.notna(), None)
 
 
-def test_the_records_count_not_the_table_that_lags(store, ended):
+def test_the_records_count_and_not_a_late_table(store, ended):
     store.write(TRIALS_TABLE, trial_tables("mine", store.trials())[TRIALS_TABLE])
     store.save(ended(3))
     assert frame(store)["number"].tolist() == [0, 1, 2, 3]
@@ -80,7 +80,7 @@ def test_a_row_per_trial_and_epoch(store):
     assert isinstance(table["epoch"].dtype, pd.Int64Dtype)
 
 
-def test_other_metrics_of_an_epoch_are_not_in_the_way(tmp_path, ended):
+def test_further_metrics_of_an_epoch_are_ignored(tmp_path, ended):
     store = StudyStore(str(tmp_path), "probed")
     store.write_record(made_record())
     trial = ended()

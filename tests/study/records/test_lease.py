@@ -1,4 +1,4 @@
-"""One driver at a time: whoever is second is told who was first, and a dead driver stands in nobody's way."""
+"""One driver at a time: a second one is refused with the name of the first, a dead one does not block."""
 
 import json
 import multiprocessing
@@ -35,8 +35,8 @@ def remote(tmp_path):
     return Remote(tmp_path.as_uri(), "mine")
 
 
-def hold(pipe, store, timing=QUICK):
-    """Take the lease, say its token, hold it until told to end; or say why not."""
+def keep_lease(pipe, store, timing=QUICK):
+    """Take the lease, send its token, keep it until a message arrives; or send the error."""
     try:
         with Lease(store, timing) as lease:
             pipe.send(lease.token)
@@ -45,16 +45,16 @@ def hold(pipe, store, timing=QUICK):
         pipe.send(str(error))
 
 
-def hold_with_a_child(pipe, store):
-    """As Ray's driver does: with processes that outlive it for a while."""
+def keep_lease_with_a_child(pipe, store):
+    """Like Ray's driver, with processes that run longer than it does."""
     with Lease(store, QUICK):
         child = subprocess.Popen(["sleep", "60"])
         pipe.send(child.pid)
         pipe.recv()
 
 
-def test_a_second_driver_is_told_who_runs_the_study_and_may_when_the_first_has_ended(store, process):
-    child, pipe = process(hold, store)
+def test_a_second_driver_is_refused_with_the_first_ones_name_until_that_has_ended(store, process):
+    child, pipe = process(keep_lease, store)
     token = pipe.recv()
     assert driver(store, QUICK).token == token
     assert re.fullmatch(rf"process {child.pid} on \S+ since \d\d:\d\d", holder(store, QUICK))
@@ -73,9 +73,9 @@ def test_a_second_driver_is_told_who_runs_the_study_and_may_when_the_first_has_e
 
 
 @pytest.mark.parametrize("kind", [StudyStore, Remote], ids=["folder", "uri"])
-def test_of_many_that_begin_at_once_one_goes_on(tmp_path, process, kind):
+def test_of_many_drivers_that_start_at_once_one_continues(tmp_path, process, kind):
     class Together(kind):
-        """Lets all begin to write only when none of them has found anybody, 20 ms apart."""
+        """All drivers start to write, 20 ms apart, only when none of them has found another one."""
 
         place = 0
         barrier = FORK.Barrier(4)
@@ -89,16 +89,16 @@ def test_of_many_that_begin_at_once_one_goes_on(tmp_path, process, kind):
     for place in range(4):
         store = Together(tmp_path.as_uri(), "mine")
         store.place = place
-        pipes.append(process(hold, store, Timing(settle_s=1.0))[1])
+        pipes.append(process(keep_lease, store, Timing(settle_s=1.0))[1])
     answers = [pipe.recv() for pipe in pipes]
     tokens = [answer for answer in answers if re.fullmatch("[0-9a-f]{16}", answer)]
     assert tokens == [driver(kind(tmp_path.as_uri(), "mine")).token]
     assert sum("is being run by process" in answer for answer in answers) == 3
 
 
-def test_a_lease_in_a_folder_ends_with_its_process_at_once_whatever_that_has_started(tmp_path, process):
+def test_a_lease_in_a_folder_ends_at_once_with_its_process_even_if_child_processes_run(tmp_path, process):
     store = StudyStore(str(tmp_path), "mine")
-    child, pipe = process(hold_with_a_child, store)
+    child, pipe = process(keep_lease_with_a_child, store)
     left_behind = pipe.recv()
     try:
         assert holder(store) is not None
@@ -135,18 +135,18 @@ def test_a_request_to_stop_that_a_dead_driver_left_is_removed(store):
         assert not store.has(STOP)
 
 
-def test_nobody_runs_a_study_that_is_not_there(store):
+def test_a_study_that_does_not_exist_is_not_running(store):
     assert holder(store) is None
 
 
-def test_elsewhere_a_dead_driver_counts_until_it_is_given_up(remote, process):
-    child, pipe = process(hold, remote)
+def test_in_another_storage_a_dead_driver_counts_as_running_for_a_while(remote, process):
+    child, pipe = process(keep_lease, remote)
     pipe.recv()
     time.sleep(2 * QUICK.given_up_s)
     assert driver(remote, QUICK) is not None  # renewed all the time
     os.kill(child.pid, signal.SIGKILL)
     child.join()
-    with pytest.raises(InputError, match="counts as gone after"), Lease(remote, QUICK):
+    with pytest.raises(InputError, match="counts as running"), Lease(remote, QUICK):
         pass
     time.sleep(QUICK.given_up_s)
     assert driver(remote, QUICK) is None
@@ -154,7 +154,7 @@ def test_elsewhere_a_dead_driver_counts_until_it_is_given_up(remote, process):
         assert driver(remote, QUICK).token == lease.token
 
 
-def test_elsewhere_a_lease_that_another_took_over_is_lost_and_left_alone(remote):
+def test_in_another_storage_a_lease_that_another_driver_took_is_lost_and_not_touched(remote):
     with Lease(remote, QUICK) as lease:
         assert not lease.lost
         other = {**json.loads(remote.read(DRIVER)), "token": "another", "renewed": time.time() + 60}
@@ -165,7 +165,7 @@ def test_elsewhere_a_lease_that_another_took_over_is_lost_and_left_alone(remote)
     assert driver(remote, QUICK).token == "another"
 
 
-def test_elsewhere_a_lease_that_could_not_be_renewed_is_lost_until_it_is(remote, monkeypatch):
+def test_in_another_storage_a_lease_that_could_not_be_renewed_is_lost_until_it_is(remote, monkeypatch):
     with Lease(remote, QUICK) as lease:
         with monkeypatch.context() as patch:
             patch.setattr(remote, "read", broken)
@@ -184,7 +184,7 @@ def test_a_driver_of_another_day_is_shown_with_its_date():
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "mine").write_text("a file, not a folder")
-    with pytest.raises(InputError, match=r"cannot be written .*: name another --storage$"):
+    with pytest.raises(InputError, match=r"cannot be written .*: choose another --storage$"):
         Lease(StudyStore(str(tmp_path), "mine")).__enter__()
 
 

@@ -1,4 +1,4 @@
-"""Results of other studies: found by identity alone, and taken over whole."""
+"""Results of other studies: found by identity alone, and copied completely."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ def test_a_result_of_another_study_is_found_by_its_identity(storage):
 
 
 @pytest.mark.parametrize("status", ["running", "interrupted", "stopped", "failed", "out_of_memory", "killed"])
-def test_what_is_no_result_is_not_found(storage, status):
+def test_other_ends_are_not_results(storage, status):
     study(storage, "earlier", done(status=status))
     mine = Library(storage, "mine")
     mine.ended(done(status=status))
@@ -167,11 +167,11 @@ def test_new_results_of_others_are_found_when_the_list_is_old(storage, monkeypat
     assert found[0] == "earlier"
 
 
-def test_a_storage_that_is_not_there_yet_holds_nothing(tmp_path):
+def test_a_storage_that_does_not_exist_yet_has_no_results(tmp_path):
     assert Library(str(tmp_path / "nowhere"), "mine").find(IDENTITY) is None
 
 
-def test_a_result_is_taken_over_whole_with_a_network_of_its_own(storage):
+def test_a_result_is_copied_completely_with_a_network_of_its_own(storage):
     earlier, mine = study(storage, "earlier"), study(storage, "mine")
     source = done(status="diverged", reason="loss", rate=Decimal("0.99"))
     with_network(earlier, source)
@@ -193,7 +193,7 @@ def test_a_result_is_taken_over_whole_with_a_network_of_its_own(storage):
     assert mine.trials()[0].reused_from == f"earlier/{NAME}"
 
 
-def test_what_was_taken_over_is_a_copy(storage):
+def test_a_reused_result_is_a_copy(storage):
     source, trial = done(), StudyTrial(number=1, config=CONFIG, identity=IDENTITY)
     source.facts = made_facts(layer_densities={"a": 0.5})
     Library(storage, "mine").adopt(trial, ("mine", source), study(storage, "mine"))
@@ -218,7 +218,7 @@ def test_a_result_that_was_reused_names_the_original_and_brings_its_network(stor
     assert third.read(last.facts["artifact"]["file"]) == NETWORK
 
 
-def test_a_network_that_is_gone_or_altered_is_no_obstacle(storage):
+def test_a_result_without_its_network_or_with_an_altered_one_is_reused(storage):
     earlier, mine = study(storage, "earlier"), study(storage, "mine")
     library = Library(storage, "mine")
     gone, altered = done(1), done(2)
@@ -234,7 +234,7 @@ def test_a_network_that_is_gone_or_altered_is_no_obstacle(storage):
     assert mine.files("artifacts") == []
 
 
-def test_a_full_disk_costs_the_network_and_not_the_result(storage, monkeypatch):
+def test_with_a_full_disk_the_network_is_missing_and_not_the_result(storage, monkeypatch):
     earlier, mine = study(storage, "earlier"), study(storage, "mine")
     with_network(earlier, done())
     library, trial = Library(storage, "mine"), StudyTrial(number=1, config=CONFIG, identity=IDENTITY)

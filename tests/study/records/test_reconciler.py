@@ -9,7 +9,7 @@ from study.records.reconciler import Reconciler
 
 
 class Target:
-    """Takes pushes; fails as often as it is told to; holds them back while it is closed."""
+    """Receives pushes; fails a given number of times; blocks while it is closed."""
 
     def __init__(self, failures=0):
         self.pushed, self.failures, self.open = [], failures, threading.Event()
@@ -49,7 +49,7 @@ def test_marks_are_pushed_in_their_order_and_those_that_wait_are_one(reconciler)
     assert target.pushed == ["a", "b", "a", "c"]
 
 
-def test_a_failure_is_repeated_and_holds_back_what_came_later(reconciler):
+def test_a_failed_push_is_repeated_and_later_marks_wait_for_it(reconciler):
     target = Target(failures=3)
     subject = reconciler(target)
     for key in "abc":
@@ -59,7 +59,7 @@ def test_a_failure_is_repeated_and_holds_back_what_came_later(reconciler):
     assert subject.failure is None
 
 
-def test_what_cannot_be_pushed_in_time_is_said(reconciler):
+def test_drain_tells_whether_everything_was_pushed_in_time(reconciler):
     subject = reconciler(Target(failures=10**9))
     subject.mark("a")
     assert not subject.drain(0.1)
@@ -67,7 +67,7 @@ def test_what_cannot_be_pushed_in_time_is_said(reconciler):
     assert not subject.close(0.1)
 
 
-def test_as_long_as_something_is_pushed_the_rest_is_waited_for(reconciler):
+def test_drain_waits_as_long_as_something_is_pushed(reconciler):
     pushed = []
 
     def slowly(key):

@@ -1,4 +1,4 @@
-"""The ledger on an object store: pyarrow's S3 filesystem against a server that speaks S3."""
+"""The records on an object store: pyarrow's S3 filesystem against a server that speaks S3."""
 
 import hashlib
 import threading
@@ -92,7 +92,7 @@ def test_records_come_back_as_they_were(store, bucket):
     assert keys(bucket) == {"cops/mine/study.json", *names}
 
 
-def test_a_study_that_is_not_there_has_nothing(storage):
+def test_a_study_that_does_not_exist_has_no_files(storage):
     store = StudyStore(storage, "nobody")
     assert not store.exists
     assert store.trials() == store.files("trials") == []
@@ -118,7 +118,7 @@ def test_files_are_written_over_listed_and_removed(store, bucket):
 
 
 def test_a_checkpoint_of_many_parts_arrives_whole(store, bucket):
-    """Above 5 MB pyarrow sends several parts; the object is there when the last has come."""
+    """Above 5 MB pyarrow sends several parts; the object exists once the last one has arrived."""
     content = bytes(range(256)) * 4 * 1024 * 12
     store.write("checkpoints/a.pt", content)
     assert store.read("checkpoints/a.pt") == content
@@ -129,7 +129,7 @@ def test_a_checkpoint_of_many_parts_arrives_whole(store, bucket):
     "sizes", [[300_000] * 6, [10, 4000, 300_000, 20, 600_000, 30]], ids=["same", "other"]
 )
 def test_readers_see_the_old_file_or_the_new_and_never_a_part(storage, store, sizes):
-    """What is read while another writes, files of one size, and longer and shorter ones."""
+    """A file is read while it is overwritten with content of the same size, and of other sizes."""
     versions = [bytes([letter]) * size for letter, size in zip(b"abcdef", sizes, strict=True)]
     store.write("trials/x.json", versions[0])
     seen, ended = [], threading.Event()
@@ -151,10 +151,10 @@ def test_readers_see_the_old_file_or_the_new_and_never_a_part(storage, store, si
 
 
 def test_an_object_that_grows_between_two_requests_is_read_again(store):
-    """The moment itself: the reader has asked for the size when the object is written over."""
+    """The object is overwritten after the reader has asked for its size."""
 
     class Racing:
-        """The filesystem of the store, on which another writes whenever a file has been opened."""
+        """The filesystem of the store; each time that a file has been opened, it is overwritten."""
 
         def __init__(self, filesystem):
             self.filesystem = filesystem
@@ -176,7 +176,7 @@ def test_an_object_that_grows_between_two_requests_is_read_again(store):
 
 
 def test_nothing_but_the_file_itself_is_ever_written(store, bucket):
-    """A temporary name would cost a copy of each object, and be left behind by whoever dies."""
+    """A temporary name would cost a copy of each object, and would be left by a process that dies."""
     store.write("trials/x.json", b"{}")
     assert keys(bucket) == {"cops/mine/study.json", "cops/mine/trials/x.json"}
 
@@ -204,7 +204,7 @@ def test_plugins_are_kept(store):
     assert store.read("plugins/mine.py").decode() == source
 
 
-def test_a_result_of_another_study_is_found_and_taken_over(storage, store):
+def test_a_result_of_another_study_is_found_and_reused(storage, store):
     earlier = StudyStore(storage, "earlier")
     earlier.write_record(made_record())
     source = done()
@@ -234,7 +234,7 @@ def test_one_driver_at_a_time(store, bucket):
         assert second.token != lease.token
 
 
-def test_of_two_drivers_that_begin_at_once_one_goes_on(storage, store):
+def test_of_two_drivers_that_start_at_once_one_continues(storage, store):
     together, outcomes = threading.Barrier(2), []
 
     def begin():
@@ -254,24 +254,24 @@ def test_of_two_drivers_that_begin_at_once_one_goes_on(storage, store):
     assert sorted("is being run by" in outcome for outcome in outcomes) == [False, True]
 
 
-def test_a_driver_that_died_is_given_up_and_its_request_to_stop_with_it(store):
+def test_a_dead_driver_counts_as_running_for_a_while_and_its_request_to_stop_is_removed(store):
     dead = Lease(store, QUICK)
-    dead._held._write()  # as it last was: not renewed any more
+    dead._backend._write()  # the last renewal
     store.write_json(STOP, {"token": dead.token})
-    with pytest.raises(InputError, match="counts as gone after 1 s"), Lease(store, QUICK):
-        pytest.fail("while it may still live")
+    with pytest.raises(InputError, match="counts as running for 1 s"), Lease(store, QUICK):
+        pytest.fail("the other driver may still run")
     time.sleep(QUICK.given_up_s + 0.1)
     with Lease(store, QUICK):
         assert not store.has(STOP)
         assert store.has(DRIVER)
 
 
-def test_a_bucket_that_is_not_there_is_one_line(server, bucket):
+def test_a_missing_bucket_is_one_line(server, bucket):
     missing = f"s3://no-such-bucket/cops?endpoint_override={server}&scheme=http&region=us-east-1"
     with pytest.raises(InputError) as refused, Lease(StudyStore(missing, "mine"), QUICK):
         pytest.fail("nothing can be written there")
     assert str(refused.value).startswith("no-such-bucket/cops/mine cannot be written (")
-    assert str(refused.value).endswith(": name another --storage")
+    assert str(refused.value).endswith(": choose another --storage")
     assert "\n" not in str(refused.value)
 
 

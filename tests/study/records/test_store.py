@@ -1,4 +1,4 @@
-"""A study's folder: records come back as they were, files are whole or absent."""
+"""A study's folder: records come back as they were, files are complete or absent."""
 
 import json
 import math
@@ -111,7 +111,7 @@ def test_a_trials_record_of_another_version_is_one_line(storage, ended):
     for record, why in (({**ended(0).record(), "newer": 1}, "newer"), (older, "identity")):
         store.write_record(made_record())
         store.write_json("trials/00000-0000000000000000.json", record)
-        with pytest.raises(InputError, match=rf"is the record of another version \(.*{why}.*\): read it"):
+        with pytest.raises(InputError, match=rf"written by another version of cops \(.*{why}.*\)"):
             store.trials()
 
 
@@ -120,7 +120,7 @@ def test_a_studys_record_of_another_version_is_one_line(storage):
     older = made_record()
     del older["study_id"], older["launches"]
     store.write_record(older)
-    with pytest.raises(InputError, match=r"another version \(it has no launches, study_id\): read it"):
+    with pytest.raises(InputError, match=r"another version of cops \(it has no launches, study_id\)"):
         store.record()
 
 

@@ -1,16 +1,21 @@
-"""What a study's record holds: written once, launch by launch, byte for byte as it always was."""
+"""A study's record: it grows launch by launch, and its bytes have not changed since earlier versions."""
 
 import json
 
 import pytest
 
 from study.provenance import git_commit, versions
-from study.records.study_record import Imported, StudyRecord, make_study_record
+from study.records.study_record import ImportOrigin, StudyRecord, make_study_record
 
 from ...declared import undeclared
 from ..made_record import made_record
 
-ORIGIN: Imported = {"from": "file.db", "at": "2026-01-02T03:04:05+00:00", "study": "theirs", "trials": [1, 2]}
+ORIGIN: ImportOrigin = {
+    "from": "file.db",
+    "at": "2026-01-02T03:04:05+00:00",
+    "study": "theirs",
+    "trials": [1, 2],
+}
 # The order in which the keys are written; a record of before keeps its own.
 KEYS = ["study_id", "started", "launches", "settings", "git_commit", "versions"]
 
@@ -44,7 +49,7 @@ def test_a_later_launch_adds_itself_and_changes_settings_and_code_alone():
 
 
 @pytest.mark.parametrize("before", [None, made_record()])
-def test_an_import_is_no_launch(before):
+def test_an_import_is_not_a_launch(before):
     record = make_study_record({"trials": 5}, before, imported=ORIGIN)
     assert undeclared(record, StudyRecord) == []
     assert list(record) == [*KEYS, "imported"]

@@ -55,7 +55,7 @@ def numbers(configurations):
 # Rows
 
 
-def test_a_row_tells_the_best_epoch_from_the_last(ended):
+def test_a_row_has_the_best_epoch_and_the_last(ended):
     row = trial_row("mine", ended(accuracies=(0.5, 0.9, 0.9, 0.7)))
     assert (row["validation_accuracy"], row["epochs"]) == (0.7, 4)
     assert (row["best_validation_accuracy"], row["best_epoch"]) == (0.9, 2)
@@ -70,7 +70,7 @@ def test_a_row_says_which_configuration_seed_and_identity(ended):
     assert trial_row("mine", ended())["reused_from"] is None
 
 
-def test_a_row_holds_the_size_of_the_artefact(ended):
+def test_a_row_has_the_size_of_the_artefact(ended):
     trial = ended()
     trial.facts["accounting"]["artifact_bytes"] = 1234
     assert trial_row("mine", trial)["stored_bytes"] == 1234
@@ -95,7 +95,7 @@ def test_a_row_says_how_far_levels_were_shrunk(ended, selection, factors, expect
     assert trial_row("mine", trial)["shrunk"] == expected
 
 
-def test_rows_of_trials_that_never_began_have_all_columns():
+def test_rows_of_trials_that_never_started_have_all_columns():
     dense = StudyTrial(number=0, config=TrialConfig(), facts=made_facts(manifest=None, connectivity=None))
     bare = StudyTrial(number=1, config=TrialConfig(arm="prune", selection=COPS, density="0.01"))
     for trial in (dense, bare):
@@ -210,7 +210,7 @@ def test_the_best_of_each_method_is_within_its_rate_and_by_the_mean():
 
 
 def front_by_hand(configurations, cost):
-    """Slow and plain: nobody else is at least as good in both, and better in one."""
+    """Slow and simple: no other configuration is at least as good in both, and better in one."""
     return {
         (found.mean, cost_of(found, cost))
         for found in configurations
@@ -226,7 +226,7 @@ def front_by_hand(configurations, cost):
     st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.integers(1, 5)), max_size=12),
     st.sampled_from(["density", "bytes"]),
 )
-def test_the_pareto_front_holds_what_nothing_beats(points, cost):
+def test_the_pareto_front_has_the_configurations_that_no_other_dominates(points, cost):
     trials = []
     for number, (accuracy, density, size) in enumerate(points):
         trials += configuration(number, (accuracy / 10,), rate=None, density=Decimal(density) / 10)

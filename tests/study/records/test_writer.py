@@ -1,4 +1,4 @@
-"""Records as the study goes on: in order, whole, and before any view shows what is in them."""
+"""Records of a running study: in order, complete, and before any view shows their content."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from study.records import writer as writer_module
 from study.records.store import StudyStore
 from study.records.tables import EPOCHS_TABLE, TRIALS_TABLE
-from study.records.writer import LedgerWriter
+from study.records.writer import RecordWriter
 
 from ..made_record import made_record
 
@@ -28,8 +28,8 @@ def saved():
 
 
 @pytest.fixture
-def ledger(store, saved):
-    subject = LedgerWriter(store, saved.append)
+def writer(store, saved):
+    subject = RecordWriter(store, saved.append)
     yield subject
     subject.close()
 
@@ -38,98 +38,98 @@ def numbers(path):
     return [row["number"] for row in pq.read_table(path).to_pylist()]
 
 
-def test_a_trial_is_recorded_from_its_beginning_on(ledger, store, ended):
+def test_a_trial_is_recorded_from_its_start_on(writer, store, ended):
     trial = ended(0, "running", ())
-    ledger.started(trial)
-    assert ledger._records.drain(5.0)
+    writer.started(trial)
+    assert writer._records.drain(5.0)
     assert [found.status for found in store.trials()] == ["running"]
     trial.add_row(ROW)
-    ledger.reported(trial, ROW)
+    writer.reported(trial, ROW)
     trial.status = "finished"
-    ledger.ended(trial)
-    assert ledger._records.drain(5.0)
+    writer.ended(trial)
+    assert writer._records.drain(5.0)
     (found,) = store.trials()
     assert (found.status, found.rows, found.stamps) == ("finished", [ROW], trial.stamps)
 
 
-def test_views_hear_of_what_is_recorded_and_of_nothing_more(ledger, store, saved, ended):
+def test_views_receive_what_is_recorded_and_nothing_else(writer, store, saved, ended):
     trial = ended(0, "running", (0.5,))
-    ledger.started(trial)
-    assert ledger._records.drain(5.0)
+    writer.started(trial)
+    assert writer._records.drain(5.0)
     trial.add_row(ROW)
     assert [len(shown.rows) for shown in saved] == [1]
     assert len(json.loads(store.read(f"trials/{trial.name}.json"))["rows"]) == 1
 
 
-def test_an_epoch_is_not_written_at_once_but_with_those_that_follow(ledger, saved, ended):
+def test_an_epoch_is_not_written_at_once_but_with_those_that_follow(writer, saved, ended):
     trial = ended(0, "running", ())
-    ledger.started(trial)
-    assert ledger._records.drain(5.0)
+    writer.started(trial)
+    assert writer._records.drain(5.0)
     for epoch in range(1, 101):
         trial.add_row({**ROW, "epoch": epoch})
-        ledger.reported(trial, trial.rows[-1])
-    assert ledger._records.drain(5.0)
+        writer.reported(trial, trial.rows[-1])
+    assert writer._records.drain(5.0)
     assert len(saved) <= 3
     assert len(saved[-1].rows) == 100
 
 
-def test_the_tables_are_of_all_trials_also_those_from_before(ledger, tmp_path, ended):
-    ledger.recalled([ended(0), ended(2, "running", (0.1,))])
-    ledger.started(ended(1))
-    assert ledger.close() == ""
+def test_the_tables_are_of_all_trials_also_of_earlier_launches(writer, tmp_path, ended):
+    writer.recalled([ended(0), ended(2, "running", (0.1,))])
+    writer.started(ended(1))
+    assert writer.close() == ""
     assert numbers(tmp_path / "mine" / TRIALS_TABLE) == [0, 1, 2]
     assert numbers(tmp_path / "mine" / EPOCHS_TABLE) == [0, 0, 1, 1, 2]
 
 
-def test_a_checkpoint_goes_when_its_trial_has_ended(ledger, store, ended):
+def test_a_checkpoint_is_removed_when_its_trial_has_ended(writer, store, ended):
     over, open_ = ended(0), ended(1, "interrupted")
     for trial in (over, open_):
         for kind in (".pt", ".owner"):
             store.write(f"checkpoints/{trial.name}{kind}", b"state")
-        ledger.started(trial)
-    assert ledger._records.drain(5.0)
-    store.write(f"checkpoints/{over.name}.pt", b"its worker had not heard")
-    assert ledger.close() == ""
+        writer.started(trial)
+    assert writer._records.drain(5.0)
+    store.write(f"checkpoints/{over.name}.pt", b"its worker still ran")
+    assert writer.close() == ""
     assert sorted(store.files("checkpoints")) == [f"{open_.name}.owner", f"{open_.name}.pt"]
 
 
-def test_a_full_disk_is_waited_for_and_said_at_the_end(store, saved, ended, monkeypatch):
+def test_the_writer_waits_for_a_full_disk_and_reports_it_at_the_end(store, saved, ended, monkeypatch):
     monkeypatch.setattr(writer_module, "CLOSE_TIMEOUT_S", 0.2)
-    ledger = LedgerWriter(store, saved.append)
+    writer = RecordWriter(store, saved.append)
 
     def full(name, content):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store, "write", full)
     for number in range(3):
-        ledger.started(ended(number))
-    assert not ledger._records.drain(0.3)
+        writer.started(ended(number))
+    assert not writer._records.drain(0.3)
     assert saved == []
     monkeypatch.delattr(store, "write")
-    assert ledger._records.drain(5.0)
+    assert writer._records.drain(5.0)
     assert [trial.number for trial in saved] == [0, 1, 2]
     monkeypatch.setattr(store, "write", full)
-    ledger.started(ended(3))
-    assert "No space left on device" in ledger.close()
+    writer.started(ended(3))
+    assert "No space left on device" in writer.close()
 
 
-def test_a_driver_that_was_taken_over_writes_nothing_any_more(store, saved, ended):
+def test_a_driver_that_lost_its_lease_writes_nothing_any_more(store, saved, ended):
     lost = []
-    subject = LedgerWriter(store, saved.append, lambda: bool(lost))
+    subject = RecordWriter(store, saved.append, lambda: bool(lost))
     trial = ended(0, "running", (0.5,))
     subject.started(trial)
     assert subject._records.drain(5.0)
     lost.append(True)
     trial.status = "interrupted"
     subject.ended(trial)
-    assert "another process has taken the study over" in subject.close()
+    assert "another process runs the study" in subject.close()
     assert [found.status for found in store.trials()] == ["running"]
     assert not store.has(TRIALS_TABLE)
 
 
-def test_a_table_that_cannot_be_built_holds_no_record_back(store, saved, ended, monkeypatch):
+def test_records_are_written_even_if_a_table_cannot_be_built(store, saved, ended, monkeypatch):
     monkeypatch.setattr(writer_module, "TABLE_INTERVAL_S", -1.0)
-    subject = LedgerWriter(store, saved.append)
+    subject = RecordWriter(store, saved.append)
     monkeypatch.setattr(writer_module, "trial_tables", lambda *arguments: 1 / 0)
     for number in range(3):
         subject.started(ended(number))

@@ -6,7 +6,7 @@ from itertools import groupby
 from search_spaces.question import Answer, Question
 from study.analysis.configurations import ConfigurationResult, comparable
 
-NOTHING = "No configuration has run to its end yet."
+NOTHING = "No configuration has finished yet."
 
 
 def answer(found: Sequence[ConfigurationResult], question: Question) -> Answer[ConfigurationResult]:

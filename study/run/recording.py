@@ -8,7 +8,7 @@ from study.records.writer import RecordWriter
 from study.run.prepare import PreparedStudy
 from study.run.summary import resume_command
 from study.tracking import MlflowView
-from study.views.report.closing import show
+from study.views.report.closing import run_content
 
 AT_ONCE_S = 1.0  # for the records, when Ctrl-C was pressed twice
 MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back, or to take one run
@@ -46,10 +46,10 @@ class Recording:
             )
         if self._lease.lost:
             return problems
-        shown = show(store.name, self._record, run.trials)
-        problems += shown.problems
-        files = {**self.writer.tables(), **shown.files}
-        refused = self._mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, shown.description)
+        content = run_content(store.name, self._record, run.trials)
+        problems += content.problems
+        files = {**self.writer.tables(), **content.files}
+        refused = self._mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, content.description)
         if refused:
             problems.append(
                 f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"

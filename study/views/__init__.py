@@ -1,1 +1,1 @@
-"""What a person reads: tables in a terminal, one trial, comparisons, figures, the report."""
+"""What is displayed: tables in a terminal, one trial, comparisons, figures, the report."""

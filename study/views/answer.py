@@ -11,11 +11,11 @@ from study.console import print_line
 from study.records.trial import StudyTrial
 from study.views.tables import best_table
 
-MOST_METHODS = 10  # of each rate; the report's files have all
+MOST_METHODS = 10  # at each rate; the files of the report have all
 
 
 def print_best(console: Console, trials: Sequence[StudyTrial], question: Question) -> None:
-    """The answer to the study's question; nothing where there is none yet."""
+    """Print the answer to the study's question; nothing if there is none yet."""
     found = answer(by_configuration(trials), question)
     if not found.configurations:
         return
@@ -23,4 +23,4 @@ def print_best(console: Console, trials: Sequence[StudyTrial], question: Questio
     compared = comparisons(found.configurations)
     console.print(best_table(shown, found.title, compared, show_bytes=found.shows_bytes))
     if left_out := len(found.configurations) - len(shown):
-        print_line(console, f"and {left_out} more, all of them in the tables of cops report", "dim")
+        print_line(console, f"and {left_out} more: see the tables of cops report", "dim")

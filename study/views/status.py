@@ -1,4 +1,4 @@
-"""`cops status`: what the records of a storage say."""
+"""`cops status`: studies as their records describe them."""
 
 import json
 import math
@@ -21,17 +21,25 @@ from study.settings import Settings, parse_settings
 from study.views.answer import print_best
 from study.views.tables import failure_table
 
-# running: a process runs it now. complete: every trial of the plan is over. unfinished: it can be
-# resumed. closed: its choice has been judged on the test part.
+# running: a process runs it now. complete: every trial of the plan has ended. unfinished: it can be
+# resumed. closed: its best configurations have been evaluated on the test images.
 State = Literal["running", "complete", "unfinished", "closed"]
 
 
 def show_status(
     console: Console, storage_uri: str, name: str | None, *, as_json: bool, logs: bool = False
 ) -> None:
-    """Print all studies, or one of them; as one JSON object with `as_json`.
+    """Print all studies of a storage, or one of them.
 
-    logs: of one study, print what is known of each failure in full, tracebacks included.
+    Args:
+        console: Where they are printed.
+        storage_uri: A folder or a URI.
+        name: The study; None for all.
+        as_json: Whether one JSON object is printed, instead of tables.
+        logs: Whether the log of each failure is printed, with its traceback. Only for one study.
+
+    Raises:
+        InputError: The study does not exist.
     """
     if name is not None:
         store = find_study(storage_uri, name)
@@ -53,11 +61,17 @@ def show_status(
 
 
 def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
-    """A study in short, as JSON values.
+    """Summarise a study as JSON values.
 
-    trials: configurations asked for. ended: those of which no trial runs or waits to be resumed.
-    status: trials by status. best: as `configuration_content` says, with the Holm-adjusted `p_value`
-    against the rate's best; None for the best itself and where no two seeds are common.
+    Args:
+        store: The study's folder.
+        trials: All of its trials.
+
+    Returns:
+        Among others `trials`: the number of planned configurations. `ended`: how many of them have no trial
+        that is running or can be resumed. `status`: the number of trials by status. `best`: see
+        `configuration_content`, with the Holm-adjusted `p_value` of the comparison with the rate's best;
+        None for the best itself, and with fewer than two common seeds.
     """
     record, configurations = store.record(), by_configuration(trials)
     settings, running = parse_settings(record["settings"]), holder(store)
@@ -91,7 +105,7 @@ def details(trials: Sequence[StudyTrial]) -> dict[str, Any]:
 def state(
     settings: Settings, configurations: Sequence[ConfigurationResult], *, running: bool, closed: bool
 ) -> State:
-    """What a study is doing."""
+    """The state of a study. running: whether a process runs it. closed: whether it was evaluated on test."""
     if running:
         return "running"
     if closed:
@@ -105,12 +119,12 @@ def state(
 
 
 def _races(each: ConfigurationResult) -> bool:
-    """Whether it may have been given fewer seeds: a baseline never, nor where the rate is no axis."""
+    """Whether it may have fewer seeds: not a baseline, and only if the rate is an axis."""
     return each.rate is not None and not each.trials[0].baseline
 
 
 def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
-    """A configuration as JSON values: mean accuracy, its deviation and 95 % interval over the seeds."""
+    """A configuration as JSON values, with its mean accuracy, deviation and 95 % interval over the seeds."""
     found = each.interval
     several = found is not None and found.count > 1
     return {
@@ -160,7 +174,7 @@ def _finite(value: float) -> float | None:
 
 def print_json(console: Console, content: dict[str, Any]) -> None:
     """Print JSON values."""
-    # Past rich, which takes seconds to lay out the trials of a large study: 12 s for 5,000.
+    # Without rich, which needs 12 s to lay out 5,000 trials.
     console.file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

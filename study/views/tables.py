@@ -17,14 +17,19 @@ def best_table(
     *,
     show_bytes: bool = False,
 ) -> Table:
-    """Configurations as a table: one row each, in the order given, a blank line between rates.
+    """Configurations as a table: a row each, with a blank line between rates.
 
-    accuracy: on the validation part, last epoch; over several seeds the mean with its 95 % interval and
-    their number, and `sd`, the deviation of a single seed. p: see `MethodComparison`, where any of `compared`
-    has one. bytes: of the artefact, mean over the seeds, with
-    `show_bytes`. factor: all parameters
-    over the trained ones. With several seeds density and factor give way to the longer accuracy: the
-    rate says one, the trained parameters the other.
+    Columns: `accuracy` on the validation part, last epoch; with several seeds the mean, its 95 % interval and
+    the number of seeds. `sd`: the standard deviation of a single seed. `p`: see `MethodComparison`. `bytes`:
+    of the stored network, mean over the seeds. `factor`: all parameters divided by the trained ones. With
+    several seeds there is no space for density and factor, which follow from the rate and the trained
+    parameters.
+
+    Args:
+        configurations: The rows, in their order.
+        title: The title of the table.
+        compared: The comparisons with the best of each rate, for the column `p`.
+        show_bytes: Whether there is a column `bytes`.
     """
     seeds = max((len(found.accuracies) for found in configurations), default=1) > 1
     p_values = _p_values(compared)
@@ -71,19 +76,19 @@ def _cells(found: ConfigurationResult) -> dict[str, str]:
 
 
 def _p_values(compared: Sequence[MethodComparison]) -> dict[int, str]:
-    """The column p by configuration; empty where there is no p-value at all."""
+    """The cells of column p by configuration; empty if there is no p-value at all."""
     known = [comparison for comparison in compared if not math.isnan(comparison.p_value)]
     others = {comparison.other.number: show_p(comparison.p_value) for comparison in known}
     return {comparison.best.number: "best" for comparison in known} | others
 
 
 def show_p(p_value: float) -> str:
-    """`0.034`, and `<0.001` for anything smaller."""
+    """A p-value as text: `0.034`, or `<0.001`."""
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def failure_table(failures: Sequence[StudyTrial]) -> Table:
-    """The trials that failed, with the reason in full."""
+    """The trials that failed, with the complete reason."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("trial", justify="right")
     table.add_column("status", no_wrap=True)

@@ -114,7 +114,7 @@ def test_a_studys_page_says_its_answer_and_shows_its_figure(open_ui, mlflow_ui, 
     assert neighbour["x"] + neighbour["width"] < page.viewport_size["width"]
     page.screenshot(path=tmp_path / "study.png")
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="The whole report", exact=True).click()
+        page.get_by_role("link", name="The complete report", exact=True).click()
     report = opened.value
     frame = report.frame_locator("iframe")
     frame.get_by_role("heading", name="How much can be frozen or pruned?").wait_for(timeout=60_000)

@@ -1,4 +1,4 @@
-"""The plane of the score family: where the best targets lie, and where all that were drawn."""
+"""The plane of the score family: where the best targets lie, and all others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,23 +16,28 @@ from study.analysis.regions import FamilyConfiguration, Region, all_regions
 from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis
 
 COLOURS = "cividis"
-DARKEST = 0.1  # accuracies below the best of a panel's column, from which on all is equally dark
-EDGE = 0.12  # of the axes beyond the powers there are
-SIZE = 22.0  # of a point without controls, in points squared; as much again for each control
-FEWEST_PLACES = 2  # of the plane: a single score shows no region
-STEP = 0.17  # between numbers of controls, where functionals are one apart
+DARKEST = 0.1  # accuracies below the best of the column at which the colours end
+EDGE = 0.12  # of the axes, beyond the range of the powers
+SIZE = 22.0  # of a point without controls, in points squared; the same is added for each control
+FEWEST_PLACES = 2  # different members: a single one shows no region
+STEP = 0.17  # between numbers of controls; functionals have a distance of 1
 
 Spots = list[tuple[float, float, FamilyConfiguration]]
 
 
 def family(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """The powers p and r of each configuration's target: a row per functional, a column per freezing rate.
+    """Draw the powers p and r of each configuration's target: a row per functional, a column per rate.
 
-    Colours are validation accuracies within the column, less what the density explains; markers are arms,
-    sizes numbers of controls; the best tenth of the column is ringed, where there are enough to say. Named
-    scores that are members of the family have their place. Signed scores all have p = r = 1: a last row
-    has their accuracies below the best of the column. None where all targets lie at one place, or outside
-    the family.
+    Colours are validation accuracies within the column, without the part that the density explains. Markers
+    are arms, sizes are numbers of controls. Rings mark the best tenth of a column with enough configurations.
+    Named scores that are members of the family are drawn, too. Signed scores all have p = r = 1: a last row
+    shows their accuracies below the best of the column.
+
+    Args:
+        found: All configurations of the study.
+
+    Returns:
+        The figure, or None if there are not two different members of the family.
     """
     columns = all_regions(found)
     members = [each for region in columns for each in region.members]
@@ -44,7 +49,7 @@ def family(found: Sequence[ConfigurationResult]) -> Figure | None:
     figure = Figure(figsize=(2.6 * len(columns) + 2.4, 2.2 * rows + 0.7), layout="constrained")
     grid = figure.subplots(rows, len(columns), squeeze=False, sharex="row", sharey="row")
     for place, region in enumerate(columns):
-        for axes, name in zip(grid[:, place], planes, strict=False):  # the last row may be of signed scores
+        for axes, name in zip(grid[:, place], planes, strict=False):  # the last row may have signed scores
             spots = [
                 (each.member.p, each.member.r, each) for each in region.members if each.functional == name
             ]
@@ -85,7 +90,7 @@ def _below(region: Region, signed: Sequence[str]) -> Spots:
 
 
 def _draw(axes: Axes, spots: Spots, region: Region) -> None:
-    """The worst first, so that the best lie on top; rings around the winners."""
+    """Draw the worst first, so that the best are on top; then rings around the best tenth."""
     best = region.members[0].residual_accuracy
     for x, y, each in reversed(spots):
         axes.scatter(
@@ -114,7 +119,7 @@ def _draw(axes: Axes, spots: Spots, region: Region) -> None:
 
 
 def _frame_planes(grid: Any) -> None:
-    """The same powers on all axes, named at the edges."""
+    """Give all axes the same range, and label the outer ones."""
     for axes in grid.flat:
         axes.set_xlim(-EDGE, MAX_POWER + EDGE)
         axes.set_ylim(-EDGE, MAX_POWER + EDGE)
@@ -140,7 +145,7 @@ def _marker(arm: str) -> str:
 
 
 def _legend(members: Sequence[FamilyConfiguration], *, ringed: bool) -> list[Line2D]:
-    """Arms by marker, numbers of controls by size, the ring."""
+    """The legend: arms by marker, numbers of controls by size, the ring."""
     plain: dict[str, Any] = {"linestyle": "", "color": "black"}
     hollow: dict[str, Any] = {**plain, "marker": MARKERS[0], "fillstyle": "none"}
     shown = [arm for arm in ARMS if arm in {each.arm for each in members}]
@@ -153,7 +158,7 @@ def _legend(members: Sequence[FamilyConfiguration], *, ringed: bool) -> list[Lin
 
 
 def _bar(figure: Figure, panels: list[Axes]) -> None:
-    """Accuracies below the best of the column."""
+    """Add the colour bar: accuracies below the best of the column."""
     bar = figure.colorbar(ScalarMappable(Normalize(-DARKEST, 0.0), COLOURS), ax=panels, aspect=30)
     bar.set_label("accuracy (for its density) below the best of the column", fontsize=9)
     bar.ax.tick_params(labelsize=8)

@@ -1,4 +1,4 @@
-"""Accuracy against the bytes that a network takes as stored: which configurations nothing beats in both."""
+"""Accuracy against the size of the stored network, and the Pareto front of both."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,16 @@ DENSE = "dense"
 
 
 def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """Every comparable configuration, and the Pareto front: a panel per network.
+    """Draw every comparable configuration, and the Pareto front: a panel per network.
 
-    Bytes are those of the artefact, the mean over the seeds, on a logarithmic axis. Bars are 95 % intervals
-    over several seeds, on the front alone. None without a configuration that has run to its end.
+    Bytes are those of the stored network, the mean over the seeds, on a logarithmic axis. Bars are 95 %
+    intervals over several seeds, only on the front.
+
+    Args:
+        found: All configurations of the study.
+
+    Returns:
+        The figure, or None if no configuration has finished.
     """
     panels = {
         network: [each for each in comparable(members) if not math.isnan(each.stored_bytes)]
@@ -31,12 +37,12 @@ def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
         return None
     figure = Figure(figsize=(5.6 * len(panels) + 1.6, 4.2), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    there = []
+    present = []
     for axes, (network, members) in zip(grid, panels.items(), strict=True):
         for number, arm in enumerate((*ARMS, DENSE)):
             of_arm = [each for each in members if each.trials[0].config.arm == arm]
             if of_arm:
-                there.append((number, arm))
+                present.append((number, arm))
                 sizes, means = [each.stored_bytes for each in of_arm], [each.mean for each in of_arm]
                 axes.plot(sizes, means, linestyle="", markersize=4.5, alpha=0.55, label=arm, **ink(number))
         _draw_front(axes, pareto_front(members, "bytes"))
@@ -50,9 +56,9 @@ def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
         bare(axes)
     handles = [
         Line2D([], [], linestyle="", label=arm, markersize=5, **ink(number))
-        for number, arm in sorted(set(there))
+        for number, arm in sorted(set(present))
     ]
-    handles.append(Line2D([], [], color=GREY, linewidth=1.2, label="nothing beats these in both"))
+    handles.append(Line2D([], [], color=GREY, linewidth=1.2, label="Pareto front"))
     figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
     note(figure, over_seeds(found))
     return figure
@@ -60,7 +66,7 @@ def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
 
 def _draw_front(axes: Axes, front: Sequence[ConfigurationResult]) -> None:
     sizes, means = [each.stored_bytes for each in front], [each.mean for each in front]
-    # What a budget buys: from the costliest down, each point's accuracy holds up to the next size.
+    # A step is what a budget of bytes buys: a point's accuracy, up to the size of the next point.
     axes.plot(sizes, means, color=GREY, linewidth=1.2, drawstyle="steps-pre")
     widths = [half_width(each) for each in front]
     finite = [width if math.isfinite(width) else 0.0 for width in widths]

@@ -1,4 +1,4 @@
-"""Where the best masks keep their weights: densities layer by layer."""
+"""Where the best masks keep their weights: the density of each layer."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -15,27 +15,27 @@ from study.analysis.groups import Group, at_each_rate
 from study.views.figures.style import FAINT, note, percent_axis
 
 MOST_METHODS = 6  # of a freezing rate
-MOST_LABELLED = 12  # layers, whose densities are written into their cells
+MOST_LABELLED = 12  # layers up to which the densities are written into the cells
 BRIGHT = 0.55
-MOST_LETTERS, LETTER = 45, 0.062  # of a label without more room, and inches of each further one
+MOST_LETTERS, LETTER = 45, 0.062  # letters of a label that fit, and inches for each further one
 SUFFIX = ".weight"
 Floats = NDArray[np.float64]
 
 
 def layer_densities(each: ConfigurationResult) -> dict[str, float]:
-    """The kept share of each layer's weights, in the network's order, the mean over the seeds."""
+    """The kept share of each layer's weights, the mean over the seeds; in the network's order."""
     tables = [table for trial in each.trials if (table := trial.layer_densities)]
     return {layer: fmean(table[layer] for table in tables) for layer in (tables[0] if tables else {})}
 
 
 def best_masks(group: Group) -> list[ConfigurationResult]:
-    """The best configuration of each method, the best first, at most `MOST_METHODS`, with a known mask."""
+    """The best configuration with a mask of each method, the best first; at most `MOST_METHODS`."""
     best = [each for each in best_per_method(group.members) if layer_densities(each)]
     return sorted(best, key=lambda each: -each.mean)[:MOST_METHODS]
 
 
 def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """A panel per freezing rate: a row per method, a column per layer. None where no mask is known."""
+    """Draw a panel per freezing rate: a row per method, a column per layer. None if there is no mask."""
     groups = [(group, best) for group in at_each_rate(found) if (best := best_masks(group))]
     if not groups:
         return None
@@ -66,8 +66,8 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
         for (row, column), share in np.ndenumerate(table) if len(names) <= MOST_LABELLED else ():
             colour = "white" if share > 0 and scale(share) < BRIGHT else "black"
             if not np.isnan(share):
-                says = "none" if share == 0 else f"{100 * share:.3g} %"
-                axes.text(column, row, says, ha="center", va="center", fontsize=7, color=colour)
+                text = "none" if share == 0 else f"{100 * share:.3g} %"
+                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     most = max(len(each.trials) for _, best in groups for each in best)
     note(figure, "one seed each" if most == 1 else f"shares and accuracies are means over {most} seeds")
     bar = figure.colorbar(image, ax=list(grid), aspect=30)
@@ -83,7 +83,7 @@ def _label(each: ConfigurationResult) -> str:
 
 
 def _names(best: Sequence[ConfigurationResult]) -> list[str]:
-    """The layers that any of the masks has: conventions differ in which parameters are pruned."""
+    """The layers of all masks: conventions differ in which parameters are pruned."""
     return list(dict.fromkeys(layer for each in best for layer in layer_densities(each)))
 
 

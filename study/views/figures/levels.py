@@ -1,4 +1,4 @@
-"""Accuracy over the level of the control, and what control costs the target."""
+"""Accuracy against the level of the control, and what the control costs the target."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,16 +16,22 @@ from study.analysis.statistics import interval
 from study.records.trial import StudyTrial
 from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink
 
-# Of a trial: at each level of its control, the share of its target that is given up.
+# Of a trial: the share of its target that is lost, by the level of its control.
 Prices = dict[float, float]
 
 
 def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """A column per freezing rate, a row per arm, and the price of control below. None without controls.
+    """Draw accuracy against the level: a column per freezing rate, a row per arm, the price of control below.
 
     A point is a configuration with one control, with its 95 % interval over several seeds. The price is the
-    share of the target's sum that the mask gives up to keep the control at that level, by the dual path of
-    the same masks: a line per target and control with its 95 % interval over the seeds.
+    share of the target's sum that the mask loses to keep the control at that level. It comes from the dual
+    path of the same masks: a line per target and control, with its 95 % interval over the seeds.
+
+    Args:
+        found: All configurations of the study.
+
+    Returns:
+        The figure, or None if no finished configuration has exactly one control.
     """
     groups = [
         Group(group.title, controlled)
@@ -53,16 +59,16 @@ def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
             bare(axes)
     for axes in grid[:-1, 0]:
         axes.set_ylabel("validation accuracy", fontsize=9)
-    grid[-1][0].set_ylabel("target given up", fontsize=9)
+    grid[-1][0].set_ylabel("lost share of the target", fontsize=9)
     figure.legend(handles=_legend(members), loc="outside right upper", fontsize=8, frameon=False)
     note(figure, over_seeds(found))
     return figure
 
 
 def prices(trial: StudyTrial) -> Prices:
-    """The price of control of a trial with one control, by level; empty where its target adds up to none.
+    """The price of control of a trial with one control, by level; empty if its target's sum is not positive.
 
-    With several groups of weights (a scope of layers) their targets are added up.
+    With several groups of weights (scope `layer`) their targets are added.
     """
     paths = [] if trial.manifest is None else list(trial.manifest["price_of_control"].values())
     if not paths or any(len(path) != len(paths[0]) for path in paths):
@@ -99,7 +105,7 @@ def _draw_accuracies(axes: Axes, members: Iterable[ConfigurationResult]) -> None
 
 
 def _draw_prices(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
-    """A line per pair; trials of a seed and a rate share it, whatever their level."""
+    """Draw a line per pair of scores. Trials of one seed and rate have the same line at all levels."""
     by_pair: dict[tuple[AnyScore, ...], dict[int, Prices]] = {}
     for each in members:
         for trial in each.trials:
@@ -110,17 +116,17 @@ def _draw_prices(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
         target, control = map(kind_of, scores)
         levels = sorted(set.intersection(*(set(paid) for paid in by_seed.values())))
         means = [fmean(paid[level] for paid in by_seed.values()) for level in levels]
-        look = {**score_ink(target), "marker": score_ink(control)["marker"]}
-        axes.plot(levels, means, linewidth=1.1, markersize=4, **look)
+        ink = {**score_ink(target), "marker": score_ink(control)["marker"]}
+        axes.plot(levels, means, linewidth=1.1, markersize=4, **ink)
         if len(by_seed) > 1:
             widths = [interval([paid[at] for paid in by_seed.values()]).half_width for at in levels]
             low = [mean - width for mean, width in zip(means, widths, strict=True)]
             high = [mean + width for mean, width in zip(means, widths, strict=True)]
-            axes.fill_between(levels, low, high, color=look["color"], alpha=0.13, linewidth=0)
+            axes.fill_between(levels, low, high, color=ink["color"], alpha=0.13, linewidth=0)
 
 
 def _legend(members: Sequence[ConfigurationResult]) -> list[Line2D]:
-    """Targets by colour, controls by marker."""
+    """The legend: targets by colour, controls by marker."""
     targets = sorted({scores_of(each)[0] for each in members})
     controls = sorted({control for each in members for control in _controls(each)})
     plain: dict[str, Any] = {"linestyle": "", "markersize": 5}

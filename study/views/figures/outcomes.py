@@ -10,8 +10,8 @@ from study.analysis.configurations import ConfigurationResult
 from study.records.trial import Status
 from study.views.figures.style import FAINT, bare
 
-# Okabe and Ito's colours again, with a hatch each: bars that touch are told apart in print, too.
-LOOKS: Mapping[Status, tuple[str, str]] = {
+# Okabe and Ito's colours, each with a hatch: adjacent bars can be distinguished in print, too.
+STYLES: Mapping[Status, tuple[str, str]] = {
     "finished": ("#bbbbbb", ""),
     "stopped": ("#56B4E9", "//"),
     "collapsed": ("#E69F00", ".."),
@@ -27,9 +27,13 @@ MOST_METHODS = 40
 
 
 def outcomes(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """Trials of each method by how they ended: those first of which most did not finish.
+    """Draw the trials of each method by status; methods with most unfinished trials come first.
 
-    None where all have finished. At most `MOST_METHODS` methods.
+    Args:
+        found: All configurations of the study. At most `MOST_METHODS` methods are drawn.
+
+    Returns:
+        The figure, or None if all trials have finished.
     """
     counts: dict[str, Counter[Status]] = {}
     for each in found:
@@ -41,7 +45,7 @@ def outcomes(found: Sequence[ConfigurationResult]) -> Figure | None:
     figure = Figure(figsize=(7.6, 0.2 * len(methods) + 1.0), layout="constrained")
     axes = figure.subplots()
     left = dict.fromkeys(methods, 0)
-    for status, (colour, hatch) in LOOKS.items():
+    for status, (colour, hatch) in STYLES.items():
         widths = [counts[method][status] for method in methods]
         if any(widths):
             offsets = [left[method] for method in methods]

@@ -1,4 +1,4 @@
-"""Target against control: what the best configuration of each pair of scores reaches."""
+"""Target against control: the accuracy of the best configuration of each pair of scores."""
 
 import math
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from study.analysis.groups import arms, at_each_rate, half_width, of_arm, over_s
 from study.views.figures.style import FAINT, note
 
 ALONE = "alone"
-COLOURS = "cividis"  # from dark to light, the same to the colour-blind
-DARKEST = 0.1  # accuracies below the best of a rate, from which on all is equally dark
+COLOURS = "cividis"  # from dark to light, also for colour-blind readers
+DARKEST = 0.1  # accuracies below the best of a rate at which the colours end
 BRIGHT = 0.55  # of the colour scale: text is white below, black above
 
 # The best configuration of each pair, and how many there are.
@@ -22,11 +22,17 @@ Cells = dict[tuple[str, str], tuple[ConfigurationResult, int]]
 
 
 def pairs(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """The mean accuracy of the best configuration of each target and control: a row of panels per arm.
+    """Draw the mean accuracy of the best configuration of each target and control: a row of panels per arm.
 
-    A column per freezing rate, within which colours mean the same: they end ten points below its best.
-    Cells say the accuracy in per cent, half the width of its 95 % interval over several seeds, and of how
-    many configurations it is the best. None where no configuration has a control.
+    There is a column per freezing rate. Within it colours are comparable; they end ten points below its best.
+    A cell has the accuracy in per cent, half the width of its 95 % interval over several seeds, and the
+    number of configurations from which it was chosen.
+
+    Args:
+        found: All configurations of the study.
+
+    Returns:
+        The figure, or None if no finished configuration has a control.
     """
     groups = at_each_rate(found)
     members = [each for group in groups for each in group.members]
@@ -72,7 +78,7 @@ def _draw(axes: Axes, cells: Cells, targets: Sequence[str], columns: Sequence[st
     for (target, control), (best, count) in cells.items():
         colour = "white" if scale(best.mean) < BRIGHT else "black"
         place = columns.index(control), targets.index(target)
-        axes.text(*place, _says(best, count), ha="center", va="center", fontsize=6.5, color=colour)
+        axes.text(*place, _cell_text(best, count), ha="center", va="center", fontsize=6.5, color=colour)
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(targets)), targets, fontsize=8)
     axes.axvline(0.5, color="white", linewidth=2)
@@ -81,7 +87,7 @@ def _draw(axes: Axes, cells: Cells, targets: Sequence[str], columns: Sequence[st
         spine.set_visible(False)
 
 
-def _says(best: ConfigurationResult, count: int) -> str:
+def _cell_text(best: ConfigurationResult, count: int) -> str:
     width = half_width(best)
     interval = f"\n±{100 * width:.1f}" if math.isfinite(width) else ""
     tried = f"\nof {count}" if count > 1 else ""

@@ -1,4 +1,4 @@
-"""What the search found its parameters to do: Optuna's own figures, in this project's style."""
+"""The effect of the searched parameters: Optuna's figures, in this project's style."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,16 +15,21 @@ from optuna.visualization import matplotlib as drawing
 
 from study.views.figures.style import COLOURS, FAINT, bare
 
-FEWEST = 4  # trials with a value, below which nothing can be said
+FEWEST = 4  # trials with a value that a figure needs
 PANEL = (2.3, 2.9)  # inches of a parameter
-SEED = 0  # of the random forest that the importances come from
+SEED = 0  # of the random forest that estimates the importances
 
 
 def importances(study: optuna.Study) -> Figure | None:
-    """Each parameter's share of the variance of the first objective, by fANOVA.
+    """Draw each parameter's share of the variance of the first objective, by fANOVA.
 
-    Of the parameters that every complete trial has. None where too few are complete, where no
-    parameter varies, or where all have the same value.
+    Only parameters that every complete trial has are included.
+
+    Args:
+        study: A history of the search.
+
+    Returns:
+        The figure, or None if too few trials are complete, no parameter varies, or all values are the same.
     """
     complete = _complete(study)
     if len(complete) < FEWEST or len({trial.values[0] for trial in complete}) < 2:
@@ -49,11 +54,11 @@ def importances(study: optuna.Study) -> Figure | None:
         legend = axes.get_legend()
         if legend is not None:
             legend.remove()
-        return _taken(cast(Figure, axes.figure))
+        return _restyled(cast(Figure, axes.figure))
 
 
 def slices(study: optuna.Study) -> Figure | None:
-    """The first objective of each complete trial over each parameter. None where too few are complete."""
+    """Draw the first objective against each parameter. None if too few trials are complete."""
     complete = _complete(study)
     names = sorted({name for trial in complete for name in trial.params})
     if len(complete) < FEWEST or not names:
@@ -76,7 +81,7 @@ def slices(study: optuna.Study) -> Figure | None:
             ):
                 axes.tick_params(axis="x", rotation=30)
             axes.xaxis.set_minor_formatter(NullFormatter())
-        return _taken(figure)
+        return _restyled(figure)
 
 
 def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -90,17 +95,17 @@ def _common(study: optuna.Study) -> set[str]:
 
 @contextmanager
 def _own_style(size: tuple[float, float]) -> Iterator[None]:
-    """Optuna draws through pyplot, in a style that it sets for the whole process: both are put back."""
+    """Restore matplotlib's settings and warnings: Optuna draws with pyplot, in a style for the process."""
     with (
         rc_context({"figure.figsize": size, "figure.constrained_layout.use": True}),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # that it is experimental, and of a parameter with one value alone
+        warnings.simplefilter("ignore")  # about experimental functions, and parameters with a single value
         yield
 
 
-def _taken(figure: Figure) -> Figure:
-    """The figure in our style, and no longer pyplot's."""
+def _restyled(figure: Figure) -> Figure:
+    """The figure in this project's style, removed from pyplot."""
     figure.set_facecolor("white")
     for axes in figure.axes:
         axes.set_facecolor("white")

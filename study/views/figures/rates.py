@@ -1,4 +1,4 @@
-"""Accuracy against the freezing rate: a panel per arm, a line per target, alone and controlled."""
+"""Accuracy against the freezing rate: a panel per arm, lines per target with and without control."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,17 +18,24 @@ from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, 
 from study.views.figures.style import FAINT, GREY, bare, note, percent_axis, score_ink
 
 STYLES = ("-", "--", ":", "-.")
-MOST_LINES = 12  # of a panel; more cannot be told apart
+MOST_LINES = 12  # of a panel; more cannot be distinguished
 MOST_TICKS = 8
-ASIDE = 0.012  # decades by which the points of neighbouring lines stand beside each other
-MARGIN = 1.25  # by which the axis of densities goes on beyond its first and last point
+ASIDE = 0.012  # decades between the points of neighbouring lines
+MARGIN = 1.25  # factor by which the axis of densities extends beyond its first and last point
 EDGE = 0.02  # of accuracies, beyond 0 and 1
-ZOOM = 0.15  # accuracies below the dense network's that a second row of panels shows
+ZOOM = 0.15  # range of accuracies below the best that a second row of panels shows
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The best of a target at each density, densest first. controlled: with any control, or alone."""
+    """The best configurations of a target at each density.
+
+    Attributes:
+        target: The kind of the target score.
+        controlled: Whether the configurations have a control.
+        suffix: See `Selection.suffix`.
+        points: The configurations, densest first.
+    """
 
     target: str
     controlled: bool
@@ -37,22 +44,27 @@ class Curve:
 
     @property
     def label(self) -> str:
-        """`snip`, `cops(snip; best control)`, and what is not the default about how scores are used."""
+        """`snip` or `cops(snip; best control)`, and the suffix."""
         scores = f"cops({self.target}; best control)" if self.controlled else self.target
         return scores + self.suffix
 
     @property
     def mean(self) -> float:
-        """The mean accuracy of its points, by which lines are chosen."""
+        """The mean accuracy of its points. Lines are chosen by it."""
         return fmean(point.mean for point in self.points)
 
 
 def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
-    """Validation accuracy against the freezing rate, the axis logarithmic in the density.
+    """Draw validation accuracy against the freezing rate, on an axis that is logarithmic in the density.
 
-    A point is the line's best configuration at that rate; where the rate is no axis, one that no other of
-    the line beats in both accuracy and density. Bands are 95 % intervals of the mean over several seeds.
-    None without a configuration that has run to its end.
+    A point is the line's best configuration at that rate. Without rates as an axis it is a configuration of
+    the line's Pareto front of accuracy and density. Bands are 95 % intervals of the mean over several seeds.
+
+    Args:
+        found: All configurations of the study.
+
+    Returns:
+        The figure, or None if no configuration has finished.
     """
     panels = [
         (network, arm, members)
@@ -75,7 +87,7 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
         column[-1].set_xlabel("freezing rate", fontsize=9)
     for axes in grid[1:].flat:
         axes.set_title("the same, near the dense network", fontsize=9)
-    for axes in grid[0]:  # the interval of few seeds goes on beyond what an accuracy can be
+    for axes in grid[0]:  # the interval of few seeds may extend beyond [0, 1]
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -EDGE), min(high, 1 + EDGE))
     if rows > 1:
@@ -91,7 +103,7 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
 
 
 def _is_wide(members: Sequence[ConfigurationResult]) -> bool:
-    """Whether accuracies lie so far apart that those near the dense network's cannot be told apart."""
+    """Whether the accuracies differ so much that those near the dense network's need their own panels."""
     means = [each.mean for each in comparable(members)]
     return max(means) - min(means) > 2 * ZOOM
 
@@ -99,7 +111,7 @@ def _is_wide(members: Sequence[ConfigurationResult]) -> bool:
 def _panel(
     axes: Axes, members: Sequence[ConfigurationResult], dense: ConfigurationResult | None
 ) -> dict[str, Line2D]:
-    """Draw the lines of an arm; returns them by label. The title says how many are left out."""
+    """Draw the lines of an arm, and return them by label. The title says how many are left out."""
     lines = sorted(curves(members), key=lambda line: -line.mean)
     drawn = lines[:MOST_LINES]
     places = sorted({point.density for line in drawn for point in line.points})
@@ -119,7 +131,7 @@ def _panel(
 
 
 def curves(found: Sequence[ConfigurationResult]) -> Iterator[Curve]:
-    """The lines of comparable configurations: a target's, with any control or alone."""
+    """The lines of comparable configurations: one per target with control, one without."""
 
     def line(each: ConfigurationResult) -> tuple[str, bool, str]:
         target, controls = scores_of(each)
@@ -133,7 +145,7 @@ def curves(found: Sequence[ConfigurationResult]) -> Iterator[Curve]:
 
 
 def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
-    """The best at each rate, densest first; of those without a rate, the front."""
+    """The best at each rate, densest first; without rates, the Pareto front."""
     best: dict[float, ConfigurationResult] = {}
     for each in best_per_method([each for each in members if each.rate is not None]):
         if each.density not in best or each.mean > best[each.density].mean:
@@ -143,14 +155,14 @@ def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
 
 
 def _style(line: Curve, lines: Sequence[Curve]) -> str:
-    """Lines of one target share its colour and differ in their dashes; a score alone is drawn through."""
+    """The dashes that distinguish the lines of one target. Without control the line is solid."""
     same = sorted((each for each in lines if each.target == line.target), key=lambda each: each.label)
     alone_first = sorted(same, key=lambda each: (each.controlled, bool(each.suffix)))
     return STYLES[alone_first.index(line) % len(STYLES)]
 
 
 def _draw(axes: Axes, line: Curve, style: str, places: Sequence[float], aside: float) -> Line2D:
-    """Draw a line, broken where a rate is missing that others have. aside: the factor of its densities."""
+    """Draw a line, with a gap where a rate of other lines is missing. aside: factor of its densities."""
     axis = any(point.rate is not None for point in line.points)
     by_density = {point.density: point for point in line.points}
     at = [density for density in places if axis or density in by_density]
@@ -158,14 +170,14 @@ def _draw(axes: Axes, line: Curve, style: str, places: Sequence[float], aside: f
     means = [math.nan if point is None else point.mean for point in points]
     widths = [math.nan if point is None else half_width(point) for point in points]
     shown = [density * aside for density in at] if axis else at
-    look = score_ink(line.target)
+    ink = score_ink(line.target)
     if any(map(math.isfinite, widths)):
         low = [mean - width for mean, width in zip(means, widths, strict=True)]
         high = [mean + width for mean, width in zip(means, widths, strict=True)]
-        axes.fill_between(shown, low, high, color=look["color"], alpha=0.13, linewidth=0)
-        axes.vlines(shown, low, high, color=look["color"], linewidth=0.9)
-    # Points that no line joins have their filling alone to say which they are.
-    filling = "white" if line.controlled else look["color"]
+        axes.fill_between(shown, low, high, color=ink["color"], alpha=0.13, linewidth=0)
+        axes.vlines(shown, low, high, color=ink["color"], linewidth=0.9)
+    # Single points, without a line, are only distinguished by their filling.
+    filling = "white" if line.controlled else ink["color"]
     (drawn,) = axes.plot(
         shown,
         means,
@@ -174,7 +186,7 @@ def _draw(axes: Axes, line: Curve, style: str, places: Sequence[float], aside: f
         linestyle=style,
         markersize=4.5,
         markerfacecolor=filling,
-        **look,
+        **ink,
     )
     return drawn
 
@@ -191,7 +203,7 @@ def _draw_dense(axes: Axes, dense: ConfigurationResult | None) -> None:
 
 
 def _rate_axis(axes: Axes, densities: Sequence[float]) -> None:
-    """Freezing rates along an axis that is logarithmic in the density, sparser to the right."""
+    """Label the axis with freezing rates; it is logarithmic in the density, which falls to the right."""
     axes.set_xscale("log")
     axes.set_xlim(max(densities) * MARGIN, min(densities) / MARGIN)
     if len(densities) <= MOST_TICKS:

@@ -1,4 +1,4 @@
-"""The command that runs a study again, from what the study wrote about itself."""
+"""The command that runs a study again, from its record."""
 
 from collections.abc import Iterator, Mapping
 from shlex import join
@@ -7,13 +7,18 @@ from typing import Any
 from study.flags import Flag
 from study.settings import Settings, parse_settings, setting_flags
 
-IMPORTED = "  # but for its first proposals, which cops import took from an Optuna study"
+IMPORTED = "  # without its first proposals, which cops import read from an Optuna study"
 
 
 def launch_command(name: str, record: Mapping[str, Any]) -> str:
-    """`cops launch SPACE --name NAME ...` with all that decides results and is not a setting's default.
+    """The command `cops launch SPACE --name NAME ...`.
 
-    Where things lie belongs to the machine. record: the settings as recorded.
+    It has every setting on which results depend and that differs from its default. Folders and addresses are
+    left out, since they depend on the machine.
+
+    Args:
+        name: The study's name.
+        record: The settings as they are recorded.
     """
     settings = parse_settings(record)
     if settings.kind != "search":
@@ -29,7 +34,7 @@ def launch_command(name: str, record: Mapping[str, Any]) -> str:
 
 
 def _words(field: str, flag: Flag, settings: Settings) -> Iterator[str]:
-    """The flag with its value, where that is not the default."""
+    """The flag with its value; nothing for the default."""
     value, default = getattr(settings, field), Settings.model_fields[field].get_default()
     if value == default or value is None:
         return

@@ -1,4 +1,4 @@
-"""Everything that a report says, gathered from a study's records alone."""
+"""The content of a report, from a study's records alone."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,12 +26,24 @@ from study.views.report.ends import End, ends
 
 @dataclass(frozen=True)
 class Report:
-    """A study as a reader wants it. facts: what it is, in a few words each, by heading.
+    """The content of a study's report.
 
-    answered: all of the answer. judged: what the test part said of each configuration: rate, name,
-    number, validation and test accuracy. drawings: figures by name, those that there are. regions: of the
-    score family, where its members were searched. histories: of which
-    Optuna has drawn `importances_HISTORY` or `slices_HISTORY`; no_parameters: why of none.
+    Attributes:
+        name: The study's name.
+        headline: The answer in a sentence.
+        facts: Short facts about the study, by heading.
+        caveat: How reliable the numbers are.
+        trials: All trials.
+        configurations: All configurations.
+        answer: The complete answer.
+        test_results: Rate, method, number, validation and test accuracy of each configuration that was
+            evaluated on the test images.
+        drawings: The figures that could be drawn, by name.
+        regions: The regions of the score family, if its members were searched.
+        histories: The histories for which `drawings` has `importances_HISTORY` or `slices_HISTORY`.
+        no_parameters: Why there is no such figure; empty if there is one.
+        ends: The trials that did not finish, in groups.
+        reproduction: What is needed to run the study or a trial again, by heading.
     """
 
     name: str
@@ -39,15 +51,15 @@ class Report:
     facts: dict[str, str]
     caveat: str
     trials: tuple[StudyTrial, ...]
-    found: tuple[ConfigurationResult, ...]
-    answered: Answer[ConfigurationResult]
-    judged: tuple[tuple[str, str, int, str, str], ...]
+    configurations: tuple[ConfigurationResult, ...]
+    answer: Answer[ConfigurationResult]
+    test_results: tuple[tuple[str, str, int, str, str], ...]
     drawings: dict[str, Figure]
     regions: tuple[Region, ...]
     histories: tuple[str, ...]
     no_parameters: str
     ends: tuple[End, ...]
-    again: dict[str, str]
+    reproduction: dict[str, str]
 
     @cached_property
     def vectors(self) -> dict[str, bytes]:
@@ -56,7 +68,11 @@ class Report:
 
 
 def gather(store: StudyStore) -> Report:
-    """The report of a study as it is recorded. InputError if its records cannot be read."""
+    """Gather the report of a recorded study.
+
+    Raises:
+        InputError: Its records cannot be read.
+    """
     return make_report(store.name, store.record(), store.trials(), read_evaluations(store))
 
 
@@ -66,7 +82,14 @@ def make_report(
     trials: Sequence[StudyTrial],
     evaluations: Sequence[Evaluation] = (),
 ) -> Report:
-    """The report of these trials. evaluations: on the test images."""
+    """Make the report of these trials.
+
+    Args:
+        name: The study's name.
+        record: The study's record.
+        trials: The study's trials.
+        evaluations: The study's evaluations on the test images.
+    """
     settings, found = parse_settings(record["settings"]), by_configuration(trials)
     question = settings.question
     drawings = {name: figure.draw(found) for name, figure in FIGURES.items()}
@@ -76,17 +99,17 @@ def make_report(
         name=name,
         headline=headline(found, question),
         facts=_facts(record["started"], settings, trials, found),
-        caveat=_caveat(found, judged=bool(evaluations)),
+        caveat=_caveat(found, evaluated=bool(evaluations)),
         trials=tuple(trials),
-        found=tuple(found),
-        answered=answer(found, question),
-        judged=tuple(_judged(evaluations, found)),
+        configurations=tuple(found),
+        answer=answer(found, question),
+        test_results=tuple(_test_results(evaluations, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)),
         histories=tuple(names),
         no_parameters=missing,
         ends=tuple(ends(trials)),
-        again=_again(name, record, trials),
+        reproduction=_reproduction(name, record, trials),
     )
 
 
@@ -103,30 +126,33 @@ def _facts(
         "configurations": f"{len(found)} of {settings.trials}, with up to {settings.seeds} seeds",
         "trials": ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none yet",
         "search": f"{settings.sampler}, early stopping {settings.stopping}, space {settings.space}",
-        "begun": started[:16].replace("T", " ") + " UTC",
+        "started": started[:16].replace("T", " ") + " UTC",
         "time in trials": seconds(spent),
     }
 
 
-def _caveat(found: Sequence[ConfigurationResult], *, judged: bool) -> str:
-    """What may be believed of the page's numbers. judged: whether the test part has been looked at."""
+def _caveat(found: Sequence[ConfigurationResult], *, evaluated: bool) -> str:
+    """How reliable the numbers are. evaluated: whether the study was evaluated on the test images."""
     most = max((len(each.accuracies) for each in found), default=0)
     chosen = (
-        "The best are chosen by the same validation accuracies that are shown, which makes them look better"
-        f" than they are; {'below they are' if judged else 'after cops close they are'} judged on the test"
-        " images."
+        "The best are chosen by the validation accuracies that are shown, so these are too high on average."
+        + (
+            " Below are their accuracies on the test images."
+            if evaluated
+            else " cops close evaluates them on the test images."
+        )
     )
     if most < 2:
-        return f"One seed each: no interval can be given, and differences may be chance. {chosen}"
+        return f"One seed each: there are no intervals, and differences may be chance. {chosen}"
     return (
         f"Means over up to {most} seeds; ± and bands are 95 % intervals of the mean (Student's t). {chosen}"
     )
 
 
-def _judged(
+def _test_results(
     evaluations: Sequence[Evaluation], found: Sequence[ConfigurationResult]
 ) -> list[tuple[str, str, int, str, str]]:
-    """What the latest evaluation on the test images said, by rate, the best on validation first."""
+    """The results of the latest evaluation, by rate, the best on validation first."""
     by_number: dict[int, list[float]] = {}
     for one in evaluations[-1]["results"] if evaluations else ():
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
@@ -145,19 +171,19 @@ def _judged(
 
 
 def _parameters(settings: Settings, trials: Sequence[StudyTrial]) -> tuple[dict[str, Figure], str]:
-    """Optuna's figures of each history, and why there are none."""
+    """Optuna's figures of each history, or why there are none."""
     try:
         known = histories(recorded_space(settings), settings, trials)
-    except InputError as error:  # a space of the user's own that is not there any more
-        return {}, f"The search cannot be made again: {error}"
+    except InputError as error:  # a user's space that no longer exists
+        return {}, f"The search cannot be rebuilt: {error}"
     drawn = {f"importances_{name}": importances(study) for name, study in known.items()}
     drawn |= {f"slices_{name}": slices(study) for name, study in known.items()}
     shown = {name: figure for name, figure in drawn.items() if figure is not None}
     return shown, "" if shown else PARAMETERS.absent
 
 
-def _again(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) -> dict[str, str]:
-    """What is needed to run the study again, or a trial of it."""
+def _reproduction(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) -> dict[str, str]:
+    """What is needed to run the study or one of its trials again, by heading."""
     settings, launches = record["settings"], record["launches"]
     seeds = dict(sorted({trial.seed_index: trial.config.seed for trial in trials}.items()))
     data = dict.fromkeys(

@@ -1,16 +1,24 @@
-"""What became of the trials that did not run to their end, and why."""
+"""The trials that did not finish, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study.records.trial import OPEN, Status, StudyTrial
 
-WHYS = 3  # reasons that are told of one row
+MOST_REASONS = 3  # of one row
 
 
 @dataclass(frozen=True)
 class End:
-    """Trials of one method that ended alike. rates: the freezing rates at which they did, as text."""
+    """Trials of one method with the same status.
+
+    Attributes:
+        status: Their status.
+        method: Their method.
+        rates: Their freezing rates, as text.
+        trials: Their names.
+        why: The reasons, as one text.
+    """
 
     status: Status
     method: str
@@ -20,7 +28,7 @@ class End:
 
 
 def ends(trials: Sequence[StudyTrial]) -> list[End]:
-    """All trials that did not finish, by status and method; the most frequent first within a status."""
+    """Group the trials that did not finish by status and method, within a status the largest group first."""
     groups: dict[tuple[Status, str], list[StudyTrial]] = {}
     for trial in trials:
         if trial.status != "finished":
@@ -32,14 +40,15 @@ def ends(trials: Sequence[StudyTrial]) -> list[End]:
 
 def _end(status: Status, method: str, group: Sequence[StudyTrial]) -> End:
     rates = sorted({rate for trial in group if (rate := trial.config.freezing_rate) is not None})
-    whys = list(dict.fromkeys(why(trial) for trial in group))
-    more = f"; and {len(whys) - WHYS} more reasons" if len(whys) > WHYS else ""
+    reasons = list(dict.fromkeys(why(trial) for trial in group))
+    left_out = len(reasons) - MOST_REASONS
+    more = f"; and {left_out} more reasons" if left_out > 0 else ""
     return End(
         status,
         method,
         tuple(f"{rate:f}" for rate in rates),
         tuple(trial.name for trial in group),
-        "; ".join(whys[:WHYS]) + more,
+        "; ".join(reasons[:MOST_REASONS]) + more,
     )
 
 
@@ -50,10 +59,10 @@ def why(trial: StudyTrial) -> str:
     if trial.status == "stopped":
         return f"lost its race in epoch {len(trial.rows)} of {trial.config.training.epochs}"
     if trial.status == "diverged":
-        return f"the loss was no number in epoch {len(trial.rows) or 1}"
+        return f"the loss was not a number in epoch {len(trial.rows) or 1}"
     if trial.status == "collapsed":
         return _collapse(trial)
-    return "not over yet" if trial.status in OPEN else "no reason is recorded"
+    return "has not ended yet" if trial.status in OPEN else "no recorded reason"
 
 
 def _collapse(trial: StudyTrial) -> str:
@@ -62,4 +71,4 @@ def _collapse(trial: StudyTrial) -> str:
     if empty:
         return f"no weight is left in {', '.join(empty)}"
     dead = [] if found is None else [layer.removesuffix(".weight") for layer in found["dead_layers"]]
-    return f"nothing flows through {', '.join(dead)}" if dead else "nothing reaches the outputs"
+    return f"no signal passes {', '.join(dead)}" if dead else "no signal reaches the outputs"

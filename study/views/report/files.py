@@ -21,7 +21,7 @@ FOLDER = "report"  # of the study's run in MLflow
 
 
 def report_files(report: Report) -> dict[str, bytes]:
-    """`report.html`, `figures/*.png`, `figures/*.svg`, `tables/*.parquet`, `tables/*.tex`."""
+    """All files of a report: `report.html`, `figures/*.png` and `*.svg`, `tables/*.parquet` and `*.tex`."""
     files = {PAGE: page(report)}
     for name, figure in report.drawings.items():
         files[f"figures/{name}.png"] = png(figure)
@@ -30,9 +30,9 @@ def report_files(report: Report) -> dict[str, bytes]:
 
 
 def key_figure(report: Report) -> dict[str, bytes]:
-    """The figure that says most by its file names: as PNG, and as SVG of no size, which fits any page.
+    """The most important figure by its file names: as PNG, and as SVG without a size, which fits any page.
 
-    Empty while there is nothing to draw.
+    It is empty if there is nothing to draw.
     """
     figure = report.drawings.get(KEY_FIGURE)
     if figure is None:
@@ -41,27 +41,27 @@ def key_figure(report: Report) -> dict[str, bytes]:
 
 
 def closing_files(report: Report) -> dict[str, bytes]:
-    """What a study's run in MLflow shows at its end: the page, and the key figure in place."""
+    """The files of a study's MLflow run at its end: the page and the key figure."""
     return {f"{FOLDER}/{PAGE}": page(report)} | key_figure(report)
 
 
 def description(report: Report) -> str:
-    """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's run."""
-    parts = [f"**{report.headline}**", f"[The whole report](artifact:{FOLDER}/{PAGE})"]
+    """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's MLflow run."""
+    parts = [f"**{report.headline}**", f"[The complete report](artifact:{FOLDER}/{PAGE})"]
     if KEY_FIGURE in report.drawings:
         parts.insert(1, f"![{FIGURES[KEY_FIGURE].question}](artifact:{KEY_FIGURE}.svg)")
     return "\n\n".join(parts)
 
 
 def _tables(report: Report) -> dict[str, bytes]:
-    best, ended = best_frame(report.answered), ends_frame(report.ends)
-    title = "" if report.answered is None else report.answered.title
+    best, ended = best_frame(report.answer), ends_frame(report.ends)
+    title = "" if report.answer is None else report.answer.title
     return {
         "best.parquet": parquet(best),
         "best.tex": best_latex(best, f"{report.name}: {title}. {report.caveat}"),
         "ends.parquet": parquet(ended),
-        "ends.tex": ends_latex(ended, f"{report.name}: what did not run to its end, and why."),
-        "layers.parquet": parquet(layers_frame(report.found)),
-        "family.parquet": parquet(family_frame(report.found)),
+        "ends.tex": ends_latex(ended, f"{report.name}: trials that did not finish, and why."),
+        "layers.parquet": parquet(layers_frame(report.configurations)),
+        "family.parquet": parquet(family_frame(report.configurations)),
         **trial_tables(report.name, report.trials),
     }

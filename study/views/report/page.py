@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no script, no request, its figures within."""
+"""A report as one self-contained HTML page: its figures are embedded, it has no scripts and no requests."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from study.views.figures import FIGURES, PARAMETERS, FigureText
 from study.views.report.content import Report
 from study.views.tables import show_p
 
-MOST_ROWS = 8  # of each rate in the table of the best; the files have all
+MOST_ROWS = 8  # at each rate in the table of the best; the files have all
 PIXELS = 96  # of an inch
-LEAST = 0.72  # of its size, to which a figure may shrink before its container scrolls
+LEAST = 0.72  # of its width; a narrower page scrolls the figure
 
-# What the figures are called in the page's list of sections.
+# The names of figures in the page's list of sections.
 SHORT = {
     "accuracy_by_rate": "Rates",
     "pairs": "Pairs",
@@ -31,7 +31,15 @@ SHORT = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in the page. source: a data URI, empty where there is none. width, least: CSS pixels."""
+    """A figure in the page.
+
+    Attributes:
+        name: The figure's key in `FIGURES`.
+        text: Its question and caption.
+        source: A data URI; empty if there is no figure.
+        width: Its width in CSS pixels.
+        caption: Whether the caption is displayed.
+    """
 
     name: str
     text: FigureText
@@ -41,18 +49,18 @@ class Picture:
 
     @property
     def short(self) -> str:
-        """Its name in the list of sections."""
+        """The figure's name in the list of sections."""
         return SHORT[self.name]
 
     @property
     def least(self) -> int:
-        """How far it may shrink."""
+        """The least width in CSS pixels."""
         return round(LEAST * self.width)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A configuration in the page's table."""
+    """A configuration in the page's table, as text."""
 
     rate: str
     method: str
@@ -65,12 +73,12 @@ class Row:
 
 
 def page(report: Report) -> bytes:
-    """The page, UTF-8."""
+    """Render a report as an HTML page, UTF-8."""
     environment = Environment(
         loader=PackageLoader("study.views.report", "."), autoescape=True, undefined=StrictUndefined
     )
     rows = list(_rows(report))
-    total = 0 if report.answered is None else len(report.answered.configurations)
+    total = 0 if report.answer is None else len(report.answer.configurations)
     content = environment.get_template("page.html").render(
         report=report,
         best_title=_title(report),
@@ -88,13 +96,13 @@ def page(report: Report) -> bytes:
 
 
 def _title(report: Report) -> str:
-    title = report.answered.title or "The best"
+    title = report.answer.title or "The best"
     return title[0].upper() + title[1:]
 
 
 def _rows(report: Report) -> Iterator[list[Row]]:
-    p_values = {each.other.number: each.p_value for each in comparisons(report.answered.configurations)}
-    for group in first_of_each_rate(report.answered, MOST_ROWS):
+    p_values = {each.other.number: each.p_value for each in comparisons(report.answer.configurations)}
+    for group in first_of_each_rate(report.answer, MOST_ROWS):
         yield [
             Row(
                 rate="" if each.freezing_rate is None else f"{each.freezing_rate:f}",
@@ -121,7 +129,7 @@ def _parameters(report: Report) -> Iterator[tuple[str, list[Picture]]]:
 
 
 def _picture(report: Report, name: str, text: FigureText, *, caption: bool = True) -> Picture:
-    """A figure that is there; else one without a source."""
+    """A figure of the report. It has no source if it was not drawn."""
     figure = report.drawings.get(name)
     if figure is None:
         return Picture(name, text, "", 0, caption)

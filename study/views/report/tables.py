@@ -17,14 +17,19 @@ from study.views.report.ends import End
 NEEDS = "% needs \\usepackage{booktabs}\n"
 
 
-def best_frame(answered: Answer[ConfigurationResult]) -> pd.DataFrame:
-    """The answer: a row per configuration. half_width: of the 95 % interval; NaN with one seed.
+def best_frame(answer: Answer[ConfigurationResult]) -> pd.DataFrame:
+    """The answer as a table.
 
-    p_value: see `study.analysis.configurations.MethodComparison`; NaN for the best of a rate, and without
-    seeds in common.
+    Args:
+        answer: The answer to the study's question.
+
+    Returns:
+        A row per configuration. `half_width`: of the 95 % interval; NaN with one seed. `p_value`: see
+        `study.analysis.configurations.MethodComparison`; NaN for the best of a rate, and without a common
+        seed.
     """
-    p_values = {each.other.number: each.p_value for each in comparisons(answered.configurations)}
-    rows = [_row(each, p_values) for each in answered.configurations]
+    p_values = {each.other.number: each.p_value for each in comparisons(answer.configurations)}
+    rows = [_row(each, p_values) for each in answer.configurations]
     columns = {
         "rate": "string",
         "method": "string",
@@ -62,7 +67,7 @@ def _row(each: ConfigurationResult, p_values: Mapping[int, float]) -> dict[str, 
 
 
 def ends_frame(rows: Sequence[End]) -> pd.DataFrame:
-    """What did not finish: a row per status and method."""
+    """Trials that did not finish: a row per status and method."""
     return pd.DataFrame(
         [
             {
@@ -79,7 +84,7 @@ def ends_frame(rows: Sequence[End]) -> pd.DataFrame:
 
 
 def layers_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
-    """The kept share of each layer in the best masks, mean over the seeds: a row per mask and layer."""
+    """The kept share of each layer in the best masks, the mean over the seeds: a row per mask and layer."""
     return pd.DataFrame(
         [
             {
@@ -99,10 +104,15 @@ def layers_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
 
 
 def family_frame(found: Sequence[ConfigurationResult]) -> pd.DataFrame:
-    """Each configuration whose target is in the score family: its powers, what else it has, how good it is.
+    """Configurations whose target is in the score family, as a table.
 
-    p, r: of the target. residual_accuracy: the accuracy less what the density explains.
-    best: whether it is among the best tenth of its rate or decade of the density.
+    Args:
+        found: All configurations of the study.
+
+    Returns:
+        A row per configuration. `p`, `r`: the powers of the target. `residual_accuracy`: the accuracy without
+        the part that the density explains. `best`: whether it is among the best tenth of its rate or decade
+        of the density.
     """
     columns = {
         "where": "string",
@@ -131,7 +141,7 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 
 def best_latex(frame: pd.DataFrame, caption: str) -> bytes:
-    """The answer as a LaTeX table; accuracies in per cent, with interval and number of seeds."""
+    """The answer as a LaTeX table. Accuracies are in per cent, with interval and number of seeds."""
     shown = pd.DataFrame(
         {
             "rate": frame["rate"].fillna("").map(escape),
@@ -147,13 +157,20 @@ def best_latex(frame: pd.DataFrame, caption: str) -> bytes:
 
 
 def ends_latex(frame: pd.DataFrame, caption: str) -> bytes:
-    """What did not finish, as a LaTeX table."""
+    """Trials that did not finish, as a LaTeX table."""
     shown = frame.astype(str).map(escape)
     return latex(shown, caption, "ends", "lllrp{6cm}")
 
 
 def latex(shown: pd.DataFrame, caption: str, label: str, columns: str) -> bytes:
-    """Cells that are LaTeX already as a floating table, with booktabs' rules. columns: their alignment."""
+    """Build a floating LaTeX table with the rules of booktabs.
+
+    Args:
+        shown: The cells, already LaTeX.
+        caption: Plain text.
+        label: The label is `tab:` and this.
+        columns: The alignment of the columns, e.g. `llr`.
+    """
     text: str = shown.style.hide(axis="index").to_latex(
         hrules=True, caption=escape(caption), label=f"tab:{label}", column_format=columns
     )
@@ -170,6 +187,6 @@ def _number(count: Any) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Text with LaTeX's special characters escaped."""
     special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
     return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

@@ -1,4 +1,4 @@
-"""`cops report`: a study's report in a folder, and with the study's run in MLflow."""
+"""`cops report`: a study's report in a folder, and in the study's MLflow run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,10 +28,21 @@ def write_report(
     tracking_uri: str | None,
     console: Console,
 ) -> Path:
-    """Write a study's report, and log it to the study's run in MLflow; returns the page.
+    """Write a study's report, and log it to the study's MLflow run. An existing report is replaced.
 
-    out: its folder; None is `HOME/reports/NAME`. A report that is there is written anew.
-    Raises InputError if there is no such study, or if `out` holds something else.
+    Args:
+        name: The study's name.
+        out: The folder of the report; None for `HOME/reports/NAME`.
+        home: The study's home.
+        storage: A folder or a URI; None for the home.
+        tracking_uri: Where MLflow is; None for where the study has it.
+        console: Where the results are printed.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: The study does not exist, or `out` cannot be written or contains something else.
     """
     store = find_study(storage_uri(home, storage), name)
     folder = home / "reports" / name if out is None else out
@@ -57,15 +68,27 @@ def write_report(
 
 
 def check_folder(folder: Path) -> None:
-    """InputError unless a report may be written there: a new or empty folder, or that of a report."""
+    """Check that a report may be written to a folder.
+
+    Raises:
+        InputError: It is neither new, nor empty, nor the folder of a report.
+    """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder} is a file: name a folder")
+        raise InputError(f"--out {folder} is a file: choose a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).is_file():
-        raise InputError(f"--out {folder} holds something else than a report: name a new folder")
+        raise InputError(f"--out {folder} contains other files than a report: choose a new folder")
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the report's files, and remove those of an earlier report that are not among them."""
+    """Write the report's files, and remove other files of an earlier report.
+
+    Args:
+        folder: The folder of the report.
+        files: The files by their paths.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
     try:
         for path, content in files.items():
             whole = folder / path
@@ -77,5 +100,6 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
                     old.unlink()
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be written ({error.strerror or error}): make room, or name another --out"
+            f"{folder} cannot be written ({error.strerror or error}): free some space, or choose another"
+            " --out"
         ) from error

@@ -1,1 +1,1 @@
-"""`cops show`: one trial in full, what is known of it and how that is shown."""
+"""`cops show`: one trial in full detail, as data and as tables."""

@@ -1,4 +1,4 @@
-"""`cops show`: which trial is meant, and all that is known of it."""
+"""`cops show`: finds a trial, and everything that is known about it."""
 
 import math
 import re
@@ -25,10 +25,15 @@ NAMED = re.compile("(?P<study>[^/]+)/(?P<number>[0-9]+)(-(?P<head>[0-9a-f]*))?")
 
 
 @dataclass(frozen=True)
-class Found:
-    """A trial, its study, and its MLflow run where that is known.
+class TrialDetails:
+    """A trial with its study, its MLflow run and its launch.
 
-    tracking_uri: where that run is, None in the database of the home. launch: that in which it began.
+    Attributes:
+        store: The study's folder.
+        trial: The trial.
+        run_id: The id of its MLflow run; None if it is not known.
+        tracking_uri: Where that run is; None for the database of the home.
+        launch: The commit and versions of the launch in which the trial started.
     """
 
     store: StudyStore
@@ -39,22 +44,29 @@ class Found:
 
     @property
     def test_accuracy(self) -> float | None:
-        """Its accuracy on the test images, where the study was closed and it was judged."""
+        """The accuracy on the test images in [0, 1]; None if it was not evaluated on them."""
         return evaluated_accuracies(read_evaluations(self.store)).get(self.trial.name)
 
     @property
     def network(self) -> str | None:
-        """The path of its artefact; None if it is not there."""
+        """The path of the stored network; None if it does not exist."""
         artifact = self.trial.artifact
         return (
             f"{self.store.path}/{artifact['file']}" if artifact and self.store.has(artifact["file"]) else None
         )
 
 
-def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str | None) -> Found:
-    """The trial of an MLflow run id, or of `STUDY/NUMBER` or `STUDY/NUMBER-IDENTITY`.
+def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str | None) -> TrialDetails:
+    """Find a trial by its name or by its MLflow run.
 
-    tracking_uri: None is the database of the home. Raises InputError in one line if there is none such.
+    Args:
+        run: `STUDY/NUMBER`, `STUDY/NUMBER-IDENTITY`, or the id of an MLflow run.
+        home: The study's home.
+        storage: A folder or a URI; None for the home.
+        tracking_uri: Where MLflow is; None for where the study has it.
+
+    Raises:
+        InputError: There is no such trial.
     """
     run_id = None
     if RUN_ID.fullmatch(run):
@@ -62,8 +74,8 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
     named = NAMED.fullmatch(run)
     if named is None:
         raise InputError(
-            f"{run!r} is no trial: write STUDY/NUMBER, e.g. quickstart/12 (see `cops status`), or the id of"
-            " its MLflow run"
+            f"{run!r} is not a trial: write STUDY/NUMBER, e.g. quickstart/12 (see `cops status`), or the id"
+            " of its MLflow run"
         )
     store = find_study(storage_uri(home, storage), named["study"])
     trial = _trial(store, int(named["number"]), named["head"] or "")
@@ -71,18 +83,18 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
     uri = tracking_uri or record["settings"].get("tracking_uri")
     if run_id is None:
         run_id = _run_id(record, trial, home, uri)
-    return Found(store, trial, run_id, uri, _launch(record, trial))
+    return TrialDetails(store, trial, run_id, uri, _launch(record, trial))
 
 
 def _name_of(run_id: str, tags: Mapping[str, str]) -> str:
-    """`STUDY/TRIAL` of a trial's run."""
+    """`STUDY/TRIAL`, from the tags of a trial's run."""
     study, trial = tags.get("study"), tags.get("trial")
     if study is None:
-        raise InputError(f"run {run_id} is of no study: write STUDY/NUMBER, or the id of a trial's run")
+        raise InputError(f"run {run_id} belongs to no study: write STUDY/NUMBER, or the id of a trial's run")
     if trial is None:
         raise InputError(
-            f"run {run_id} is that of the whole study {study!r}: write cops show {study}/NUMBER for one of"
-            f" its trials, or cops status {study}"
+            f"run {run_id} is the run of the study {study!r}, not of a trial: write cops show {study}/NUMBER,"
+            f" or cops status {study}"
         )
     return f"{study}/{trial}"
 
@@ -90,18 +102,18 @@ def _name_of(run_id: str, tags: Mapping[str, str]) -> str:
 def _trial(store: StudyStore, number: int, head: str) -> StudyTrial:
     trials = {trial.number: trial for trial in store.trials()}
     if number not in trials:
-        there = f"they go from {min(trials)} to {max(trials)}" if trials else "it has none yet"
-        raise InputError(f"study {store.name!r} has no trial {number}: {there}")
+        numbers = f"it has trials {min(trials)} to {max(trials)}" if trials else "it has none yet"
+        raise InputError(f"study {store.name!r} has no trial {number}: {numbers}")
     if not trials[number].identity.startswith(head):
         raise InputError(
-            f"trial {number} of {store.name!r} is {trials[number].name}, not of the identity {head}:"
-            f" write {store.name}/{number}, or name the right --home"
+            f"trial {number} of {store.name!r} is {trials[number].name} not {number}-{head}: write"
+            f" {store.name}/{number}, or set the right --home"
         )
     return trials[number]
 
 
 def _run_id(record: StudyRecord, trial: StudyTrial, home: Path, uri: str | None) -> str | None:
-    """Of its MLflow run; None where MLflow has none, or does not answer: the record says the rest."""
+    """The id of the trial's MLflow run; None if there is none, or MLflow does not answer."""
     try:
         return run_id_of(study_tags(record["settings"]["name"], record["study_id"]), trial.name, uri, home)
     except InputError:
@@ -109,7 +121,7 @@ def _run_id(record: StudyRecord, trial: StudyTrial, home: Path, uri: str | None)
 
 
 def _launch(record: StudyRecord, trial: StudyTrial) -> Code:
-    """The last launch before the trial began: commit and versions of the code that ran it."""
+    """The last launch before the trial started: commit and versions of the code that ran it."""
     launches = [
         launch
         for launch in record["launches"]
@@ -119,58 +131,69 @@ def _launch(record: StudyRecord, trial: StudyTrial) -> Code:
 
 
 def fields(config: TrialConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of a configuration by dotted name: those that differ from their defaults, and the others."""
+    """The fields of a configuration by dotted name.
+
+    Returns:
+        The fields that differ from their defaults, and the others.
+    """
     every = flat(config.model_dump(mode="json"))
     other = flat(config.model_dump(mode="json", exclude_defaults=True))
     return {k: v for k, v in every.items() if k in other}, {k: v for k, v in every.items() if k not in other}
 
 
-def commands(found: Found, home: Path) -> dict[str, str]:
-    """What to write to run it again, to unpack its network, and to load that in Python.
+def commands(details: TrialDetails, home: Path) -> dict[str, str]:
+    """The commands that run a trial again, unpack its network, and load that in Python.
 
-    Only what can be done: without a run there is no replay, without a network nothing to unpack.
+    A replay needs an MLflow run, the others a stored network: commands that cannot work are left out.
+
+    Args:
+        details: The trial.
+        home: The study's home.
+
+    Returns:
+        The commands by what they do.
     """
-    where = find_flags(home, tracking_uri=found.tracking_uri)
-    flags = "".join(f" --plugin {quote(name)}" for name in found.trial.plugins)
+    where = find_flags(home, tracking_uri=details.tracking_uri)
+    flags = "".join(f" --plugin {quote(name)}" for name in details.trial.plugins)
     written = {}
-    if found.run_id is not None and found.trial.rows:
-        written["run it again"] = f"cops replay {found.run_id}{where}{flags}"
-    if found.network is not None and found.store.is_local:
-        written["unpack its network"] = f"cops unpack {quote(_short(found.network))}{flags}"
+    if details.run_id is not None and details.trial.rows:
+        written["run it again"] = f"cops replay {details.run_id}{where}{flags}"
+    if details.network is not None and details.store.is_local:
+        written["unpack its network"] = f"cops unpack {quote(_short(details.network))}{flags}"
         written["load it in Python"] = (
             "from pathlib import Path; from cops_core.artifact import load_artifact;"
-            f" model = load_artifact(Path({_short(found.network)!r})).model"
+            f" model = load_artifact(Path({_short(details.network)!r})).model"
         )
     return written
 
 
 def _short(path: str) -> str:
-    """A path as it is written from here."""
+    """A path, relative to the current folder if it is inside it."""
     return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
 
 
-def show_content(found: Found, home: Path) -> dict[str, Any]:
-    """Everything, as JSON values: the record as it is, and what follows from it."""
-    differing, _ = fields(found.trial.config)
-    trial = found.trial
+def show_content(details: TrialDetails, home: Path) -> dict[str, Any]:
+    """Everything about a trial, as JSON values: its record, and what follows from it. home: the study's."""
+    differing, _ = fields(details.trial.config)
+    trial = details.trial
     return {
-        "study": found.store.name,
+        "study": details.store.name,
         "trial": trial.name,
         "title": trial.title,
         "method": trial.config.method,
-        "run_id": found.run_id,
+        "run_id": details.run_id,
         "validation_accuracy": None if math.isnan(trial.accuracy) else trial.accuracy,
-        "test_accuracy": found.test_accuracy,
+        "test_accuracy": details.test_accuracy,
         "seconds": None if trial.ended is None else trial.ended - trial.started,
         "not_default": differing,
         "record": trial.record(),
-        "git_commit": found.launch["git_commit"],
-        "versions": found.launch["versions"],
-        "network": found.network,
-        "commands": commands(found, home),
+        "git_commit": details.launch["git_commit"],
+        "versions": details.launch["versions"],
+        "network": details.network,
+        "commands": commands(details, home),
     }
 
 
 def when(seconds: float) -> str:
-    """A time as it is read."""
+    """A time as text, UTC. seconds: since 1970."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")

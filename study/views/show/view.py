@@ -1,4 +1,4 @@
-"""One trial in full, in 80 columns."""
+"""One trial in full detail, in 80 columns."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,24 +13,24 @@ from cops_core.facts import ConnectivityFacts, SelectionManifest, values_of
 from study.console import print_line
 from study.records.facts import TrialFacts
 from study.records.trial import StudyTrial
-from study.views.show.trial import Found, commands, fields, when
+from study.views.show.trial import TrialDetails, commands, fields, when
 
-MOST_EPOCHS = 12  # that are shown: the first, the last, the best, and others spread between them
+MOST_EPOCHS = 12  # that are printed: the first, the last, the best, and others between them
 Hash = Literal["data_sha256", "theta0_sha256", "mask_sha256"]
 HASHES: tuple[Hash, ...] = get_args(Hash)
-# A text, or a number as it is worth reading.
+# A text, or a number that is rounded when it is printed.
 Value = str | float | None
 
 
-def print_trial(console: Console, found: Found, home: Path) -> None:
-    """Print all that is known of a trial; `--json` has every number."""
-    trial = found.trial
+def print_trial(console: Console, details: TrialDetails, home: Path) -> None:
+    """Print everything about a trial, with rounded numbers. home: the study's home."""
+    trial = details.trial
     print_line(console, trial.title, "bold")
-    _print_pairs(console, "", _identity(found))
+    _print_pairs(console, "", _identity(details))
     if trial.log:
         print_line(console, trial.log.rstrip())
     differing, defaults = fields(trial.config)
-    _print_pairs(console, "configuration, where it is not the default", _texts(differing))
+    _print_pairs(console, "configuration, without default values", _texts(differing))
     shown = ", ".join(f"{name} {_text(value)}" for name, value in defaults.items() if value is not None)
     console.print(f"default: {shown}", style="dim", markup=False, highlight=False)
     if trial.rows:
@@ -41,26 +41,26 @@ def print_trial(console: Console, found: Found, home: Path) -> None:
         _print_table(console, title, headings, rows)
     _print_pairs(console, "connectivity", _connectivity(trial.connectivity))
     _print_pairs(console, "costs", _costs(trial.facts))
-    _print_pairs(console, "where and when", _place(found))
-    _print_pairs(console, "hashes and files", _files(found))
-    for what, command in commands(found, home).items():
+    _print_pairs(console, "where and when", _place(details))
+    _print_pairs(console, "hashes and files", _files(details))
+    for what, command in commands(details, home).items():
         print_line(console, f"\n{what}:")
         print_line(console, command)
 
 
-def _identity(found: Found) -> dict[str, Value]:
-    trial, rate = found.trial, found.trial.config.freezing_rate
+def _identity(details: TrialDetails) -> dict[str, Value]:
+    trial, rate = details.trial, details.trial.config.freezing_rate
     return {
-        "trial": f"{found.store.name}/{trial.name}",
+        "trial": f"{details.store.name}/{trial.name}",
         "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",
         "accuracy": f"{trial.accuracy:.2%}" if trial.rows else None,
-        "test accuracy": None if found.test_accuracy is None else f"{found.test_accuracy:.2%}",
+        "test accuracy": None if details.test_accuracy is None else f"{details.test_accuracy:.2%}",
         "configuration": f"{trial.configuration}{', a baseline' if trial.baseline else ''}",
         "seed": f"{trial.config.seed}, index {trial.seed_index}",
         "rate": None if rate is None else str(rate),
         "identity": trial.identity,
         "reused from": trial.reused_from or None,
-        "MLflow run": found.run_id,
+        "MLflow run": details.run_id,
     }
 
 
@@ -80,7 +80,7 @@ def _epochs(trial: StudyTrial) -> tuple[Sequence[str], list[list[Value]]]:
 
 
 def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:
-    """kept: the density of its mask. live: kept weights on a path from the input to the output."""
+    """A row per layer. live: the kept weights on a path from the input to the output."""
     live = {} if facts["connectivity"] is None else facts["connectivity"]["live_weights"]
     costs = facts["accounting"]["layers"]
     rows: list[list[Value]] = [
@@ -97,7 +97,7 @@ def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:
 
 
 def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[str], list[list[Value]]]]:
-    """COPS: how good each solution is, what each control came to, and what other levels would cost."""
+    """The tables of COPS: the quality of each solution, its controls, and the price of other levels."""
     if manifest is None or not manifest["solutions"]:
         return []
     solutions = manifest["solutions"]
@@ -106,7 +106,7 @@ def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[s
         [where, found["status"], found["value"], found["gap"], found["threshold"], found["shrunk"]]
         for where, found in solutions.items()
     ]
-    held: list[list[Value]] = [
+    controls_table: list[list[Value]] = [
         [where, control, *values]
         for where, found in solutions.items()
         for control, *values in zip(
@@ -127,7 +127,7 @@ def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[s
     ]
     tables = [
         (f"selection by {target}", ("", "status", "value", "gap", "threshold", "shrunk"), summary),
-        ("controls", ("", "score", "level", "value", "slack", "multiplier"), held),
+        ("controls", ("", "score", "level", "value", "slack", "multiplier"), controls_table),
         ("price of control", ("", "level", target, "controls", "multipliers", "shrunk"), price),
     ]
     return [table for table in tables if table[2]]
@@ -140,7 +140,7 @@ def _connectivity(facts: ConnectivityFacts | None) -> dict[str, Value]:
     return {
         "kept": f"{facts['kept']:,} of {facts['size']:,} weights, {facts['live']:,} of them on a path",
         "effective density": facts["effective_density"],
-        "outputs": f"{facts['live_outputs']} of {facts['outputs']} are reached",
+        "outputs": f"{facts['live_outputs']} of {facts['outputs']} are connected",
         "collapsed": "yes" if facts["collapsed"] else "no",
         **{name: ", ".join(found) for name, found in lists.items() if found},
     }
@@ -163,33 +163,33 @@ def _costs(facts: TrialFacts | None) -> dict[str, Value]:
     }
 
 
-def _place(found: Found) -> dict[str, Value]:
-    trial, facts = found.trial, found.trial.facts
+def _place(details: TrialDetails) -> dict[str, Value]:
+    trial, facts = details.trial, details.trial.facts
     machine: Mapping[str, object] = {} if facts is None else facts["machine"]
     seconds = "" if trial.ended is None else f", {trial.ended - trial.started:.1f} s"
-    versions = found.launch["versions"]
+    versions = details.launch["versions"]
     phases = {} if facts is None else facts["seconds"]
     return {
         "node": " ".join(filter(None, [trial.node, "" if trial.placed is None else trial.placed["host"]]))
         or None,
         "machine": ", ".join(f"{name} {value}" for name, value in machine.items() if value != "") or None,
-        "began": f"{when(trial.started)}{seconds}",
+        "started": f"{when(trial.started)}{seconds}",
         "before training": ", ".join(f"{name} {value:.2g} s" for name, value in phases.items()) or None,
-        "commit": found.launch["git_commit"] or None,
+        "commit": details.launch["git_commit"] or None,
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()) or None,
         "plugins": ", ".join(f"{name} {sha[:12]}" for name, sha in trial.plugins.items()) or None,
     }
 
 
-def _files(found: Found) -> dict[str, Value]:
-    facts = found.trial.facts
-    artifact, missing = found.trial.artifact, found.trial.artifact_missing
-    network: str = found.network or f"none ({missing or 'none was written'})"
-    if artifact and found.network is None:
-        network = f"none ({artifact['file']} is not there)"
+def _files(details: TrialDetails) -> dict[str, Value]:
+    facts = details.trial.facts
+    artifact, missing = details.trial.artifact, details.trial.artifact_missing
+    network: str = details.network or f"none ({missing or 'none was written'})"
+    if artifact and details.network is None:
+        network = f"none ({artifact['file']} does not exist)"
     return {
         **{name.replace("_sha256", ""): None if facts is None else facts[name] for name in HASHES},
-        "record": f"{found.store.path}/trials/{found.trial.name}.json",
+        "record": f"{details.store.path}/trials/{details.trial.name}.json",
         "network": network,
         "network sha256": artifact["sha256"] if artifact else None,
     }
@@ -200,7 +200,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _text(value: Any) -> str:
-    """A field's value; of controls `snip 0.5, synflow 0.2`."""
+    """The value of a field as text; controls as `snip 0.5, synflow 0.2`."""
     if isinstance(value, list):
         return ", ".join(_text(entry) for entry in value) or "none"
     if isinstance(value, Mapping):

@@ -94,7 +94,7 @@ def test_of_each_rate_the_first_ten_are_shown(falling, summary):
     trials = falling(rates=True)
     lines = summary(Run(trials), trials=24)
     assert len(rows(lines)) == 20
-    assert "and 4 more, all of them in the tables of cops report" in lines
+    assert any("and 4 more" in line and "cops report" in line for line in lines)
     few = summary(Run(trials[:10]), trials=24)
     assert len(rows(few)) == 10
     assert not any("more" in line for line in few)

@@ -133,7 +133,7 @@ def test_a_study_that_was_judged_is_closed(make, status):
     store.write_json(EVALUATIONS, [{"evaluation": 1, "top": 1}, {"evaluation": 2, "top": 3}])
     study = status("mine", as_json=True)
     assert study["state"] == "closed"
-    assert [look["top"] for look in study["test_evaluations"]] == [1, 3]
+    assert [one["top"] for one in study["test_evaluations"]] == [1, 3]
     assert "evaluated on the test images 2 times" in status("mine")
 
 

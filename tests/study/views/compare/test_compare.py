@@ -82,7 +82,7 @@ def test_only_common_seeds_count(recorded, content):
 def test_the_same_trials_are_said_to_be_the_same_and_are_no_comparison(recorded, content, compare):
     recorded(accuracies, name="one", **PLAN)
     row = content("one:freeze snip", "one:prune snip", "one")["rates"][0]
-    assert [held["same_trials"] for held in row["results"]] == [False, False, True]
+    assert [result["same_trials"] for result in row["results"]] == [False, False, True]
     p = stats.ttest_1samp([0.10, 0.11, 0.13], 0.0).pvalue
     assert row["results"][1]["p_value"] == pytest.approx(2 * p)  # not 4: those of `one` are no hypotheses
     assert "same trials" in compare("one:freeze snip", "one")[1]
@@ -113,14 +113,14 @@ def test_studies_without_rates_are_compared_where_they_share_one(recorded, conte
     assert rates == [None, "0.95", "0.99"]
 
 
-def test_test_accuracies_are_there_once_judged(recorded, content, compare):
+def test_test_accuracies_are_there_once_evaluated(recorded, content, compare):
     store = recorded(accuracies, name="one", **PLAN)
-    judged = [
+    evaluated = [
         {"trial": trial.name, "test_accuracy": trial.accuracy - 0.03 * (trial.config.arm == "freeze")}
         for trial in store.trials()
     ]
     assert content("one:prune snip", "one:freeze snip")["rates"][0]["results"][1]["test"] is None
-    store.write_json(EVALUATIONS, [{"evaluation": 1, "results": judged}])
+    store.write_json(EVALUATIONS, [{"evaluation": 1, "results": evaluated}])
     prune, freeze = content("one:prune snip", "one:freeze snip")["rates"][0]["results"]
     assert prune["test"]["mean"] == pytest.approx(0.5 + 0.07 / 3)
     assert freeze["test"]["mean"] == pytest.approx(0.47 + 0.41 / 3)

@@ -175,8 +175,8 @@ def test_the_best_tenth_is_ringed(studies):
 
 
 def test_kinds_and_scores_look_different():
-    looks = [(score_ink(name)["color"], score_ink(name)["marker"]) for name in (*SCORES, *KINDS)]
-    assert len(set(looks)) == len(looks)
+    inks = [(score_ink(name)["color"], score_ink(name)["marker"]) for name in (*SCORES, *KINDS)]
+    assert len(set(inks)) == len(inks)
     assert (
         score_ink("gss(loss)")["color"]
         == score_ink("gss(loss, signed)")["color"]

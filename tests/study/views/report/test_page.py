@@ -122,20 +122,20 @@ def test_names_cannot_break_out_of_the_page(made):
 def test_a_space_that_is_gone_costs_the_parameters_alone(studies):
     missing = record(space="/nowhere/mine.py")
     text = Page(page(make_report("made", missing, studies["no dense network"])).decode()).text
-    assert "The search cannot be made again: " in text
+    assert "The search cannot be rebuilt: " in text
     assert "mine.py" in text
 
 
 def test_the_test_part_is_shown_once_it_was_looked_at(studies):
     trials = studies["rates and seeds"]
-    judged = [
+    results = [
         {"configuration": 4, "test_accuracy": accuracy, "trial": "x", "seed_index": seed}
         for seed, accuracy in enumerate((0.7, 0.72, 0.74))
     ]
-    report = make_report("made", record(), trials, [{"evaluation": 1, "results": judged}])
-    assert [row[1] for row in report.judged] == ["freeze cops(snip; synflow 0.5)"]
-    assert report.judged[0][2] == 4
-    assert report.judged[0][4].startswith("72.00")
+    report = make_report("made", record(), trials, [{"evaluation": 1, "results": results}])
+    assert [row[1] for row in report.test_results] == ["freeze cops(snip; synflow 0.5)"]
+    assert report.test_results[0][2] == 4
+    assert report.test_results[0][4].startswith("72.00")
     assert "evaluated on test" in Page(page(report).decode()).text
 
 

@@ -97,7 +97,7 @@ def test_what_did_not_finish_has_its_reason(made):
         "ValueError: one and two",
         "lost its race in epoch 2 of 10",
         "no weight is left in fc1, fc2",
-        "nothing flows through fc3",
+        "no signal passes fc3",
     ]
     rows = ends([*made(0, (0.9,)), stopped, failed, *collapsed])
     assert [(end.status, end.method, len(end.trials), end.rates) for end in rows] == [
@@ -105,7 +105,7 @@ def test_what_did_not_finish_has_its_reason(made):
         ("failed", "freeze snip", 1, ("0.99",)),
         ("collapsed", "prune synflow", 2, ("0.99",)),
     ]
-    assert rows[2].why == "no weight is left in fc1, fc2; nothing flows through fc3"
+    assert rows[2].why == "no weight is left in fc1, fc2; no signal passes fc3"
 
 
 # Everything that decides the results, each at least once away from its default.
@@ -128,10 +128,10 @@ SETTINGS = [
 def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
     """It is given to the real command line, which must come to the settings that it was made from."""
     asked = make_settings(space="quickstart", name="again", trials=9, score_cache=score_cache, **changes)
-    heard = []
+    received = []
 
     def launch(space, settings, console, **more):
-        heard.append(settings)
+        received.append(settings)
         return 0
 
     monkeypatch.setattr(study.run.launch, "launch", launch)
@@ -139,16 +139,15 @@ def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 0
-    assert heard[0].record() == asked.record()
+    assert received[0].record() == asked.record()
     assert parse_settings(asked.record()) == asked
 
 
-def test_what_no_flag_can_say_is_said_behind_the_command():
+def test_imported_proposals_are_a_comment_after_the_command():
     record = {**RECORD, "first": [{"arm": "prune"}]}
-    assert launch_command("mine", record) == (
-        "cops launch quickstart --name mine --trials 3 --rates 0.9,0.99"
-        "  # but for its first proposals, which cops import took from an Optuna study"
-    )
+    command, _, comment = launch_command("mine", record).partition("  # ")
+    assert command == "cops launch quickstart --name mine --trials 3 --rates 0.9,0.99"
+    assert "cops import" in comment
 
 
 def test_an_experiment_is_run_again_as_such():

@@ -105,7 +105,7 @@ def test_a_trial_is_shown_in_full_in_eighty_columns(show, trained, monkeypatch):
         ["selection.controls", "magnitude", "0.3"],
         ["commit", "second"],
         ["mask", record.facts["mask_sha256"]],
-        ["began", "1970-01-01", "00:33:20+00:00,", "3.5", "s"],
+        ["started", "1970-01-01", "00:33:20+00:00,", "3.5", "s"],
     ):
         assert line in shown
     solution = record.facts["manifest"]["solutions"]["global"]
@@ -119,7 +119,7 @@ def test_a_trial_is_shown_in_full_in_eighty_columns(show, trained, monkeypatch):
     live = record.facts["connectivity"]["live_weights"]
     assert [line[2] for line in shown if line[:1] == ["fc2.weight"]] == [f"{live['fc2.weight']:,}"]
     assert "cops unpack home/studies/mine/artifacts/" in commands
-    assert "replay" not in out  # there is no MLflow run of it
+    assert "replay" not in out  # it has no MLflow run
 
 
 @pytest.mark.usefixtures("store")
@@ -157,7 +157,7 @@ def test_the_line_of_python_loads_the_network(show, store, tmp_path, monkeypatch
     store.delete(next(iter(trial.facts["artifact"]["file"] for trial in store.trials())))
     code, out, _ = show("mine/3")
     assert code == 0
-    assert "is not there" in " ".join(out.split())
+    assert "does not exist" in " ".join(out.split())
     assert "cops unpack" not in out
 
 
@@ -191,7 +191,7 @@ def test_an_mlflow_run_leads_to_its_trial(show, store, home):
     parent = view._parent.run_id
     code, out, err = show(parent)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"run {parent} is that of the whole study 'mine': write cops show mine/NUMBER" in err
+    assert "the study 'mine', not of a trial: write cops show mine/NUMBER" in err
     code, _, err = show("0" * 32)
     assert (code, err.count("\n")) == (2, 1)
     assert f"no run {'0' * 32} in MLflow" in err
@@ -201,11 +201,11 @@ def test_an_mlflow_run_leads_to_its_trial(show, store, home):
 @pytest.mark.parametrize(
     ("word", "complaint"),
     [
-        ("mine", "'mine' is no trial: write STUDY/NUMBER, e.g. quickstart/12"),
-        ("mine/x", "'mine/x' is no trial"),
+        ("mine", "'mine' is not a trial: write STUDY/NUMBER"),
+        ("mine/x", "'mine/x' is not a trial"),
         ("mime/3", "unknown study 'mime': did you mean 'mine'?"),
-        ("mine/7", "study 'mine' has no trial 7: they go from 3 to 3"),
-        ("mine/3-0000", "not of the identity 0000"),
+        ("mine/7", "study 'mine' has no trial 7: it has trials 3 to 3"),
+        ("mine/3-0000", "not 3-0000"),
         ("0" * 32, "no mlflow.db in"),
     ],
 )

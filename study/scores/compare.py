@@ -1,4 +1,4 @@
-"""Everything that `cops scores` says of a network's scores, as arrays."""
+"""The comparison of a network's scores, as arrays."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,17 +18,25 @@ from cops_core.compare import (
     rank_correlations,
 )
 from cops_core.mask import Mask, top_kappa, unflatten
-from study.scores.compute import Scored
+from study.scores.compute import NetworkScores
 from study.scores.question import ScoreStudy
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class AtDensity:
+class MaskComparison:
     """The masks of S scores at one density, each the top-kappa mask of its score.
 
-    overlap: shape (S, S). layers: kept weights, shape (S, L). prices: by target and control.
+    Attributes:
+        density: In (0, 1].
+        kappa: The number of kept weights.
+        hashes: The SHA-256 of each mask.
+        overlap: The Jaccard overlaps of the masks, shape (S, S).
+        layers: The kept weights of each of L layers, shape (S, L).
+        connections: What each mask leaves connected.
+        kept: What each mask keeps of each score.
+        prices: The price of control, by target and control.
     """
 
     density: Decimal
@@ -42,60 +50,68 @@ class AtDensity:
 
     @property
     def chance_overlap(self) -> float:
-        """The overlap of two masks of this density that know nothing of each other, on average."""
+        """The expected overlap of two independent masks of this density."""
         return float(self.density / (2 - self.density))
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """S scores of one network. sizes: weights of each of L layers. ranks: shape (S, S)."""
+class ScoreComparison:
+    """The comparison of S scores of one network.
+
+    Attributes:
+        title: The network, the data set and the seed, as text.
+        scores: The names of the scores.
+        sizes: The number of weights in each of L layers.
+        ranks: The rank correlations, shape (S, S).
+        densities: The masks at each density.
+    """
 
     title: str
     scores: tuple[str, ...]
     sizes: dict[str, int]
     ranks: Floats
-    densities: tuple[AtDensity, ...]
+    densities: tuple[MaskComparison, ...]
 
     @property
     def layer_densities(self) -> list[Floats]:
-        """For each density the kept share of each score's layers, shape (S, L)."""
+        """The kept share of each layer, shape (S, L), for each density."""
         sizes = np.array(list(self.sizes.values()))
         return [at.layers / sizes for at in self.densities]
 
 
-def compare(study: ScoreStudy, scored: Scored) -> Comparison:
+def compare(study: ScoreStudy, network: NetworkScores) -> ScoreComparison:
     """Compare all scores, and their masks at each density."""
-    return Comparison(
+    return ScoreComparison(
         title=study.title,
         scores=study.scores,
-        sizes={name: shape.numel() for name, shape in scored.shapes.items()},
-        ranks=rank_correlations(list(scored.vectors.values())),
+        sizes={name: shape.numel() for name, shape in network.shapes.items()},
+        ranks=rank_correlations(list(network.vectors.values())),
         densities=tuple(
-            _at_density(scored, density, kappa)
-            for density, kappa in zip(study.densities, scored.kappas, strict=True)
+            _at_density(network, density, kappa)
+            for density, kappa in zip(study.densities, network.kappas, strict=True)
         ),
     )
 
 
-def _at_density(scored: Scored, density: Decimal, kappa: int) -> AtDensity:
-    vectors = list(scored.vectors.values())
+def _at_density(network: NetworkScores, density: Decimal, kappa: int) -> MaskComparison:
+    vectors = list(network.vectors.values())
     keeps = [top_kappa(vector, kappa) for vector in vectors]
-    masks = [unflatten(keep, scored.shapes) for keep in keeps]
-    sizes = [shape.numel() for shape in scored.shapes.values()]
-    return AtDensity(
+    masks = [unflatten(keep, network.shapes) for keep in keeps]
+    sizes = [shape.numel() for shape in network.shapes.values()]
+    return MaskComparison(
         density=density,
         kappa=kappa,
         hashes=tuple(mask.sha256() for mask in masks),
         overlap=overlaps(keeps),
         layers=np.array([layer_counts(keep, sizes) for keep in keeps]),
-        connections=tuple(_connections(scored, mask) for mask in masks),
+        connections=tuple(_connections(network, mask) for mask in masks),
         kept=kept_scores(vectors, keeps),
         prices={
-            (target, control): price_of_control(scored.vectors[target], scored.vectors[control], kappa)
-            for target, control in permutations(scored.vectors, 2)
+            (target, control): price_of_control(network.vectors[target], network.vectors[control], kappa)
+            for target, control in permutations(network.vectors, 2)
         },
     )
 
 
-def _connections(scored: Scored, mask: Mask) -> Connectivity:
-    return connectivity(scored.model, scored.image_shape, mask)
+def _connections(network: NetworkScores, mask: Mask) -> Connectivity:
+    return connectivity(network.model, network.image_shape, mask)

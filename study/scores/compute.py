@@ -1,4 +1,4 @@
-"""The scores of a network at its initial weights, as plain vectors."""
+"""Computes the scores of a network at its initial weights, as vectors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,11 +22,16 @@ from study.scores.question import ScoreStudy, check_kept
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class NetworkScores:
     """The scores of one network.
 
-    vectors: by score name, shape (D,), float64. shapes: of the maskable weights, in order. kappas:
-    kept weights at each density. origin: how the scores came about, as JSON values.
+    Attributes:
+        model: The network at its initial weights.
+        image_shape: Channels, height, width.
+        vectors: The scores by name, shape (D,), float64.
+        shapes: The shapes of the prunable weights by name, in order.
+        kappas: The number of kept weights at each density.
+        origin: How the scores were computed, as JSON values.
     """
 
     model: nn.Module
@@ -39,11 +44,18 @@ class Scored:
 
 def score_network(
     study: ScoreStudy, *, data_root: Path, device: str, cache: ScoreCache, extensions: Mapping[str, str]
-) -> Scored:
-    """Compute all scores of a study, but for those that `cache` has.
+) -> NetworkScores:
+    """Compute all scores of a score study. Scores in the cache are read.
 
-    extensions: names and hashes of code from elsewhere, see `Scorer`. Raises InputError before
-    anything is computed, if the data or a density does not fit.
+    Args:
+        study: The network, the scores and the densities.
+        data_root: The folder of the data sets.
+        device: As torch names it.
+        cache: Scores that were computed before.
+        extensions: Names and hashes of plugins, see `Scorer`.
+
+    Raises:
+        InputError: The data are missing, or a density keeps no weight. Nothing has been computed then.
     """
     trial = study.trial
     split = load_split(trial.dataset, data_root, trial.seed, trial.validation_fraction)
@@ -75,4 +87,4 @@ def score_network(
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
     }
     vectors = {name: flatten(layers[name]) for name in study.scores}
-    return Scored(model, split.data.shape, vectors, shapes, kappas, origin)
+    return NetworkScores(model, split.data.shape, vectors, shapes, kappas, origin)

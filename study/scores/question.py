@@ -1,4 +1,4 @@
-"""What `cops scores` was asked to compare, checked before anything is computed."""
+"""The question of `cops scores`: what is compared. It is checked before anything is computed."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -13,10 +13,14 @@ DEFAULT_DENSITIES = ("0.1", "0.01", "0.001")
 
 
 class ScoreStudy(BaseModel):
-    """Which scores, of which network on which data, at which densities.
+    """The scores, the network and the densities of a comparison.
 
-    trial: the data set, the model, its initial weights and the seed, as a trial would have them.
-    convention: how the scores are computed, a key of `cops_core.scores.CONVENTIONS`.
+    Attributes:
+        trial: The data set, the model, its initial weights and the seed, as in a trial.
+        scores: Two or more different names of scores.
+        densities: Different values in (0, 1].
+        samples_per_class: Images per class in the scoring batch.
+        convention: How the scores are computed, a key of `cops_core.scores.CONVENTIONS`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +34,7 @@ class ScoreStudy(BaseModel):
     @model_validator(mode="after")
     def _comparable(self) -> Self:
         if len(self.scores) < 2:
-            raise ValueError(f"{len(self.scores)} score is nothing to compare: write --score twice or more")
+            raise ValueError(f"{len(self.scores)} score cannot be compared: write --score twice or more")
         for option, values in (("--score", self.scores), ("--density", self.densities)):
             repeated = sorted({str(value) for value in values if values.count(value) > 1})
             if repeated:
@@ -40,14 +44,14 @@ class ScoreStudy(BaseModel):
     @property
     def name(self) -> str:
         """The folder of its results: `lenet_300_100-digits-seed0`."""
-        manner = "" if self.convention == "paper" else f"-{self.convention}"
-        return f"{self.trial.model}-{self.trial.dataset}-seed{self.trial.seed}{manner}"
+        suffix = "" if self.convention == "paper" else f"-{self.convention}"
+        return f"{self.trial.model}-{self.trial.dataset}-seed{self.trial.seed}{suffix}"
 
     @property
     def title(self) -> str:
-        """The same for a person."""
-        manner = "" if self.convention == "paper" else f", scores as in {self.convention}"
-        return f"{self.trial.model} on {self.trial.dataset}, seed {self.trial.seed}{manner}"
+        """The network, the data set and the seed, as text."""
+        suffix = "" if self.convention == "paper" else f", scores as in {self.convention}"
+        return f"{self.trial.model} on {self.trial.dataset}, seed {self.trial.seed}{suffix}"
 
 
 def make_score_study(
@@ -58,7 +62,18 @@ def make_score_study(
     convention: str = "paper",
     **trial: Any,
 ) -> ScoreStudy:
-    """A checked study; InputError in one line if a value is wrong. trial: fields of `TrialConfig`."""
+    """Make a checked score study.
+
+    Args:
+        scores: The names of the scores; None for the default ones.
+        densities: The densities as text; None for the default ones.
+        samples_per_class: Images per class in the scoring batch.
+        convention: How the scores are computed, a key of `cops_core.scores.CONVENTIONS`.
+        trial: Fields of `TrialConfig`.
+
+    Raises:
+        InputError: A value is wrong.
+    """
     try:
         return ScoreStudy(
             trial=parse_config(trial),
@@ -80,7 +95,19 @@ def _density(text: str) -> Decimal:
 
 
 def check_kept(density: Decimal, kappa: int, size: int) -> int:
-    """`kappa`, if a mask of that density keeps any weight."""
+    """Check that a mask keeps at least one weight.
+
+    Args:
+        density: The density of the mask.
+        kappa: The number of weights that it keeps.
+        size: The number of all weights.
+
+    Returns:
+        `kappa`.
+
+    Raises:
+        InputError: It keeps none.
+    """
     if kappa == 0:
         raise InputError(f"density {density} keeps none of {size:,} weights: write {1 / size:.1g} or more")
     return kappa

@@ -1,4 +1,4 @@
-"""`cops scores`: compute the scores, compare them, write tables and figures, show the tables."""
+"""`cops scores`: computes scores, compares them, writes tables and figures, prints the tables."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from cops_core.whole_file import write_whole
 from study.console import print_line
 from study.provenance import git_commit, versions
 from study.run.preflight import check_home, check_score_cache
-from study.scores.compare import Comparison, compare
+from study.scores.compare import ScoreComparison, compare
 from study.scores.compute import score_network
 from study.scores.figures import score_figures
 from study.scores.question import ScoreStudy
@@ -36,17 +36,30 @@ def run_scores(
     extensions: Mapping[str, str],
     console: Console,
 ) -> Path:
-    """Answer a score study, and return the folder of its tables and figures.
+    """Run a score study.
 
-    score_cache: the folder of scores that were computed once. extensions: the plugins in use.
-    Raises InputError, before anything is computed, for what is not there or does not fit.
+    Args:
+        study: What is compared.
+        home: The folder in which the results are written.
+        data_root: The folder of the data sets.
+        device: As torch names it.
+        score_cache: The folder of scores that were computed before.
+        extensions: Names and hashes of the plugins in use.
+        console: Where the tables are printed.
+
+    Returns:
+        The folder of its tables and figures.
+
+    Raises:
+        InputError: A folder, the device, the data or a density cannot be used. Nothing has been computed
+            then.
     """
     check_home(home)
     check_score_cache(score_cache.expanduser())
     find_device(device)
     clock = [time.perf_counter()]
     with console.status(f"scoring {study.title}"):
-        scored = score_network(
+        network = score_network(
             study,
             data_root=data_root.expanduser(),
             device=device,
@@ -54,14 +67,14 @@ def run_scores(
             extensions=extensions,
         )
         clock.append(time.perf_counter())
-    with console.status(f"comparing {len(study.scores)} scores of {scored.origin['weights']:,} weights"):
-        comparison = compare(study, scored)
+    with console.status(f"comparing {len(study.scores)} scores of {network.origin['weights']:,} weights"):
+        comparison = compare(study, network)
         clock.append(time.perf_counter())
         files = {**score_tables(comparison), **score_figures(comparison)}
     seconds = {"scoring": clock[1] - clock[0], "comparing": clock[2] - clock[1]}
     folder = home / "scores" / study.name
-    write_files(folder, files, {**_manifest(study, comparison), **scored.origin, "seconds": seconds})
-    print_line(console, f"{study.title}: {scored.origin['weights']:,} weights")
+    write_files(folder, files, {**_manifest(study, comparison), **network.origin, "seconds": seconds})
+    print_line(console, f"{study.title}: {network.origin['weights']:,} weights")
     console.print()
     show_comparison(console, comparison)
     print_line(console, f"tables and figures in {folder}")
@@ -69,9 +82,14 @@ def run_scores(
 
 
 def write_files(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
-    """Write all files, each whole or not at all, and last the manifest, which lists their hashes.
+    """Write all files, each completely or not at all; last the manifest, which has their hashes.
 
-    A folder without a manifest was interrupted. Other files in it are left alone.
+    If a folder has no manifest, the command was interrupted. Other files in the folder are not changed.
+
+    Args:
+        folder: Created if it does not exist.
+        files: The files by name.
+        manifest: The other content of the manifest, as JSON values.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
@@ -81,8 +99,8 @@ def write_files(folder: Path, files: dict[str, bytes], manifest: dict[str, Any])
         write_whole(folder / name, content)
 
 
-def _manifest(study: ScoreStudy, comparison: Comparison) -> dict[str, Any]:
-    """What was asked, and the masks that it gave, as JSON values."""
+def _manifest(study: ScoreStudy, comparison: ScoreComparison) -> dict[str, Any]:
+    """The question and the hashes of the masks, as JSON values."""
     trial = study.trial
     return {
         "model": trial.model,

@@ -1,4 +1,4 @@
-"""The comparison in a terminal: its tables, one after the other."""
+"""Prints the tables of a comparison in a terminal."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,18 +10,18 @@ from rich.table import Table
 from cops_core.collapse import Connectivity
 from cops_core.compare import LEVELS
 from study.console import print_line
-from study.scores.compare import AtDensity, Comparison, Floats
+from study.scores.compare import Floats, MaskComparison, ScoreComparison
 
 MOST_LAYERS = 10
-"""Networks of more layers have their densities by layer in the figure and the Parquet table alone."""
+"""For networks with more layers, the densities by layer are only in the figure and the Parquet table."""
 
 MIDDLE = LEVELS.index(0.5)
 
 Cells = Sequence[Sequence[str]]
 
 
-def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Print every table of `comparison`."""
+def show_comparison(console: Console, comparison: ScoreComparison) -> None:
+    """Print all tables of a comparison."""
     for title, table in _tables(comparison):
         print_line(console, title, "italic")
         console.print(table)
@@ -29,23 +29,23 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
 
 
 def two_digits(value: float) -> str:
-    """`0.12`, never `-0.00`; a dash for what is not defined."""
+    """A number as `0.12`, never `-0.00`; a dash for NaN and infinity."""
     return f"{round(value, 2) + 0.0:.2f}" if math.isfinite(value) else "-"
 
 
 def layer_name(parameter: str) -> str:
-    """`fc1` for `fc1.weight`."""
+    """The name of a layer: `fc1` for the parameter `fc1.weight`."""
     return parameter.removesuffix(".weight")
 
 
-def _tables(comparison: Comparison) -> Iterator[tuple[str, Table]]:
+def _tables(comparison: ScoreComparison) -> Iterator[tuple[str, Table]]:
     scores, densities = comparison.scores, comparison.densities
     table = _table(("score",), scores)
     for name, row in zip(scores, comparison.ranks, strict=True):
         table.add_row(name, *map(two_digits, row))
     yield "rank correlation (Spearman) over all weights", table
 
-    headings = ("effective", "emptiest layer", "of it")
+    headings = ("effective", "sparsest layer", "kept of it")
     cells = [_mask_cells(comparison, number) for number in range(len(densities))]
     table = _by_density(comparison, "score", headings, cells)
     yield "masks; effective: density of the kept weights on a path from input to output", table
@@ -61,14 +61,14 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, Table]]:
 
     cells = [_two_digits(at.kept.above_chance) for at in densities]
     table = _by_density(comparison, "mask of", scores, cells)
-    yield "what each mask keeps of each score, from a random mask (0) to the best one (1)", table
+    yield "what each mask keeps of each score; 0: like a random mask, 1: like the best mask", table
 
     cells = [_two_digits(_at_middle(comparison, at)) for at in densities]
     table = _by_density(comparison, "target", scores, cells)
-    yield "what COPS keeps of each target, on the same scale, with a control at level 0.5", table
+    yield "what COPS keeps of each target on the same scale, with a control at level 0.5", table
 
 
-def _mask_cells(comparison: Comparison, number: int) -> Cells:
+def _mask_cells(comparison: ScoreComparison, number: int) -> Cells:
     at, densities = comparison.densities[number], comparison.layer_densities[number]
     cells = []
     for found, row in zip(at.connections, densities, strict=True):
@@ -86,13 +86,13 @@ def _mask_cells(comparison: Comparison, number: int) -> Cells:
 
 
 def _verdict(found: Connectivity) -> str:
-    """What no signal gets through."""
+    """A warning if the mask collapses the network or disconnects a shortcut."""
     if found.collapsed:
         return "[red]collapsed[/]"
     return "shortcut lost" if found.disconnected_shortcuts else ""
 
 
-def _at_middle(comparison: Comparison, at: AtDensity) -> Floats:
+def _at_middle(comparison: ScoreComparison, at: MaskComparison) -> Floats:
     """What is kept of each target (rows) with each control (columns) at level 0.5, shape (S, S)."""
     kept = np.full((len(comparison.scores), len(comparison.scores)), np.nan)
     for i, target in enumerate(comparison.scores):
@@ -103,9 +103,12 @@ def _at_middle(comparison: Comparison, at: AtDensity) -> Floats:
 
 
 def _by_density(
-    comparison: Comparison, corner: str, headings: Sequence[str], cells: Sequence[Cells]
+    comparison: ScoreComparison, corner: str, headings: Sequence[str], cells: Sequence[Cells]
 ) -> Table:
-    """A block of rows for each density, a row for each score; a column that has no heading is words."""
+    """A table with a block of rows for each density, and a row for each score.
+
+    Cells beyond the headings are a last column of text.
+    """
     table = _table(("density", corner), headings)
     if len(cells[0][0]) > len(headings):
         table.add_column("")
@@ -118,7 +121,7 @@ def _by_density(
 
 
 def _table(names: Sequence[str], numbers: Iterable[str]) -> Table:
-    """An empty table: columns of words to the left, columns of numbers to the right."""
+    """An empty table. names: headings of text columns. numbers: headings of number columns."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in names:
         table.add_column(heading, no_wrap=True)
@@ -132,7 +135,7 @@ def _two_digits(matrix: Floats) -> Cells:
 
 
 def _share(share: float) -> str:
-    """`0.12%`, `0.004%`; `none` for what is empty, which no rounding should say of anything else."""
+    """A share as `0.12%` or `0.004%`; `none` only for exactly 0."""
     if share == 0:
         return "none"
     return f"{share:.2%}" if share >= 1e-4 else f"{100 * share:.1g}%"

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study.scores.compare import AtDensity, Comparison, Floats
+from study.scores.compare import Floats, MaskComparison, ScoreComparison
 
 Row = dict[str, Any]
 
@@ -72,8 +72,8 @@ PRICE_OF_CONTROL = pa.schema(
 )
 
 
-def score_tables(comparison: Comparison) -> dict[str, bytes]:
-    """All tables as Parquet files by name. What is not defined (NaN, infinity) is null."""
+def score_tables(comparison: ScoreComparison) -> dict[str, bytes]:
+    """All tables as Parquet files by name. NaN and infinity become null."""
     tables = {
         "rank_correlation": (RANK_CORRELATION, _rank_rows(comparison)),
         "overlap": (OVERLAP, _rows(comparison, _overlap_rows)),
@@ -85,16 +85,16 @@ def score_tables(comparison: Comparison) -> dict[str, bytes]:
     return {f"{name}.parquet": _parquet(schema, rows) for name, (schema, rows) in tables.items()}
 
 
-def _rank_rows(comparison: Comparison) -> Iterator[Row]:
+def _rank_rows(comparison: ScoreComparison) -> Iterator[Row]:
     yield from _pairs(comparison, "rank_correlation", comparison.ranks)
 
 
-def _overlap_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
+def _overlap_rows(comparison: ScoreComparison, at: MaskComparison) -> Iterator[Row]:
     for row in _pairs(comparison, "overlap", at.overlap):
         yield {**row, "chance": at.chance_overlap}
 
 
-def _layer_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
+def _layer_rows(comparison: ScoreComparison, at: MaskComparison) -> Iterator[Row]:
     for score, counts in zip(comparison.scores, at.layers, strict=True):
         for index, (layer, size) in enumerate(comparison.sizes.items()):
             yield {
@@ -107,7 +107,7 @@ def _layer_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
             }
 
 
-def _mask_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
+def _mask_rows(comparison: ScoreComparison, at: MaskComparison) -> Iterator[Row]:
     for score, found, sha256 in zip(comparison.scores, at.connections, at.hashes, strict=True):
         yield {
             "score": score,
@@ -121,7 +121,7 @@ def _mask_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
         }
 
 
-def _kept_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
+def _kept_rows(comparison: ScoreComparison, at: MaskComparison) -> Iterator[Row]:
     kept = at.kept
     for i, mask in enumerate(comparison.scores):
         for j, score in enumerate(comparison.scores):
@@ -136,7 +136,7 @@ def _kept_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
             }
 
 
-def _price_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
+def _price_rows(comparison: ScoreComparison, at: MaskComparison) -> Iterator[Row]:
     for (target, control), price in at.prices.items():
         columns = {
             "level": price.levels,
@@ -153,14 +153,16 @@ def _price_rows(comparison: Comparison, at: AtDensity) -> Iterator[Row]:
             yield {"target": target, "control": control, "status": status, **values}
 
 
-def _pairs(comparison: Comparison, name: str, matrix: Floats) -> Iterator[Row]:
-    """Every ordered pair, the pairs of a score with itself too: a pivot gives the whole matrix."""
+def _pairs(comparison: ScoreComparison, name: str, matrix: Floats) -> Iterator[Row]:
+    """A row for every ordered pair, also of a score with itself: a pivot gives the complete matrix."""
     for i, first in enumerate(comparison.scores):
         for j, second in enumerate(comparison.scores):
             yield {"score_a": first, "score_b": second, name: matrix[i, j]}
 
 
-def _rows(comparison: Comparison, make: Callable[[Comparison, AtDensity], Iterator[Row]]) -> Iterator[Row]:
+def _rows(
+    comparison: ScoreComparison, make: Callable[[ScoreComparison, MaskComparison], Iterator[Row]]
+) -> Iterator[Row]:
     for at in comparison.densities:
         for row in make(comparison, at):
             yield {"density": float(at.density), "kept_weights": at.kappa, **row}
@@ -174,7 +176,7 @@ def _parquet(schema: pa.Schema, rows: Iterable[Row]) -> bytes:
 
 
 def _known(value: Any) -> Any:
-    """None for what is not defined, and numpy's numbers as Python's."""
+    """None for NaN and infinity; Python's numbers for numpy's."""
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

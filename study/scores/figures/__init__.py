@@ -1,6 +1,6 @@
-"""The comparison as figures, each a PNG. matplotlib's objects alone: no state is shared, no window opened."""
+"""The figures of a comparison, as PNG files. They do not use pyplot, so there is no shared state."""
 
-from study.scores.compare import Comparison
+from study.scores.compare import ScoreComparison
 from study.scores.figures.curves import layers_figure, price_figure
 from study.scores.figures.matrices import kept_figure, overlap_figure, rank_correlation_figure
 from study.views.figures.style import png
@@ -14,6 +14,6 @@ FIGURES = {
 }
 
 
-def score_figures(comparison: Comparison) -> dict[str, bytes]:
+def score_figures(comparison: ScoreComparison) -> dict[str, bytes]:
     """All figures as PNG files by name."""
     return {f"{name}.png": png(draw(comparison)) for name, draw in FIGURES.items()}

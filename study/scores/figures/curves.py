@@ -1,4 +1,4 @@
-"""Densities along the layers, and the price of control along the levels."""
+"""The densities of the layers, and the price of control at each level."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,23 +6,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from study.scores.compare import AtDensity, Comparison, Floats
+from study.scores.compare import Floats, MaskComparison, ScoreComparison
 from study.scores.figures.titles import panel_title, set_title
 from study.scores.show import layer_name
 from study.views.figures.style import COLOURS, FAINT, GREY, bare, ink
 
 WIDE = 10
-"""Panels of more layers than this lie below each other."""
+"""Panels with more layers are placed below each other."""
 
 
-def layers_figure(comparison: Comparison) -> Figure:
-    """How is each mask spread over the layers? A panel per density."""
+def layers_figure(comparison: ScoreComparison) -> Figure:
+    """Draw the density of each layer: a panel per density, a line per mask."""
     names, tables = list(map(layer_name, comparison.sizes)), comparison.layer_densities
     rows, columns = (len(tables), 1) if len(names) > WIDE else (1, len(tables))
     width = max(3.4, 0.32 * len(names) + 1.6)
     figure = Figure(figsize=(width * columns + 2.0, 3.0 * rows + 1.2), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
-    # Empty layers are drawn a decade below all others: a logarithmic axis has no zero.
+    # A logarithmic axis has no zero, so empty layers are drawn a decade below all others.
     none = 10.0 ** (np.floor(np.log10(min(table[table > 0].min() for table in tables))) - 1)
     bottom = none if any((table == 0).any() for table in tables) else 10 * none
     for axes, at, table in zip(panels, comparison.densities, tables, strict=True):
@@ -42,8 +42,8 @@ def layers_figure(comparison: Comparison) -> Figure:
     return figure
 
 
-def price_figure(comparison: Comparison) -> Figure:
-    """What does each control cost each target? A row of panels per density, a column per target."""
+def price_figure(comparison: ScoreComparison) -> Figure:
+    """Draw what each control costs each target: a row of panels per density, a column per target."""
     rows, columns = len(comparison.densities), len(comparison.scores)
     figure = Figure(figsize=(2.5 * columns + 1.4, 2.3 * rows + 0.9), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -59,12 +59,14 @@ def price_figure(comparison: Comparison) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("level of the control", fontsize=9)
     _legend(figure, comparison, title="control")
-    set_title(figure, "What does control cost the target?  1: its own mask, 0: a random one", comparison)
+    set_title(
+        figure, "What does control cost the target?  1: the target's own mask, 0: a random mask", comparison
+    )
     return figure
 
 
 def _draw_layers(axes: Axes, table: Floats, none: float) -> None:
-    """The densities of S scores in L layers, shape (S, L), side by side; a cross for an empty layer."""
+    """Draw the densities of S scores in L layers, shape (S, L). A cross is an empty layer."""
     shifts = np.linspace(-0.2, 0.2, len(table))
     for score, densities in enumerate(table):
         places, empty = np.arange(densities.size) + shifts[score], densities == 0
@@ -74,7 +76,7 @@ def _draw_layers(axes: Axes, table: Floats, none: float) -> None:
         axes.plot(places[empty], drawn[empty], linestyle="", **{**ink(score), "marker": "x"})
 
 
-def _draw_prices(axes: Axes, comparison: Comparison, at: AtDensity, target: str) -> None:
+def _draw_prices(axes: Axes, comparison: ScoreComparison, at: MaskComparison, target: str) -> None:
     drawn = False
     for score, control in enumerate(comparison.scores):
         if control != target:
@@ -93,7 +95,7 @@ def _draw_prices(axes: Axes, comparison: Comparison, at: AtDensity, target: str)
         )
 
 
-def _legend(figure: Figure, comparison: Comparison, *more: Line2D, title: str | None = None) -> None:
+def _legend(figure: Figure, comparison: ScoreComparison, *more: Line2D, title: str | None = None) -> None:
     handles = [
         Line2D([], [], linewidth=1.2, markersize=5, label=name, **ink(score))
         for score, name in enumerate(comparison.scores)
@@ -102,5 +104,5 @@ def _legend(figure: Figure, comparison: Comparison, *more: Line2D, title: str | 
 
 
 def _percent(share: float, none: float) -> str:
-    """A tick of a logarithmic axis: `0.1 %`, and `none` where empty layers are drawn."""
+    """The label of a tick: `0.1 %`, or `none` where empty layers are drawn."""
     return "none" if share < 2 * none else f"{100 * share:.12f}".rstrip("0").rstrip(".") + " %"

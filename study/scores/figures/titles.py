@@ -1,15 +1,15 @@
-"""What the figures of a comparison of scores are called."""
+"""The titles of the figures of a comparison."""
 
 from matplotlib.figure import Figure
 
-from study.scores.compare import AtDensity, Comparison
+from study.scores.compare import MaskComparison, ScoreComparison
 
 
-def panel_title(at: AtDensity) -> str:
-    """`density 0.01: 4,305 weights`."""
+def panel_title(at: MaskComparison) -> str:
+    """The title of a panel: `density 0.01: 4,305 weights`."""
     return f"density {at.density:f}: {at.kappa:,} weights"
 
 
-def set_title(figure: Figure, question: str, comparison: Comparison) -> None:
-    """The question that the figure answers, and of which network."""
+def set_title(figure: Figure, question: str, comparison: ScoreComparison) -> None:
+    """Set the title of a figure: its question, and the network."""
     figure.suptitle(f"{question}\n{comparison.title}", fontsize=11)

@@ -137,6 +137,8 @@ def _uses(model: nn.Module, shape: Shape) -> list[Use]:
     uses: list[Use] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if not layer.get_parameter("weight").numel():
+            return  # a layer of width 0
         if isinstance(layer, nn.Linear):
             positions = output.numel() // layer.out_features
         else:

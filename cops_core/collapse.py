@@ -21,6 +21,8 @@ from cops_core.errors import InputError
 from cops_core.facts import ConnectivityFacts
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
+from cops_core.scores.problem import differentiate
+from cops_core.scores.substitutes import InDouble
 from cops_core.signal_paths import NO_FLOW, FollowPaths
 
 
@@ -113,12 +115,18 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
     places |= {name: torch.zeros_like(rest[name]) for name in network.biases}
     image = torch.ones((1, *shape), dtype=torch.float64, device=device)
     sources = [*places.values(), image]
+    flows = image
+
+    def value() -> Tensor:
+        nonlocal flows
+        flows = network.logits(places, image)
+        return flows.sum()
+
     with isolated(model, "eval", seed=0):
         for tensor in sources:
             tensor.requires_grad_()
-        with FollowPaths():
-            flows = network.logits(places, image)
-        *gradients, into_image = torch.autograd.grad(flows.sum(), sources, materialize_grads=True)
+        with InDouble(), FollowPaths():
+            *gradients, into_image = network.holding(places, lambda: differentiate(value, sources))
     passes = {name: gradient > NO_FLOW for name, gradient in zip(places, gradients, strict=True)}
     live = {name: int((passes[name] & layer).sum()) for name, layer in {**present, **kept}.items()}
     counts = {name: int(layer.sum()) for name, layer in kept.items()}

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ValidationError
 Component = TypeVar("Component")
 # At most this many names are listed in an error; a home may have hundreds of studies.
 LISTED = 20
+# At most this many names are examples in an error; a network may have hundreds of layers.
+FEW = 3
+# Characters of an error of somebody else's code.
+LONGEST = 160
 # Words for the same thing, where the nearest spelling would mean another.
 OTHER_WORDS = {"gpu": ("cuda", "auto"), "cuda": ("auto",)}
 
@@ -22,6 +26,13 @@ class InputError(ValueError):
 
 class InfeasibleError(ValueError):
     """No mask meets all requested levels: a result, not a mistake."""
+
+
+def described(error: BaseException) -> str:
+    """An error of somebody else's code, in one line: its type and the beginning of its message."""
+    words = " ".join(str(error).split())
+    short = words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
+    return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 
 def lookup(kind: str, name: str, registry: Mapping[str, Component]) -> Component:
@@ -55,9 +66,23 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
         One line with the nearest known name, and at most `LISTED` of the known names.
     """
     names = sorted(known)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    listed = f" (known: {', '.join(names[:LISTED])}{more})" if names else ""
-    return f"unknown {kind} {name!r}{did_you_mean(name, names)}{listed}"
+    ending = f" (known: {listed(names, LISTED)})" if names else ""
+    return f"unknown {kind} {name!r}{did_you_mean(name, names)}{ending}"
+
+
+def listed(names: Iterable[str], most: int = FEW) -> str:
+    """Names in one line of a message, shortened where there are many.
+
+    Args:
+        names: The names.
+        most: At most this many are written, at least 1.
+
+    Returns:
+        `conv1.weight, conv2.weight, conv3.weight and 297 more`.
+    """
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -120,7 +120,7 @@ def top_kappa(scores: np.ndarray, kappa: int) -> np.ndarray:
 def flatten(scores: Scores) -> np.ndarray:
     """All scores as one float64 vector of shape (D,), layers in order."""
     return np.concatenate(
-        [layer.detach().reshape(-1).cpu().numpy().astype(np.float64) for layer in scores.values()]
+        [layer.detach().reshape(-1).cpu().to(torch.float64).numpy() for layer in scores.values()]
     )
 
 

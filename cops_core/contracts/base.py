@@ -80,13 +80,18 @@ def failures(checks: Sequence[Check], subject: Any) -> Iterator[str]:
         subject: The component.
 
     Yields:
-        A line per failed check: its name, the first case in which it fails, and what is wrong.
+        A line per failed check: its name, the first case in which it fails, and what is wrong. What several
+        checks say alike is one line, with their number: a component that cannot be built fails them all.
     """
+    found: dict[str, list[str]] = {}
     for check in checks:
         for case in check.cases:
             try:
                 check.run(subject, case)
             except ContractError as error:
                 where = f" ({', '.join(map(str, case))})" if case else ""
-                yield f"{check.name}{where}: {error}"
+                found.setdefault(str(error), []).append(f"{check.name}{where}")
                 break
+    for complaint, (first, *others) in found.items():
+        also = f", and {len(others)} other checks" if len(others) > 1 else f", {others[0]}" if others else ""
+        yield f"{first}{also}: {complaint}"

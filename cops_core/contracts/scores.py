@@ -4,16 +4,20 @@ Each check takes the name of a score in `SCORES` or a member of the family, and 
 in `NETWORKS`.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from cops_core.contracts.base import Check, each, require
 from cops_core.contracts.networks import NETWORKS, batch, build
 from cops_core.contracts.probes import ProbeError, same, unchanged_model, with_probe
+from cops_core.errors import InputError
 from cops_core.mask import Mask, Scores
 from cops_core.prunable import maskable
-from cops_core.scores import SCORES, AnyScore, compute_scores, find_score
+from cops_core.scores import OWN_SCORES, AnyScore, compute_scores, find_score
 from cops_core.scores.base import Traits
+from cops_core.scores.problem import pose
 
 NORMALISED = tuple(name for name in NETWORKS if "norm" in name or name == "residual")
 
@@ -27,10 +31,11 @@ def traits_are_complete(score: AnyScore) -> None:
 
 
 def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
-    """There is a tensor for each maskable weight, in the network's order, of the weight's shape."""
+    """There is a tensor for each maskable weight, by its name, of the weight's shape."""
     model = build(network)
-    weights, values = maskable(model), _scored(score, model)
-    require(list(values) == list(weights), f"scores {list(values)}, not {list(weights)}")
+    weights, values = maskable(model), _returned(score, model)
+    require(isinstance(values, Mapping), f"returns {type(values).__name__}, not a dict of tensors")
+    require(values.keys() == weights.keys(), f"scores {list(values)}, not {list(weights)}")
     for name, weight in weights.items():
         require(
             values[name].shape == weight.shape,
@@ -41,7 +46,7 @@ def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
 def values_are_detached_and_unshared(score: AnyScore, network: str) -> None:
     """The values are detached, share memory with no other tensor, and have the precision of the traits."""
     model = build(network)
-    values = _scored(score, model)
+    values = _returned(score, model)
     theirs = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
     expected = torch.float64 if find_score(score).traits.precision == "float64" else torch.float32
     for name, value in values.items():
@@ -54,9 +59,9 @@ def values_are_detached_and_unshared(score: AnyScore, network: str) -> None:
 
 def values_rank_something(score: AnyScore, network: str) -> None:
     """The values are finite, not negative unless signed, and not all zero."""
-    values = _scored(score, build(network))
+    values = _returned(score, build(network))
     for name, value in values.items():
-        require(bool(value.isfinite().all()), f"{name} is not finite")
+        require(bool(value.isfinite().all()), f"is not finite in {name}")
         require(
             find_score(score).traits.signed or bool((value >= 0).all()), f"{name} is negative, not signed"
         )
@@ -72,9 +77,10 @@ def same_values_at_every_call(score: AnyScore, network: str) -> None:
 
 
 def other_scores_in_the_call_do_not_matter(score: AnyScore, network: str) -> None:
-    """The values, and those of every other score, are the same if computed in one call."""
+    """The values, and those of the project's scores, are the same if computed in one call."""
     model = build(network)
-    order = list(dict.fromkeys([*list(SCORES)[::-1], score]))
+    # The project's own: another score of the same plugin may be broken.
+    order = list(dict.fromkeys([score, *OWN_SCORES[::-1]]))
     together = compute_scores(order, model, batch(), seed=1)
     require(list(together) == order, f"scores are returned as {list(together)}, requested as {order}")
     for name in together:
@@ -242,6 +248,11 @@ def _scored(score: AnyScore, model: nn.Module) -> dict[str, Tensor]:
     return compute_scores([score], model, batch(), seed=1)[score]
 
 
+def _returned(score: AnyScore, model: nn.Module) -> Scores:
+    """What the score itself returns for `model` on the batch, before it is checked."""
+    return find_score(score).compute(pose(model, batch(), seed=1))
+
+
 def _half(model: nn.Module) -> Mask:
     """A mask that keeps about half of the weights."""
     generator = torch.Generator().manual_seed(0)
@@ -252,8 +263,10 @@ def _raises(score: AnyScore, model: nn.Module) -> bool:
     """Whether scoring reaches the model's probe."""
     try:
         _scored(score, model)
-    except ProbeError:
-        return True
+    except InputError as error:
+        if isinstance(error.__cause__, ProbeError):
+            return True
+        raise
     return False
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
-from cops_core.errors import InputError, lookup
+from cops_core.errors import InputError, described, listed, lookup
 from cops_core.models.base import Shape
 from cops_core.models.lenet import lenet_5_caffe, lenet_300_100
 from cops_core.models.resnet import resnet18, resnet34
@@ -28,13 +29,42 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
         classes: The number of classes, at least 2.
 
     Returns:
-        The network; `cops_core.initialization.initialize` gives it a trial's weights.
+        The network; `cops_core.initialization.initialize` gives it a trial's weights. Its parameters are
+        float32, whatever precision its author chose: `Training.precision` decides. Of a network inside
+        `nn.DataParallel` the network itself, since a trial has one device.
 
     Raises:
-        InputError: An unknown name, or a shape or number of classes that the network does not support.
+        InputError: An unknown name, or a shape or number of classes that the network does not support; a
+            plugin's function that fails, or returns something else than a network.
     """
     if min(shape) < 1:
         raise InputError(f"an image of shape {shape} has no pixels: write sizes of at least 1")
     if classes < 2:
         raise InputError(f"{classes} classes are not enough for a classifier: write at least 2")
-    return lookup("model", name, MODELS)(shape, classes)
+    build = lookup("model", name, MODELS)
+    try:
+        network = build(shape, classes)
+    except (InputError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"model {name!r} cannot be built for images of shape {shape} with {classes} classes"
+            f" ({described(error)}): write a function (shape, classes) that returns a network"
+        ) from error
+    if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        network = network.module
+    if not isinstance(network, nn.Module):
+        raise InputError(
+            f"model {name!r} returns an object of type {type(network).__name__}:"
+            " write a function (shape, classes) that returns an nn.Module"
+        )
+    inside = [where for where, part in network.named_modules() if isinstance(part, nn.DataParallel)]
+    if inside:
+        raise InputError(
+            f"model {name!r} has an nn.DataParallel at {listed(inside)}, but a trial has one device:"
+            " write the layers without it"
+        )
+    for parameter in network.parameters():
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            parameter.data = parameter.data.to(torch.float32)
+    return network

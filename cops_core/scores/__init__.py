@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError, lookup
-from cops_core.mask import Mask, Scores
+from cops_core.mask import Mask
 from cops_core.scores.base import Score
+from cops_core.scores.border import check_unchanged, checked_values
 from cops_core.scores.conventions import CONVENTIONS, Convention
+from cops_core.scores.failure import failure
 from cops_core.scores.family import (
     FUNCTIONALS,
     KINDS,
@@ -24,7 +26,7 @@ from cops_core.scores.fisher import FISHER
 from cops_core.scores.gradient import GRADIENT
 from cops_core.scores.grasp import GRASP
 from cops_core.scores.magnitude import MAGNITUDE
-from cops_core.scores.problem import pose
+from cops_core.scores.problem import Problem, pose
 from cops_core.scores.random import RANDOM
 from cops_core.scores.snip import SNIP
 from cops_core.scores.synflow import SYNFLOW
@@ -41,6 +43,8 @@ SCORES: dict[str, Score] = {
     "synflow": SYNFLOW,
     "fisher": FISHER,
 }
+OWN_SCORES = tuple(SCORES)
+"""The project's own: `SCORES` may have those of plugins too."""
 
 
 def find_score(score: AnyScore, convention: str = "paper") -> Score:
@@ -95,38 +99,25 @@ def compute_scores(
         and device, is finite and detached.
 
     Raises:
-        InputError: An unknown score, an empty batch, a mask of another model, or a score that is not finite.
+        InputError: An unknown score, an empty batch, a mask of another model, a score that cannot be computed
+            on this network, or whose values do not fit it; the message names the score.
     """
     found = {score: find_score(score, convention) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
     problem = pose(model, batch, seed, mask, prunable=prunable, revive=revive)
-    values = {score: dict(computed.compute(problem)) for score, computed in found.items()}
-    for score, layers in values.items():
-        check_finite(str(score), layers)
-    return values
+    return {score: _values(str(score), computed, problem) for score, computed in found.items()}
 
 
-def check_finite(score: str, layers: Scores) -> None:
-    """Check that a score's values can be ranked.
-
-    Args:
-        score: The score's name, for the message.
-        layers: Its values by parameter name.
-
-    Raises:
-        InputError: A value is NaN or infinite.
-    """
-    # A finite sum has finite terms, and needs one pass. One transfer for all layers, since each transfer
-    # from a GPU waits for its pending work.
-    if bool(torch.stack([layer.sum() for layer in layers.values()]).isfinite().all()):
-        return
-    finite = torch.stack([layer.isfinite().all() for layer in layers.values()]).tolist()
-    broken = [name for name, good in zip(layers, finite, strict=True) if not good]
-    if broken:
-        raise InputError(
-            f"score {score!r} is not finite in {', '.join(broken)}:"
-            " check the weights and images for NaN and overflow"
-        )
+def _values(name: str, score: Score, problem: Problem) -> dict[str, Tensor]:
+    """A score's values, checked: the score may be a plugin's."""
+    try:
+        values = score.compute(problem)
+    except (InputError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise failure(name, problem, error) from error
+    check_unchanged(name, problem)
+    return checked_values(name, values, problem.network.weights, signed=score.traits.signed)
 
 
 __all__ = [
@@ -134,6 +125,7 @@ __all__ = [
     "FUNCTIONALS",
     "KINDS",
     "NAMED",
+    "OWN_SCORES",
     "SCORES",
     "AnyScore",
     "Convention",

@@ -31,8 +31,9 @@ class Traits:
 class Score(ABC):
     """How important each maskable weight is: weights with higher scores are kept.
 
-    Invariants. `compute` returns a tensor for each name of `problem.network.weights`, in that order, with the
-    weight's shape, on its device, detached, sharing memory with no other tensor. Values depend only on the
+    Invariants. `compute` returns a tensor for each name of `problem.network.weights`, with the weight's
+    shape, on its device, detached, sharing memory with no other tensor. `compute_scores` refuses other names,
+    shapes and types. Values depend only on the
     problem: they are the same at every call and, up to rounding, for every order of the batch, device and
     number of threads. They are non-negative unless `traits.signed`. They are the formula's values on the
     masked network: values of removed weights are meaningless, and the caller compares only the remaining

@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _NormBase
 
+from cops_core.errors import InputError
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
 from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights
-from cops_core.scores.problem import Problem
+from cops_core.scores.problem import Problem, differentiate
 
 CHUNK_BYTES = 2**28
 
@@ -60,7 +61,7 @@ class FisherScore(Score):
 def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """sum_n g_n^2 per weight, each sample run separately: for networks that do not mix samples.
 
-    Vectorised over as many samples as the per-sample gradients fit into CHUNK_BYTES.
+    Vectorised where torch can do that for the network, else one sample after the other.
 
     Args:
         network: The network.
@@ -70,6 +71,16 @@ def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[s
     Returns:
         Sums by parameter name, each of the weight's shape.
     """
+    try:
+        return _vectorised(network, images, labels)
+    except (InputError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception:  # vmap cannot follow what depends on values, checkpoints, and some functions
+        return _one_by_one(network, images, labels)
+
+
+def _vectorised(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Over as many samples as the per-sample gradients fit into CHUNK_BYTES."""
 
     def loss(weights: Weights, image: Tensor, label: Tensor) -> Tensor:
         return cross_entropy(network.logits(weights, image[None]), label[None])
@@ -85,6 +96,26 @@ def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[s
     return squares
 
 
+def _one_by_one(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """The same, a backward pass after the other."""
+    weights = {name: w.clone().requires_grad_() for name, w in network.weights.items()}
+    squares = {name: torch.zeros_like(w) for name, w in network.weights.items()}
+
+    def add(image: Tensor, label: Tensor) -> None:
+        gradients = differentiate(
+            lambda: cross_entropy(network.logits(weights, image), label), list(weights.values())
+        )
+        for square, gradient in zip(squares.values(), gradients, strict=True):
+            square += gradient.square()
+
+    def add_all() -> None:
+        for image, label in zip(torch.split(images, 1), torch.split(labels, 1), strict=True):
+            add(image, label)
+
+    network.holding(weights, add_all)
+    return squares
+
+
 def coupled_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """sum_n g_n^2 per weight, the batch run as a whole: for networks with batch statistics.
 
@@ -97,14 +128,18 @@ def coupled_squares(network: Network, images: Tensor, labels: Tensor) -> dict[st
         Sums by parameter name, each of the weight's shape.
     """
     weights = {name: w.clone().requires_grad_() for name, w in network.weights.items()}
-    losses = cross_entropy(network.logits(weights, images), labels, reduction="none")
     squares = {name: torch.zeros_like(w) for name, w in network.weights.items()}
-    for loss in losses:
-        gradients = torch.autograd.grad(
-            loss, list(weights.values()), retain_graph=True, materialize_grads=True
-        )
-        for square, gradient in zip(squares.values(), gradients, strict=True):
-            square += gradient.square()
+
+    def add_all() -> None:
+        losses = cross_entropy(network.logits(weights, images), labels, reduction="none")
+        for loss in losses:
+            gradients = torch.autograd.grad(
+                loss, list(weights.values()), retain_graph=True, materialize_grads=True
+            )
+            for square, gradient in zip(squares.values(), gradients, strict=True):
+                square += gradient.square()
+
+    network.holding(weights, add_all)
     return squares
 
 

@@ -11,6 +11,7 @@ from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.loss import MeanCrossEntropy
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.problem import Functional, Precision
+from cops_core.scores.substitutes import TwiceDifferentiable
 
 TEMPERATURE = 200.0  # as in the authors' code
 
@@ -43,7 +44,8 @@ class GradientFlow(Functional):
     def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
         """F at `weights`, a tensor of shape (); see `Functional.value`."""
         parts = _halves(images, labels) if self.halves else [(images, labels)]
-        loss = torch.stack([self.loss.value(network, weights, *part) for part in parts]).mean()
+        with TwiceDifferentiable():
+            loss = torch.stack([self.loss.value(network, weights, *part) for part in parts]).mean()
         gradients = torch.autograd.grad(
             loss, list(weights.values()), create_graph=True, materialize_grads=True
         )

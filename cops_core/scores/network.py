@@ -1,7 +1,8 @@
 """A model as a pure function of its maskable weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from cops_core.errors import InputError, lookup
 from cops_core.prunable import PRUNABLE, maskable
 
 Weights = Mapping[str, Tensor]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,28 @@ class Network:
         Returns:
             Logits of shape (N, classes).
         """
-        # Clones for every run: batch norm changes its running statistics in place.
-        rest = {name: tensor.clone() for name, tensor in self.rest.items()}
-        logits: Tensor = torch.func.functional_call(self.model, {**rest, **weights}, (images,))
+        # Clones for every run: batch norm changes its running statistics in place, a network its images.
+        logits: Tensor = torch.func.functional_call(self.model, self._tensors(weights), (images.clone(),))
         return logits
+
+    def holding(self, weights: Weights, act: Callable[[], Result]) -> Result:
+        """Call a function while the model itself has these weights.
+
+        Checkpointed layers run again in the backward pass, and read the model's tensors there.
+
+        Args:
+            weights: Values of the prunable parameters.
+            act: Called without arguments.
+
+        Returns:
+            Its result.
+        """
+        tensors = {f"model.{name}": tensor for name, tensor in self._tensors(weights).items()}
+        result: Result = torch.func.functional_call(_Holder(self.model, act), tensors, ())
+        return result
+
+    def _tensors(self, weights: Weights) -> dict[str, Tensor]:
+        return {**{name: tensor.clone() for name, tensor in self.rest.items()}, **weights}
 
     def to(self, dtype: torch.dtype) -> "Network":
         """The same network, with all tensors in `dtype` except the prunable parameters."""
@@ -55,6 +75,19 @@ class Network:
         """The same network, with the biases of its maskable layers set to zero."""
         zeros = {name: torch.zeros_like(self.rest[name]) for name in self.biases}
         return replace(self, rest={**self.rest, **zeros})
+
+
+class _Holder(nn.Module):
+    """A model inside a module whose forward is any function."""
+
+    def __init__(self, model: nn.Module, act: Callable[[], Any]) -> None:
+        super().__init__()
+        self.model = model
+        self._act = act
+
+    def forward(self) -> Any:
+        """The function's result."""
+        return self._act()
 
 
 def network_of(

@@ -1,7 +1,8 @@
 """The input of scores (a network, a batch and a seed), and the functionals whose gradients are used."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import ClassVar, Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from cops_core.errors import InputError
 from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights, network_of
+from cops_core.scores.substitutes import InDouble
 
 Precision = Literal["model", "float64"]
 
@@ -54,6 +56,34 @@ class Functional(ABC):
         """
 
 
+def differentiate(
+    value: Callable[[], Tensor], variables: Sequence[Tensor], *, whole: bool = False
+) -> Sequence[Tensor]:
+    """The gradient of a value; zero where it does not depend on a variable.
+
+    Args:
+        value: Computes a tensor of shape (), every time the same.
+        variables: Leaves that require a gradient.
+        whole: Whether the value contains a gradient itself. The backward pass then visits everything: a
+            function that can be differentiated once only raises, where torch would else leave it out.
+
+    Returns:
+        A tensor for each variable, of its shape.
+    """
+    try:
+        if not whole:
+            return torch.autograd.grad(value(), list(variables), materialize_grads=True)
+    except RuntimeError as error:
+        # Layers with a reentrant checkpoint have only a whole backward pass.
+        if "use_reentrant" not in str(error):
+            raise
+    torch.autograd.backward(value())
+    gradients = [torch.zeros_like(v) if v.grad is None else v.grad for v in variables]
+    for variable in variables:
+        variable.grad = None
+    return gradients
+
+
 class Problem:
     """A network to score, its batch, and the gradients that have already been computed.
 
@@ -72,6 +102,10 @@ class Problem:
         self.labels = labels
         self.seed = seed
         self._gradients: dict[Functional, tuple[Weights, Weights]] = {}
+        self._read: dict[str, tuple[Tensor, int]] = {}
+        model = network.model
+        self._note({"the images": images, "the labels": labels})
+        self._note({**dict(model.named_parameters()), **dict(model.named_buffers())})
 
     def gradient(self, functional: Functional) -> tuple[Weights, Weights]:
         """The gradient of a functional, and the weights by which scores multiply it.
@@ -86,8 +120,18 @@ class Problem:
             `of_magnitudes`. The gradient is zero where F does not depend on a weight.
         """
         if functional not in self._gradients:
-            self._gradients[functional] = self._differentiate(functional)
+            gradients, weights = self._differentiate(functional)
+            self._gradients[functional] = gradients, weights
+            self._note(gradients, f"the gradient of {type(functional).__name__} in {{}}")
+            self._note(weights, f"the copy for {type(functional).__name__} of {{}}")
         return self._gradients[functional]
+
+    def changed(self) -> list[str]:
+        """What was changed in place since it was made, of the tensors that all scores of a call read."""
+        return [name for name, (tensor, version) in self._read.items() if tensor._version != version]
+
+    def _note(self, tensors: Mapping[str, Tensor], what: str = "{}") -> None:
+        self._read |= {what.format(name): (tensor, tensor._version) for name, tensor in tensors.items()}
 
     def _differentiate(self, functional: Functional) -> tuple[Weights, Weights]:
         network, images = self.network, self.images
@@ -97,10 +141,18 @@ class Problem:
             copies = {name: weight.to(dtype, copy=True) for name, weight in weights.items()}
             return {n: copy.abs_() for n, copy in copies.items()} if functional.of_magnitudes else copies
 
-        with isolated(network.model, functional.normalisation, self.seed):
-            weights = {name: copy.requires_grad_() for name, copy in copied(network.weights).items()}
-            value = functional.value(network.to(dtype), weights, images.to(dtype), self.labels)
-            gradients = torch.autograd.grad(value, list(weights.values()), materialize_grads=True)
+        weights = {name: copy.requires_grad_() for name, copy in copied(network.weights).items()}
+        converted, images = network.to(dtype), images.to(dtype)
+
+        def value() -> Tensor:
+            return functional.value(converted, weights, images, self.labels)
+
+        wide = InDouble() if functional.precision == "float64" else nullcontext()
+        with isolated(network.model, functional.normalisation, self.seed), wide:
+            whole = functional.needs_second_derivative
+            gradients = converted.holding(
+                weights, lambda: differentiate(value, list(weights.values()), whole=whole)
+            )
         revived = network.scored is not network.weights
         scored = copied(network.scored) if revived else {n: w.detach() for n, w in weights.items()}
         return dict(zip(weights, gradients, strict=True)), scored

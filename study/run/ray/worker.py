@@ -220,8 +220,10 @@ def _ended(status: str, reason: str, log: str = "") -> dict[str, Any]:
     return {"rows": "[]", "status": status, "reason": reason, "log": log, "done": True}
 
 
-def _no_memory(error: Exception) -> bool:
+def _no_memory(error: BaseException) -> bool:
     """Whether the device or the machine could not give as much memory as the trial needs."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if error.__cause__ is not None and _no_memory(error.__cause__):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

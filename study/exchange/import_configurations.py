@@ -11,7 +11,7 @@ from study.console import print_line
 from study.exchange.imports import new_study, origin, say_next
 from study.records.store import StudyStore
 from study.records.study_record import ImportOrigin, make_study_record
-from study.search.given import check_given
+from study.search.fixed_parameters import check_parameters
 from study.search.optuna_file import OptunaStudy, read_optuna
 from study.search.slots import baseline_count
 from study.settings import make_settings
@@ -38,7 +38,7 @@ def import_configurations(
     chosen = _study(read_optuna(source), study, source)
     trials, question = chosen.best(best), values["question"]
     for trial in trials:
-        check_given(space, question, trial.params, f"trial {trial.number} of {chosen.name!r}")
+        check_parameters(space, question, trial.params, f"trial {trial.number} of {chosen.name!r}")
     needed = baseline_count(question) + len(trials) * (len(question.rates) if question.axis else 1)
     size = values.get("trials", max(space.trials, needed))
     if size < needed:

@@ -17,7 +17,7 @@ from study.records.store import ARTIFACTS, TRIALS, StudyStore
 from study.records.study_record import make_study_record
 from study.records.tables import trial_tables
 from study.records.trial import StudyTrial
-from study.search.exchange import Exported, exported
+from study.search.exchange import StudyExport, read_export
 from study.search.optuna_file import read_optuna
 from study.settings import Settings, make_settings, parse_settings
 
@@ -44,7 +44,7 @@ def import_study(
     file or not whole, and if there is a study of that name already.
     """
     studies = read_optuna(source)
-    found = exported(studies, source)
+    found = read_export(studies, source)
     if found is None:
         known = ", ".join(study.name for study in studies) or "none"
         raise InputError(
@@ -76,7 +76,7 @@ def import_study(
     say_next(console, settings)
 
 
-def _trials(found: Exported, source: str) -> list[StudyTrial]:
+def _trials(found: StudyExport, source: str) -> list[StudyTrial]:
     """The records as trials. InputError if one is none, or would be written elsewhere than it should."""
     try:
         trials = [StudyTrial.from_record(record) for record in found.records]
@@ -106,7 +106,7 @@ def _content(file: str, content: Any, source: str) -> bytes:
 
 
 def _moved(
-    found: Exported,
+    found: StudyExport,
     source: str,
     *,
     name: str | None,

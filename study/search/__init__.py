@@ -1,1 +1,1 @@
-"""Which trial comes next, and which goes on: plans, samplers, early stopping, seeds."""
+"""Which trial is run next, and which is stopped early: plans, samplers, early stopping, seeds."""

@@ -1,4 +1,4 @@
-"""A configuration while its study runs: what was proposed, and which seeds it has and may have."""
+"""A configuration in a running study: what was proposed, and which seeds it has and may have."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,22 +12,29 @@ from study.search.slots import Slot
 
 @dataclass
 class Configuration:
-    """One proposal and its trials, by seed index.
+    """One proposal and its trials.
 
-    config: without a seed. asked: the sampler's trial, None for one outside its history.
-    granted: how many seeds it may have so far. finished: whether all of them have ended.
+    Attributes:
+        number: Its place in the study, from 0 on.
+        slot: The slot that it belongs to.
+        config: The configuration without a seed.
+        parameters: What the sampler proposed.
+        optuna_trial: The sampler's trial; None for a configuration outside the sampler's history.
+        granted: The number of seeds that it may have so far.
+        trials: Its trials, by seed index.
+        finished: Whether all of its trials have ended, and it gets no further one.
     """
 
     number: int
     slot: Slot
     config: TrialConfig
     parameters: dict[str, Any] = field(default_factory=dict)
-    asked: Trial | None = None
+    optuna_trial: Trial | None = None
     granted: int = 1
     trials: list[StudyTrial] = field(default_factory=list)
     finished: bool = False
 
     @property
     def accuracies(self) -> dict[int, float]:
-        """Of the trials that ran to their end, by seed index."""
+        """The accuracies of the trials that ran to their end, by seed index."""
         return {trial.seed_index: trial.accuracy for trial in self.trials if trial.status in COMPARABLE}

@@ -1,4 +1,4 @@
-"""What can be wrong with a user's space, in one line."""
+"""What can be wrong with a user's space, as errors of one line."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,34 @@ from search_spaces.question import Question
 
 @contextmanager
 def space_errors(name: str) -> Iterator[None]:
-    """Turns what a space raises into an InputError of one line."""
+    """A `with` block in which errors of a space become an InputError of one line.
+
+    Args:
+        name: The space's name.
+
+    Raises:
+        InputError: The space raised an error, or returned a wrong configuration.
+    """
     try:
         yield
     except ValidationError as error:
-        raise InputError(f"space {name!r} gives a wrong configuration: {one_line(error)}") from error
+        raise InputError(f"space {name!r} returns a wrong configuration: {one_line(error)}") from error
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"space {name!r} fails: {type(error).__name__}: {error}") from error
 
 
-def recordable(name: str, parameters: Mapping[str, Any]) -> None:
-    """A record holds parameters as JSON: a choice that changes there could never be replayed."""
+def check_recordable(name: str, parameters: Mapping[str, Any]) -> None:
+    """Check that parameters are the same after they were written as JSON: else they cannot be replayed.
+
+    Args:
+        name: The space's name.
+        parameters: What was suggested.
+
+    Raises:
+        InputError: A choice changes as JSON.
+    """
     for parameter, value in parameters.items():
         if json.loads(json.dumps(value, default=str)) != value:
             raise InputError(
@@ -36,7 +51,7 @@ def recordable(name: str, parameters: Mapping[str, Any]) -> None:
 
 
 def difference(recorded: TrialConfig, now: TrialConfig) -> str:
-    """Where two configurations differ: `training.epochs 5, now 10; ...`."""
+    """The fields in which two configurations differ: `training.epochs 5, now 10; ...`."""
     one, other = (flat(config.model_dump(mode="json")) for config in (recorded, now))
     return "; ".join(
         f"{name} {one.get(name)!r}, now {other.get(name)!r}"
@@ -57,11 +72,20 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def check_choices(name: str, question: Question, config: TrialConfig) -> None:
-    """InputError if the space of that name has chosen what is not a space's to choose."""
+    """Check that a space has set no field that the question or the study decides.
+
+    Args:
+        name: The space's name.
+        question: The study's question.
+        config: A configuration that the space returned.
+
+    Raises:
+        InputError: The space sets the density although the rates are an axis, or asks for the test images.
+    """
     if question.axis and config.density is not None:
-        raise InputError(f"space {name!r} chooses the density: leave it out, or ask --objective pareto")
+        raise InputError(f"space {name!r} chooses the density: leave it out, or write --objective pareto")
     if config.test:
         raise InputError(
             f"space {name!r} asks for the test images, on which nothing may be chosen: leave test out,"
-            " and judge with cops close"
+            " and evaluate with cops close"
         )

@@ -1,4 +1,4 @@
-"""A study as Optuna studies, one per history, and the same study out of them, record by record."""
+"""A study as Optuna studies, one per history; and the same study read from them, record by record."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,21 @@ from study.search.histories import histories
 from study.search.optuna_file import OptunaStudy
 from study.settings import Settings
 
-# The attribute by which a study that was exported is known, and the version of what it and the trials hold.
+# The attribute that marks an exported study, and the version of the content of its attributes.
 ATTRIBUTE = "cops_study"
 VERSION = 1
-RECORDS = "records"  # the attribute of a trial of Optuna's: a configuration's records, one per seed
+RECORDS = "records"  # the attribute of an Optuna trial with the records of a configuration, one per seed
 OUTSIDE = "outside the space"
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A study as it was exported: `study.json`, the records, and other files of its folder by name.
+class StudyExport:
+    """The content of a study that was exported.
 
-    files: JSON values; of plugins their text.
+    Attributes:
+        study: `study.json`.
+        records: The records of all trials.
+        files: Other files of the study's folder, by name: JSON values, and the source of plugins.
     """
 
     study: StudyRecord
@@ -41,60 +44,79 @@ class Exported:
 def as_optuna(
     space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial], about: Mapping[str, Any]
 ) -> list[OptunaStudy]:
-    """An Optuna study for each history, and one for what no sampler heard of.
+    """A study as Optuna studies: one for each history, and one for configurations outside the histories.
 
-    The first have the distributions, states, values and constraints that the sampler was told; the trials of
-    the last, the dense network's among them, have no parameters. about: what `Exported` holds beside the
-    records. Raises InputError if the space is another one today.
+    The trials of a history have the distributions, states, values and constraints that the sampler received.
+    Those outside the histories, such as the dense network, have no parameters.
+
+    Args:
+        space: The study's space.
+        settings: The study's settings.
+        trials: All trials.
+        about: The other fields of `StudyExport`: `settings` for its `study`, and `files`.
+
+    Returns:
+        The Optuna studies; the last one has the configurations outside the histories.
+
+    Raises:
+        InputError: The space has changed since the trials were recorded.
     """
     question = settings.question
     directions = tuple(question.directions)
     found = {each.number: each for each in by_configuration(trials)}
     made: list[OptunaStudy] = []
-    heard: set[int] = set()
+    included: set[int] = set()
     for history, study in histories(space, settings, trials).items():
         kept = []
         for trial in study.get_trials(deepcopy=False):
             configuration = found[trial.user_attrs["configuration"]]
-            heard.add(configuration.number)
+            included.add(configuration.number)
             kept.append(_frozen(trial, configuration, axis=question.axis))
         name = settings.name if history == "all" else f"{settings.name} {history}"
         attribute = {"version": VERSION, "name": settings.name, "history": history}
         made.append(OptunaStudy(name, directions, {ATTRIBUTE: attribute}, kept))
-    rest = [_unheard(each, settings) for each in found.values() if each.number not in heard]
+    rest = [_outside(each, settings) for each in found.values() if each.number not in included]
     attribute = {"version": VERSION, "name": settings.name, "records": len(trials), **about}
     return [*made, OptunaStudy(f"{settings.name} {OUTSIDE}", directions, {ATTRIBUTE: attribute}, rest)]
 
 
-def exported(studies: Sequence[OptunaStudy], source: str) -> Exported | None:
-    """What `as_optuna` made the studies of; None if they are others.
+def read_export(studies: Sequence[OptunaStudy], source: str) -> StudyExport | None:
+    """The study from which `as_optuna` made these Optuna studies.
 
-    Raises InputError if something is missing, or was written by a later version.
+    Args:
+        studies: The Optuna studies of a file.
+        source: The file's name, for messages.
+
+    Returns:
+        The study; None if the Optuna studies have another origin.
+
+    Raises:
+        InputError: Something is missing, or was written by another version.
     """
     ours = [study for study in studies if ATTRIBUTE in study.attributes]
     if not ours:
         return None
     attributes = [study.attributes[ATTRIBUTE] for study in ours]
     if any(not isinstance(each, Mapping) or each.get("version") != VERSION for each in attributes):
-        raise InputError(f"{source} was written by another version of cops: read it with that one")
+        raise InputError(f"{source} was written by another version of cops: use that version to read it")
     whole = [each for each in attributes if "settings" in each]
     if len(whole) != 1:
-        raise InputError(f"{source} has no study called '... {OUTSIDE}', or several: export it again")
+        raise InputError(f"{source} must have one study named '... {OUTSIDE}': export it again")
     records = [
         record for study in ours for trial in study.trials for record in trial.user_attrs.get(RECORDS, ())
     ]
     if len(records) != whole[0].get("records"):
         raise InputError(
-            f"{source} holds {len(records)} of the {whole[0].get('records')} records that were exported:"
+            f"{source} contains {len(records)} of the {whole[0].get('records')} exported records:"
             " export it again"
         )
-    return Exported(
+    return StudyExport(
         whole[0]["settings"], sorted(records, key=lambda record: record["number"]), whole[0].get("files", {})
     )
 
 
 def _frozen(trial: FrozenTrial, found: ConfigurationResult, *, axis: bool) -> FrozenTrial:
-    """The sampler's trial, with its times and what we know beside."""
+    """The sampler's trial, with its times and the attributes of its configuration."""
     return _dated(
         optuna.trial.create_trial(
             state=trial.state,
@@ -103,19 +125,19 @@ def _frozen(trial: FrozenTrial, found: ConfigurationResult, *, axis: bool) -> Fr
             distributions=trial.distributions,
             user_attrs=_attributes(found),
             system_attrs=trial.system_attrs,
-            # Where the rate is no axis a trial's value is not its accuracy.
+            # If the rate is not an axis, a trial's value is not its accuracy.
             intermediate_values=_accuracies(found) if axis else {},
         ),
         found,
     )
 
 
-def _unheard(found: ConfigurationResult, settings: Settings) -> FrozenTrial:
-    """A configuration that no sampler heard of: values that it would have been told, no parameters."""
-    over = all(trial.has_ended for trial in found.trials)
+def _outside(found: ConfigurationResult, settings: Settings) -> FrozenTrial:
+    """A configuration outside the histories: with the values that a sampler would receive, no parameters."""
+    ended = all(trial.has_ended for trial in found.trials)
     values = settings.question.values(found.mean, found.density, found.stored_bytes)
     known = all(trial.status in COMPARABLE for trial in found.trials) and not any(map(math.isnan, values))
-    state = TrialState.RUNNING if not over else TrialState.COMPLETE if known else TrialState.FAIL
+    state = TrialState.RUNNING if not ended else TrialState.COMPLETE if known else TrialState.FAIL
     return _dated(
         optuna.trial.create_trial(
             state=state,
@@ -152,7 +174,7 @@ def _attributes(found: ConfigurationResult) -> dict[str, Any]:
 
 
 def _accuracies(found: ConfigurationResult) -> dict[int, float]:
-    """The mean validation accuracy by epoch, of the epochs that all of its seeds with any have."""
+    """The mean validation accuracy by epoch, over those epochs that all started seeds have reported."""
     known = [trial.rows for trial in found.trials if trial.rows]
     return {
         int(rows[0]["epoch"]): fmean(row["validation_accuracy"] for row in rows)

@@ -1,4 +1,4 @@
-"""A plan whose configurations are known from the start."""
+"""A plan whose configurations are known from the start, as those of an experiment."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,11 @@ from study.search.plan import Forecast, Plan
 
 
 class FixedPlan(Plan):
-    """Configurations that are known from the start, each run once, to its end, in order."""
+    """Runs a list of configurations in order, each one once and to its end.
+
+    Args:
+        configs: The trials, with their seeds; of equal ones only one is run.
+    """
 
     def __init__(self, configs: Sequence[TrialConfig]) -> None:
         self._left = {config_hash(config): config for config in configs}
@@ -24,24 +28,24 @@ class FixedPlan(Plan):
 
     @property
     def exhausted(self) -> bool:
-        """Whether every trial has been asked for."""
+        """Whether every trial has been handed out."""
         return not self._left
 
     @property
     def forecast(self) -> Forecast:
-        """The configurations that are left."""
+        """All configurations that are left are certain."""
         return Forecast(certain=tuple(self._left.values()))
 
     def ask(self) -> StudyTrial:
-        """The next configuration as a trial."""
+        """The next configuration, as a trial."""
         number, self._number = self._number, self._number + 1
         config = self._left.pop(next(iter(self._left)))
         return StudyTrial(number=number, configuration=number, config=config)
 
     def recall(self, trial: StudyTrial) -> None:
-        """One of the configurations, or one of an earlier list."""
+        """Remove a recorded trial from the list; one of an earlier list is accepted."""
         self._number = max(self._number, trial.number + 1)
         self._left.pop(config_hash(trial.config), None)
 
     def tell(self, trial: StudyTrial) -> None:
-        """Nothing depends on how a trial ended."""
+        """Do nothing: the plan does not depend on how a trial ended."""

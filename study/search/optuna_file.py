@@ -1,4 +1,4 @@
-"""Optuna's own file: a study written as one, and the studies of one read. SQLite, as its dashboard reads."""
+"""Optuna's database in a SQLite file: studies are written to a new one, and read from an existing one."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,19 +15,25 @@ from optuna.trial import FrozenTrial, TrialState
 from cops_core.errors import InputError
 from study.places import SQLITE
 
-# What an Optuna database has, and no other: it is looked for before Optuna opens it, which makes
-# whatever tables are missing.
+# The tables of every Optuna database. They are checked first, since Optuna creates missing tables in any
+# database that it opens.
 TABLES = {"studies", "trials", "version_info"}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
 class OptunaStudy:
-    """A study as Optuna keeps it. directions: "maximize" or "minimize", one for each value of a trial."""
+    """The content of an Optuna study.
+
+    Attributes:
+        name: Its name.
+        directions: One for each value of a trial.
+        attributes: Its user attributes.
+        trials: Its trials.
+    """
 
     name: str
     directions: tuple[Direction, ...]
@@ -35,10 +41,17 @@ class OptunaStudy:
     trials: Sequence[FrozenTrial]
 
     def best(self, count: int | None) -> list[FrozenTrial]:
-        """Its complete trials, the `count` best of them, the best first; None takes all, in their order.
+        """Its best complete trials, the best first; of several with the same parameters only the first.
 
-        Those that violate a constraint come last. Each set of parameters is there once. Raises InputError
-        if there is no complete trial, and where several objectives leave none the best.
+        Args:
+            count: How many; those that violate a constraint come last. None takes all, in their order.
+
+        Returns:
+            The trials.
+
+        Raises:
+            InputError: There is no complete trial; or `count` is given and the study has several objectives,
+                which have no single best trial.
         """
         complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
         if not complete:
@@ -46,8 +59,8 @@ class OptunaStudy:
         if count is not None:
             if len(self.directions) > 1:
                 raise InputError(
-                    f"the Optuna study {self.name!r} has {len(self.directions)} objectives, by which none is"
-                    " the best: leave --best out"
+                    f"the Optuna study {self.name!r} has {len(self.directions)} objectives, so no trial is"
+                    " the best one: leave --best out"
                 )
             sign = -1 if self.directions[0] == "maximize" else 1
             complete.sort(key=lambda trial: (_violates(trial), sign * trial.values[0]))
@@ -59,8 +72,16 @@ class OptunaStudy:
 
 
 def write_optuna(path: Path, studies: Sequence[OptunaStudy]) -> None:
-    """Write studies as a new Optuna database. Raises OSError where it cannot be written."""
-    path.touch(exist_ok=False)  # SQLite would say "unable to open", whatever the reason
+    """Write studies to a new Optuna database.
+
+    Args:
+        path: The file, which must not exist.
+        studies: The studies.
+
+    Raises:
+        OSError: The file exists or cannot be written.
+    """
+    path.touch(exist_ok=False)  # SQLite's error would be "unable to open", without the reason
     storage = optuna.storages.RDBStorage(f"{SQLITE}{path.resolve()}")
     try:
         for study in studies:
@@ -76,9 +97,18 @@ def write_optuna(path: Path, studies: Sequence[OptunaStudy]) -> None:
 
 
 def read_optuna(source: str) -> list[OptunaStudy]:
-    """The studies of an Optuna database, a file or `sqlite:///FILE`, by name; the file is not touched.
+    """The studies of an Optuna database. The file is not changed.
 
-    Nothing in it is run or unpickled: Optuna keeps JSON. InputError in one line if it is no such file.
+    Nothing in it is run or unpickled: Optuna stores JSON.
+
+    Args:
+        source: A file, or `sqlite:///FILE`.
+
+    Returns:
+        The studies, by name.
+
+    Raises:
+        InputError: It is not an Optuna database, or is damaged.
     """
     path = _path(source)
     with TemporaryDirectory() as folder:
@@ -100,30 +130,30 @@ def read_optuna(source: str) -> list[OptunaStudy]:
 def _path(source: str) -> Path:
     path = Path(source.removeprefix(SQLITE)).expanduser()
     if "://" in str(source.removeprefix(SQLITE)):
-        raise InputError(f"{source} is no SQLite database: write a file, or sqlite:///FILE")
+        raise InputError(f"{source} is not a SQLite database: write a file, or sqlite:///FILE")
     if not path.is_file():
-        raise InputError(f"{source} is not a file: write that of an Optuna study, e.g. study.db")
+        raise InputError(f"{source} is not a file: write the file of an Optuna study, e.g. study.db")
     return path
 
 
 def _copy(path: Path, copy: Path) -> None:
-    """A copy to read from: opening the file itself could change it, or make tables in what is none."""
+    """Copy the database: opening the file itself could change it."""
     try:
         with (
-            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as there,
-            closing(sqlite3.connect(copy)) as here,
+            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as original,
+            closing(sqlite3.connect(copy)) as copied,
         ):
-            there.backup(here)
-            tables = {name for (name,) in here.execute("SELECT name FROM sqlite_master")}
+            original.backup(copied)
+            tables = {name for (name,) in copied.execute("SELECT name FROM sqlite_master")}
     except sqlite3.Error as error:
-        raise InputError(f"{path} cannot be read as an Optuna study ({error}): is it whole?") from None
+        raise InputError(f"{path} cannot be read as an Optuna study ({error}): is it complete?") from None
     if not tables >= TABLES:
-        raise InputError(f"{path} is no Optuna study: write the file of one, e.g. study.db")
+        raise InputError(f"{path} is not an Optuna study: write the file of one, e.g. study.db")
 
 
 @contextmanager
 def _storage(path: Path, copy: Path) -> Iterator[optuna.storages.RDBStorage]:
-    """Optuna's view of the copy; whatever it does not understand is an InputError that names the file."""
+    """The copy as Optuna reads it. Any of Optuna's errors becomes an InputError that names the file."""
     storage = None
     try:
         storage = optuna.storages.RDBStorage(f"{SQLITE}{copy}")

@@ -1,4 +1,4 @@
-"""What a study is going to run, one trial after the other."""
+"""The base class of plans: which trials a study runs, one after the other."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,12 +11,14 @@ from study.records.trial import StudyTrial
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a plan has yet to hand out, as far as that is known now.
+    """The trials that a plan will still hand out, as far as they are known now.
 
-    certain: trials that are sure to come. unknown: first trials of configurations that are not
-    proposed yet. further: for each configuration whose trials run, how many further seeds it may still
-    win; most: how many an unknown one may. rungs: the epochs after which the first trial of a proposal
-    may be stopped by its race.
+    Attributes:
+        certain: Trials that will certainly be run.
+        unknown: The number of configurations that have not been proposed yet.
+        further: For each configuration whose trials run, how many further seeds it may get.
+        most: How many further seeds a configuration that has not been proposed may get.
+        rungs: The epochs after which the first trial of a proposal may be stopped early.
     """
 
     certain: Sequence[TrialConfig] = ()
@@ -27,11 +29,14 @@ class Forecast:
 
 
 class Plan(ABC):
-    """Asked for one trial after the other, told how each ended.
+    """Hands out one trial after the other, and receives how each ended.
 
-    A plan's state is made of nothing but what it was asked and told, in order: a study that is
-    resumed after any death has the same plan, once `recall`, `report` and `tell` have repeated its history.
-    size: trials in all, at most. configurations: without regard to seeds.
+    A plan's state depends only on the calls of `ask`, `report` and `tell`, in order. So a study that is
+    resumed after any failure has the same plan, once `recall`, `report` and `tell` have repeated its history.
+
+    Attributes:
+        size: The largest number of trials that may be run in total.
+        configurations: The number of configurations.
     """
 
     size: int
@@ -40,55 +45,88 @@ class Plan(ABC):
     @property
     @abstractmethod
     def example(self) -> TrialConfig | None:
-        """A trial like those to come: what it needs, a cluster must have. None if there is none to come."""
+        """A trial that shows what a cluster must have; None if the plan has no trials."""
 
     @property
     @abstractmethod
     def exhausted(self) -> bool:
-        """Whether no trial will ever come any more."""
+        """Whether no further trial will be handed out."""
 
     @property
     @abstractmethod
     def forecast(self) -> Forecast:
-        """What is to come, for whoever estimates the time that it takes."""
+        """The trials that are still to be run, for an estimate of the remaining time."""
 
     @property
     def waiting(self) -> bool:
-        """Whether the next trial must wait for one that runs."""
+        """Whether the next trial depends on one that is running."""
         return False
 
     @property
     def blocked(self) -> str:
-        """Why no further trial makes sense; empty as long as one does."""
+        """Why no further trial makes sense; empty if one does."""
         return ""
 
     @abstractmethod
     def ask(self) -> StudyTrial:
-        """The next trial. Raises InputError if it cannot be made."""
+        """Hand out the next trial.
+
+        Returns:
+            The trial.
+
+        Raises:
+            InputError: It cannot be made.
+        """
 
     @abstractmethod
     def recall(self, trial: StudyTrial) -> None:
-        """A recorded trial, in place of `ask`. Raises InputError if the plan would not give it today."""
+        """Receive a recorded trial, in place of `ask`.
+
+        Args:
+            trial: The trial.
+
+        Raises:
+            InputError: The plan would not hand it out today.
+        """
 
     def report(self, trial: StudyTrial, row: MetricRow) -> bool:
-        """Hear of an epoch; whether the trial is to be stopped now."""
+        """Receive the metrics of an epoch.
+
+        Args:
+            trial: The trial.
+            row: The metrics.
+
+        Returns:
+            Whether to stop the trial now.
+        """
         return False
 
     @abstractmethod
     def tell(self, trial: StudyTrial) -> None:
-        """Hear how a trial ended."""
+        """Receive how a trial ended.
+
+        Args:
+            trial: The trial, with its status.
+        """
 
 
 def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
-    """Repeat a study's history to a new plan, in the order in which it happened.
+    """Repeat a study's events with a new plan, in their order.
 
-    trials: all that are recorded; their status is another one meanwhile. Returns those that had just lost
-    their race when the study was cut off. Raises InputError if the plan would not give them today.
+    Args:
+        plan: The new plan.
+        trials: All that are recorded. Their status changes meanwhile, as it did when the study ran.
+
+    Returns:
+        The trials that had just lost their race when the study was interrupted.
+
+    Raises:
+        InputError: The plan would not hand out a recorded trial today.
     """
     lost: list[StudyTrial] = []
     ends = {trial.number: trial.status for trial in trials if trial.has_ended}
     for trial in trials:
-        trial.status = "running"  # as it was while the others began and ended
+        trial.status = "running"  # as it was while the other trials started and ended
     last = last_event(trials)
     starts = [(trial.start_sequence, 0, trial) for trial in trials]
     finishes = [(trial.finish_sequence or last + 1, 1, trial) for trial in trials if trial.number in ends]
@@ -105,5 +143,5 @@ def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
 
 
 def last_event(trials: Sequence[StudyTrial]) -> int:
-    """The place of the last event that is recorded; -1 before the first."""
+    """The position of the last recorded event; -1 before the first."""
     return max((max(trial.start_sequence, trial.finish_sequence or 0) for trial in trials), default=-1)

@@ -1,4 +1,4 @@
-"""Which configuration stands at each slot of a study: a baseline's, or what the sampler proposes."""
+"""Which configuration belongs to each slot of a study: a baseline, or a proposal of the sampler."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,20 +10,27 @@ from search_spaces.base import SearchSpace
 from search_spaces.baselines import baseline_config, dense_baseline, first_config, in_space
 from search_spaces.suggest import MAX_DENSITY, MIN_DENSITY, suggest_density
 from study.search.configuration import Configuration
-from study.search.errors import check_choices, recordable, space_errors
-from study.search.given import check_given
+from study.search.errors import check_choices, check_recordable, space_errors
+from study.search.fixed_parameters import check_parameters
 from study.search.sampling import Histories
 from study.search.slots import Slot, baseline_count, slots
 from study.settings import Settings
 
 
 class Proposals:
-    """Makes the configurations of a space, without their seeds.
+    """Makes the configurations of a study, without their seeds.
 
-    base: the dense baseline, on which the others are built. histories: what the sampler knows.
+    Args:
+        space: The study's space.
+        settings: The study's settings.
 
-    Raises InputError if the space fails, if it chooses what is not its to choose, or if it cannot be
-    given the first proposals of the settings.
+    Attributes:
+        base: The dense baseline, from which the other baselines are made.
+        histories: What the sampler knows.
+
+    Raises:
+        InputError: The space fails, sets fields that it may not set, or does not fit the parameters that the
+            settings name to be tried first.
     """
 
     def __init__(self, space: SearchSpace, settings: Settings) -> None:
@@ -33,14 +40,16 @@ class Proposals:
             first = first_config(space, settings.seed)
         check_choices(space.name, self.question, first)
         for place, parameters in enumerate(settings.first, start=1):
-            check_given(space, self.question, parameters, f"configuration {place} of those given")
+            check_parameters(
+                space, self.question, parameters, f"configuration {place} of the settings' first"
+            )
         self.base = dense_baseline(first)
         self.histories = Histories(settings)
         self._given = settings.first
 
     @property
     def baselines(self) -> list[TrialConfig]:
-        """The configurations that every study of this question begins with."""
+        """The configurations with which every study of this question starts."""
         return [self.plain(slot) for slot in slots(self.question, baseline_count(self.question))]
 
     def plain(self, slot: Slot) -> TrialConfig:
@@ -49,20 +58,28 @@ class Proposals:
         return config.changed(density=slot.density)
 
     def make(self, number: int, slot: Slot, recorded: Mapping[str, Any] | None = None) -> Configuration:
-        """The configuration of that number.
+        """The configuration of a number.
 
-        recorded: its parameters, where a recorded study is repeated.
-        Raises InputError if the space fails on the parameters, or gives what cannot be recorded.
+        Args:
+            number: Its place in the study, from 0 on.
+            slot: Its slot.
+            recorded: Its parameters, if a recorded study is repeated.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: The space fails on the parameters, or suggests what cannot be recorded.
         """
         if not self._in_history(slot):
             return Configuration(number, slot, self.plain(slot))
         replayed = recorded is not None
-        asked = self.histories.ask(
+        trial = self.histories.ask(
             slot.history, number, recorded if replayed else self._fixed(number, slot), replayed=replayed
         )
-        config = self._sample(slot, asked)
-        asked.set_user_attr("configuration", number)
-        return Configuration(number, slot, config, dict(asked.params), asked)
+        config = self._sample(slot, trial)
+        trial.set_user_attr("configuration", number)
+        return Configuration(number, slot, config, dict(trial.params), trial)
 
     def _in_history(self, slot: Slot) -> bool:
         """Whether the sampler learns from this slot: a proposal, or a baseline that lies within the space."""
@@ -75,22 +92,22 @@ class Proposals:
             return searched and in_space(self.space, self.base, slot.baseline)
 
     def _fixed(self, number: int, slot: Slot) -> Mapping[str, Any] | None:
-        """The parameters of a baseline or of a given proposal; None where the sampler is free."""
+        """The parameters of a baseline, or those that the user gives; None if the sampler proposes."""
         if slot.baseline is not None:
             density = {} if slot.density is None else {"density": float(slot.density)}
             return {**slot.baseline, **density}
-        # Each of those given is tried at each rate, after the baselines.
+        # The user's configurations come after the baselines, each one at each rate.
         place = number - baseline_count(self.question)
         if self.question.axis:
             place //= len(self.question.rates)
         return self._given[place] if 0 <= place < len(self._given) else None
 
-    def _sample(self, slot: Slot, asked: Trial) -> TrialConfig:
+    def _sample(self, slot: Slot, trial: Trial) -> TrialConfig:
         """The space's configuration for what the sampler proposes."""
         with space_errors(self.space.name):
-            config = self.space.sample(asked)
+            config = self.space.sample(trial)
         check_choices(self.space.name, self.question, config)
         if config.arm != "dense" and config.density is None:
-            config = config.changed(density=slot.density if self.question.axis else suggest_density(asked))
-        recordable(self.space.name, asked.params)
+            config = config.changed(density=slot.density if self.question.axis else suggest_density(trial))
+        check_recordable(self.space.name, trial.params)
         return config

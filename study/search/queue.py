@@ -1,4 +1,4 @@
-"""A study's configurations in their order: those that were proposed, and the places that are left."""
+"""A study's configurations in their order: those that were proposed, and the slots that are left."""
 
 from collections import deque
 
@@ -12,8 +12,17 @@ from study.search.slots import slots
 class ConfigurationQueue:
     """Proposes one configuration after the other, and knows which of them may have another seed.
 
-    proposed: the configurations so far, by number. left: the slots of those to come.
-    Raises InputError if there are fewer `trials` than baselines.
+    Args:
+        proposals: Makes the configurations.
+        seeds: How many seeds each of them has.
+        trials: The number of configurations.
+
+    Attributes:
+        proposed: The configurations so far, by number.
+        left: The slots of those that have not been proposed.
+
+    Raises:
+        InputError: There are fewer configurations than baselines.
     """
 
     def __init__(self, proposals: Proposals, seeds: Seeds, trials: int) -> None:
@@ -24,25 +33,42 @@ class ConfigurationQueue:
 
     @property
     def dense(self) -> Configuration | None:
-        """The dense baseline, once it has been proposed."""
+        """The dense baseline; None before it has been proposed."""
         return self.proposed[0] if self.proposed else None
 
     @property
     def open(self) -> list[Configuration]:
-        """Those that were proposed and have not finished, in order."""
+        """The configurations that were proposed and have not finished, in order."""
         return [each for each in self.proposed if not each.finished]
 
     @property
     def awaiting_seed(self) -> Configuration | None:
-        """The first one that may have another seed now."""
+        """The first configuration that may have another seed now."""
         return next((each for each in self.open if len(each.trials) < each.granted), None)
 
     def propose(self) -> Configuration:
-        """The next configuration. Raises InputError if the space fails on the sampler's parameters."""
+        """Propose the next configuration.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: The space fails on the sampler's parameters.
+        """
         return self._add(recorded=None)
 
     def recall(self, trial: StudyTrial) -> Configuration:
-        """The configuration of a recorded trial: a new one for its first seed, else one that is known."""
+        """The configuration of a recorded trial.
+
+        Args:
+            trial: The trial. Its first seed adds a configuration.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: The space fails on the recorded parameters.
+        """
         if trial.seed_index == 0:
             return self._add(recorded=trial)
         configuration = self.proposed[trial.configuration]
@@ -50,7 +76,7 @@ class ConfigurationQueue:
         return configuration
 
     def rivals(self, configuration: Configuration) -> list[Configuration]:
-        """The other ones of the same history."""
+        """The other configurations of the same history."""
         history = configuration.slot.history
         return [each for each in self.proposed if each.slot.history == history and each is not configuration]
 

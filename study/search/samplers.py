@@ -1,4 +1,4 @@
-"""How the next configuration is proposed: Optuna's samplers, so used that the history alone decides."""
+"""How the next configuration is proposed: Optuna's samplers, used such that only the history decides."""
 
 import logging
 import warnings
@@ -24,17 +24,17 @@ from threadpoolctl import threadpool_limits
 
 from study.settings import SamplerName
 
-# TPE and GP begin to model once this many trials of a history have ended; before, they draw at random.
-# A rate of the quickstart has eight trials in all: Optuna's own ten would never model anything.
+# TPE and GP start to model once this many trials of a history have ended; before that they draw at random.
+# A rate of the quickstart has eight trials in total: with Optuna's default of ten nothing would be modelled.
 STARTUP_TRIALS = 5
-# Of a generation of NSGA-II; the first one is drawn at random. With Optuna's own fifty, a study of
-# sixty trials would hardly be a search.
+# The size of a generation of NSGA-II, of which the first is drawn at random. With Optuna's default of fifty
+# a study of sixty trials would hardly be a search.
 POPULATION = 20
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-# QMC warns that it draws conditional parameters independently of each other, which is meant; GP, that
-# one proposal looks as good as any other, as they do while no trial has met the constraints, and that it
-# would be faster with another package.
+# QMC warns that it draws conditional parameters independently, which is intended. GP warns that all
+# proposals seem equally good, which is so while no trial has met the constraints, and that another package
+# would make it faster.
 logging.getLogger("optuna.samplers._qmc").setLevel(logging.ERROR)
 logging.getLogger("optuna._gp").setLevel(logging.ERROR)
 
@@ -43,47 +43,57 @@ logging.getLogger("optuna._gp").setLevel(logging.ERROR)
 class Sampler:
     """A way to propose configurations.
 
-    A study is rebuilt from its record by asking and telling in the true order of its events, each
-    recorded proposal with its parameters enqueued and `make` or `standin` as the study's sampler.
+    A study is rebuilt from its records by repeating its events in their order. Each recorded proposal has its
+    parameters enqueued, and `make` or `substitute_sampler` as its sampler.
 
-    draw: from the proposal's seed and the study's seed, both 32 bits, to Optuna's sampler.
-    replays: whether recorded proposals, too, need `make`, because the sampler keeps state in the Optuna
-    study (the place in a sequence, a trial's generation).
+    Attributes:
+        draw: From the proposal's seed and the study's seed, both of 32 bits, to Optuna's sampler.
+        replays: Whether recorded proposals need `make`, too, since the sampler keeps state in the Optuna
+            study: the position in a sequence, or a trial's generation.
     """
 
     draw: Callable[[int, int], BaseSampler]
     replays: bool = False
 
     def make(self, proposal_seed: int, study_seed: int) -> BaseSampler:
-        """The sampler for a single proposal: what it proposes depends on the history and the seeds."""
+        """The sampler for a single proposal, which depends on the history and the seeds alone.
+
+        Args:
+            proposal_seed: 32 bits, different for each proposal.
+            study_seed: 32 bits, the same for all proposals of a study.
+
+        Returns:
+            Optuna's sampler.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return self.draw(proposal_seed, study_seed)
 
 
-def standin() -> BaseSampler:
-    """The sampler for a recorded proposal of one that does not replay: all parameters are enqueued."""
+def substitute_sampler() -> BaseSampler:
+    """The sampler for recorded proposals of a sampler that does not replay: all parameters are enqueued."""
     return RandomSampler(seed=0)
 
 
 @final
-class Alone(BaseSampler):
-    """A sampler for a single proposal, which is drawn when it is asked for, by the only process that asks.
+class SingleProposalSampler(BaseSampler):
+    """A sampler for a single proposal, which is drawn at once, by the only process that asks for proposals.
 
     Optuna draws later: when a space suggests the first parameter that is not enqueued. For a recorded
-    proposal that is never, and a sampler with state would not notice it.
+    proposal this never happens, and a sampler with state would not count it.
 
-    TPE and GP note what they drew for a running trial, for other processes that ask before the space has
-    chosen from it. Here it has chosen before anybody asks again, and the note would do harm: in a
-    conditional space it names parameters that the trial does not have, so that the model would count
-    them as being tried; and no record has them, so that a rebuilt study would go on differently.
+    TPE and GP store what they drew for a running trial, for other processes that ask before the space has
+    chosen from it. Here the space has chosen before the next proposal, and this note would be harmful. In a
+    conditional space it names parameters that the trial does not have, so the model would count them as being
+    tried. And no record contains them, so a rebuilt study would continue differently.
+
+    Args:
+        sampler: Optuna's sampler.
+        note: The first of the trial's system attributes that contain what was drawn.
+        single_thread: Whether to draw with one thread (3 ms to arrange it).
     """
 
     def __init__(self, sampler: BaseSampler, note: str | None = None, single_thread: bool = False) -> None:
-        """note: the first of the trial's system attributes that hold what was drawn.
-
-        single_thread: whether to draw with one thread (3 ms to arrange it).
-        """
         self._single_thread = single_thread
         self._sampler = sampler
         self._note = note
@@ -91,10 +101,10 @@ class Alone(BaseSampler):
         self._parameters: dict[str, Any] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Draw the parameters that are drawn together; the note is left empty, which reads as none."""
+        """Draw the joint parameters, and empty the note, which Optuna reads as no note."""
         self._sampler.before_trial(study, trial)
         self._space = self._sampler.infer_relative_search_space(study, trial)
-        with np.errstate(invalid="ignore"):  # GP divides by 0 where all proposals look equally good
+        with np.errstate(invalid="ignore"):  # GP divides by 0 if all proposals seem equally good
             self._parameters = self._draw(study, trial)
         if self._note is not None:
             study._storage.set_trial_system_attr(trial._trial_id, self._note, "")
@@ -106,7 +116,7 @@ class Alone(BaseSampler):
             return self._sampler.sample_relative(study, trial, self._space)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The parameters that were drawn together."""
+        """The parameters that are drawn jointly."""
         return self._space
 
     def sample_relative(
@@ -118,32 +128,32 @@ class Alone(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw a parameter that is not among them."""
+        """Draw a parameter that is not drawn jointly."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """A trial has ended."""
+        """Inform Optuna's sampler that a trial has ended."""
         self._sampler.after_trial(study, trial, state, values)
 
 
 def _tpe(proposal_seed: int, study_seed: int) -> BaseSampler:
-    """TPE over all parameters together, grouped by the conditions under which they exist."""
+    """TPE over all parameters jointly, in groups by the conditions under which they exist."""
     sampler = TPESampler(seed=proposal_seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True)
-    return Alone(sampler, "tpe:relative_params:0")
+    return SingleProposalSampler(sampler, "tpe:relative_params:0")
 
 
 def _random(proposal_seed: int, study_seed: int) -> BaseSampler:
-    """Each parameter on its own, whatever came before."""
+    """Each parameter independently of the others and of the history."""
     return RandomSampler(seed=proposal_seed)
 
 
 def _qmc(proposal_seed: int, study_seed: int) -> BaseSampler:
     """The next point of one Sobol sequence, scrambled by the study's seed.
 
-    The sequence spans the parameters of the history's first trial; others are drawn at random, by the
-    proposal's seed: by the study's, each proposal would have the same.
+    The sequence covers the parameters of the history's first trial. Others are drawn at random from the
+    proposal's seed: from the study's seed each proposal would have the same values.
     """
     sampler = QMCSampler(
         scramble=True,
@@ -151,22 +161,22 @@ def _qmc(proposal_seed: int, study_seed: int) -> BaseSampler:
         independent_sampler=RandomSampler(seed=proposal_seed),
         warn_independent_sampling=False,
     )
-    return Alone(sampler)
+    return SingleProposalSampler(sampler)
 
 
 def _nsga2(proposal_seed: int, study_seed: int) -> BaseSampler:
     """NSGA-II; parameters that not every trial has are drawn at random."""
-    return Alone(NSGAIISampler(population_size=POPULATION, seed=proposal_seed))
+    return SingleProposalSampler(NSGAIISampler(population_size=POPULATION, seed=proposal_seed))
 
 
 def _gp(proposal_seed: int, study_seed: int) -> BaseSampler:
     """A Gaussian process over the parameters that every trial has; the others are drawn at random.
 
-    It knows finished trials only: stopped ones teach it nothing.
+    It uses finished trials only, and ignores stopped ones.
     """
     sampler = GPSampler(seed=proposal_seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
-    # Its many small products took 3 s a proposal on two busy cores, and 0.4 s with one thread each.
-    return Alone(sampler, "gp:relative_params:0", single_thread=True)
+    # Its many small products took 3 s per proposal on two busy cores, and 0.4 s with one thread.
+    return SingleProposalSampler(sampler, "gp:relative_params:0", single_thread=True)
 
 
 SAMPLERS: Mapping[SamplerName, Sampler] = {

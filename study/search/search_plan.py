@@ -24,10 +24,17 @@ from study.settings import Settings
 class SearchPlan(Plan):
     """Hands out the trials of a search over a space.
 
-    proposals: which configuration stands at each place. queue: the configurations so far, and the
-    places that are left. seeds: the study's seeds, and which configurations get more of them.
+    Args:
+        space: The space.
+        settings: The study's settings.
 
-    Raises InputError if the space does not fit the question, or if there are too few trials.
+    Attributes:
+        proposals: Makes the configuration of each slot.
+        queue: The configurations so far, and the slots that are left.
+        seeds: The study's seeds, and which configurations get more of them.
+
+    Raises:
+        InputError: The space does not fit the question, or there are too few trials.
     """
 
     def __init__(self, space: SearchSpace, settings: Settings) -> None:
@@ -39,7 +46,7 @@ class SearchPlan(Plan):
         self.size = settings.trials * settings.seeds
         self._next_number = 0
         self._epochs = settings.epochs or self.proposals.base.training.epochs
-        # Later seeds of configurations that race over seeds have won their place already.
+        # If configurations race for further seeds, a trial with a later seed is not stopped early.
         self._races = Races(
             settings.stopping,
             self._epochs,
@@ -49,22 +56,22 @@ class SearchPlan(Plan):
 
     @property
     def histories(self) -> dict[str, optuna.Study]:
-        """What the sampler knows: Optuna studies by rate as text, `all` where the rate is no axis."""
+        """What the sampler knows: Optuna studies by rate as text; `all` if the rate is not an axis."""
         return self.proposals.histories.by_rate
 
     @property
     def example(self) -> TrialConfig:
-        """The dense baseline: no trial of its network needs more."""
+        """The dense baseline: no trial of its network needs more resources."""
         return self.proposals.baselines[0]
 
     @property
     def exhausted(self) -> bool:
-        """Whether every configuration has been proposed and has all the seeds that it will get."""
+        """Whether every configuration has been proposed, and has all seeds that it will get."""
         return not self.queue.left and not self.queue.open
 
     @property
     def waiting(self) -> bool:
-        """Whether the next trial must wait: for the dense one, or for a race between seeds."""
+        """Whether the next trial must wait for the dense trial, or for a race over seeds."""
         if self.queue.awaiting_seed is not None:
             return False
         dense = self._dense_needed
@@ -74,21 +81,21 @@ class SearchPlan(Plan):
 
     @property
     def blocked(self) -> str:
-        """Why no further trial makes sense; empty as long as one does."""
+        """Why no further trial makes sense; empty if one does."""
         dense = self._dense_needed
         if dense is None or not dense.finished or dense.accuracies:
             return ""
         ends = ", ".join(trial.status for trial in dense.trials)
-        return f"the dense trial {ends}: there is no accuracy to keep a share of"
+        return f"the dense trial {ends}: without its accuracy the question cannot be answered"
 
     @property
     def _dense_needed(self) -> Configuration | None:
-        """The dense baseline, once it has been proposed, where the question is asked relative to it."""
+        """The dense baseline, if the question refers to it; None before it has been proposed."""
         return self.queue.dense if self.proposals.question.needs_dense else None
 
     @property
     def forecast(self) -> Forecast:
-        """Seeds that have been granted and baselines are certain; proposals are not known yet."""
+        """Baselines and the seeds that were granted are certain; proposals are not known yet."""
         seeds, racing = self.seeds.count, self.seeds.racing
         baselines = [slot for slot in self.queue.left if slot.baseline is not None]
         granted = [c.config for c in self.queue.open for _ in range(c.granted - len(c.trials))]
@@ -103,9 +110,13 @@ class SearchPlan(Plan):
         )
 
     def ask(self) -> StudyTrial:
-        """The next trial: of a configuration that may have another seed, else of a new one.
+        """Hand out the next trial: of a configuration that may have another seed, else of a new one.
 
-        Raises InputError if the space fails on the sampler's parameters.
+        Returns:
+            The trial.
+
+        Raises:
+            InputError: The space fails on the sampler's parameters.
         """
         configuration = self.queue.awaiting_seed or self.queue.propose()
         seed_index = len(configuration.trials)
@@ -122,14 +133,19 @@ class SearchPlan(Plan):
         return trial
 
     def recall(self, trial: StudyTrial) -> None:
-        """A recorded trial, in place of `ask`: the sampler's state and the races become what they were.
+        """Receive a recorded trial, in place of `ask`. The sampler and the races are updated as they were.
 
-        Raises InputError if the space gives another configuration for the recorded parameters.
+        Args:
+            trial: The trial.
+
+        Raises:
+            InputError: A record is missing; or the space now returns another configuration for the recorded
+                parameters.
         """
         name, known = self.settings.name, len(self.queue.proposed)
         if trial.configuration > known or (trial.configuration == known and trial.seed_index > 0):
             raise InputError(
-                f"the record of configuration {known} of {name!r} is missing: put it back, or"
+                f"the record of configuration {known} of {name!r} is missing: restore it, or"
                 " choose another --name"
             )
         configuration = self.queue.recall(trial)
@@ -142,7 +158,15 @@ class SearchPlan(Plan):
         self._enter(configuration, trial)
 
     def trial_config(self, config: TrialConfig, seed_index: int) -> TrialConfig:
-        """`config` with the study's seed of that index, and the study's epochs."""
+        """A trial of a configuration.
+
+        Args:
+            config: The configuration without a seed.
+            seed_index: Which of the study's seeds.
+
+        Returns:
+            The configuration with this seed and the study's epochs.
+        """
         epochs = self.settings.epochs or config.training.epochs
         training = config.training.model_copy(update={"epochs": epochs})
         return config.changed(seed=self.seeds.value(seed_index), training=training)
@@ -153,11 +177,23 @@ class SearchPlan(Plan):
         self._races.enter(trial)
 
     def report(self, trial: StudyTrial, row: MetricRow) -> bool:
-        """Whether the trial has lost its race with this epoch."""
+        """Receive the metrics of an epoch.
+
+        Args:
+            trial: The trial.
+            row: The metrics.
+
+        Returns:
+            Whether the trial has lost its race with this epoch.
+        """
         return self._races.report(trial, row)
 
     def tell(self, trial: StudyTrial) -> None:
-        """Grant the configuration another seed, or tell the sampler how it did."""
+        """Receive a trial's end: its configuration gets another seed, or its result goes to the sampler.
+
+        Args:
+            trial: The trial, with its status.
+        """
         self._races.leave(trial)
         configuration = self.queue.proposed[trial.configuration]
         if any(not other.has_ended for other in configuration.trials):

@@ -1,4 +1,4 @@
-"""A study's seeds, the same for all configurations; in a race, which ones are worth a further seed."""
+"""A study's seeds, the same for all configurations; with racing, which configurations get a further seed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,21 @@ from study.search.configuration import Configuration
 from study.search.slots import Slot
 from study.settings import Settings
 
-# A configuration is given up when its chance to end as the best is below this. Simulated studies of 30
-# configurations with 5 seeds ran 40 % of their trials so; 2.2 % of them gave up what would have been
-# the best, for one that was worse by 0.3 % accuracy.
+# A configuration gets no further seed if its probability to become the best is below this. Simulated studies
+# of 30 configurations with 5 seeds then ran 40 % of their trials. In 2.2 % of them the best configuration was
+# missed; the chosen one had 0.3 % less accuracy.
 CHANCE = 0.05
 
 
 class Seeds:
     """How many seeds each configuration has, and which.
 
-    count: seeds of the study. racing: whether later ones are only for configurations that can still win.
+    Args:
+        settings: The study's settings.
+
+    Attributes:
+        count: The number of seeds of the study.
+        racing: Whether later seeds are only for configurations that can still win.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,17 +34,24 @@ class Seeds:
         self._study_seed = settings.seed
 
     def value(self, index: int) -> int:
-        """The 32-bit seed that every configuration's trial of that index has."""
+        """The 32-bit seed of every configuration's trial with this seed index."""
         return derive_seed(self._study_seed, "trial", index)
 
     def at_first(self, slot: Slot) -> int:
-        """How many seeds a new configuration may have: in a race one, but for baselines."""
+        """The number of seeds of a new configuration: one with racing, unless it is a baseline."""
         return 1 if self.racing and slot.baseline is None else self.count
 
     def deserves_another(self, configuration: Configuration, rivals: Sequence[Configuration]) -> bool:
-        """Whether a configuration whose trials have all ended may have one more.
+        """Whether a configuration gets one more seed.
 
-        It has not all seeds yet, every trial ran to its end, and it can still win against its rivals.
+        It does if it does not have all seeds yet, every trial ran to its end, and it can still win.
+
+        Args:
+            configuration: The configuration, whose trials have all ended.
+            rivals: The other configurations of its history.
+
+        Returns:
+            Whether to run one more seed.
         """
         if configuration.granted >= self.count:
             return False
@@ -55,25 +67,29 @@ def can_still_win(
     seeds: int,
     chance: float = CHANCE,
 ) -> bool:
-    """Whether the candidate's mean over all seeds may yet exceed the best one there is.
+    """Whether the candidate's mean over all seeds can still exceed the best mean so far.
 
-    candidate, others: finite accuracies by seed index, of one configuration each; `others` does not
-    hold the candidate. seeds: how many a configuration has in all, K. chance: in (0, 1).
-
-    The incumbent is, of the others with all seeds, the one with the best mean. On the s seeds that
-    the candidate shares with it let d_i be the difference of the two, normal about an unknown mu with
-    variance v. With a flat prior, mu is normal about the observed mean d with variance v / s. The
-    mean of the K - s differences to come is mu plus noise of variance v / (K - s), and enters the
-    mean over all K with the weight (K - s) / K. So the latter is normal about d with variance
+    The incumbent is the configuration with the best mean among the others with all seeds. On the s seeds
+    that the candidate shares with it let d_i be the difference of the two, normal about an unknown mu with
+    variance v. With a flat prior, mu is normal about the observed mean d with variance v / s. The mean of the
+    K - s future differences is mu plus noise of variance v / (K - s), and enters the mean over all K with the
+    weight (K - s) / K. So the latter is normal about d with variance
 
         ((K - s) / K)^2 (v / s + v / (K - s)) = v (1 / s - 1 / K).
 
-    v is pooled: a few seeds of one configuration would not tell it. Each configuration that shares two
-    seeds or more with the incumbent adds the sample variance of its differences, weighted by its degrees
-    of freedom. Their sum belongs to Student's t, which takes the normal's place since v is estimated.
+    v is pooled, since a few seeds of one configuration do not determine it. Each configuration that shares
+    two seeds or more with the incumbent adds the sample variance of its differences, weighted by its degrees
+    of freedom. Since v is estimated, Student's t with the sum of these degrees replaces the normal.
 
-    True as long as there is nothing to judge by: no incumbent, no common seed, no degree of freedom;
-    and for a candidate with all its seeds, where nothing is left to decide.
+    Args:
+        candidate: Finite accuracies by seed index.
+        others: The same of the other configurations, without the candidate.
+        seeds: The number of seeds of a configuration in total, K.
+        chance: The probability to win below which the result is False, in (0, 1).
+
+    Returns:
+        Whether it can still win. True without an incumbent, a common seed or a degree of freedom, and for a
+        candidate that has all its seeds.
     """
     complete = [other for other in others if len(other) == seeds]
     if not complete or len(candidate) == seeds:
@@ -88,16 +104,16 @@ def can_still_win(
     error = math.sqrt(pooled * (1 / len(differences) - 1 / seeds))
     lead = fmean(differences)
     if error == 0:
-        return lead > 0  # every difference to come is the same: a tie does not exceed
+        return lead > 0  # every further difference is the same; a tie does not win
     return float(stdtr(freedom, lead / error)) >= chance
 
 
 def _differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
-    """How much better the first is, on each seed that both have."""
+    """The first minus the second, on each seed that both have."""
     return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
 
 
 def _squares(values: Sequence[float]) -> float:
-    """The sum of squares about the mean of the values, one or more."""
+    """The sum of squared deviations from the mean of one or more values."""
     mean = fmean(values)
     return sum((value - mean) ** 2 for value in values)

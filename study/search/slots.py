@@ -1,4 +1,4 @@
-"""The places in a study's plan: the baselines of every rate, then proposals in turn."""
+"""The slots of a study's plan: the baselines of every rate, then proposals, for each rate in turn."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ from search_spaces.question import Question
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in the study's plan. history: the rate whose sampler history it belongs to.
+    """A place in the study's plan.
 
-    baseline: the baseline's parameters, empty for the dense one; None for a proposal.
+    Attributes:
+        history: The rate whose sampler history it belongs to; None if the rate is not an axis.
+        baseline: The baseline's parameters, empty for the dense one; None for a proposal.
+        density: The kept fraction, if the question decides it.
     """
 
     history: Decimal | None = None
@@ -23,12 +26,23 @@ class Slot:
 
 
 def baseline_count(question: Question) -> int:
-    """How many configurations are baselines: the dense one, and those of each rate."""
+    """The number of baselines: the dense one, and those of each rate."""
     return 1 + len(BASELINE_PARAMETERS) * len(question.rates)
 
 
 def slots(question: Question, trials: int) -> Iterator[Slot]:
-    """All configurations of a study in order; those of fewer `trials` are the first of those of more."""
+    """The slots of a study in order. With more trials, further slots follow the same first ones.
+
+    Args:
+        question: The study's question.
+        trials: The number of configurations.
+
+    Yields:
+        A slot per configuration.
+
+    Raises:
+        InputError: There are fewer configurations than baselines.
+    """
     rates, baselines = question.rates, baseline_count(question)
     if trials < baselines:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Early stopping: which trials of a race go on. Its whole state is what the trials have reported."""
+"""Early stopping: which trials of a race continue. Its state depends on the trials' reports alone."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -11,27 +11,27 @@ from cops_core.facts import MetricRow
 from study.records.trial import StudyTrial
 from study.settings import StoppingName
 
-# A third of a rung's trials goes on to the next rung, which is three times as long.
+# A third of the trials of a rung continue to the next rung, which is three times as long.
 REDUCTION_FACTOR = 3
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _first_rung(epochs: int) -> int:
-    """The epoch at which trials of so many epochs are first compared: two rungs before the last."""
+    """The epoch after which trials are first compared: two rungs before the last."""
     return max(1, epochs // REDUCTION_FACTOR**2)
 
 
 def _asha(epochs: int) -> BasePruner:
     """Asynchronous successive halving (Li et al., MLSys 2020), in the variant that stops trials.
 
-    A trial goes on if it is, so far, among the best third of those that came as far, or the best.
+    A trial continues if it is the best, or among the best third, of those that have reached its rung so far.
     """
     return SuccessiveHalvingPruner(min_resource=_first_rung(epochs), reduction_factor=REDUCTION_FACTOR)
 
 
 def _hyperband(epochs: int) -> BasePruner:
-    """Hyperband (Li et al., JMLR 2018): several such races, the first rung of each later than the last's."""
+    """Hyperband (Li et al., JMLR 2018): several such races, each with a later first rung."""
     return HyperbandPruner(
         min_resource=_first_rung(epochs), max_resource=epochs, reduction_factor=REDUCTION_FACTOR
     )
@@ -42,7 +42,7 @@ def _none(epochs: int) -> BasePruner:
     return NopPruner()
 
 
-# From the epochs of the longest trial, 1 or more.
+# Each makes a pruner from the epochs of the longest trial, 1 or more.
 STOPPINGS: Mapping[StoppingName, Callable[[int], BasePruner]] = {
     "asha": _asha,
     "hyperband": _hyperband,
@@ -51,7 +51,15 @@ STOPPINGS: Mapping[StoppingName, Callable[[int], BasePruner]] = {
 
 
 def rungs(stopping: StoppingName, epochs: int) -> tuple[int, ...]:
-    """The epochs after which trials are compared, before the last. Of several races, those of the first."""
+    """The epochs after which trials are compared, without the last epoch.
+
+    Args:
+        stopping: One of `STOPPINGS`. With several races the result is that of the first.
+        epochs: Those of the longest trial.
+
+    Returns:
+        The epochs, in order.
+    """
     found, rung = [], _first_rung(epochs)
     while stopping != "none" and rung < epochs:
         found.append(rung)
@@ -60,18 +68,19 @@ def rungs(stopping: StoppingName, epochs: int) -> tuple[int, ...]:
 
 
 class Race:
-    """Trials that are held against each other at the same epochs, by their validation accuracy.
+    """Trials whose validation accuracies are compared at the same epochs.
 
-    An Optuna study in memory is the table of rungs: each trial's accuracy at each rung. Since a trial
-    reports every epoch, the table does not depend on the order of the reports, only on who entered when.
+    An Optuna study in memory is the table of rungs: each trial's accuracy at each rung. A trial reports every
+    epoch. So the table depends on the order in which trials entered, but not on the order of the reports.
+
+    Args:
+        stopping: One of `STOPPINGS`.
+        epochs: Those of the longest trial.
+        name: Unique among a study's races, and the same each time the study is resumed: Hyperband derives a
+            trial's bracket from it and from the trial's place in the race.
     """
 
     def __init__(self, stopping: StoppingName, epochs: int, name: str) -> None:
-        """stopping: one of STOPPINGS. epochs: of the longest trial.
-
-        name: unique among a study's races, and the same each time the study is resumed: Hyperband
-        derives a trial's bracket from it and from the trial's place in the race.
-        """
         self._study = optuna.create_study(
             study_name=name,
             direction="maximize",
@@ -81,13 +90,19 @@ class Race:
         self._running: dict[int, optuna.Trial] = {}
 
     def enter(self, trial: StudyTrial) -> None:
-        """A trial begins, in the order in which trials are handed out."""
+        """A trial starts. Trials enter in the order in which they are handed out."""
         self._running[trial.number] = self._study.ask()
 
     def report(self, trial: StudyTrial, row: MetricRow) -> bool:
-        """Whether to stop the trial after this epoch: never a baseline, nor after its last epoch.
+        """Receive the metrics of an epoch.
 
-        Both count in the race all the same.
+        Args:
+            trial: A trial that has entered.
+            row: The metrics.
+
+        Returns:
+            Whether to stop the trial now. A baseline is never stopped, nor a trial after its last epoch; both
+            are compared with the others nevertheless.
         """
         running = self._running[trial.number]
         running.report(row["validation_accuracy"], int(row["epoch"]))
@@ -95,18 +110,21 @@ class Race:
         return stop and not trial.baseline and row["epoch"] < trial.config.training.epochs
 
     def leave(self, trial: StudyTrial) -> None:
-        """A trial has ended, for whatever reason; its accuracies remain what others are held against."""
+        """A trial has ended, for any reason. Later trials are still compared with its accuracies."""
         del self._running[trial.number]
 
 
 class Races:
-    """The races of a study: one within each rate and seed index, begun by the first trial that enters it."""
+    """The races of a study: one for each rate and seed index. The first trial that enters creates it.
+
+    Args:
+        stopping: As of `Race`.
+        epochs: As of `Race`.
+        name: The study's part of the races' names.
+        later_seeds: Whether trials with the second seed and later ones race, too.
+    """
 
     def __init__(self, stopping: StoppingName, epochs: int, name: str, *, later_seeds: bool) -> None:
-        """stopping, epochs: as of `Race`. name: the study's part of the races' names.
-
-        later_seeds: whether trials of the second seed and later ones race, too.
-        """
         self._stopping = stopping
         self._epochs = epochs
         self._name = name
@@ -114,22 +132,30 @@ class Races:
         self._races: dict[tuple[Decimal, int], Race] = {}
 
     def enter(self, trial: StudyTrial) -> None:
-        """A trial begins, in the order in which trials are handed out."""
+        """A trial starts. Trials enter in the order in which they are handed out."""
         if (race := self._of(trial)) is not None:
             race.enter(trial)
 
     def report(self, trial: StudyTrial, row: MetricRow) -> bool:
-        """Whether the trial has lost its race with this epoch; never, where it is in none."""
+        """Receive the metrics of an epoch.
+
+        Args:
+            trial: A trial that has entered.
+            row: The metrics.
+
+        Returns:
+            Whether the trial has lost its race with this epoch; False if it is not in a race.
+        """
         race = self._of(trial)
         return race is not None and race.report(trial, row)
 
     def leave(self, trial: StudyTrial) -> None:
-        """A trial has ended, for whatever reason."""
+        """A trial has ended, for any reason."""
         if (race := self._of(trial)) is not None:
             race.leave(trial)
 
     def _of(self, trial: StudyTrial) -> Race | None:
-        """The trial's race; None where nothing is stopped early."""
+        """The trial's race; None if it is not stopped early."""
         if trial.rate is None or self._stopping == "none":
             return None
         if trial.seed_index > 0 and not self._later_seeds:

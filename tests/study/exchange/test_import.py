@@ -143,8 +143,8 @@ def other(path):
     [
         (garbage, "cannot be read as an Optuna study"),
         (cut, "cannot be read as an Optuna study"),
-        (other, "is no Optuna study"),
-        (lambda path: path.write_bytes(b""), "is no Optuna study"),
+        (other, "is not an Optuna study"),
+        (lambda path: path.write_bytes(b""), "is not an Optuna study"),
         (lambda path: path.write_text("x,y\n1,2\n" * 99), "cannot be read as an Optuna study (file is not"),
         (lambda path: path.unlink(), "is not a file"),
         (lambda path: damage(path, "UPDATE alembic_version SET version_num = 'v9'"), "of another version"),
@@ -152,7 +152,7 @@ def other(path):
             lambda path: damage(
                 path, "DELETE FROM trial_user_attributes WHERE trial_id = 3 AND key = 'records'"
             ),
-            "holds 13 of the 14 records",
+            "13 of the 14 exported records",
         ),
         (rewrite("trial", '"identity": "', '"identity": "../'), "is damaged (the record of trial 0 names no"),
         (rewrite("study", '"version": 1', '"version": 9'), "was written by another version of cops"),

@@ -135,14 +135,14 @@ def without(name):
     [
         (
             {**without("learning_rate"), "learning_rte": 0.1},
-            "it has no 'learning_rate': is 'learning_rte' meant?",
+            "'learning_rate' is missing: is 'learning_rte' misspelt?",
         ),
-        (without("arm"), "trial 0 of 'theirs' cannot be tried in space 'quickstart': it has no 'arm'"),
-        ({**GOOD, "momentum": 0.9}, "that never asks for 'momentum'"),
-        ({**GOOD, "density": 0.1}, "that never asks for 'density'"),
-        ({**GOOD, "learning_rate": 5.0}, "its 'learning_rate' is 5.0, not between 0.01 and 0.2"),
-        ({**GOOD, "arm": "burn"}, "its 'arm' is 'burn', not one of prune, freeze"),
-        ({**GOOD, "combine": True}, "it has no 'control_for_snip'"),
+        (without("arm"), "trial 0 of 'theirs' cannot be tried in space 'quickstart': 'arm' is missing"),
+        ({**GOOD, "momentum": 0.9}, "the space has no parameter 'momentum'"),
+        ({**GOOD, "density": 0.1}, "the space has no parameter 'density'"),
+        ({**GOOD, "learning_rate": 5.0}, "'learning_rate' must be between 0.01 and 0.2, not 5"),
+        ({**GOOD, "arm": "burn"}, "'arm' must be one of prune, freeze, not 'burn'"),
+        ({**GOOD, "combine": True}, "'control_for_snip' is missing"),
     ],
 )
 def test_a_parameter_that_is_not_the_spaces_is_one_line(foreign, bring, new_home, parameters, complaint):

@@ -210,7 +210,7 @@ def test_a_space_may_not_ask_for_the_test_images(search_plan):
     def space(trial):
         return TrialConfig(arm="prune", selection=Selection(target="snip"), test=True)
 
-    with pytest.raises(InputError, match=r"asks for the test images.* judge with cops close"):
+    with pytest.raises(InputError, match=r"asks for the test images.* evaluate with cops close"):
         search_plan(space_of(space), trials=9)
 
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from cops_core.streams import derive_seed
 from search_spaces.suggest import suggest_selection, suggest_training
 from study.search import samplers
-from study.search.samplers import POPULATION, SAMPLERS, STARTUP_TRIALS, Sampler, standin
+from study.search.samplers import POPULATION, SAMPLERS, STARTUP_TRIALS, Sampler, substitute_sampler
 
 DIRECTIONS = {1: ("maximize",), 2: ("maximize", "minimize")}
 BASELINE = {"target": "snip", "combine": False, "learning_rate": 0.05, "weight_decay": 5e-4}
@@ -52,7 +52,7 @@ class Search:
         if number == 0 or recorded is not None:
             self.study.enqueue_trial(BASELINE if recorded is None else recorded)
         replayed = recorded is not None and not sampler.replays
-        self.study.sampler = standin() if replayed else sampler.make(*seeds)
+        self.study.sampler = substitute_sampler() if replayed else sampler.make(*seeds)
         asked = self.study.ask()
         self.space(asked)
         self.running[number] = asked
@@ -158,7 +158,7 @@ def test_those_that_replay_need_it(name, monkeypatch):
 @STATEFUL
 def test_they_need_to_draw_when_they_are_asked(name, monkeypatch):
     """Optuna draws nothing for a trial whose parameters are all enqueued."""
-    monkeypatch.setattr(samplers, "Alone", lambda sampler, *about, **more: sampler)
+    monkeypatch.setattr(samplers, "SingleProposalSampler", lambda sampler, *about, **more: sampler)
     whole = Search(name, at_once=2).go_on(TRIALS[name])
     assert whole.rebuilt(TRIALS[name]).go_on(TRIALS[name]).proposals != whole.proposals
 
@@ -166,7 +166,7 @@ def test_they_need_to_draw_when_they_are_asked(name, monkeypatch):
 def test_the_note_on_a_running_trial_would_change_what_follows(monkeypatch):
     """So it is emptied: no record has it."""
     emptied = Search("tpe", at_once=2).go_on(TRIALS["tpe"])
-    monkeypatch.setattr(samplers, "Alone", lambda sampler, *about, **more: sampler)
+    monkeypatch.setattr(samplers, "SingleProposalSampler", lambda sampler, *about, **more: sampler)
     kept = Search("tpe", at_once=2).go_on(TRIALS["tpe"])
     assert emptied.proposals != kept.proposals
     rebuilt = [kept.rebuilt(cut).go_on(TRIALS["tpe"]).proposals for cut in (21, 31, 41, 51)]

@@ -1,1 +1,1 @@
-"""A running study: launched, resumed, interrupted, stopped and ended; its progress; Ray."""
+"""A running study: how it is launched, resumed, interrupted and stopped; its progress; Ray."""

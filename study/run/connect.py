@@ -1,4 +1,4 @@
-"""Connects what a study runs on: Ray, for as long as it runs, and MLflow."""
+"""Connects a study with Ray, while it runs, and with MLflow."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +17,25 @@ from study.tracking import check_store, new_database
 
 @contextmanager
 def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Console) -> Iterator[Allocation]:
-    """While this lasts Ray is connected, if anything is left to run; says what each trial is given there.
+    """Connect Ray inside the `with` block, if trials are left to run, and prepare MLflow.
 
-    Raises InputError if Ray or MLflow does not answer, or if there is less than is asked for.
+    Args:
+        study: The study.
+        data: Sends the data sets to the nodes.
+        lease: Of the driver.
+        console: Shows the progress.
+
+    Yields:
+        The resources of each trial.
+
+    Raises:
+        InputError: Ray or MLflow does not answer, or there are fewer resources than the settings require.
     """
     settings, run = study.settings, study.run
     check_store(settings.tracking)
-    with ThreadPoolExecutor(max_workers=1) as beside, ExitStack() as stack:
-        # A new MLflow database takes about as long as Ray does to start: both at once.
-        making = beside.submit(new_database, settings.tracking)
+    with ThreadPoolExecutor(max_workers=1) as executor, ExitStack() as stack:
+        # A new MLflow database takes about as long as the start of Ray: both run at the same time.
+        new = executor.submit(new_database, settings.tracking)
         allocation = Allocation()
         if not run.has_ended:
             with console.status("starting Ray"):
@@ -33,6 +43,6 @@ def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Cons
             allocation = allocate(
                 settings, run.plan, data, lambda: stop_requested(study.store, lease.token), console
             )
-        if (database := making.result()) is not None:
-            database.place()  # last: nothing can be refused any more
+        if (database := new.result()) is not None:
+            database.place()  # last: no check can fail any more
         yield allocation

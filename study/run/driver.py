@@ -33,14 +33,22 @@ def run_study(
     console: Console,
     events: TextIO | None = None,
 ) -> StudyOutcome:
-    """Run a plan to its end: Ray, records, tables, MLflow, live view; what is recorded is not run again.
+    """Run a study to its end, with its records, tables, MLflow and display.
 
-    Ctrl-C once ends it cleanly, twice at once. events: see `launch`.
+    Recorded trials are not run again. One Ctrl-C stops the study cleanly, two stop it at once.
 
-    Raises InputError if another process runs the study, or if the plan is not the recorded one's.
+    Args:
+        make_plan: Makes the plan from the recorded trials.
+        settings: The study's.
+        store: The study's folder.
+        console: Shows the progress.
+        events: See `launch`.
+
+    Raises:
+        InputError: Another process runs the study, or the plan differs from the recorded one.
     """
     with Lease(store) as lease, Interrupts() as interrupts, ExitStack() as stack:
-        stack.callback(store.discard)  # wrong input leaves no study behind
+        stack.callback(store.discard)  # wrong input leaves no empty folder
         study = prepare(make_plan, settings, store)
         data = DataShare(study.identifier.data)
         allocation = stack.enter_context(connected(study, data, lease, console))
@@ -58,20 +66,20 @@ def run_study(
             if not run.has_ended:
                 run_trials(run, study.settings, allocation, data)
 
-        interrupts.obey(lambda: _stop(run), view.say)
-        problems = _record_to_the_end(run_all, recording, interrupts)
-    return StudyOutcome(run, problems, interrupts.at_once)
+        interrupts.handle(lambda: _stop(run), view.say)
+        problems = _run_and_record(run_all, recording, interrupts)
+    return StudyOutcome(run, problems, interrupts.pressed_twice)
 
 
-def _record_to_the_end(act: Callable[[], None], recording: Recording, interrupts: Interrupts) -> list[str]:
-    """Run the trials, and write what they gave however that ends; what could not be written, a line each."""
+def _run_and_record(act: Callable[[], None], recording: Recording, interrupts: Interrupts) -> list[str]:
+    """Run the trials and write their results, also after an error; returns what could not be written."""
     try:
         try:
             act()
         finally:
-            problems = [] if interrupts.at_once else recording.close()
+            problems = [] if interrupts.pressed_twice else recording.close()
     except KeyboardInterrupt:
-        if not interrupts.at_once:
+        if not interrupts.pressed_twice:
             raise
         interrupts.ignore()
         problems = recording.close_at_once()
@@ -80,19 +88,19 @@ def _record_to_the_end(act: Callable[[], None], recording: Recording, interrupts
 
 
 def _stop(run: StudyRun) -> str:
-    """End a study, because of Ctrl-C; what is said of it."""
+    """Stop a study because of Ctrl-C; returns the message."""
     if run.has_ended:
-        return "writing what is left to be written; Ctrl-C again stops now"
+        return "stopping: the last results are written; Ctrl-C again stops now"
     run.stop("Ctrl-C was pressed")
     return "stopping: running trials write a checkpoint; Ctrl-C again stops now"
 
 
 def _announce(console: Console, study: PreparedStudy, allocation: Allocation) -> None:
-    """The first line: what will be run, and what has ended already."""
+    """Print the first line: how many trials there are, and how many have ended."""
     settings, run = study.settings, study.run
     seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
     size = run.plan.configurations
     ended = sum(trial.has_ended for trial in run.trials)
-    resumed = f", going on after {ended} that have ended" if run.trials else ""
-    at_once = "nothing is left to run" if run.has_ended else str(allocation)
-    print_line(console, f"{settings.name}: {size} trials{seeds}{resumed}, {at_once}")
+    resumed = f", {ended} have ended" if run.trials else ""
+    places = "nothing is left to run" if run.has_ended else str(allocation)
+    print_line(console, f"{settings.name}: {size} trials{seeds}{resumed}, {places}")

@@ -1,4 +1,4 @@
-"""Which trial a configuration is: its identity needs the data's hash, which is computed once."""
+"""The identity of a configuration, which contains the hash of its data."""
 
 from cops_core.config import TrialConfig
 from cops_core.data import ImageData, load_data
@@ -7,7 +7,7 @@ from study.settings import Settings
 
 
 class Identifier:
-    """Knows the identity of every configuration of a study."""
+    """Computes the identities of a study's configurations; each data set is hashed once."""
 
     def __init__(self, settings: Settings) -> None:
         self._root = settings.data_root.expanduser()
@@ -15,15 +15,23 @@ class Identifier:
         self._data: dict[str, str] = {}
 
     def data(self, name: str) -> ImageData:
-        """A data set of this machine. InputError if there is none of that name."""
+        """A data set of this machine.
+
+        Raises:
+            InputError: There is no such data set, or its files are missing.
+        """
         return load_data(name, self._root)
 
     def data_sha256(self, name: str) -> str:
-        """The hash of a data set, which is loaded for it the first time. InputError if there is none."""
+        """The hash of a data set, which is loaded at the first call.
+
+        Raises:
+            InputError: There is no such data set, or its files are missing.
+        """
         if name not in self._data:
             self._data[name] = self.data(name).sha256
         return self._data[name]
 
     def __call__(self, config: TrialConfig) -> str:
-        """The configuration's identity as a trial."""
+        """The identity of a trial with this configuration."""
         return trial_identity(config, self.data_sha256(config.dataset), self._extensions)

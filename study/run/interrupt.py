@@ -1,4 +1,4 @@
-"""Ctrl-C while a study runs: once, it ends cleanly; twice, at once."""
+"""Ctrl-C while a study runs: one stops it cleanly, two stop it at once."""
 
 import signal
 import threading
@@ -7,22 +7,24 @@ from typing import Any, Self
 
 
 class Interrupts:
-    """Listens to Ctrl-C. Use it in `with`; in a thread that is not the main one it hears nothing.
+    """Handles Ctrl-C inside a `with` block. It does nothing in another thread than the main one.
 
-    Before `obey` and after `__exit__` Ctrl-C is what it was: a KeyboardInterrupt. at_once: whether it was
-    pressed a second time.
+    Before `handle` and after `__exit__` Ctrl-C raises KeyboardInterrupt as usual.
+
+    Attributes:
+        pressed_twice: Whether Ctrl-C was pressed a second time.
     """
 
     def __init__(self) -> None:
-        self.at_once = False
+        self.pressed_twice = False
         self._stop: Callable[[], str] | None = None
         self._say: Callable[[str], None] = lambda _: None
-        self._pressed = self._deaf = False
+        self._pressed = self._ignored = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            # Also where a shell has a script's background jobs ignore it: whoever sends it means it.
+            # Also if a shell has set it to be ignored for the background jobs of a script.
             self._before = signal.signal(signal.SIGINT, self._press)
         return self
 
@@ -30,25 +32,29 @@ class Interrupts:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
-    def obey(self, stop: Callable[[], str], say: Callable[[str], None]) -> None:
-        """From now on the first Ctrl-C calls `stop`, which must be quick, and says what it returned.
+    def handle(self, stop: Callable[[], str], say: Callable[[str], None]) -> None:
+        """From now on the first Ctrl-C calls `stop`, and the second raises KeyboardInterrupt.
 
-        The second raises KeyboardInterrupt wherever the main thread is, with `at_once` set.
+        The second also sets `pressed_twice`. The exception is raised wherever the main thread is.
+
+        Args:
+            stop: Starts to stop the study, and returns a message. It must be quick.
+            say: Shows the message; called in another thread.
         """
         self._stop, self._say = stop, say
 
     def ignore(self) -> None:
-        """From now on nothing comes of it: what is left takes a moment, and is not to be broken off."""
-        self._deaf = True
+        """From now on ignore Ctrl-C: the rest takes a moment and must not be interrupted."""
+        self._ignored = True
 
     def _press(self, *_: Any) -> None:
-        if self._deaf:
+        if self._ignored:
             return
         if self._stop is None:
             raise KeyboardInterrupt
         if self._pressed:
-            self.at_once = True
+            self.pressed_twice = True
             raise KeyboardInterrupt
         self._pressed = True
-        # In a thread of its own: this one may be in the midst of writing to the same stream.
+        # In another thread: this one may be writing to the same stream at this moment.
         threading.Thread(target=self._say, args=(self._stop(),), daemon=True).start()

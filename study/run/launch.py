@@ -1,4 +1,4 @@
-"""`cops launch`: runs a study, or resumes it, and says what came out."""
+"""`cops launch`: runs or resumes a study, and prints its results."""
 
 import time
 from collections.abc import Sequence
@@ -28,20 +28,29 @@ def launch(
     dry_run: bool = False,
     events: TextIO | None = None,
 ) -> int:
-    """Run a study to its end, from where it was; returns the exit code.
+    """Run a study to its end, or resume it.
 
-    events: where JSON lines go, in place of what a person would read; `console` then has only warnings.
-    Raises InputError before any trial starts: wrong input, a study of this name with other settings or
-    another space, one that is closed or that another process runs. dry_run: say what would run, start
-    and write nothing.
+    Args:
+        space: What is searched.
+        settings: The study's.
+        console: Shows the progress and the results.
+        dry_run: Print what would run; start and write nothing.
+        events: Receives JSON lines in place of the display; `console` then shows only warnings.
+
+    Returns:
+        The exit code (see `study.run.outcome`).
+
+    Raises:
+        InputError: The input is wrong, or the study of this name has other settings or another space, is
+            closed, or is run by another process. Raised before any trial starts.
     """
     store = StudyStore(settings.storage_uri, settings.name)
 
     def make_plan(recorded: Sequence[StudyTrial]) -> SearchPlan:
         check_resumable(store, settings)
-        beyond = max((trial.configuration + 1 for trial in recorded), default=0)
-        asked = settings.model_copy(update={"trials": max(settings.trials, beyond)})
-        plan = SearchPlan(space, asked)
+        started = max((trial.configuration + 1 for trial in recorded), default=0)
+        enlarged = settings.model_copy(update={"trials": max(settings.trials, started)})
+        plan = SearchPlan(space, enlarged)
         if not dry_run:
             check_data(plan.proposals.base, settings.data_root)
         return plan
@@ -53,7 +62,7 @@ def launch(
     check_score_cache(settings.score_cache)
     started = time.monotonic()
     outcome = run_study(make_plan, settings, store, console, events)
-    size = {"trials": outcome.run.plan.configurations}  # more than asked for, if more had begun
+    size = {"trials": outcome.run.plan.configurations}  # larger than the setting, if more had started before
     settings, seconds = settings.model_copy(update=size), time.monotonic() - started
     if events is not None:
         write_summary(events, store, settings, outcome.run, seconds, outcome.problems, outcome.exit_code)
@@ -64,11 +73,19 @@ def launch(
 
 
 def check_resumable(store: StudyStore, settings: Settings) -> None:
-    """InputError if there is a study of this name that cannot go on: it has other settings, or is closed."""
+    """Check that a study can be launched under this name: there is none yet, or it can be resumed.
+
+    Args:
+        store: The study's folder.
+        settings: Of the launch.
+
+    Raises:
+        InputError: The study of this name has other settings, or is closed.
+    """
     if not store.exists:
         return
     check_same(settings.name, store.record()["settings"], settings.record())
     if is_closed(store):
         raise InputError(
-            f"study {settings.name!r} is closed: it has been judged on the test images; choose another --name"
+            f"study {settings.name!r} is closed: it was evaluated on the test images; choose another --name"
         )

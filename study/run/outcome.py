@@ -1,4 +1,4 @@
-"""How the run of a study went."""
+"""How the run of a study ended."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,18 @@ from rich.console import Console
 from study.console import print_line
 from study.run.study_run import StudyRun
 
-# Exit codes: everything accounted for; something failed or was cut short; Ctrl-C twice.
+# Exit codes: every trial has a result; trials failed or are missing; Ctrl-C was pressed twice.
 COMPLETE, INCOMPLETE, ABORTED = 0, 1, 130
 
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """A study that has been run as far as it went. problems: what could not be written, a line each.
+    """A study after its run.
 
-    aborted: whether Ctrl-C was pressed twice.
+    Attributes:
+        run: The study, with all its trials.
+        problems: What could not be written, a line for each problem.
+        aborted: Whether Ctrl-C was pressed twice.
     """
 
     run: StudyRun
@@ -24,17 +27,17 @@ class StudyOutcome:
 
     @property
     def exit_code(self) -> int:
-        """What the command returns."""
+        """The exit code of the command."""
         if self.aborted:
             return ABORTED
         return COMPLETE if self.complete else INCOMPLETE
 
     @property
     def complete(self) -> bool:
-        """Whether every trial came to an end of its own, and all of it is written down."""
+        """Whether every trial has a result or was stopped by its race, and everything is written."""
         return self.run.complete and not self.problems
 
     def print_problems(self, console: Console) -> None:
-        """A line each."""
+        """Print each problem on one line."""
         for problem in self.problems:
             print_line(console, problem, "yellow")

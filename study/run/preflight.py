@@ -1,4 +1,4 @@
-"""What can be wrong before the first trial starts: found here, said in one line each."""
+"""Checks before the first trial: each problem is an InputError with one line."""
 
 from pathlib import Path
 
@@ -10,12 +10,20 @@ from cops_core.models import build_model
 
 
 def check_home(home: Path) -> None:
-    """The home can be written; it is not made yet."""
+    """Check that the home can be written, without making it.
+
+    Raises:
+        InputError: It cannot.
+    """
     _check_writable(home, "home", "--home")
 
 
 def check_score_cache(folder: Path) -> None:
-    """The score cache of this machine can be written; it is not made yet."""
+    """Check that the score cache of this machine can be written, without making it.
+
+    Raises:
+        InputError: It cannot.
+    """
     _check_writable(folder, "score cache", "--score-cache")
 
 
@@ -29,6 +37,10 @@ def _check_writable(folder: Path, what: str, flag: str) -> None:
 
 
 def check_data(config: TrialConfig, data_root: Path) -> None:
-    """The data set is there (or can be had), it can be split, and the network fits it."""
+    """Check that the data set is available (or can be downloaded) and split, and that the network fits it.
+
+    Raises:
+        InputError: One of these is not the case.
+    """
     split = load_split(config.dataset, data_root.expanduser(), config.seed, config.validation_fraction)
     build_model(config.model, split.data.shape, split.data.classes)

@@ -1,4 +1,4 @@
-"""A study before it runs: its plan, with what is recorded of it; nothing is connected or written yet."""
+"""A study before it runs: its plan and its recorded trials. Nothing is connected or written yet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +11,20 @@ from study.run.study_run import StudyRun
 from study.search.plan import Plan
 from study.settings import Settings
 
-# Makes a study's plan, given what is recorded of it.
+# Makes a study's plan from its recorded trials.
 MakePlan = Callable[[Sequence[StudyTrial]], Plan]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedStudy:
-    """A study that can run.
+    """A study that is ready to run.
 
-    settings: as asked for, with as many trials as the plan has. run: with the recorded trials.
-    identifier: knows the data. library: of the results of all studies in the storage.
+    Attributes:
+        settings: Of the launch, with the plan's number of trials.
+        store: The study's folder.
+        run: With the recorded trials.
+        identifier: Computes identities, and has the data sets.
+        library: The results of all studies in the storage.
     """
 
     settings: Settings
@@ -31,9 +35,15 @@ class PreparedStudy:
 
 
 def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore) -> PreparedStudy:
-    """Make the plan and repeat what is recorded to it.
+    """Make the plan, and repeat the recorded events.
 
-    Raises InputError if the plan is not the recorded one's, or if a recorded trial is another one today.
+    Args:
+        make_plan: Makes the plan from the recorded trials.
+        settings: Of the launch.
+        store: The study's folder.
+
+    Raises:
+        InputError: The plan differs from the recorded one, or a recorded trial has another identity now.
     """
     recorded = reopened(store.trials()) if settings.retry else store.trials()
     identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
@@ -54,7 +64,7 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore) -> Prepa
 
 
 def reopened(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
-    """Recorded trials, those that failed being open again."""
+    """The recorded trials; failed ones are open again."""
     failed = (trial for trial in trials if trial.status in FAILURES)
     opened = {
         trial.number: replace(trial, status="running", finish_sequence=None, log="") for trial in failed
@@ -63,14 +73,19 @@ def reopened(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
 
 
 class ResultReuse:
-    """Gives a trial the result that it has in this or another study of the storage."""
+    """Reuses the result that a trial already has, in this or another study of the storage.
+
+    Args:
+        library: The results of all studies in the storage.
+        store: The folder of the study that receives the result.
+    """
 
     def __init__(self, library: Library, store: StudyStore) -> None:
         self.library = library
         self.store = store
 
     def __call__(self, trial: StudyTrial) -> bool:
-        """Whether there was such a result; the trial then has it."""
+        """Copy the result into the trial if there is one; returns whether there is."""
         found = self.library.find(trial.identity)
         if found is not None:
             self.library.adopt(trial, found, self.store)

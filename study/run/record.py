@@ -1,4 +1,4 @@
-"""What is written of a launch before anything runs."""
+"""Writes the study's record before anything runs."""
 
 from cops_core.errors import InputError
 from study.records.store import StudyStore
@@ -7,9 +7,17 @@ from study.settings import Settings
 
 
 def write_study_record(settings: Settings, store: StudyStore) -> StudyRecord:
-    """Write the study's record. A later launch adds itself, and brings size and place up to date.
+    """Write the study's record. A later launch is added, and updates the size and the places.
 
-    Returns the record. Raises InputError if the storage cannot be written.
+    Args:
+        settings: Of the launch.
+        store: The study's folder.
+
+    Returns:
+        The record.
+
+    Raises:
+        InputError: The storage cannot be written.
     """
     before = store.record() if store.exists else None
     record = make_study_record(settings.record(), before, launched=True)

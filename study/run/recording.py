@@ -1,4 +1,4 @@
-"""Where a running study is written: its records and tables, and MLflow; and how writing them ends."""
+"""Writes a running study: its records, its tables and MLflow."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,23 @@ from study.run.summary import resume_command
 from study.tracking import MlflowView
 from study.views.report.closing import run_content
 
-AT_ONCE_S = 1.0  # for the records, when Ctrl-C was pressed twice
-MLFLOW_TIMEOUT_S = 20.0  # at the end of a study, for a server that is away to come back, or to take one run
+ABORT_TIMEOUT_S = 1.0  # for the records, after Ctrl-C was pressed twice
+MLFLOW_TIMEOUT_S = 20.0  # at the end of a study: for a server to be available again, or to receive one run
 
 
 class Recording:
-    """Writes a running study. writer: of its records, from which MLflow follows.
+    """Writes the records, the tables and MLflow of a running study.
 
-    record: what the study's folder says about it.
-    Raises InputError if MLflow does not answer.
+    Attributes:
+        writer: Writes the records and tables.
+
+    Args:
+        study: The study.
+        lease: Of the driver.
+        record: The study's record.
+
+    Raises:
+        InputError: MLflow does not answer.
     """
 
     def __init__(self, study: PreparedStudy, lease: Lease, record: StudyRecord) -> None:
@@ -37,11 +45,11 @@ class Recording:
         self.writer = RecordWriter(study.store, self._mlflow.mark, lambda: lease.lost)
 
     def close(self) -> list[str]:
-        """Write all that is not written; what could not be, a line each."""
+        """Write everything that is left; returns what could not be written, a line for each problem."""
         store, run, problems = self._study.store, self._study.run, []
         if unwritten := self.writer.close():
             problems.append(
-                f"not everything could be written to {store.path} ({unwritten}): when that is fixed,"
+                f"some results could not be written to {store.path} ({unwritten}): fix that, then run"
                 f" cops resume {store.name}"
             )
         if self._lease.lost:
@@ -52,21 +60,21 @@ class Recording:
         refused = self._mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, content.description)
         if refused:
             problems.append(
-                f"MLflow did not take all ({refused[0]}{_more(refused)}): it is all in {store.path};"
-                f" cops resume {store.name} fills it in"
+                f"MLflow did not receive everything ({refused[0]}{_more(refused)}). The records are complete,"
+                f" in {store.path}: cops resume {store.name} updates MLflow"
             )
         return problems
 
     def close_at_once(self) -> list[str]:
-        """Write the records as they are, and say what MLflow and the tables lack, a line each."""
+        """Write the records at once; returns what may be missing, a line for each problem."""
         self._study.run.interrupt()
-        go_on = resume_command(self._study.settings)
-        if self.writer.close_now(AT_ONCE_S):
+        command = resume_command(self._study.settings)
+        if self.writer.close_now(ABORT_TIMEOUT_S):
             return [
-                f"stopped at once: every record is written; MLflow and the tables may lack the last: {go_on}"
+                f"stopped at once: all records are written; MLflow and tables may be incomplete: {command}"
             ]
         path = self._study.store.path
-        return [f"stopped at once: not every record could be written to {path}: {go_on}"]
+        return [f"stopped at once: some records could not be written to {path}: {command}"]
 
 
 def _more(lines: Sequence[str]) -> str:

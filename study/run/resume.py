@@ -1,4 +1,4 @@
-"""`cops resume`: the same launch again, from what the study wrote about itself."""
+"""`cops resume`: launches a study again with its recorded settings."""
 
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -22,19 +22,22 @@ def resume(
     *,
     events: TextIO | None = None,
 ) -> int:
-    """Run a study from where it was; returns the exit code.
+    """Resume a study.
 
     Args:
-        name: The study's; `home` and `storage` among `given` say where it lies.
-        given: Settings that may change between launches, by name. What is left out is as before, or has
-            its default where it belongs to one launch alone.
-        plugins: Those that are loaded.
-        console: Where a person reads.
+        name: The study's. Its place is given by `home` and `storage` in `given`.
+        given: Settings that may change between launches, by name. Other settings keep their recorded value,
+            or have their default if they belong to a single launch.
+        plugins: The loaded plugins.
+        console: Shows the progress and the results.
         events: See `launch`.
 
+    Returns:
+        The exit code.
+
     Raises:
-        InputError: There is no such study, it needs other plugins, it belongs to an experiment, and
-            whatever `launch` refuses.
+        InputError: There is no such study, it needs other plugins, it belongs to an experiment or a table, or
+            `launch` refuses it.
     """
     store = find_study(storage_uri(given.get("home", DEFAULT_HOME), given.get("storage")), name)
     record = store.record()["settings"]

@@ -1,4 +1,4 @@
-"""Is a study that is launched again the one that is recorded? Its settings must be."""
+"""Compares the settings of a launch with the recorded ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +9,18 @@ from study.settings import parse_settings, setting_flags
 
 
 def check_same(name: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raises InputError with the difference if a study's settings are not those that it began with.
+    """Check that a study is launched again with its recorded settings.
 
-    recorded, now: what `Settings.record` gives; a setting that is not recorded, since there was none of
-    that name, had its default. A space in a file is known by the file's name: what it
-    says is compared by replaying it on the recorded parameters.
+    Only settings that must not change are compared. A space in a file is compared by the file's name; its
+    content is compared later, when it is run on the recorded parameters.
+
+    Args:
+        name: The study's.
+        recorded: `Settings.record` of the first launch. A setting that did not exist then has its default.
+        now: `Settings.record` of this launch.
+
+    Raises:
+        InputError: Settings differ; the message names each.
     """
     before = {**parse_settings(recorded).record(), "plugins": recorded["plugins"]}
     flags = setting_flags()
@@ -35,7 +42,7 @@ def _plain(key: str, value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """A value as it is written on the command line, more or less."""
+    """A value, approximately as it is written on the command line."""
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items()) + ")"
     if isinstance(value, list | tuple) and (not value or isinstance(value[0], Mapping)):

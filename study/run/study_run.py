@@ -1,6 +1,6 @@
-"""A running study: hands out trials, takes their reports, and tells everybody who watches.
+"""A running study: hands out trials, receives their reports, and informs its observers.
 
-Knows neither Ray nor MLflow: the runner drives it, observers write what it says.
+It depends on neither Ray nor MLflow: `study.run.ray` runs the trials, observers write the results.
 """
 
 import time
@@ -15,19 +15,28 @@ from study.records.observer import Observer
 from study.records.trial import FAILURES, RESULTS, Status, StudyTrial
 from study.search.plan import Plan, last_event, repeat
 
-# Fewer failures than this never end a study, whatever share of it they are.
-FEWEST_FAILURES = 3
+# Fewer failures than this never end a study, whatever their share is.
+MIN_FAILURES = 3
 
 Identify = Callable[[TrialConfig], str]
-# Gives a new trial the result of the same trial elsewhere, if there is one; says whether it did.
+# Copies the result of a trial with the same identity into a new trial; returns whether there was one.
 Reuse = Callable[[StudyTrial], bool]
 
 
 class StudyRun:
-    """The state of a study while it runs. Nothing that a trial reported is ever dropped.
+    """The state of a study while it runs. It keeps everything that a trial has reported.
 
-    identify: a configuration's identity as a trial. reuse: where finished trials are found again; None
-    runs every trial. failure_share: more failures than this share of all trials end the study.
+    Attributes:
+        plan: What is run next.
+        trials: All trials that have started, by number.
+        space_error: Why the search space failed; None if it did not.
+        stopped_because: Why the study was stopped early; empty if it was not.
+
+    Args:
+        plan: What is run next.
+        identify: Computes the identity of a configuration.
+        reuse: Copies existing results; None runs every trial.
+        failure_share: A larger share of failed trials stops the study.
     """
 
     def __init__(
@@ -42,15 +51,19 @@ class StudyRun:
         self._failure_share = failure_share
         self._observers: Sequence[Observer] = ()
         self._unfinished: deque[StudyTrial] = deque()
-        self._lost: list[StudyTrial] = []  # had just lost their race when the study was cut off
+        self._lost: list[StudyTrial] = []  # lost their race just before the study was interrupted
         self._event = 0
         self._failed = 0
 
     def recall(self, trials: Sequence[StudyTrial]) -> None:
-        """Repeat what is recorded, in the order in which it happened; what was cut off will go on.
+        """Repeat the recorded events in their order. Trials that have not ended will be resumed.
 
-        Raises InputError if the plan would not give these trials today, or if they are other trials
-        today: other data, other numerics.
+        Args:
+            trials: The recorded trials.
+
+        Raises:
+            InputError: The plan does not give these trials, or they have other identities now, because of
+                other data, plugins or numerics.
         """
         self._check_identities(trials)
         self._lost = repeat(self.plan, trials)
@@ -66,12 +79,12 @@ class StudyRun:
         for trial in trials:
             if trial.identity != self._identify(trial.config):
                 raise InputError(
-                    f"trial {trial.number} is another one today, since the data set {trial.config.dataset!r},"
-                    " a plugin or the numerics changed: name the right --data-root, or choose another --name"
+                    f"trial {trial.number} is not the recorded one: the data set {trial.config.dataset!r}, a"
+                    " plugin or the numerics changed. Write the right --data-root, or choose another --name"
                 )
 
     def watch(self, observers: Sequence[Observer]) -> None:
-        """Tell these from now on, first of all what is there already."""
+        """Inform these observers from now on, first of the recorded trials."""
         self._observers = observers
         for observer in observers:
             observer.recalled(self.trials)
@@ -84,16 +97,18 @@ class StudyRun:
         if self.stopped_because:
             return True
         ended = bool(self.plan.exhausted or self.plan.blocked or self.space_error)
-        return ended and all(trial.has_ended for trial in self.trials)  # one that runs may have to run again
+        return ended and all(
+            trial.has_ended for trial in self.trials
+        )  # a running trial may have to run again
 
     @property
     def complete(self) -> bool:
-        """Whether every trial of the plan has run to an end of its own."""
+        """Whether every trial of the plan has a result or was stopped by its race."""
         ended = all(trial.status in (*RESULTS, "stopped") for trial in self.trials)
         return ended and self.plan.exhausted and self.space_error is None
 
     def next_trial(self) -> StudyTrial | None:
-        """The next trial to run; None if it has to wait, or if the study is over."""
+        """The next trial to run; None if it has to wait, or if the study has ended."""
         while not self.has_ended:
             if self._unfinished:
                 trial = self._unfinished.popleft()
@@ -105,7 +120,7 @@ class StudyRun:
             try:
                 trial = self.plan.ask()
                 trial.identity = self._identify(trial.config)
-            except InputError as error:  # a user's space may fail on parameters it had not met before
+            except InputError as error:  # a user's space may fail on new parameters
                 self.space_error = error
                 return None
             trial.start_sequence = self._next_event()
@@ -114,11 +129,11 @@ class StudyRun:
                 for observer in self._observers:
                     observer.started(trial)
                 return trial
-            self._take_over(trial)
+            self._adopt(trial)
         return None
 
-    def _take_over(self, trial: StudyTrial) -> None:
-        """A trial whose result was there already: it starts and ends at once."""
+    def _adopt(self, trial: StudyTrial) -> None:
+        """Start and end a trial that has a reused result."""
         status, trial.status = trial.status, "running"
         for observer in self._observers:
             observer.started(trial)
@@ -129,9 +144,17 @@ class StudyRun:
         self.end(trial, status, trial.reason)
 
     def report(self, trial: StudyTrial, rows: Sequence[MetricRow], facts: TrialFacts | None = None) -> bool:
-        """Epochs' metrics, with the trial's facts where they are new; whether to stop the trial now.
+        """Receive the metrics of a trial's epochs, and its facts.
 
-        Epochs that are known already are passed over: a trial that went on elsewhere reports its last again.
+        Known epochs are ignored: a trial that was resumed on another worker reports its last epoch again.
+
+        Args:
+            trial: That reports.
+            rows: The metrics of its epochs.
+            facts: None if they have not changed.
+
+        Returns:
+            Whether to stop the trial now.
         """
         if facts is not None:
             trial.facts = facts
@@ -144,14 +167,21 @@ class StudyRun:
                     return True
         return False
 
-    def again(self, trial: StudyTrial, reason: str) -> None:
-        """The trial has lost its worker: it goes on elsewhere, before any new trial."""
+    def requeue(self, trial: StudyTrial, reason: str) -> None:
+        """Hand out a trial again, before any new trial, after it has lost its worker."""
         self._unfinished.append(trial)
         for observer in self._observers:
             observer.lost(trial, reason)
 
     def end(self, trial: StudyTrial, status: Status, reason: str = "", log: str = "") -> None:
-        """A trial has ended."""
+        """Receive the end of a trial.
+
+        Args:
+            trial: That has ended.
+            status: How it ended.
+            reason: Why, in one line.
+            log: The text of an error.
+        """
         trial.reason, trial.log, trial.ended = reason, log, time.time()
         trial.finish_sequence = self._next_event()
         trial.status = status
@@ -162,22 +192,22 @@ class StudyRun:
             self._count_failure()
 
     def _count_failure(self) -> None:
-        """Of this launch alone: a study that is resumed has its failures behind it."""
+        """Count the failures of this launch; those of earlier launches do not count."""
         self._failed += 1
         size = max(self.plan.configurations, len(self.trials))
-        if self._failed >= FEWEST_FAILURES and self._failed > self._failure_share * size:
+        if self._failed >= MIN_FAILURES and self._failed > self._failure_share * size:
             self.stop(
-                f"{self._failed} of {size} trials failed, more than the share of"
-                f" {self._failure_share:.0%} that is allowed: mend the cause and go on with --retry, or allow"
-                " more with --failure-share"
+                f"{self._failed} of {size} trials failed, more than the allowed share of"
+                f" {self._failure_share:.0%}: fix the cause and resume with --retry, or allow more with"
+                " --failure-share"
             )
 
     def stop(self, because: str) -> None:
-        """End the study early: no further trial, and those that run are interrupted."""
+        """Stop the study early, for this reason: no trial starts any more, running trials are interrupted."""
         self.stopped_because = self.stopped_because or because
 
     def interrupt(self) -> None:
-        """The study ends now: trials still running are recorded as interrupted, and go on when resumed."""
+        """End the study now. Running trials become interrupted, and continue when the study is resumed."""
         for trial in self.trials:
             if trial.status == "running":
                 trial.status, trial.ended = "interrupted", time.time()
@@ -186,7 +216,7 @@ class StudyRun:
                     observer.ended(trial)
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Inform the observers that time has passed."""
         for observer in self._observers:
             observer.tick()
 

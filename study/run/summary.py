@@ -23,7 +23,13 @@ MOST_SEEDS = 5
 
 
 def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
-    """What `--dry-run` says: the settings, the data and network, and the trials in order."""
+    """Print the settings, the data, the network and the trials in their order, for `--dry-run`.
+
+    Args:
+        console: Receives the lines.
+        settings: The study's.
+        plan: With the recorded trials.
+    """
     base, baselines = plan.proposals.base, plan.proposals.baselines
     size = f"{settings.trials} trials"
     if settings.seeds > 1:
@@ -44,7 +50,14 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
 
 
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
-    """What came out of a study, and what to type next."""
+    """Print the results of a study, and the next commands.
+
+    Args:
+        console: Receives the lines.
+        settings: The study's.
+        run: The study, after its run.
+        seconds: How long this launch ran.
+    """
     trials = run.trials
     home = find_flags(settings.home)
     status = f"cops status {settings.name}{find_flags(settings.home, settings.storage)}"
@@ -74,7 +87,17 @@ def write_summary(
     problems: Sequence[str],
     exit_code: int,
 ) -> None:
-    """The last JSON line: what `cops status NAME --json` says of the study, and how this launch ended."""
+    """Write the last JSON line: the study as `cops status NAME --json` shows it, and how this launch ended.
+
+    Args:
+        events: Receives the line.
+        store: The study's folder.
+        settings: The study's.
+        run: The study, after its run.
+        seconds: How long this launch ran.
+        problems: What could not be written, a line for each problem.
+        exit_code: Of the command.
+    """
     ended: dict[str, Any] = {
         "seconds": seconds,
         "exit_code": exit_code,
@@ -86,23 +109,23 @@ def write_summary(
 
 
 def resume_command(settings: Settings) -> str:
-    """What to type to go on with the study."""
+    """The command that resumes the study."""
     address = "" if settings.address is None else f" --address {settings.address}"
     return f"cops resume {settings.name}{find_flags(settings.home, settings.storage)}{address}"
 
 
 def _ended_early(run: StudyRun) -> list[str]:
-    """Why the study ended before its plan did; each reason once."""
+    """Why the study ended before its plan was complete; each reason once."""
     reasons = (str(run.space_error or ""), run.plan.blocked, run.stopped_because)
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
-def _progress(trials: Sequence[StudyTrial], asked: int) -> str:
+def _progress(trials: Sequence[StudyTrial], planned: int) -> str:
     """`24 of 24 trials`; with several seeds `30 trials of 12 of 12 configurations`."""
     configurations = len({trial.configuration for trial in trials})
     if any(trial.seed_index for trial in trials):
-        return f"{len(trials)} trials of {configurations} of {asked} configurations"
-    return f"{len(trials)} of {asked} trials"
+        return f"{len(trials)} trials of {configurations} of {planned} configurations"
+    return f"{len(trials)} of {planned} trials"
 
 
 def _counts(trials: Sequence[StudyTrial]) -> str:
@@ -113,7 +136,13 @@ def _counts(trials: Sequence[StudyTrial]) -> str:
 
 
 def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) -> None:
-    """The first failures with their reasons, a line each. status: the command that shows them all."""
+    """Print the first failures with their reasons, a line each.
+
+    Args:
+        console: Receives the lines.
+        trials: Of the study.
+        status: The command that shows all failures.
+    """
     failures = [trial for trial in trials if trial.status in FAILURES]
     for trial in failures[:MOST_FAILURES]:
         reason = " ".join(trial.reason.split())
@@ -123,17 +152,17 @@ def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) 
 
 
 def print_artifacts(console: Console, trials: Sequence[StudyTrial]) -> None:
-    """How many trained networks could not be kept, with the first reason."""
+    """Print how many trained networks could not be stored, with the first reason."""
     missing = [trial.artifact_missing for trial in trials if trial.artifact_missing is not None]
     if missing:
         networks = "1 trained network" if len(missing) == 1 else f"{len(missing)} trained networks"
-        print_line(console, f"{networks} could not be kept: {missing[0]}")
+        print_line(console, f"{networks} could not be stored: {missing[0]}")
 
 
 def print_scoring(console: Console, trials: Sequence[StudyTrial]) -> None:
-    """How often scores of whole networks were computed, and how often one was there already."""
+    """Print how often the scores of a network were computed, and how often they came from the cache."""
     known = [trial.facts for trial in trials if trial.facts is not None]
     computed = sum(sum(facts["scores_computed"].values()) for facts in known)
     cached = sum(sum(facts["scores_cached"].values()) for facts in known)
     if computed or cached:
-        print_line(console, f"scores: {computed} computed, {cached} times one that was there already")
+        print_line(console, f"scores: {computed} computed, {cached} from the cache")

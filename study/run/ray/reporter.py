@@ -55,13 +55,13 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         if study_trial.has_ended or (result["status"] == "running" and not stopped):
             return  # in the second case the study ends, which interrupts it
         if result["status"] == UNFIT:
-            self.run.again(study_trial, result["reason"])
+            self.run.requeue(study_trial, result["reason"])
             self.run.stop(f"{result['reason']}, then go on with cops resume")
             return
         status: Status = "stopped" if stopped else result["status"]
         shares, had = self._searcher.shares, trial.config["gpus"]
         if status == "out_of_memory" and shares.raise_for(study_trial.config, had):
-            self.run.again(study_trial, "out of memory: it gets a larger part of a GPU")
+            self.run.requeue(study_trial, "out of memory: it gets a larger part of a GPU")
             return
         try:
             self.run.end(study_trial, status, result.get("reason", ""), result.get("log", ""))
@@ -80,7 +80,7 @@ class Reporter(DriverOnly, tune.Stopper, tune.Callback):
         node = "" if study_trial.placed is None else study_trial.placed["node_id"]
         died_of = self._deaths.count(study_trial.number, node)
         if died_of is None:
-            self.run.again(study_trial, "its worker or node died")
+            self.run.requeue(study_trial, "its worker or node died")
             return
         path = trial.error_file
         log = Path(path).read_text()[-LOG_CHARACTERS:] if path and Path(path).exists() else ""

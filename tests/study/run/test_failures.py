@@ -52,7 +52,7 @@ def test_cops_stop_ends_a_study_from_another_terminal(tmp_path):
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert "study quickstart has ended" in stopped.stdout
     assert process.returncode == 1
-    assert "it was asked to, by cops stop quickstart" in output
+    assert "it was stopped by cops stop quickstart" in output
     assert "2 interrupted" in output
     records = list((tmp_path / "cops-home/studies/quickstart/trials").glob("*.json"))
     assert {json.loads(path.read_text())["status"] for path in records} == {"interrupted"}
@@ -77,7 +77,7 @@ def test_too_many_failures_end_a_study_early_and_each_says_why(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
     done = cops(tmp_path, "launch", "failing.py", "--rates", "0.9", "--trials", 12, "--concurrency", 1)
     assert done.returncode == 1
-    assert "the study ended early: 4 of 12 trials failed, more than the share of 25%" in done.stdout
+    assert "the study ended early: 4 of 12 trials failed" in done.stdout
     status = cops(tmp_path, "status", "failing")
     assert "samples_per_class" in status.stdout
     client, _, nested = children(tmp_path / "cops-home", "failing")

@@ -1,4 +1,4 @@
-"""Ctrl-C in a real terminal: once, a study ends cleanly; twice, at once; nothing is lost."""
+"""Ctrl-C in a real terminal: one stops a study cleanly, two stop it at once; nothing is lost."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ STOPPING = "stopping: running trials write a checkpoint; Ctrl-C again stops now"
 
 
 class Terminal:
-    """A terminal of so many columns with `cops` in it."""
+    """A terminal with `width` columns, in which `cops` runs."""
 
     def __init__(self, width, *words):
         self.child, self._terminal = pty.fork()
@@ -40,15 +40,15 @@ class Terminal:
 
     @property
     def said(self):
-        """Without regard to what it looked like."""
+        """The output as text, without escape sequences."""
         return ESCAPES.sub("", self.output.decode(errors="replace"))
 
     def _read(self):
-        """What was written meanwhile; waits a moment for it."""
+        """Read what was written; waits a moment for it."""
         if select.select([self._terminal], [], [], 0.02)[0]:
             try:
                 self.output += os.read(self._terminal, 65536)
-            except OSError:  # nobody has the terminal open any more
+            except OSError:  # no process has the terminal open any more
                 time.sleep(0.02)
 
     def wait_for(self, pattern, seconds=120):
@@ -62,12 +62,12 @@ class Terminal:
         os.write(self._terminal, b"\x03")
 
     def end(self, seconds=60):
-        """The exit code, and the seconds that it took until then."""
-        began = time.monotonic()
+        """Wait for the end; returns the exit code and the seconds."""
+        start = time.monotonic()
         while (found := os.waitpid(self.child, os.WNOHANG)) == (0, 0):
-            assert time.monotonic() - began < seconds, self.text
+            assert time.monotonic() - start < seconds, self.text
             self._read()
-        took = time.monotonic() - began
+        took = time.monotonic() - start
         for _ in range(10):
             self._read()
         os.close(self._terminal)
@@ -76,7 +76,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path):
-    """Starts a study that would take long in a terminal; returns it once both trials train."""
+    """Starts a long study in a terminal; returns the terminal when both trials train."""
     started = []
 
     def start(width, *words):
@@ -138,7 +138,7 @@ def test_twice_ends_at_once_and_loses_nothing(terminal, tmp_path):
     assert [record["status"] for record in recorded] == ["interrupted", "interrupted"]
     assert all(record["rows"] for record in recorded)
     assert not (home / "studies/quickstart/driver.json").exists()
-    assert "stopped at once: every record is written" in shown.text
+    assert "stopped at once: all records are written" in shown.text
     assert f"cops resume quickstart --home {home}" in shown.said
     assert "Traceback" not in shown.text
 
@@ -147,13 +147,13 @@ def press():
     signal.raise_signal(signal.SIGINT)
 
 
-def test_before_anything_runs_ctrl_c_is_what_it_was():
+def test_before_anything_runs_ctrl_c_raises_as_usual():
     with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt):
         press()
-    assert not interrupts.at_once
+    assert not interrupts.pressed_twice
 
 
-def test_the_first_stops_the_second_breaks_off_then_it_is_deaf():
+def test_the_first_stops_the_second_raises_then_it_is_ignored():
     said, stops = [], []
 
     def stop():
@@ -162,21 +162,21 @@ def test_the_first_stops_the_second_breaks_off_then_it_is_deaf():
 
     before = signal.getsignal(signal.SIGINT)
     with Interrupts() as interrupts:
-        interrupts.obey(stop, said.append)
+        interrupts.handle(stop, said.append)
         press()
         for thread in [thread for thread in threading.enumerate() if thread.daemon]:
             thread.join(0.2)
-        assert (stops, said, interrupts.at_once) == (["stopped"], ["stopping"], False)
+        assert (stops, said, interrupts.pressed_twice) == (["stopped"], ["stopping"], False)
         with pytest.raises(KeyboardInterrupt):
             press()
-        assert interrupts.at_once
+        assert interrupts.pressed_twice
         interrupts.ignore()
         press()
     assert signal.getsignal(signal.SIGINT) == before
     assert len(stops) == 1
 
 
-def test_in_another_thread_nothing_is_heard(process):
+def test_in_another_thread_nothing_is_changed(process):
     with Interrupts():
         inside = signal.getsignal(signal.SIGINT)
     before = signal.getsignal(signal.SIGINT)

@@ -123,7 +123,7 @@ def test_sixty_combinations_on_one_initialisation_compute_each_score_once(tmp_pa
     assert computed == dict.fromkeys(used, 1)
     cached = sum(sum(fact["scores_cached"].values()) for fact in facts)
     assert cached == 2 * 60 + 6 - len(used)
-    assert f"scores: {len(used)} computed, {cached} times one that was there already" in done.stdout
+    assert f"scores: {len(used)} computed, {cached} from the cache" in done.stdout
 
 
 COLLAPSE = """

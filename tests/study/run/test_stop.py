@@ -1,4 +1,4 @@
-"""Ending a study from another terminal: the driver that is meant ends, and no other."""
+"""Stopping a study from another terminal: only the requested driver ends."""
 
 import io
 import os
@@ -29,16 +29,16 @@ def console():
 
 
 def obey(pipe, store):
-    """A driver that ends when it is asked to, and says so."""
+    """A driver that ends after a request, and reports that."""
     with Lease(store) as lease:
         pipe.send(lease.token)
         while not stop_requested(store, lease.token):
             time.sleep(0.02)
-        pipe.send("tidied up")
+        pipe.send("ended")
 
 
 def ignore(pipe, store):
-    """A driver that is busy with something else."""
+    """A driver that ignores requests."""
     with Lease(store) as lease:
         pipe.send(lease.token)
         pipe.recv()
@@ -48,7 +48,7 @@ def test_a_running_study_ends_and_leaves_no_request_behind(store, console, proce
     child, pipe = process(obey, store)
     pipe.recv()
     assert request_stop(store, console, timeout_s=10)
-    assert pipe.recv() == "tidied up"
+    assert pipe.recv() == "ended"
     child.join(10)
     assert child.exitcode == 0
     assert driver(store) is None
@@ -58,18 +58,18 @@ def test_a_running_study_ends_and_leaves_no_request_behind(store, console, proce
     assert "study mine has ended" in said
 
 
-def test_a_driver_that_does_not_end_in_time_is_said_to_run_still(store, console, process):
+def test_a_driver_that_does_not_end_in_time_is_reported(store, console, process):
     child, pipe = process(ignore, store)
     token = pipe.recv()
-    began = time.monotonic()
+    start = time.monotonic()
     assert not request_stop(store, console, timeout_s=0.3)
-    assert 0.3 < time.monotonic() - began < 5
+    assert 0.3 < time.monotonic() - start < 5
     said = " ".join(console.file.getvalue().split())
-    assert "it has not ended within 0 s" in said
+    assert "mine has not ended within 0 s" in said
     assert f"kill process {child.pid} on " in said
     assert "`cops resume mine`" in said
     assert "study mine has ended" not in said
-    assert stop_requested(store, token)  # it may still obey
+    assert stop_requested(store, token)  # the request is kept
 
 
 def test_a_driver_that_is_killed_instead_leaves_no_request_to_the_next(store, console, process):
@@ -92,29 +92,29 @@ def test_a_request_for_one_driver_never_stops_another(store, process):
     assert not stop_requested(store, lease.token)
 
 
-def test_asking_costs_one_look_and_survives_anything(store, monkeypatch):
+def test_a_check_is_one_call_and_survives_any_content(store, monkeypatch):
     store.make_folders()
-    looks = []
-    monkeypatch.setattr(store, "has", lambda name: looks.append(name))
+    checks = []
+    monkeypatch.setattr(store, "has", lambda name: checks.append(name))
     monkeypatch.setattr(store, "read", lambda name: pytest.fail("read what is not there"))
     assert not stop_requested(store, "token")
-    assert looks == [STOP]
+    assert checks == [STOP]
     monkeypatch.undo()
     for content in (b"", b"[]", b'{"token": nonsense', b"\xff"):
         store.write(STOP, content)
         assert not stop_requested(store, "token")
 
 
-def test_the_driver_looks_from_time_to_time_and_ends_for_a_reason(store, monkeypatch):
+def test_the_driver_checks_from_time_to_time_and_ends_with_a_reason(store, monkeypatch):
     reasons = []
     with Lease(store) as lease:
         watch = StopWatch(store, lease, reasons.append)
         store.write_json(STOP, {"token": lease.token, "asked": 0.0})
         watch.tick()
-        assert reasons == []  # it has looked just before
-        monkeypatch.setattr(stop_module, "LOCAL_LOOK_S", 0.0)
+        assert reasons == []  # it has checked just before
+        monkeypatch.setattr(stop_module, "LOCAL_POLL_S", 0.0)
         watch.tick()
-        assert reasons == ["it was asked to, by cops stop mine"]
+        assert reasons == ["it was stopped by cops stop mine"]
         store.delete(STOP)
         watch.tick()
         assert len(reasons) == 1
@@ -123,18 +123,18 @@ def test_the_driver_looks_from_time_to_time_and_ends_for_a_reason(store, monkeyp
         assert reasons[1:] == ["another process has taken it over"]
 
 
-def test_a_storage_that_is_away_asks_for_nothing(store, monkeypatch):
+def test_without_the_storage_there_is_no_request(store, monkeypatch):
     def broken(name):
-        raise OSError("the network is away")
+        raise OSError("no network")
 
     monkeypatch.setattr(store, "has", broken)
     assert not stop_requested(store, "token")
 
 
-def test_a_study_that_nobody_runs_cannot_be_stopped(store, console):
+def test_a_study_that_is_not_running_cannot_be_stopped(store, console):
     with pytest.raises(InputError, match=r"no studies in .*: launch one"):
         request_stop(store, console, timeout_s=1)
     store.write_record(made_record())
-    with pytest.raises(InputError, match=r"nobody runs study 'mine'.* see `cops status mine`"):
+    with pytest.raises(InputError, match=r"'mine' is not running.*`cops status mine`"):
         request_stop(store, console, timeout_s=1)
     assert not store.has(STOP)

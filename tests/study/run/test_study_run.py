@@ -1,4 +1,4 @@
-"""A running study hands out trials and tells its observers everything, once."""
+"""A running study hands out trials and informs its observers of every event once."""
 
 import random
 from decimal import Decimal
@@ -42,7 +42,7 @@ class Recorder(Observer):
 
 @pytest.fixture
 def started(search_plan):
-    """Makes a run of a plan, and what hears of it."""
+    """Makes a run of a plan, with an observer."""
 
     def make(plan=None, recorded=(), **options):
         run, recorder = StudyRun(plan or search_plan(trials=9), identify, **options), Recorder()
@@ -58,11 +58,11 @@ def finish(run, trial, status="finished", accuracy=0.5):
     run.end(trial, status)
 
 
-def test_observers_hear_of_every_event_once(started):
+def test_observers_receive_every_event_once(started):
     run, recorder = started()
     trial = run.next_trial()
     run.report(trial, [ROW], made_facts(parameters=10))
-    run.report(trial, [ROW, {**ROW, "epoch": 2}], None)  # it went on elsewhere, and reports its last again
+    run.report(trial, [ROW, {**ROW, "epoch": 2}], None)  # resumed elsewhere: its last epoch is reported again
     run.end(trial, "finished")
     assert recorder.events == [
         ("recalled", []),
@@ -76,7 +76,7 @@ def test_observers_hear_of_every_event_once(started):
     assert (trial.start_sequence, trial.finish_sequence) == (0, 1)
 
 
-def test_a_study_is_complete_when_every_trial_came_to_an_end_of_its_own(started):
+def test_a_study_is_complete_when_no_trial_failed_or_was_interrupted(started):
     run, _ = started()
     while (trial := run.next_trial()) is not None:
         assert not run.complete
@@ -87,7 +87,7 @@ def test_a_study_is_complete_when_every_trial_came_to_an_end_of_its_own(started)
     assert not run.complete
 
 
-def test_an_interrupted_study_says_which_trials_it_cut_off(started):
+def test_an_interrupted_study_reports_its_interrupted_trials(started):
     run, recorder = started()
     run.end(run.next_trial(), "finished")
     cut = run.next_trial()
@@ -95,11 +95,11 @@ def test_an_interrupted_study_says_which_trials_it_cut_off(started):
     assert recorder.events[-1] == ("ended", 1, "interrupted")
     assert [event[0] for event in recorder.events].count("ended") == 2
     assert not run.complete
-    assert cut.finish_sequence is None  # the sampler is not told of it: it will go on
+    assert cut.finish_sequence is None  # the sampler does not receive it: it will be resumed
 
 
-def cut_off(run, count):
-    """A study after `count` ended trials, two more running, as its records have it."""
+def interrupted(run, count):
+    """The records of a study with `count` ended and two running trials."""
     for number in range(count):
         finish(run, run.next_trial(), accuracy=0.5 + 0.01 * number)
     running = [run.next_trial(), run.next_trial()]
@@ -108,9 +108,9 @@ def cut_off(run, count):
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
-def test_what_was_cut_off_comes_first_and_then_what_would_have_come(started, count):
+def test_interrupted_trials_run_first_and_then_the_same_as_without_an_interruption(started, count):
     whole, _ = started()
-    records = cut_off(whole, count)
+    records = interrupted(whole, count)
     again, recorder = started(recorded=records)
     assert recorder.events == [("recalled", list(range(count + 2)))]
     resumed = [again.next_trial(), again.next_trial()]
@@ -127,7 +127,7 @@ def test_what_was_cut_off_comes_first_and_then_what_would_have_come(started, cou
     )
 
 
-def test_an_interrupted_trial_goes_on_too(started):
+def test_an_interrupted_trial_is_resumed(started):
     whole, _ = started()
     whole.next_trial()
     whole.interrupt()
@@ -137,7 +137,7 @@ def test_an_interrupted_trial_goes_on_too(started):
     assert (trial.number, trial.status, trial.reason, trial.ended) == (0, "running", "", None)
 
 
-def test_a_trial_that_had_just_lost_its_race_is_not_run_on(started, search_plan):
+def test_a_trial_that_had_just_lost_its_race_is_not_resumed(started, search_plan):
     whole, _ = started(search_plan(trials=12, epochs=9))
     while (trial := whole.next_trial()).baseline:
         finish(whole, trial, accuracy=0.9)
@@ -170,7 +170,7 @@ def test_a_result_that_is_there_is_taken_and_the_next_trial_handed_out(started):
 def test_a_trial_whose_worker_died_is_handed_out_again_before_any_new_one(started):
     run, recorder = started()
     first, second = run.next_trial(), run.next_trial()
-    run.again(first, "its worker died")
+    run.requeue(first, "its worker died")
     assert run.next_trial() is first
     assert run.next_trial().number == 2
     assert [event for event in recorder.events if event[0] == "started"] == [("started", n) for n in range(3)]
@@ -184,12 +184,14 @@ def test_too_many_failures_end_the_study_with_a_clear_message(started):
         trial = run.next_trial()
         assert trial.number == number
         run.end(trial, "killed" if number % 2 else "failed")
-    assert "4 of 9 trials failed, more than the share of 40%" in run.stopped_because
+    assert "4 of 9 trials failed" in run.stopped_because
+    assert "40%" in run.stopped_because
+    assert "--retry" in run.stopped_because
     assert run.has_ended
     assert run.next_trial() is None
 
 
-def test_collapse_divergence_and_infeasible_levels_are_no_failures(started):
+def test_collapse_divergence_and_infeasible_levels_are_not_failures(started):
     run, _ = started(failure_share=0.0)
     for status in ("diverged", "collapsed", "infeasible", "diverged", "stopped"):
         finish(run, run.next_trial(), status)
@@ -208,7 +210,7 @@ def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, search_
     trials = []
     while (trial := run.next_trial()) is not None:
         trials.append(trial)
-    assert not run.has_ended  # what runs may have to run again
+    assert not run.has_ended  # running trials may have to run again
     for trial in trials:
         finish(run, trial)
     assert run.has_ended
@@ -219,12 +221,12 @@ def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, search_
 
 def test_a_plan_that_is_not_the_recorded_one_is_refused(started, search_plan):
     whole, _ = started()
-    records = cut_off(whole, 8)
+    records = interrupted(whole, 8)
     with pytest.raises(InputError, match="has changed since trial"):
         started(search_plan(trials=9, seed=1), recorded=records)
 
 
-def test_failures_of_earlier_launches_are_behind_a_study_that_is_resumed(started):
+def test_failures_of_earlier_launches_do_not_count(started):
     whole, _ = started(failure_share=0.4)
     for _ in range(4):
         whole.end(whole.next_trial(), "failed")
@@ -238,16 +240,16 @@ def test_failures_of_earlier_launches_are_behind_a_study_that_is_resumed(started
 
 def test_a_missing_record_is_named(started):
     whole, _ = started()
-    records = cut_off(whole, 5)
+    records = interrupted(whole, 5)
     with pytest.raises(InputError, match="the record of configuration 2 of 'test' is missing"):
         started(recorded=records[:2] + records[3:])
 
 
 def test_other_data_than_before_is_refused(started):
     whole, _ = started()
-    records = cut_off(whole, 2)
+    records = interrupted(whole, 2)
     records[1].identity = "of other data"
-    with pytest.raises(InputError, match=r"trial 1 is another one today.*--data-root"):
+    with pytest.raises(InputError, match=r"trial 1 is not the recorded one.*--data-root"):
         started(recorded=records)
 
 
@@ -269,7 +271,7 @@ def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(starte
 
 
 def drive(run, draws, concurrency, events):
-    """Run `events` ends of trials, as many at a time as that; which ends next, and how, is drawn."""
+    """Run until `events` trials have ended; which trial ends next, and how, is random."""
     handed = []
     while events and not run.has_ended:
         while len(handed) < concurrency and (trial := run.next_trial()) is not None:
@@ -288,7 +290,7 @@ def drive(run, draws, concurrency, events):
 
 
 def state(plan):
-    """All that a plan's next steps depend on."""
+    """Everything that a plan's next steps depend on."""
     studies = plan.histories.values()
     return (
         [(c.number, c.granted, c.finished, [t.number for t in c.trials]) for c in plan.queue.proposed],

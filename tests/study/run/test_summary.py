@@ -1,4 +1,4 @@
-"""What is printed before and after a study."""
+"""The lines that are printed before and after a study."""
 
 import io
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ RATE = Decimal("0.99")
 
 @dataclass
 class Plan:
-    """What a summary asks a plan."""
+    """The parts of a plan that a summary uses."""
 
     blocked: str = ""
 
 
 @dataclass
 class Run:
-    """What a summary asks a run."""
+    """The parts of a run that a summary uses."""
 
     trials: list[StudyTrial]
     stopped_because: str = ""
@@ -37,7 +37,7 @@ class Run:
 
 @pytest.fixture
 def summary(settings):
-    """What is printed of a run, in 80 columns, with blanks in a row as one."""
+    """The summary of a run in 80 columns, a single blank between words."""
 
     def show(run, **changes):
         output = io.StringIO()
@@ -49,7 +49,7 @@ def summary(settings):
 
 @pytest.fixture
 def some(ended):
-    """Makes trials of the given statuses, each of a configuration of its own."""
+    """Makes trials of the given statuses, each with another configuration."""
 
     def make(*statuses, **changes):
         return [
@@ -85,7 +85,7 @@ def falling(ended):
 
 
 def rows(lines):
-    """Those that have a method."""
+    """The lines with a method."""
     return [line for line in lines if any(f" {arm} " in line for arm in ("prune", "freeze", "freeze_wd"))]
 
 
@@ -101,7 +101,7 @@ def test_of_each_rate_the_first_ten_are_shown(falling, summary):
 
 
 def test_of_a_front_all_are_shown(falling, summary):
-    """It has no rates; its last ones are those with the fewest weights."""
+    """It has no rates; its last configurations have the fewest weights."""
     lines = summary(Run(falling(rates=False)), trials=24, question=Pareto())
     assert len(rows(lines)) == 24
     assert not any("more" in line for line in lines)
@@ -137,15 +137,15 @@ def test_ten_failures_have_no_more(some, summary):
 
 def test_networks_that_could_not_be_kept_are_one_line(some, summary):
     trials = some("finished", "finished", "finished")
-    assert not any("could not be kept" in line for line in summary(Run(trials)))
+    assert not any("could not be stored" in line for line in summary(Run(trials)))
     trials[1].facts["artifact_missing"] = "OSError: [Errno 28] No space left on device"
-    expected = "could not be kept: OSError: [Errno 28] No space left on device"
+    expected = "could not be stored: OSError: [Errno 28] No space left on device"
     assert f"1 trained network {expected}" in summary(Run(trials))
     trials[2].facts["artifact_missing"] = "OSError: another"
     assert f"2 trained networks {expected}" in summary(Run(trials))
 
 
-def test_open_trials_say_how_to_go_on(some, summary):
+def test_open_trials_show_the_command_that_resumes(some, summary):
     (line,) = [line for line in summary(Run(some("finished", "interrupted"))) if "resume with" in line]
     assert line.startswith("resume with: cops resume test --home ")
     assert not any("resume with" in line for line in summary(Run(some("finished", "failed"))))
@@ -162,7 +162,7 @@ def test_scores_are_counted(some, summary):
     trials = some("finished", "finished")
     trials[0].facts["scores_computed"] = {"snip": 1}
     trials[1].facts["scores_cached"] = {"snip": 2}
-    assert "scores: 1 computed, 2 times one that was there already" in summary(Run(trials))
+    assert "scores: 1 computed, 2 from the cache" in summary(Run(trials))
 
 
 def test_the_pareto_front_is_that_of_its_cost(ended, summary):
@@ -199,7 +199,7 @@ def test_the_smallest_that_keeps_its_share_is_by_the_mean(ended, summary):
     assert rows == ["1", "0"]
 
 
-def test_a_plan_says_what_it_would_run(search_plan, settings):
+def test_a_plan_shows_what_it_would_run(search_plan, settings):
     output = io.StringIO()
     plan = search_plan(trials=9, seeds=3)
     print_plan(Console(file=output, width=200), settings(trials=9, seeds=3), plan)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from cops_core.cache import ScoreCache
 from cops_core.facts import ScoreDescription, ScoreTraits
 from cops_core.mask import Mask
-from cops_core.prunable import PRUNABLE
+from cops_core.prunable import PRUNABLE, maskable
 from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
+from cops_core.tensor_bytes import tensor_bytes, type_name
 
 # Increase it when a change of the code changes a score's values: the cache then has new entries.
 SCORES_VERSION = 1
@@ -33,6 +35,8 @@ class Scorer:
         convention: A key of `CONVENTIONS`.
         extensions: Names and SHA-256 of plugins, to which scores or the model may belong.
         cache: Where scores are kept; None computes them each time.
+        network_sha256: The network's identity (see `cops_core.network_identity`). Without one the cache is
+            not used: another network could have the same names, shapes and values.
         computed: How often each score of the whole network was computed, by its key.
         cached: How often each was read from the cache, by its key.
     """
@@ -43,6 +47,7 @@ class Scorer:
     convention: str = "paper"
     extensions: Mapping[str, str] = field(default_factory=dict)
     cache: ScoreCache | None = None
+    network_sha256: str | None = None
     computed: dict[str, int] = field(default_factory=dict)
     cached: dict[str, int] = field(default_factory=dict)
 
@@ -65,7 +70,7 @@ class Scorer:
         def compute(missing: Sequence[AnyScore]) -> ScoreLayers:
             return compute_scores(missing, self.model, batch, seed=self.seed, convention=self.convention)
 
-        if self.cache is None:
+        if self.cache is None or self.network_sha256 is None:
             scores, computed = compute(wanted), list(wanted)
         else:
             keys = {score: self.key(score, batch) for score in wanted}
@@ -125,7 +130,8 @@ class Scorer:
             "convention": self.convention,
             "seed": self.seed,
             "theta0": self.theta0_sha256,
-            "model": repr(self.model),
+            "network": self.network_sha256,
+            "tensors": self._tensors,
             "batch": tensor_hash(images, labels) if traits["needs_data"] else list(images.shape[1:]),
             "precision": str(first.dtype),
             "device": first.device.type,
@@ -136,6 +142,16 @@ class Scorer:
             "extensions": dict(self.extensions),
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def _tensors(self) -> str:
+        """SHA-256 over names, types and shapes of all tensors, and the values that theta0 lacks."""
+        weights = maskable(self.model)
+        digest = hashlib.sha256()
+        for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers()):
+            digest.update(f"{name}:{type_name(tensor)}:{tuple(tensor.shape)}:".encode())
+            digest.update(b"" if name in weights else tensor_bytes(tensor))
+        return digest.hexdigest()
 
 
 def _made_of(member: Member) -> dict[str, Any]:

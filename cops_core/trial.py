@@ -34,6 +34,7 @@ from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
+from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device
 from cops_core.scoring import Scorer
 from cops_core.select import select_weights
@@ -125,6 +126,8 @@ class Trial:
         selection, selected, mask, connected = config.selection, None, None, None
         convention = "paper" if selection is None else selection.convention
         scorer = Scorer(model, config.seed, theta0_sha256, convention, self.extensions, cache)
+        if selection is not None and cache is not None:
+            scorer.network_sha256 = network_sha256(config.model, split.data.shape, split.data.classes)
         if selection is not None and config.density is not None:
             selected = select_weights(scorer, split, selection, config.density)
             mask = selected.mask

@@ -15,6 +15,7 @@ from cops_core.data import load_split
 from cops_core.initialization import initialize
 from cops_core.mask import flatten, kept_weights
 from cops_core.models import build_model
+from cops_core.network_identity import network_sha256
 from cops_core.scores import CONVENTIONS
 from cops_core.scoring import Scorer
 from cops_core.trial import reproducible
@@ -61,7 +62,8 @@ def score_network(
     split = load_split(trial.dataset, data_root, trial.seed, trial.validation_fraction)
     model = build_model(trial.model, split.data.shape, split.data.classes)
     theta0_sha256 = initialize(model, trial.seed, trial.initialization)
-    scorer = Scorer(model.to(device), trial.seed, theta0_sha256, study.convention, extensions, cache)
+    network = network_sha256(trial.model, split.data.shape, split.data.classes)
+    scorer = Scorer(model.to(device), trial.seed, theta0_sha256, study.convention, extensions, cache, network)
     shapes = {name: weight.shape for name, weight in scorer.prunable.items()}
     size = sum(shape.numel() for shape in shapes.values())
     kappas = tuple(check_kept(density, kept_weights(density, size), size) for density in study.densities)

@@ -49,7 +49,7 @@ def candidates(
     batch = images, labels
     double = build_model(name, shape, 10).double().eval()
     one = torch.ones((1, *shape), dtype=torch.float64)
-    scorer = Scorer(model, 0, theta0, cache=ScoreCache(folder))
+    scorer = Scorer(model, 0, theta0, cache=ScoreCache(folder), network_sha256="0" * 64)
     scorer.whole(["snip"], batch)
 
     def loss() -> None:

@@ -33,7 +33,7 @@ def parts(tmp_path_factory):
 @pytest.fixture
 def scorer(parts, tmp_path) -> Scorer:
     model = build_model("lenet_300_100", parts.data.shape, 10)
-    return Scorer(model, SEED, initialize(model, SEED), cache=ScoreCache(tmp_path))
+    return Scorer(model, SEED, initialize(model, SEED), cache=ScoreCache(tmp_path), network_sha256="0" * 64)
 
 
 def mask_of(scorer, parts, density="0.01", **selection):

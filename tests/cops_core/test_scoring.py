@@ -28,7 +28,7 @@ def parts(tmp_path_factory):
 def scorer(parts, tmp_path) -> Scorer:
     model = build_model("lenet_300_100", parts.data.shape, 10)
     theta0 = initialize(model, SEED)
-    return Scorer(model, SEED, theta0, cache=ScoreCache(tmp_path))
+    return Scorer(model, SEED, theta0, cache=ScoreCache(tmp_path), network_sha256="0" * 64)
 
 
 @pytest.fixture
@@ -108,9 +108,21 @@ def test_the_key_changes_with_everything_the_values_depend_on(scorer, parts):
         dataclasses.replace(scorer, extensions={"mine": "2"}).key("snip", batch),
         dataclasses.replace(scorer, model=torch.nn.Sequential(scorer.model)).key("snip", batch),
     ]
+    others.append(dataclasses.replace(scorer, network_sha256="1" * 64).key("snip", batch))
+    with torch.no_grad():
+        scorer.model.get_parameter("fc1.bias")[3] = 0.5
+    others.append(dataclasses.replace(scorer).key("snip", batch))
     scorer.model.double()
     others.append(scorer.key("snip", batch))
     assert len({base, *others}) == 1 + len(others)
+
+
+def test_without_an_identity_of_the_network_nothing_is_cached(scorer, parts):
+    unknown = dataclasses.replace(scorer, network_sha256=None)
+    batch, _ = parts.scoring_batch(SEED, 5)
+    for _ in range(2):
+        unknown.whole(["snip"], batch)
+    assert (unknown.computed, unknown.cached) == ({"snip": 2}, {})
 
 
 def test_data_free_scores_are_shared_by_all_batches(scorer, parts):

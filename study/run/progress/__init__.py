@@ -1,1 +1,1 @@
-"""What a person sees while a study runs: a view in a terminal, else plain lines; JSON lines if asked for."""
+"""The display of a running study: a live view in a terminal, plain lines elsewhere, JSON lines on request."""

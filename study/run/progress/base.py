@@ -1,4 +1,4 @@
-"""What all views of a running study have in common."""
+"""The base class of the views of a running study."""
 
 from typing import IO, Self
 
@@ -6,7 +6,7 @@ from study.records.observer import Observer
 
 
 class View(Observer):
-    """Shows a study while it runs. Use it in `with`. It never ends the study, whatever it writes to."""
+    """Shows a study while it runs, inside a `with` block. An output that fails never ends the study."""
 
     def __enter__(self) -> Self:
         return self
@@ -15,22 +15,22 @@ class View(Observer):
         pass
 
     def say(self, line: str) -> None:
-        """Show a line, from whatever thread."""
+        """Show a line. It may be called in any thread."""
 
 
 class Lines:
-    """Whole lines, each flushed. A reader that goes away, or a full disk, costs the lines that follow."""
+    """Writes complete lines, and flushes each. After an error of the stream further lines are dropped."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._gone = False
+        self._closed = False
 
     def write(self, line: str) -> None:
-        """Write one line, without its end."""
-        if self._gone:
+        """Write a line, given without its line break."""
+        if self._closed:
             return
         try:
             self._stream.write(f"{line}\n")
             self._stream.flush()
-        except (OSError, ValueError):  # ValueError: it was closed
-            self._gone = True
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            self._closed = True

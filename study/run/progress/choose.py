@@ -1,4 +1,4 @@
-"""Which view a study has."""
+"""Chooses the view of a study."""
 
 from typing import TextIO
 
@@ -13,7 +13,17 @@ from study.settings import Settings
 
 
 def choose_view(console: Console, events: TextIO | None, settings: Settings, tally: Tally) -> View:
-    """JSON lines if there is a stream for them; a live view in a terminal that can move its cursor."""
+    """Choose the view of a study.
+
+    Args:
+        console: Where the study is shown.
+        events: Receives JSON lines in place of any other view; None for none.
+        settings: The study's.
+        tally: The state of the study.
+
+    Returns:
+        A live view for a terminal that can move its cursor, plain lines for other outputs.
+    """
     if events is not None:
         study = {
             "name": settings.name,

@@ -1,4 +1,4 @@
-"""JSON lines: each event of a study as one JSON object, for a program that follows it."""
+"""JSON lines: each event of a study as one JSON object, for programs."""
 
 import json
 import math
@@ -14,10 +14,12 @@ from study.views.status import trial_content
 
 
 class JsonLines(View):
-    """Writes `{"event": ..., "time": ...}` objects, one a line. time: seconds since 1970.
+    """Writes an object `{"event": ..., "time": ...}` per line; the time is in seconds since 1970.
 
-    study: what the event "study" says, which comes first. tally: what is known, told of each event before
-    this is.
+    Args:
+        stream: Receives the lines.
+        study: The content of the first event, "study".
+        tally: The state of the study. It must receive each event before this view.
     """
 
     def __init__(self, stream: TextIO, study: Mapping[str, Any], tally: Tally) -> None:
@@ -26,37 +28,37 @@ class JsonLines(View):
         self._tally = tally
 
     def write(self, event: str, **content: Any) -> None:
-        """Write one event."""
+        """Write an event with this content."""
         self._lines.write(_line(event, content))
 
     def say(self, line: str) -> None:
-        """What a person is told, as an event."""
+        """Write a message to a person as an event."""
         self.write("note", message=line)
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """The study, and how much of it is there from before."""
+        """Write the study, and how many of its trials have ended."""
         self.write("study", **self._study, **self._counts())
 
     def started(self, trial: StudyTrial) -> None:
-        """The trial, and what it is."""
+        """Write the trial and its number of epochs."""
         self.write("started", **_identity(trial), epochs=trial.config.training.epochs)
 
     def resumed(self, trial: StudyTrial) -> None:
-        """The trial, and the epochs that are known of it."""
+        """Write the trial and its number of recorded epochs."""
         self.write("resumed", **_identity(trial), epoch=len(trial.rows))
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
-        """The trial, and why it goes on elsewhere."""
+        """Write the trial, and why it will be resumed on another worker."""
         self.write("lost", **_identity(trial), reason=reason)
 
     def reported(self, trial: StudyTrial, row: MetricRow) -> None:
-        """The epoch's metrics; null where one is no number."""
+        """Write the metrics of the epoch; null if a metric is not finite."""
         metrics = {key: value if math.isfinite(value) else None for key, value in values_of(row).items()}
         where = {"host": host(trial), "gpus": "" if trial.placed is None else trial.placed["visible_gpus"]}
         self.write("epoch", number=trial.number, trial=trial.name, **metrics, **where)
 
     def ended(self, trial: StudyTrial) -> None:
-        """The trial as `cops status NAME --json` has it, and how far the study is."""
+        """Write the trial as in `cops status NAME --json`, and the progress of the study."""
         seconds = (trial.ended or trial.started) - trial.started
         self.write("ended", **trial_content(trial), title=trial.title, seconds=seconds, **self._counts())
 
@@ -66,7 +68,13 @@ class JsonLines(View):
 
 
 def write_event(stream: TextIO, event: str, **content: Any) -> None:
-    """Write one event, such as the last, which comes after the study."""
+    """Write an event that is not a view's, such as the summary.
+
+    Args:
+        stream: Receives the line.
+        event: Its name.
+        content: Its other keys.
+    """
     Lines(stream).write(_line(event, content))
 
 

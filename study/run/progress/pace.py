@@ -1,4 +1,4 @@
-"""How long a study will still take, from how long its trials took so far."""
+"""Estimates the remaining time of a study from the times of its trials so far."""
 
 import time
 from collections import Counter, defaultdict
@@ -10,24 +10,24 @@ from cops_core.config import TrialConfig
 from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.search.plan import Forecast
 
-# What is assumed before anything is known, and how many observations that counts as.
-KEPT = 1 / 3  # of the trials at a rung of a race; those that come early, before there is a bar, do better
+# Assumptions before any observation, and the number of observations that each counts as.
+KEPT = 1 / 3  # of the trials at a rung of a race; more of the early ones, which have few competitors
 SHARE_WEIGHT, RACE_WEIGHT = 8.0, 16.0
-# Configurations whose first trial ran to its end, and that are then given a second seed by racing; and a
-# third. The bar rises: what is seen early promises too many.
+# The shares of configurations that receive a second seed after a complete first trial, and a third one after
+# the second. The competitors get better: early observations overestimate both.
 SECOND, THIRD, FURTHER_WEIGHT = 0.45, 0.85, 4.0
-REUSED_WEIGHT = 2.0  # proposals whose result was not there already
-# Machines get busier and idler: of the weight of an observation, so much is left with each that follows.
+REUSED_WEIGHT = 2.0  # proposals without a result that can be reused
+# The load of machines changes: the weight of an observation is multiplied by this at each later one.
 MEMORY_EPOCHS, MEMORY_TRIALS = 0.995, 0.97
-MASKED = 0.9  # of the dense network's seconds, for what has not been seen yet
+MASKED = 0.9  # of the dense network's seconds, for a masked network without observations
 
-# Trials that cost about the same: what becomes of the weights, the network, the data.
+# Trials with about the same cost: arm, network, data.
 Kind = tuple[str, str, str]
 
 
 @dataclass
 class _Mean:
-    """A mean in which what is long ago counts less."""
+    """A mean in which old values count less."""
 
     memory: float
     total: float = 0.0
@@ -40,25 +40,29 @@ class _Mean:
 
 @dataclass
 class _Cost:
-    """Of a kind of trial, in seconds: until its first epoch begins, and each epoch."""
+    """The cost of a kind of trial in seconds: the time before its first epoch, and the time of an epoch."""
 
     setup: _Mean = field(default_factory=lambda: _Mean(MEMORY_TRIALS))
     epoch: _Mean = field(default_factory=lambda: _Mean(MEMORY_EPOCHS))
 
 
 @dataclass
-class _Running:
-    """A trial that runs. begun, heard: when it was handed out, and when it was last heard of.
+class _RunningTrial:
+    """A running trial.
 
-    known: epochs that it had when it was handed out. early: nothing had been heard of any trial then.
+    Attributes:
+        trial: The trial.
+        reported_at: When it was handed out, or last reported an epoch.
+        known: The epochs that it had when it was handed out.
+        early: Whether no trial had reported an epoch then: workers start at that time.
+        first_s: The time from its start to the end of its first epoch, in seconds.
     """
 
     trial: StudyTrial
-    begun: float
-    heard: float
+    reported_at: float
     known: int
     early: bool
-    first_s: float = 0.0  # from its beginning to the end of its first epoch
+    first_s: float = 0.0
 
     @property
     def epochs(self) -> int:
@@ -66,38 +70,40 @@ class _Running:
 
 
 class Pace:
-    """Hears of a study's events as they happen, and says how many seconds are left.
+    """Receives a study's events, and estimates the remaining time.
 
-    What a trial costs is its beginning (scores among it) and its epochs, a mean for each kind of trial.
-    How many epochs a proposal will run, and how many seeds, follows from what others did, and before that
-    from what races usually leave. Trials from before the launch count there, and not in the pace; results
-    that are reused cost nothing.
+    The cost of a trial is its setup (with the scores) and its epochs: each is a mean for its kind of trial.
+    How many epochs and seeds a proposal will have is estimated from earlier proposals, and at first from
+    assumptions about races. Trials of earlier launches count for this, but not for the cost. Reused results
+    cost nothing.
 
-    forecast: what the plan has yet to hand out. at_once: trials at a time; None for as many as were seen to
-    be. now: a clock in seconds.
+    Args:
+        forecast: What the plan will still hand out.
+        concurrency: Trials at a time; None is the largest number that was observed.
+        now: A clock in seconds.
     """
 
     def __init__(
         self,
         forecast: Callable[[], Forecast],
-        at_once: int | None = None,
+        concurrency: int | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._plan, self._at_once, self._now = forecast, at_once, now
+        self._plan, self._concurrency, self._now = forecast, concurrency, now
         self._costs: defaultdict[Kind, _Cost] = defaultdict(_Cost)
-        self._running: dict[int, _Running] = {}
-        self._waiting: dict[int, StudyTrial] = {}  # for a place, to go on there
-        self._most_at_once = 1
+        self._running: dict[int, _RunningTrial] = {}
+        self._waiting: dict[int, StudyTrial] = {}  # to be resumed
+        self._max_running = 1
         self._proposals: Counter[Kind] = Counter()
         self._reused = 0
         self._epochs = _Mean(MEMORY_TRIALS)  # of proposals, as configured
         self._share = _Mean(1.0)  # of their epochs that proposals ran
-        # Further seeds, and trials after which they were the question: by whether it was the second seed.
+        # The further seeds, and the trials after which one was possible. The key: is it the second seed?
         self._granted, self._decided = Counter[bool](), Counter[bool]()
-        self._forecast: Forecast | None = None  # as it is since the last event
+        self._forecast: Forecast | None = None  # since the last event
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """Trials from before; those that have not ended wait for a place."""
+        """Receive recorded trials. Those that have not ended wait to be resumed."""
         for trial in trials:
             self._propose(trial)
             if trial.status in OPEN:
@@ -106,25 +112,25 @@ class Pace:
                 self._decide(trial)
 
     def started(self, trial: StudyTrial) -> None:
-        """A trial has been handed out, for the first time or once more."""
+        """Receive a trial that was handed out, for the first time or again."""
         if self._waiting.pop(trial.number, None) is None:
             self._propose(trial)
         if not trial.reused_from:
             now, early = self._now(), not self._costs
-            self._running[trial.number] = _Running(trial, now, now, len(trial.rows), early)
-            self._most_at_once = max(self._most_at_once, len(self._running))
+            self._running[trial.number] = _RunningTrial(trial, now, len(trial.rows), early)
+            self._max_running = max(self._max_running, len(self._running))
 
     def lost(self, trial: StudyTrial) -> None:
-        """The trial's worker died: it waits for another place."""
+        """Receive a trial that lost its worker: it waits to be resumed."""
         self._running.pop(trial.number, None)
         self._waiting[trial.number] = trial
 
     def reported(self, trial: StudyTrial) -> None:
-        """The trial has finished an epoch."""
+        """Receive the end of an epoch."""
         running = self._running.get(trial.number)
         if running is None:
             return
-        spent, running.heard = self._now() - running.heard, self._now()
+        spent, running.reported_at = self._now() - running.reported_at, self._now()
         if running.epochs == 1:
             running.first_s = spent
             return
@@ -134,7 +140,7 @@ class Pace:
             cost.setup.add(max(running.first_s - spent, 0.0))
 
     def ended(self, trial: StudyTrial) -> None:
-        """The trial has ended."""
+        """Receive the end of a trial."""
         self._forecast = None
         self._waiting.pop(trial.number, None)
         running = self._running.pop(trial.number, None)
@@ -156,7 +162,7 @@ class Pace:
             cost.setup.add(max(running.first_s - usual, 0.0))
 
     def _propose(self, trial: StudyTrial) -> None:
-        """The trial is there."""
+        """Count a new trial."""
         self._forecast = None
         if not trial.baseline:
             self._proposals[_kind(trial.config)] += 1
@@ -166,27 +172,27 @@ class Pace:
         self._epochs.add(trial.config.training.epochs)
 
     def _decide(self, trial: StudyTrial) -> None:
-        """The trial is over: how far it came, and whether it might have had a further seed."""
+        """Count the epochs of an ended trial, and whether a further seed was possible after it."""
         if trial.baseline or trial.status in FAILURES or trial.reused_from:
             return
-        most = self._look().most
+        most = self._current_forecast().most
         if trial.seed_index == 0 or not most:
             trained = trial.status in ("finished", "stopped", "diverged")
             self._share.add(len(trial.rows) / trial.config.training.epochs if trained else 0.0)
         if trial.seed_index < most:
             self._decided[trial.seed_index == 0] += 1
 
-    def _look(self) -> Forecast:
+    def _current_forecast(self) -> Forecast:
         if self._forecast is None:
             self._forecast = self._plan()
         return self._forecast
 
     @property
     def left(self) -> float | None:
-        """Seconds to the study's end; None as long as nothing is known of the pace."""
+        """The seconds until the study ends; None before the first observation."""
         if not any(cost.epoch.weight for cost in self._costs.values()):
             return None
-        forecast = self._look()
+        forecast = self._current_forecast()
         running = [self._rest(trial, forecast) for trial in self._running.values()]
         waiting = [
             self._whole(t.config, t.config.training.epochs - len(t.rows)) for t in self._waiting.values()
@@ -201,20 +207,20 @@ class Pace:
         )
         to_come = sum(waiting) + sum(certain) + forecast.unknown * first + seeds * further
         count = len(waiting) + len(certain) + forecast.unknown + seeds
-        places = min(self._at_once or self._most_at_once, max(len(running) + round(count), 1))
+        places = min(self._concurrency or self._max_running, max(len(running) + round(count), 1))
         left = (sum(running) + to_come) / places
         if count:
-            # Places fall empty one after the other at the end: on average half a trial each.
+            # At the end places become empty one after the other: each idles for half a trial on average.
             left += to_come / count * (places - 1) / places / 2
         return max(left, *running, 0.0) if running else left
 
     def _cost(self, kind: Kind) -> tuple[float, float]:
-        """Seconds before the first epoch, and of each; of a kind not seen yet, those of the others."""
+        """The seconds before the first epoch, and of an epoch. A new kind has those of the other kinds."""
         epoch, setup = self._known(lambda cost: cost.epoch, kind), self._known(lambda cost: cost.setup, kind)
         return setup or 0.0, epoch or 0.0
 
     def _known(self, which: Callable[[_Cost], _Mean], like: Kind) -> float | None:
-        """Of this kind; else the mean of those with the same network and data; else of all."""
+        """The mean of this kind; else of the kinds with the same network and data; else of all."""
         means = {
             kind: found for kind, cost in self._costs.items() if (found := _value(which(cost))) is not None
         }
@@ -227,8 +233,8 @@ class Pace:
         setup, epoch = self._cost(_kind(config))
         return setup + epoch * epochs
 
-    def _rest(self, running: _Running, forecast: Forecast) -> float:
-        """Seconds that a trial that runs is expected to need still."""
+    def _rest(self, running: _RunningTrial, forecast: Forecast) -> float:
+        """The seconds that a running trial is expected to need."""
         trial = running.trial
         epochs, done = trial.config.training.epochs, len(trial.rows)
         left: float = epochs - done
@@ -236,10 +242,10 @@ class Pace:
             left = expected_epochs(epochs, forecast.rungs, done)
         setup, epoch = self._cost(_kind(trial.config))
         due = left * epoch + (setup if running.epochs == 0 else 0.0)
-        return max(due - (self._now() - running.heard), 0.0)
+        return max(due - (self._now() - running.reported_at), 0.0)
 
     def _proposal(self, forecast: Forecast) -> tuple[float, float]:
-        """Seconds of a first trial that nobody has proposed yet, and of a further seed: it is not stopped."""
+        """The expected seconds of a proposal's first trial, and of a further seed, which is never stopped."""
         if not forecast.unknown and not forecast.most:
             return 0.0, 0.0
         pruned = {kind for kind in self._kinds(forecast) if kind[0] != "dense"} or self._kinds(forecast)
@@ -258,8 +264,8 @@ class Pace:
         return {*self._costs, *self._proposals, *map(_kind, forecast.certain)}
 
     def _chance(self, second: bool, forecast: Forecast) -> float:
-        """That a configuration is given its second seed, for which its first must survive; or a later one."""
-        # Whoever comes through the rungs has won already.
+        """The chance that a configuration receives its second seed; or, for `second` False, a later one."""
+        # With rungs, a first trial that is not stopped has won its race already.
         usual, weight = SECOND if second else THIRD, FURTHER_WEIGHT
         if second and forecast.rungs:
             usual, weight = KEPT ** len(forecast.rungs), RACE_WEIGHT
@@ -267,12 +273,18 @@ class Pace:
 
 
 def _further_seeds(most: int, first: float, later: float) -> float:
-    """How many of `most` further seeds are expected, from the chance of the first of them and of others."""
+    """The expected number of further seeds, at most `most`. first, later: their chances."""
     return first * sum(later**count for count in range(most))
 
 
 def expected_epochs(epochs: float, rungs: Iterable[int], done: int) -> float:
-    """Of a trial in a race that has `done` of its `epochs`: how many it is expected to run still."""
+    """The number of epochs that a trial in a race is expected to run.
+
+    Args:
+        epochs: Of a complete trial.
+        rungs: The epochs at which the race stops trials.
+        done: The epochs that the trial has run.
+    """
     expected, reached, chance = 0.0, float(done), 1.0
     for rung in (rung for rung in rungs if done < rung < epochs):
         expected, reached, chance = expected + chance * (rung - reached), float(rung), chance * KEPT

@@ -1,4 +1,4 @@
-"""Plain lines, where the output is not a terminal: a file, a pipe, a batch system's log."""
+"""Plain lines, for an output that is not a terminal: a file, a pipe, a batch system's log."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,20 @@ from study.run.progress.base import Lines, View
 from study.run.progress.tally import Tally
 from study.run.progress.words import accuracy, counts, duration, failure, name, time_left, totals
 
-# A study of up to so many trials has a line for the end of each. A larger one has a line that sums up, at
-# most every so many seconds: a day's worth is 2,880 lines.
+# A study of at most MOST_LINES trials has a line for each ended trial. A larger one has a line with totals,
+# at most every TOTALS_S seconds: 2,880 lines a day.
 MOST_LINES = 200
-SUM_UP_S = 30.0
-MOST_FAILURES = 100  # that have a line each
+TOTALS_S = 30.0
+MOST_FAILURES = 100  # with a line each
 
 
 class PlainLines(View):
-    """A line per trial that ends, or for many at once; failures at once.
+    """Prints a line for each ended trial, or totals from time to time; and each failure immediately.
 
-    tally: what is known, told of each event before this is.
+    Args:
+        console: Where the lines are printed.
+        study: The study's name.
+        tally: The state of the study. It must receive each event before this view.
     """
 
     def __init__(self, console: Console, study: str, tally: Tally) -> None:
@@ -28,15 +31,15 @@ class PlainLines(View):
         self._tally = tally
         self._lines = Lines(console.file)
         self._each = True
-        self._summed_up, self._new = 0.0, False
+        self._printed_at, self._new = 0.0, False
         self._failures = 0
 
     def __exit__(self, *exception: object) -> None:
         if self._new:
-            self._sum_up()
+            self._print_totals()
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """Its size, which decides what has a line, is known now."""
+        """Decide by the size of the study what has a line."""
         self._each = self._tally.size <= MOST_LINES
 
     def say(self, line: str) -> None:
@@ -45,11 +48,11 @@ class PlainLines(View):
             self._lines.write(line)
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
-        """Say that the trial goes on elsewhere, and why."""
-        self._fail(failure(trial, "goes on elsewhere", reason))
+        """Print that the trial will be resumed elsewhere, and why."""
+        self._fail(failure(trial, "will be resumed elsewhere", reason))
 
     def ended(self, trial: StudyTrial) -> None:
-        """Say how the trial ended; of a large study, if it failed."""
+        """Print how the trial ended; in a large study only if it failed."""
         if trial.status in FAILURES:
             self._fail(failure(trial, trial.status, trial.reason))
         elif self._each and trial.has_ended:
@@ -57,9 +60,9 @@ class PlainLines(View):
         self._new = self._new or not self._each
 
     def tick(self) -> None:
-        """Sum up, from time to time."""
-        if self._new and self._tally.seconds - self._summed_up >= SUM_UP_S:
-            self._sum_up()
+        """Print totals from time to time."""
+        if self._new and self._tally.seconds - self._printed_at >= TOTALS_S:
+            self._print_totals()
 
     def _end(self, trial: StudyTrial) -> str:
         seconds = "reused" if trial.reused_from else f"{(trial.ended or trial.started) - trial.started:.1f} s"
@@ -70,9 +73,9 @@ class PlainLines(View):
             f"  {name(trial)}{f'  ({left})' if left else ''}"
         )
 
-    def _sum_up(self) -> None:
+    def _print_totals(self) -> None:
         tally = self._tally
-        self._summed_up, self._new = tally.seconds, False
+        self._printed_at, self._new = tally.seconds, False
         best = max(tally.best, key=lambda found: found.mean, default=None)
         parts = (
             f"{totals(tally)} after {duration(tally.seconds)}: {counts(tally.status, tally.reused)}",
@@ -86,4 +89,4 @@ class PlainLines(View):
         if self._failures <= MOST_FAILURES:
             self.say(line)
         if self._failures == MOST_FAILURES:
-            self.say(f"further failures have no line here: cops status {self._study}")
+            self.say(f"further failures are not printed: see cops status {self._study}")

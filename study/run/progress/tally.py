@@ -1,4 +1,4 @@
-"""What is known of a running study at a moment, for whoever shows it."""
+"""The state of a running study, for its views."""
 
 import time
 from collections import Counter
@@ -14,24 +14,32 @@ from study.search.plan import Forecast
 
 
 class Tally(Observer):
-    """Counts, what runs, the best so far, the time left.
+    """Counts the trials of a study, and has the running ones, the best ones and the remaining time.
 
-    forecast, at_once, now: see `Pace`.
+    Attributes:
+        running: The running trials, by number.
+        status: How many trials ended with each status.
+        reused: How many results were reused.
+
+    Args:
+        forecast: See `Pace`.
+        concurrency: See `Pace`.
+        now: See `Pace`.
     """
 
     def __init__(
         self,
         forecast: Callable[[], Forecast],
-        at_once: int | None = None,
+        concurrency: int | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.running: dict[int, StudyTrial] = {}  # those that have a place
-        self.status: Counter[str] = Counter()  # of trials that are over
+        self.running: dict[int, StudyTrial] = {}
+        self.status: Counter[str] = Counter()
         self.reused = 0
         self._forecast, self._now = forecast, now
-        self._begun = now()
-        self._pace = Pace(forecast, at_once, now)
-        self._waiting: set[int] = set()  # for a place, to go on there
+        self._started_at = now()
+        self._pace = Pace(forecast, concurrency, now)
+        self._waiting: set[int] = set()  # to be resumed
         self._ended: dict[int, StudyTrial] = {}
         self._hosts: set[str] = set()
         self._size: int | None = None
@@ -44,7 +52,7 @@ class Tally(Observer):
 
     @property
     def size(self) -> int:
-        """Trials in all, at most: races may leave out seeds, and it becomes less as they are decided."""
+        """The largest number of trials that the study can have. It decreases when races leave out seeds."""
         if self._size is None:
             forecast = self._forecast()
             to_come = len(forecast.certain) + sum(forecast.further) + forecast.unknown * (1 + forecast.most)
@@ -53,19 +61,19 @@ class Tally(Observer):
 
     @property
     def seconds(self) -> float:
-        """Since this launch began."""
-        return self._now() - self._begun
+        """The seconds since this launch started."""
+        return self._now() - self._started_at
 
     @property
     def left(self) -> float | None:
-        """Seconds to the end; None as long as nothing is known of the pace."""
+        """The seconds until the study ends; None before the first observation."""
         return self._pace.left
 
     @property
     def best(self) -> list[ConfigurationResult]:
-        """The best of each method, of the trials that are over.
+        """The best configuration of each method, from the ended trials.
 
-        Trials that run would hold back the seeds of their configuration that are over.
+        Running trials are left out: with them, the ended seeds of their configurations would not be compared.
         """
         if self._best is None:
             ended = by_configuration(list(self._ended.values()))
@@ -78,7 +86,7 @@ class Tally(Observer):
         return len(self._hosts) > 1
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """Trials from before; those that have not ended wait to go on."""
+        """Receive recorded trials. Those that have not ended wait to be resumed."""
         for trial in trials:
             if trial.has_ended:
                 self._end(trial)
@@ -87,29 +95,29 @@ class Tally(Observer):
         self._pace.recalled(trials)
 
     def started(self, trial: StudyTrial) -> None:
-        """One more runs."""
+        """Receive a trial that was handed out."""
         self._waiting.discard(trial.number)
         self.running[trial.number] = trial
         self._size = None
         self._pace.started(trial)
 
     def resumed(self, trial: StudyTrial) -> None:
-        """As if it had started."""
+        """Receive a trial that was handed out again."""
         self.started(trial)
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
-        """It waits to go on."""
+        """Receive a trial that lost its worker: it waits to be resumed."""
         self.running.pop(trial.number, None)
         self._waiting.add(trial.number)
         self._pace.lost(trial)
 
     def reported(self, trial: StudyTrial, row: MetricRow) -> None:
-        """Its epoch tells the pace, and where it runs."""
+        """Receive the end of an epoch."""
         self._hosts.add(host(trial))
         self._pace.reported(trial)
 
     def ended(self, trial: StudyTrial) -> None:
-        """It runs no more; it is over unless the study's end interrupted it."""
+        """Receive the end of a trial. A trial that was interrupted with its study waits to be resumed."""
         self.running.pop(trial.number, None)
         self._waiting.discard(trial.number)
         if trial.has_ended:
@@ -126,5 +134,5 @@ class Tally(Observer):
 
 
 def host(trial: StudyTrial) -> str:
-    """The machine on which a trial runs, as far as it was heard of."""
+    """The machine on which a trial runs, as far as it is known."""
     return trial.node if trial.placed is None else trial.placed["host"]

@@ -1,4 +1,4 @@
-"""What a person sees in a terminal while a study runs."""
+"""The live view of a running study in a terminal."""
 
 import time
 from collections.abc import Sequence
@@ -17,14 +17,17 @@ from study.run.progress.words import accuracy, counts, duration, failure, name, 
 from study.views.tables import best_table
 
 REFRESH_S = 0.5
-MOST_RUNNING = 8  # lines; of more trials, a line says how many
+MOST_RUNNING = 8  # with a line each; one more line counts the others
 MOST_METHODS = 12
 
 
 class TerminalView(View):
-    """Progress, time left, what runs where, the best of each method; failures above it, where they stay.
+    """Shows progress, remaining time, running trials and the best of each method. Failures stay above it.
 
-    tally: what is known, told of each event before this is.
+    Args:
+        console: The terminal.
+        study: The study's name.
+        tally: The state of the study. It must receive each event before this view.
     """
 
     def __init__(self, console: Console, study: str, tally: Tally) -> None:
@@ -32,7 +35,10 @@ class TerminalView(View):
         self._study = study
         self._tally = tally
         self._drawn = 0.0
-        self._shown: tuple[int, Table | None] = (-1, None)  # the best, of so many trials that were over
+        self._shown: tuple[int, Table | None] = (
+            -1,
+            None,
+        )  # the table of the best, and the number of ended trials in it
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "TerminalView":
@@ -48,25 +54,25 @@ class TerminalView(View):
         self._print(line, "yellow")
 
     def recalled(self, trials: Sequence[StudyTrial]) -> None:
-        """Show what is there."""
+        """Show the recorded trials."""
         self.draw()
 
     def lost(self, trial: StudyTrial, reason: str) -> None:
-        """Say that the trial goes on elsewhere, and why."""
-        self._print(failure(trial, "goes on elsewhere", reason), "yellow")
+        """Print that the trial will be resumed elsewhere, and why."""
+        self._print(failure(trial, "will be resumed elsewhere", reason), "yellow")
 
     def ended(self, trial: StudyTrial) -> None:
-        """Say so if the trial failed."""
+        """Print the reason if the trial failed."""
         if trial.status in FAILURES:
             self._print(failure(trial, trial.status, trial.reason), "red")
 
     def tick(self) -> None:
-        """Draw anew, at most twice a second."""
+        """Draw again, at most twice a second."""
         if time.monotonic() - self._drawn > REFRESH_S:
             self.draw()
 
     def _print(self, line: str, style: str) -> None:
-        # One line of the terminal; `cops status` has the reason in full.
+        # One line of the terminal; `cops status` shows the complete reason.
         self._console.print(Text(line, style), no_wrap=True, overflow="ellipsis")
 
     def draw(self) -> None:
@@ -86,7 +92,7 @@ class TerminalView(View):
         return Group(*parts)
 
     def _progress(self) -> Table:
-        """The study's name and a bar, as much as there is room for; how far it is, and how long it takes."""
+        """The study's name and a bar, as far as there is room; the number of ended trials; the times."""
         tally = self._tally
         left = time_left(tally.left)
         line = Table.grid(padding=(0, 1), expand=True)
@@ -101,7 +107,7 @@ class TerminalView(View):
         return line
 
     def _running(self) -> list[RenderableType]:
-        """A line for each of the first trials that run: which it is, how far, how good, where."""
+        """A line for each of the first running trials: its name, epoch, accuracy and place."""
         trials = list(self._tally.running.values())
         grid = Table.grid(padding=(0, 1), expand=True)
         grid.add_column(no_wrap=True)
@@ -121,9 +127,9 @@ class TerminalView(View):
         return [grid, Text(f"and {more} more", "dim")] if more > 0 else [grid]
 
     def _best(self) -> Table | None:
-        """Of the trials that are over; made anew when one more is.
+        """The best of each method, updated when a trial has ended.
 
-        Without p-values: whoever looks at them until one is small finds one. They wait for the end.
+        It has no p values: to test repeatedly until one is small is not valid. The summary has them.
         """
         count, table = self._shown
         if count != self._tally.trials_ended:

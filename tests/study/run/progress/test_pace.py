@@ -1,4 +1,4 @@
-"""The time left, held against the truth: real plans on a clock that is simulated."""
+"""The estimated remaining time, compared with the true one: real plans on a simulated clock."""
 
 import heapq
 import math
@@ -22,21 +22,21 @@ AT = (0.1, 0.25, 0.5)
 
 @dataclass
 class Simulated:
-    """A study that has run: when it ended, and at each event the time and the seconds left by estimate."""
+    """A study that has run: its end, and at each event the time and the estimated remaining seconds."""
 
     end: float
     estimates: list
 
     def ratio(self, share):
-        """Estimate over truth, after that share of the time from the first epoch to the end."""
-        begun = self.estimates[0][0]
-        at = begun + share * (self.end - begun)
+        """The estimate divided by the true time, after this share of the time since the first epoch."""
+        start = self.estimates[0][0]
+        at = start + share * (self.end - start)
         when, left = next(found for found in self.estimates if found[0] >= at)
         return (left or 0.0) / (self.end - when)
 
 
 def simulate(plan, workers=2, seed=0):
-    """Run the plan on workers that start first, compute scores once, and are now faster, now slower."""
+    """Run the plan on workers that start first, compute scores once, and change their speed."""
     draws, clock, queue, free = random.Random(seed), [0.0], [], list(range(workers))
     pace = Pace(lambda: plan.forecast, workers, lambda: clock[0])
     fresh, scores, quality, estimates = set(free), set(), {}, []
@@ -103,7 +103,7 @@ def test_the_time_left_is_right_within_a_quarter_after_a_tenth(search_plan, kind
         study = simulate(search_plan(sampler="random", seed=seed, **STUDIES[kind]), seed=seed)
         for share in AT:
             ratios[share].append(study.ratio(share))
-    # How many seeds a race will grant is known to nobody while the best is still to be found.
+    # How many seeds a race will grant cannot be known before the best is found.
     low, high = (0.6, 1.7) if "that race" in kind else (0.75, 1.25)
     for share, found in ratios.items():
         assert all(low <= ratio <= high for ratio in sorted(found)[1:3]), (share, found)
@@ -143,10 +143,10 @@ def test_nothing_is_said_before_anything_is_known(configs):
     pace.started(trial)
     clock[0] += 20.0  # the worker starts
     train(pace, trial, clock, 1, 2.0)
-    assert pace.left is None  # what of that was an epoch?
+    assert pace.left is None  # the time of an epoch is unknown
     train(pace, trial, clock, 1, 2.0)
     assert pace.left == pytest.approx(8 * 2 + 3 * 20)
-    clock[0] += 1.5  # of an epoch that has begun
+    clock[0] += 1.5  # of a started epoch
     assert pace.left == pytest.approx(8 * 2 + 3 * 20 - 1.5)
 
 

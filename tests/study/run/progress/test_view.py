@@ -1,4 +1,4 @@
-"""What a person sees in a terminal while a study runs; tables that fit 80 columns."""
+"""The live view of a running study in a terminal; tables that fit 80 columns."""
 
 import io
 import re
@@ -50,14 +50,14 @@ def seeded(ended):
 
 
 class Screen:
-    """A live view in a terminal, told of events as a study tells them."""
+    """A live view in a terminal, with a study that sends its events."""
 
     def __init__(self, size, width=100, study="mine"):
         self.output, self.clock, self.to_come = io.StringIO(), [0.0], size
         console = Console(
             file=self.output, force_terminal=True, color_system=None, width=width, height=60, _environ={}
         )
-        self.tally = Tally(lambda: Forecast(unknown=self.to_come), at_once=2, now=lambda: self.clock[0])
+        self.tally = Tally(lambda: Forecast(unknown=self.to_come), concurrency=2, now=lambda: self.clock[0])
         self.view = TerminalView(console, study, self.tally)
 
     def __enter__(self):
@@ -67,18 +67,18 @@ class Screen:
     def __exit__(self, *exception):
         self.view.__exit__(*exception)
 
-    def tell(self, event, *what):
+    def send(self, event, *what):
         self.to_come -= event == "started"
         for observer in (self.tally, self.view):
             getattr(observer, event)(*what)
 
     def run(self, trial, status="finished"):
-        self.tell("started", trial)
+        self.send("started", trial)
         trial.status = status
-        self.tell("ended", trial)
+        self.send("ended", trial)
 
     def lines(self):
-        """All that was written, as lines of text."""
+        """The output as lines of text."""
         return ESCAPES.sub("\n", self.output.getvalue()).splitlines()
 
     def frame(self):
@@ -101,13 +101,13 @@ def test_a_terminal_shows_progress_the_best_and_what_runs(ended, width):
     with Screen(8, width) as shown:
         done, running = (ended(n, "running", (0.25,), configuration=n, rate=RATE) for n in (1, 2))
         for trial in (done, running):
-            shown.tell("started", trial)
+            shown.send("started", trial)
             for _ in range(3):
                 shown.clock[0] += 2.0
                 trial.add_row({**trial.rows[0], "epoch": len(trial.rows) + 1})
-                shown.tell("reported", trial, trial.rows[-1])
+                shown.send("reported", trial, trial.rows[-1])
         done.status, done.rows[-1]["validation_accuracy"] = "finished", 0.875
-        shown.tell("ended", done)
+        shown.send("ended", done)
         lines = shown.frame().splitlines()
         # 2 s an epoch: 6 epochs of one, and six trials of 9.3 (the other had 4), two at a time.
         assert re.fullmatch(r"mine +━+╸ +1/8 trials, 0:12, about 70 s left", lines[0])
@@ -134,8 +134,8 @@ def test_no_line_is_wider_than_the_terminal(ended, width, count):
             trial = ended(number, "running", (0.25,), configuration=number, rate=RATE, config=config)
             host = f"worker-{number}.a-long-domain.example.org"
             trial.facts["placed"] |= {"host": host, "gpus": 1.0, "visible_gpus": "3"}
-            shown.tell("started", trial)
-            shown.tell("reported", trial, trial.rows[0])
+            shown.send("started", trial)
+            shown.send("reported", trial, trial.rows[0])
         failed = ended(5000, configuration=5000, reason="RuntimeError: " + "many words " * 40)
         shown.run(failed, "failed")
         lines = shown.lines()
@@ -149,7 +149,7 @@ def test_no_line_is_wider_than_the_terminal(ended, width, count):
         assert "1/5000 trials" in text
         assert text.count("epoch 1/10") == min(count, 8)
         assert ("and 56 more" in text) == (count == 64)
-        assert ("worker-0" in text) == (count == 64)  # of one machine nobody asks which
+        assert ("worker-0" in text) == (count == 64)  # with one machine its name is not needed
         assert "GPU 3" in text or count == 64
 
 
@@ -157,15 +157,15 @@ def test_a_resumed_study_begins_where_it_was(ended, screen):
     over = [ended(number, configuration=number, rate=RATE) for number in range(3)]
     half = ended(3, "running", (0.25,), configuration=3, rate=RATE)
     screen.to_come = 4
-    screen.tell("recalled", [*over, half])
+    screen.send("recalled", [*over, half])
     assert "3/8" in screen.frame()
     assert "90.00%" in screen.frame()
-    assert "running" not in screen.frame()  # it waits for a place
-    screen.tell("resumed", half)
+    assert "running" not in screen.frame()  # it waits to be resumed
+    screen.send("resumed", half)
     assert "3/8" in screen.frame()
     assert screen.frame().count("running") == 1
     half.status = "finished"
-    screen.tell("ended", half)
+    screen.send("ended", half)
     assert "4/8" in screen.frame()
 
 
@@ -176,11 +176,11 @@ def test_a_trial_that_the_end_of_the_study_interrupts_is_not_over(ended, screen)
 
 def test_a_trial_that_lost_its_place_is_said_and_runs_no_more_until_it_goes_on(ended, screen):
     trial = ended(0, "running", (0.25,), rate=RATE)
-    screen.tell("started", trial)
-    screen.tell("lost", trial, "its worker or node died")
-    assert "trial 0 (freeze snip q=0.99) goes on elsewhere: its worker or node died" in screen.lines()
+    screen.send("started", trial)
+    screen.send("lost", trial, "its worker or node died")
+    assert "trial 0 (freeze snip q=0.99) will be resumed elsewhere: its worker or node died" in screen.lines()
     assert "running" not in screen.frame()
-    screen.tell("resumed", trial)
+    screen.send("resumed", trial)
     assert "running" in screen.frame()
     assert "0/8" in screen.frame()
 
@@ -211,9 +211,9 @@ def test_a_configuration_counts_with_the_seeds_that_are_over(seeded, screen):
     trials = seeded(0, (0.5, 0.7, 0.1))
     trials[2].status = "running"
     for trial in trials:
-        screen.tell("started", trial)
+        screen.send("started", trial)
     for trial in trials[:2]:
-        screen.tell("ended", trial)
+        screen.send("ended", trial)
     # The interval of 0.5 and 0.7: 0.1 * 12.7062, Student's t with one degree of freedom.
     assert "60.00% ± 127.06% (2)" in screen.frame()
     assert "seed 2" in screen.frame()
@@ -245,7 +245,7 @@ def test_several_seeds_show_interval_deviation_and_p_value(seeded, width):
         *seeded(0, (0.90, 0.92, 0.94), "snip"),
         *seeded(1, (0.89, 0.90, 0.91), "grasp"),  # 0.01, 0.02 and 0.03 below: t = 2 * sqrt(3), p = 0.0742
         *seeded(2, (0.90, 0.92, 0.93), selection=LONG),  # 0, 0 and 0.01 below: t = 1, p = 0.4226
-        *seeded(3, (0.99,), "synflow"),  # raced out: it is not compared
+        *seeded(3, (0.99,), "synflow"),  # lost its race: it is not compared
     ]
     best = best_per_method(comparable(by_configuration(trials)))
     lines = printed(best_table(best, "best", comparisons(best)), width)

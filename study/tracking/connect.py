@@ -112,6 +112,11 @@ def experiment_id(client: MlflowClient, tracking_uri: str, home: Path) -> str:
 
     It has the saved views and the description of `study.tracking.saved_views`.
 
+    Args:
+        client: A client of the store.
+        tracking_uri: The URI of the store.
+        home: Contains the artifacts of a SQLite database.
+
     Raises:
         DeletedExperimentError: It was deleted. MLflow keeps its name, and accepts no run.
     """

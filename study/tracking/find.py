@@ -18,7 +18,14 @@ def study_tags(name: str, study_id: str) -> dict[str, str]:
 def tagged_runs(
     client: MlflowClient, experiments: Sequence[str], tags: Mapping[str, str], page: int = PAGE
 ) -> Iterator[Run]:
-    """The runs that have all of these tags, the latest first. page: how many one request asks for."""
+    """Find the runs that have all of these tags, the latest first.
+
+    Args:
+        client: A client of MLflow.
+        experiments: The ids of the experiments that are searched.
+        tags: The values by key.
+        page: How many runs one request asks for.
+    """
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     token = None
     while True:
@@ -30,6 +37,15 @@ def tagged_runs(
 
 
 def study_run(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Run | None:
-    """The latest run of a study itself, not of its trials; None if there is none. tags: see `study_tags`."""
+    """Find the run of a study itself, not of its trials.
+
+    Args:
+        client: A client of MLflow.
+        experiment: The id of the experiment.
+        tags: The tags that identify the study, see `study_tags`.
+
+    Returns:
+        The latest such run; None if there is none.
+    """
     found = tagged_runs(client, [experiment], {**tags, "kind": STUDY})
     return next((run for run in found if MLFLOW_PARENT_RUN_ID not in run.data.tags), None)

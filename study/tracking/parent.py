@@ -141,7 +141,13 @@ class ParentRun:
 
 
 def upload(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Attach files to a run. Artifacts with the same path are replaced. files: by their paths."""
+    """Attach files to a run. Artifacts with the same path are replaced.
+
+    Args:
+        client: A client of MLflow.
+        run_id: The id of the run.
+        files: The files by their paths.
+    """
     if not files:
         return
     with TemporaryDirectory() as folder:

@@ -92,7 +92,7 @@ class TrialRuns:
         self._parent.open()
         self._runs.clear()
         unclaimed = {trial.name: trial for trial in trials.values()}
-        whole = set()
+        complete = set()
         for run in self._parent.children():
             trial = unclaimed.pop(run.data.tags.get("trial", ""), None)
             if trial is None:
@@ -100,14 +100,14 @@ class TrialRuns:
                 continue
             run_id, state = str(run.info.run_id), run.info.status
             if _agrees(run, trial):
-                whole.add(trial.number)
+                complete.add(trial.number)
                 self._runs[trial.number] = TrialRun(run_id, state, described=True, rows=len(trial.rows))
                 if trial.rows and NETWORK_TAG not in run.data.tags:
                     self._late[trial.number] = trial
             else:
                 self._runs[trial.number] = TrialRun(run_id, state)
         self._complete = True
-        return [number for number in trials if number not in whole]
+        return [number for number in trials if number not in complete]
 
     def push(self, trial: StudyTrial, *, closing: bool = False) -> None:
         """Update a trial's run.

@@ -16,6 +16,11 @@ from study.tracking.server.command import check_free, server_command
 def serve_ui(home: Path, port: int, console: Console) -> NoReturn:
     """Print the address and become MLflow's server, until Ctrl-C. No process is left then.
 
+    Args:
+        home: The home of the database.
+        port: The port of 127.0.0.1.
+        console: Where the address is printed.
+
     Raises:
         InputError: The home has no database, or the port is in use.
     """

@@ -15,7 +15,13 @@ MOST_METHODS = 10  # at each rate; the files of the report have all
 
 
 def print_best(console: Console, trials: Sequence[StudyTrial], question: Question) -> None:
-    """Print the answer to the study's question; nothing if there is none yet."""
+    """Print the answer to a study's question; nothing if there is none yet.
+
+    Args:
+        console: Where it is printed.
+        trials: All trials of the study.
+        question: The study's question.
+    """
     found = answer(by_configuration(trials), question)
     if not found.configurations:
         return

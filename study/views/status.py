@@ -105,17 +105,24 @@ def details(trials: Sequence[StudyTrial]) -> dict[str, Any]:
 def state(
     settings: Settings, configurations: Sequence[ConfigurationResult], *, running: bool, closed: bool
 ) -> State:
-    """The state of a study. running: whether a process runs it. closed: whether it was evaluated on test."""
+    """The state of a study.
+
+    Args:
+        settings: The study's settings.
+        configurations: All of its configurations.
+        running: Whether a process runs it.
+        closed: Whether it was evaluated on the test images.
+    """
     if running:
         return "running"
     if closed:
         return "closed"
-    whole = len(configurations) >= settings.trials and all(
+    complete = len(configurations) >= settings.trials and all(
         all(trial.has_ended for trial in each.trials)
         and (len(each.trials) >= settings.seeds or (settings.racing and _races(each)))
         for each in configurations
     )
-    return "complete" if whole else "unfinished"
+    return "complete" if complete else "unfinished"
 
 
 def _races(each: ConfigurationResult) -> bool:

@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Whatever passes by the pages' own watch (workers, the browser itself) finds no other machine.
+    # Requests that the watch does not see (of workers, of the browser itself) reach no other machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 WIDTHS = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -118,7 +118,7 @@ def open_page(browser):
             viewport={"width": columns, "height": lines},
             is_mobile=phone,
             has_touch=phone,
-            service_workers="block",  # their requests would pass by the watch
+            service_workers="block",  # the watch does not see their requests
         )
         contexts.append(context)
         watched = Watched(context.new_page())
@@ -150,7 +150,7 @@ class Study:
 
 
 def cops(*words, **options):
-    """The command line as a process of its own, below a folder of its own."""
+    """The command line as a separate process, in a separate folder."""
     return subprocess.Popen([sys.executable, "-m", "study.cli", *map(str, words)], **options)
 
 
@@ -176,7 +176,7 @@ class ServerSettings:
 
 @pytest.fixture(scope="session")
 def mlflow_ui(quickstart, tmp_path_factory):
-    """`cops ui` over the quickstart's home, on a free port; it is ended by its process id."""
+    """`cops ui` for the quickstart's home, on a free port; it is ended by its process id."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -193,7 +193,7 @@ def mlflow_ui(quickstart, tmp_path_factory):
 
 
 def wait_for(url, server, log):
-    """Until `url` answers; the server's log where it does not."""
+    """Wait until `url` answers; else fail with the server's log."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         try:

@@ -1,4 +1,4 @@
-"""What a newcomer sees of a study in MLflow's UI, in a real browser, from a server that `cops ui` started."""
+"""What a new user sees of a study in MLflow's UI, in a real browser, from a server that `cops ui` started."""
 
 import re
 
@@ -23,13 +23,13 @@ HEADLINE = re.compile(r"At a freezing rate of 0.995, .* reaches a validation acc
 
 @pytest.fixture(scope="module")
 def parent(quickstart):
-    """The study's run, as its launch left it."""
+    """The study's run after its launch."""
     return parent_of(quickstart)
 
 
 @pytest.fixture
 def open_ui(open_page, mlflow_ui, parent, tmp_path):
-    """Opens the UI as a newcomer does, with one of the saved views."""
+    """Opens the UI as a new user, with one of the saved views."""
     pages = []
 
     def go(view="cops-studies"):
@@ -102,7 +102,7 @@ def test_a_saved_view_has_means_over_seeds(open_ui, tmp_path):
     page.screenshot(path=tmp_path / "configurations.png")
 
 
-def test_a_studys_page_says_its_answer_and_shows_its_figure(open_ui, mlflow_ui, parent, tmp_path):
+def test_a_studys_page_has_its_answer_and_its_figure(open_ui, mlflow_ui, parent, tmp_path):
     page = open_ui()
     page.goto(f"{mlflow_ui.root}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}")
     page.get_by_text(HEADLINE).wait_for()
@@ -125,7 +125,7 @@ def test_a_studys_page_says_its_answer_and_shows_its_figure(open_ui, mlflow_ui, 
     report.close()
 
 
-def test_a_trials_page_says_what_it_is_and_draws_its_epochs(open_ui, mlflow_ui, quickstart, tmp_path):
+def test_a_trials_page_has_its_description_and_its_curves(open_ui, mlflow_ui, quickstart, tmp_path):
     page = open_ui()
     trial = next(run for run in runs_of(quickstart) if run.info.run_name == "freeze snip q=0.99 s=0")
     place = f"{mlflow_ui.root}/#/experiments/{trial.info.experiment_id}/runs/{trial.info.run_id}"

@@ -1,4 +1,4 @@
-"""The report of a real study in a real browser, at desktop and phone width: whole, quiet, and on its own."""
+"""The report of a real study in a real browser, at desktop and phone width: complete, without errors and requests."""
 
 import re
 
@@ -15,7 +15,7 @@ LEAST = 0.72
 
 @pytest.fixture(scope="module")
 def report(quickstart, tmp_path_factory):
-    """The page that `cops report` writes of the study."""
+    """The page that `cops report` writes for the study."""
     folder = tmp_path_factory.mktemp("report")
     words = ["cops", "report", quickstart.name, "--home", str(quickstart.home), "--out", str(folder)]
     with pytest.MonkeyPatch.context() as patch:
@@ -26,7 +26,7 @@ def report(quickstart, tmp_path_factory):
     return folder / "report.html"
 
 
-def test_the_report_opens_without_a_sound(watched_page, report, tmp_path):
+def test_the_report_opens_without_messages(watched_page, report, tmp_path):
     page = watched_page.page
     page.goto(report.as_uri())
     page.screenshot(path=tmp_path / "report.png", full_page=True)
@@ -62,7 +62,7 @@ def test_its_sections_are_reached_by_links(watched_page, report):
     assert set(FIGURES) <= ids
 
 
-def test_the_command_to_run_it_again_is_there_to_be_copied(watched_page, report, quickstart):
+def test_the_command_to_run_it_again_can_be_copied(watched_page, report, quickstart):
     page = watched_page.page
     page.goto(report.as_uri())
     command = page.locator("#again pre").inner_text().strip()

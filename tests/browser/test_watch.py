@@ -1,4 +1,4 @@
-"""The watch over a page notices what it is there for: else a clean page says nothing."""
+"""The watch over a page notices faults: otherwise a clean result would prove nothing."""
 
 import pytest
 

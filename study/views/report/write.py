@@ -16,7 +16,7 @@ from study.tracking.report import log_report
 from study.views.report.content import gather
 from study.views.report.files import FOLDER, PAGE, description, key_figure, report_files
 
-PARTS = ("figures", "tables")  # the folders of a report beside its page
+PARTS = ("figures", "tables")  # the folders of a report
 
 
 def write_report(
@@ -91,9 +91,9 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     try:
         for path, content in files.items():
-            whole = folder / path
-            whole.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(whole, content)
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, content)
         for part in PARTS:
             for old in (folder / part).glob("*"):
                 if f"{part}/{old.name}" not in files:

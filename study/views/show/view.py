@@ -23,7 +23,13 @@ Value = str | float | None
 
 
 def print_trial(console: Console, details: TrialDetails, home: Path) -> None:
-    """Print everything about a trial, with rounded numbers. home: the study's home."""
+    """Print everything about a trial, with rounded numbers.
+
+    Args:
+        console: Where it is printed.
+        details: The trial.
+        home: The study's home, for the commands.
+    """
     trial = details.trial
     print_line(console, trial.title, "bold")
     _print_pairs(console, "", _identity(details))

@@ -59,7 +59,7 @@ def result(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def vectors():
-    """The same scores, computed apart from the command."""
+    """The same scores, computed without the command."""
     split = load_split("digits", Path(), 0, TrialConfig().validation_fraction)
     model = build_model("lenet_300_100", split.data.shape, split.data.classes)
     initialize(model, 0)
@@ -72,7 +72,7 @@ def table(result):
     return lambda name: pq.read_table(result[0] / f"{name}.parquet").to_pylist()
 
 
-def test_all_files_are_there_and_have_the_hashes_of_the_manifest(result):
+def test_all_files_have_the_hashes_of_the_manifest(result):
     folder, _ = result
     manifest = json.loads((folder / "manifest.json").read_text())
     assert sorted(path.name for path in folder.iterdir()) == sorted([*manifest["files"], "manifest.json"])
@@ -157,7 +157,7 @@ def test_collapse_is_seen(table):
     assert sound["empty_layers"] == sound["dead_layers"] == []
 
 
-def test_kept_is_what_sums_say(table, vectors):
+def test_kept_follows_from_sums(table, vectors):
     rows = table("kept")
     assert len(rows) == len(DENSITIES) * len(SCORES) ** 2
     for row in rows:
@@ -225,7 +225,7 @@ def test_what_is_printed_fits_80_columns(result):
     assert "-0.00" not in printed
 
 
-def test_the_manifest_says_how(result):
+def test_the_manifest_describes_the_computation(result):
     manifest = json.loads((result[0] / "manifest.json").read_text())
     assert manifest["model"] == "lenet_300_100"
     assert manifest["densities"] == ["0.1", "0.01"]
@@ -237,7 +237,7 @@ def test_the_manifest_says_how(result):
     assert {"commit", "finished", "seconds", "seed", "initialization", "device"} <= set(manifest)
 
 
-def test_a_second_run_gives_the_same_tables_and_leaves_other_files_alone(cops, tmp_path):
+def test_a_second_run_gives_the_same_tables_and_keeps_other_files(cops, tmp_path):
     words = ("scores", "--score", "magnitude", "--score", "random", "--density", "0.1")
     assert cops(*words)[0] == 0
     folder = tmp_path / "cops-home" / "scores" / FOLDER
@@ -267,7 +267,7 @@ def test_a_second_run_finds_its_scores_in_the_cache(cops, tmp_path, monkeypatch)
     assert other["sample_indices"] != first["sample_indices"]
 
 
-def test_what_is_interrupted_has_no_manifest(tmp_path, monkeypatch):
+def test_an_interrupted_run_has_no_manifest(tmp_path, monkeypatch):
     write_files(tmp_path, {"a": b"1", "b": b"1"}, {})
     replaced = Path.replace
 
@@ -280,7 +280,7 @@ def test_what_is_interrupted_has_no_manifest(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_files(tmp_path, {"a": b"2", "b": b"2"}, {})
     assert not (tmp_path / "manifest.json").exists()
-    assert (tmp_path / "b").read_bytes() == b"1"  # old, but whole
+    assert (tmp_path / "b").read_bytes() == b"1"  # old, but complete
     monkeypatch.undo()
     write_files(tmp_path, {"a": b"3", "b": b"3"}, {"seed": 1})
     assert json.loads((tmp_path / "manifest.json").read_text())["seed"] == 1

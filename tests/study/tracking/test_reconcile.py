@@ -82,7 +82,7 @@ def test_a_resumed_study_continues_in_the_same_runs(make_view, tracking_uri, sho
     assert there.parent.info.status == "FINISHED"
 
 
-def test_what_agrees_is_left_alone(make_view, sqlite, ended, storage, calls):
+def test_a_complete_run_is_not_written_again(make_view, sqlite, ended, storage, calls):
     trials = [ended(number, status) for number, status in enumerate(("finished", "stopped", "failed"))]
     for trial in trials:
         storage[f"artifacts/{trial.name}.safetensors"] = b"network"
@@ -201,7 +201,7 @@ def test_a_database_that_is_emptied_while_the_study_runs_is_filled_again(make_vi
     assert there.parent.info.status == "FINISHED"
 
 
-def test_an_answer_that_is_lost_makes_no_second_run(make_view, sqlite, shown, ended, monkeypatch):
+def test_a_lost_answer_makes_no_second_run(make_view, sqlite, shown, ended, monkeypatch):
     """Every request is done, and its first answer lost: of each kind, and for each trial."""
     lost = []
 
@@ -226,7 +226,7 @@ def test_an_answer_that_is_lost_makes_no_second_run(make_view, sqlite, shown, en
     assert len(there.client.search_logged_models([there.experiment])) == 1
 
 
-def test_studies_of_one_name_are_told_apart_by_their_ids(make_view, sqlite, shown, ended, study_settings):
+def test_studies_of_one_name_are_distinguished_by_their_ids(make_view, sqlite, shown, ended, study_settings):
     for study_id in ("a1", "b2", "a1"):
         trials = [ended(0), ended(1)]
         view = make_view(sqlite, settings={**study_settings, "study_id": study_id})
@@ -252,7 +252,7 @@ def test_studies_of_several_names_do_not_disturb_each_other(make_view, sqlite, e
     assert len(parents) == 3
 
 
-def test_settings_that_grew_are_shown_beside_the_parameters(make_view, sqlite, shown, study_settings):
+def test_changed_settings_become_tags(make_view, sqlite, shown, study_settings):
     for trials in (2, 5, 9):
         view = make_view(sqlite, settings={**study_settings, "trials": trials, "new": 1})
         assert view.close(True, {}, 60) == []
@@ -262,7 +262,7 @@ def test_settings_that_grew_are_shown_beside_the_parameters(make_view, sqlite, s
     assert "changed.new" not in parent.data.tags
 
 
-def test_what_is_not_there_in_time_is_said_by_name(make_view, sqlite, ended, monkeypatch, study_name):
+def test_what_is_late_is_reported_by_name(make_view, sqlite, ended, monkeypatch, study_name):
     view = make_view(sqlite)
     monkeypatch.setattr(MlflowClient, "log_batch", _unavailable)
     view.mark(ended(0))
@@ -324,6 +324,6 @@ def test_a_server_that_is_killed_and_started_again_has_everything_once(server, m
     assert there.parent.info.status == "FINISHED"
 
 
-def test_the_view_says_at_once_that_nobody_answers(home, study_settings):
+def test_the_view_reports_at_once_that_no_server_answers(home, study_settings):
     with pytest.raises(ValueError, match="does not answer"):
         MlflowView("http://127.0.0.1:9", home, "mine", study_settings, (), bytes)

@@ -185,7 +185,7 @@ def test_a_network_that_is_written_late_is_attached_at_the_end(make_view, sqlite
     assert "network.safetensors" in there.files(there.runs[2])
 
 
-def test_the_network_of_an_interruption_gives_way_to_that_of_the_end(
+def test_the_final_network_replaces_that_of_an_interruption(
     make_view, sqlite, shown, ended, storage, home, tmp_path
 ):
     trials = [ended(0, "interrupted"), ended(1, "interrupted")]
@@ -239,7 +239,7 @@ def test_what_is_too_long_for_mlflow_is_cut(make_view, study_settings, tracking_
     assert "config.json" in value
 
 
-def test_a_store_of_artifacts_that_is_away_holds_back_no_metric(make_view, sqlite, shown, ended, home):
+def test_an_unavailable_artifact_store_delays_no_metric(make_view, sqlite, shown, ended, home):
     view = make_view(sqlite)
     view.mark(ended(0, accuracies=()))
     wait_until(lambda: (home / "artifacts").is_dir())
@@ -283,7 +283,7 @@ def test_a_trial_costs_few_milliseconds_and_a_mark_none(make_view, sqlite, shown
 
 
 @pytest.mark.slow
-def test_the_ui_serves_the_home_on_this_machine_alone(make_view, sqlite, shown, home, ended, free_port):
+def test_the_ui_serves_the_home_on_this_machine_only(make_view, sqlite, shown, home, ended, free_port):
     assert write(make_view(sqlite), [ended(0)]) == []
     command = [sys.executable, "-m", "study.cli", "ui", "--home", str(home), "--port", str(free_port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:

@@ -1,4 +1,4 @@
-"""What `cops status` says of real records, in words and as JSON."""
+"""What `cops status` prints for real records, as text and as JSON."""
 
 import io
 import json
@@ -81,7 +81,7 @@ WHOLE = [
 ]
 
 
-def test_a_study_of_which_every_trial_is_over_is_complete(make, status):
+def test_a_study_whose_trials_have_all_ended_is_complete(make, status):
     make(WHOLE)
     (study,) = status(as_json=True)["studies"]
     assert (study["state"], study["holder"], study["test_evaluations"]) == ("complete", None, [])
@@ -101,7 +101,7 @@ def test_a_study_of_which_every_trial_is_over_is_complete(make, status):
         [*WHOLE[:5], (2, 1, "grasp", 0.5, "running")],
     ],
 )
-def test_a_study_that_can_go_on_is_unfinished(make, status, trials):
+def test_a_study_that_can_be_resumed_is_unfinished(make, status, trials):
     make(trials)
     assert status("mine", as_json=True)["state"] == "unfinished"
 
@@ -118,7 +118,7 @@ def test_failures_are_accounted_for(make, status):
     assert status("mine", as_json=True)["state"] == "complete"
 
 
-def test_a_study_that_a_process_holds_is_running(make, status):
+def test_a_study_with_a_driver_is_running(make, status):
     store = make(WHOLE)
     with Lease(store):
         study = status("mine", as_json=True)
@@ -128,7 +128,7 @@ def test_a_study_that_a_process_holds_is_running(make, status):
     assert status("mine", as_json=True)["state"] == "complete"
 
 
-def test_a_study_that_was_judged_is_closed(make, status):
+def test_an_evaluated_study_is_closed(make, status):
     store = make(WHOLE)
     store.write_json(EVALUATIONS, [{"evaluation": 1, "top": 1}, {"evaluation": 2, "top": 3}])
     study = status("mine", as_json=True)
@@ -137,7 +137,7 @@ def test_a_study_that_was_judged_is_closed(make, status):
     assert "evaluated on the test images 2 times" in status("mine")
 
 
-def test_json_holds_mean_deviation_interval_and_p_value(make, status):
+def test_json_has_mean_deviation_interval_and_p_value(make, status):
     make(WHOLE)
     study = status("mine", as_json=True)
     dense, snip, grasp = study["best"]
@@ -166,7 +166,7 @@ def test_json_holds_mean_deviation_interval_and_p_value(make, status):
     ]
 
 
-def test_json_holds_every_status_and_reason(make, status):
+def test_json_has_every_status_and_reason(make, status):
     make([*WHOLE[:4], (2, 0, "grasp", None, "out_of_memory"), (2, 1, "grasp", 0.3, "stopped")])
     study = status("mine", as_json=True)
     assert study["status"] == {"finished": 4, "out_of_memory": 1, "stopped": 1}
@@ -190,7 +190,7 @@ def test_failures_and_the_best_are_shown_in_eighty_columns(make, status):
     assert "freeze snip" in text
 
 
-def test_the_log_of_each_failure_is_there_where_it_is_asked_for(make, status):
+def test_logs_of_failures_are_printed_on_request(make, status):
     store = make([*WHOLE[:4], (2, 0, "grasp", None, "failed"), (2, 1, "grasp", 0.3, "stopped")])
     trial = store.trials()[4]
     trial.log = "Traceback (most recent call last):\n  [bold]line 1\nRuntimeError: number 4"
@@ -203,14 +203,14 @@ def test_the_log_of_each_failure_is_there_where_it_is_asked_for(make, status):
     assert status("mine", as_json=True)["all"][4]["log"] == trial.log
 
 
-def test_a_study_of_which_nothing_has_ended_is_shown(make, status):
+def test_a_study_without_ended_trials_is_shown(make, status):
     make([])
     study = status("mine", as_json=True)
     assert (study["state"], study["ended"], study["best"], study["all"]) == ("unfinished", 0, [], [])
     assert "0/3" in status("mine")
 
 
-def test_a_name_that_is_not_there_is_one_line(make, status):
+def test_an_unknown_name_is_one_line(make, status):
     with pytest.raises(InputError, match="no studies in"):
         status("mine")
     make(WHOLE)

@@ -44,7 +44,7 @@ def write_pairs(pipe, home):
             time.sleep(0.005)
 
 
-def test_copies_of_a_database_that_is_written_to_are_of_one_moment(home, storage, kept, process, rows):
+def test_a_copy_of_a_database_in_use_shows_one_moment(home, storage, kept, process, rows):
     execute(home, "CREATE TABLE ours (n, noise)", "CREATE TABLE theirs (n, noise)")
     backup = Backup(home, storage)
     _, pipe = process(write_pairs, home)
@@ -60,7 +60,7 @@ def test_copies_of_a_database_that_is_written_to_are_of_one_moment(home, storage
     assert before > 15
 
 
-def test_a_copy_is_made_only_of_what_has_changed(home, storage, kept, log_run, rows):
+def test_a_copy_is_made_only_after_a_change(home, storage, kept, log_run, rows):
     backup = Backup(home, storage)
     assert backup.push()
     first = kept.stat()
@@ -113,7 +113,7 @@ def test_another_database_never_replaces_a_good_copy(case, home, storage, kept, 
     assert list((home / "server").iterdir()) == []
 
 
-def test_what_a_killed_server_left_undone_is_not_in_a_copy(home, storage, kept, process, rows):
+def test_an_unfinished_transaction_is_not_in_a_copy(home, storage, kept, process, rows):
     execute(home, "CREATE TABLE ours (n, noise)", "CREATE TABLE theirs (n, noise)")
     child, pipe = process(write_half, home)
     assert pipe.recv() == "written"
@@ -133,7 +133,7 @@ def write_half(pipe, home):
     time.sleep(600)
 
 
-def test_a_storage_that_was_away_gets_the_copy_when_it_is_back(home, storage, kept, caplog, rows):
+def test_a_storage_gets_the_copy_when_it_is_available_again(home, storage, kept, caplog, rows):
     Path(storage).mkdir()
     kept.parent.write_text("a file where the folder should be")
     backup, ending, log = Backup(home, storage), threading.Event(), logging.getLogger("backup")
@@ -145,13 +145,13 @@ def test_a_storage_that_was_away_gets_the_copy_when_it_is_back(home, storage, ke
     assert rows(kept, NAMES) == []
 
 
-def test_mlflows_folder_is_no_study(home, storage, kept):
+def test_mlflows_folder_is_not_a_study(home, storage, kept):
     Backup(home, storage).push()
     assert kept.exists()
     assert list(studies(storage)) == []
 
 
-def test_a_process_told_to_end_makes_a_last_copy(home, storage, kept, log_run, rows):
+def test_a_process_makes_a_last_copy_on_sigterm(home, storage, kept, log_run, rows):
     server = ServerSettings(home=home, storage=storage, port=1)
     environment = {**os.environ, **server.environment()}
     with subprocess.Popen([sys.executable, "-m", "study.tracking.server.backup"], env=environment) as child:

@@ -26,7 +26,7 @@ def run_serve(run, tmp_path):
     return refused
 
 
-def test_only_the_environment_says_where_the_storage_is(tmp_path):
+def test_the_storage_is_only_in_the_environment(tmp_path):
     command, environment = server_command(tmp_path, 5000, "s3://bucket/dir")
     assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://bucket/dir/_mlflow/artifacts"
     assert "bucket" not in " ".join(command)
@@ -35,7 +35,7 @@ def test_only_the_environment_says_where_the_storage_is(tmp_path):
     assert "s3://bucket/dir" in server.environment().values()
 
 
-def test_what_pyarrow_reads_from_the_uri_mlflow_is_told_in_its_own_words(tmp_path):
+def test_options_in_the_uri_become_mlflows_settings(tmp_path):
     _, environment = server_command(tmp_path, 5000, S3)
     assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://bucket/dir/_mlflow/artifacts"
     assert environment["MLFLOW_S3_ENDPOINT_URL"] == "http://127.0.0.1:9000"
@@ -43,7 +43,7 @@ def test_what_pyarrow_reads_from_the_uri_mlflow_is_told_in_its_own_words(tmp_pat
 
 
 @pytest.mark.parametrize("storage", [None, "folder", "uri"])
-def test_artefacts_lie_in_the_storage_if_there_is_one(storage, tmp_path):
+def test_artefacts_are_in_the_storage_if_there_is_one(storage, tmp_path):
     given = {None: None, "folder": str(tmp_path / "s"), "uri": (tmp_path / "s").as_uri()}[storage]
     _, environment = server_command(tmp_path / "home", 5000, given)
     expected = (
@@ -75,7 +75,7 @@ def test_a_secret_in_the_storage_is_refused_and_not_repeated(run_serve):
     assert "hidden" not in run_serve("--storage", "s3://key:hidden@bucket/dir")
 
 
-def test_where_nothing_runs_nothing_is_ended(run_serve):
+def test_without_a_server_nothing_is_ended(run_serve):
     assert "no server" in run_serve("--stop")
 
 
@@ -84,7 +84,7 @@ def test_a_home_that_cannot_be_written_is_one_line(run_serve, tmp_path):
     assert "cannot be written" in run_serve()
 
 
-def test_processes_are_known_by_the_home_that_they_serve(tmp_path):
+def test_processes_are_found_by_their_home(tmp_path):
     first, second = (ServerSettings(home=tmp_path / name, storage=None, port=1) for name in ("a", "ab"))
     waiting = [sys.executable, "-c", "import time; time.sleep(600)"]
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"

@@ -41,7 +41,7 @@ def test_an_empty_home_gets_its_runs_back(home, storage, folder, empty, log_run,
     assert [path.name for path in (empty / "server").iterdir()] == []
 
 
-def test_a_database_that_is_there_is_never_touched(home, storage, folder, log_run):
+def test_an_existing_database_is_never_changed(home, storage, folder, log_run):
     Backup(home, storage).push()
     log_run(home, "after the backup")
     before = (home / "mlflow.db").read_bytes()
@@ -49,7 +49,7 @@ def test_a_database_that_is_there_is_never_touched(home, storage, folder, log_ru
     assert (home / "mlflow.db").read_bytes() == before
 
 
-def test_a_database_is_not_backed_up_over_that_of_another(make_home, storage, folder, log_run):
+def test_a_database_never_replaces_the_backup_of_another(make_home, storage, folder, log_run):
     first, second = make_home("first"), make_home("second")
     log_run(first, "first")
     Backup(first, storage).push()
@@ -93,7 +93,7 @@ def test_a_storage_that_cannot_be_written_is_one_line(home, storage):
 
 
 @pytest.mark.slow
-def test_a_backup_of_an_older_mlflow_is_brought_to_this_ones_schema(tmp_path, storage, folder, empty, rows):
+def test_a_backup_of_an_older_mlflow_is_upgraded(tmp_path, storage, folder, empty, rows):
     old = tmp_path / "old"
     old.mkdir()
     uri = f"sqlite:///{old / 'mlflow.db'}"

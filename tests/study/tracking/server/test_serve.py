@@ -144,7 +144,7 @@ def test_in_the_foreground_it_ends_after_a_last_backup(make_head, make_home, log
     assert rows(Path(storage) / "_mlflow" / "mlflow.db", "SELECT name FROM runs") == [("last",)]
 
 
-def test_a_server_that_does_not_come_is_one_line_with_the_end_of_its_log(home, free_port, monkeypatch):
+def test_a_server_that_does_not_start_is_one_line_with_the_end_of_its_log(home, free_port, monkeypatch):
     monkeypatch.setattr(supervise, "START_S", 10)
     monkeypatch.setenv("MLFLOW_UVICORN_OPTS", "--nonsense")
     server = ServerSettings(home=home, storage=None, port=free_port)

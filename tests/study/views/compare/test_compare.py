@@ -1,4 +1,4 @@
-"""What `cops compare` says of studies and methods, through the command line."""
+"""What `cops compare` prints for studies and methods, through the command line."""
 
 import json
 from decimal import Decimal
@@ -79,16 +79,18 @@ def test_only_common_seeds_count(recorded, content):
     assert two["difference"]["mean"] == pytest.approx(0.01)
 
 
-def test_the_same_trials_are_said_to_be_the_same_and_are_no_comparison(recorded, content, compare):
+def test_the_same_trials_are_not_compared(recorded, content, compare):
     recorded(accuracies, name="one", **PLAN)
     row = content("one:freeze snip", "one:prune snip", "one")["rates"][0]
     assert [result["same_trials"] for result in row["results"]] == [False, False, True]
     p = stats.ttest_1samp([0.10, 0.11, 0.13], 0.0).pvalue
-    assert row["results"][1]["p_value"] == pytest.approx(2 * p)  # not 4: those of `one` are no hypotheses
+    assert row["results"][1]["p_value"] == pytest.approx(
+        2 * p
+    )  # not 4: the trials of `one` are not hypotheses
     assert "same trials" in compare("one:freeze snip", "one")[1]
 
 
-def test_dense_stands_beside_every_rate(recorded, content):
+def test_dense_is_compared_at_every_rate(recorded, content):
     recorded(accuracies, name="one", **PLAN)
     rows = content("one:dense", "one:freeze snip")["rates"]
     assert [row["rate"] for row in rows] == ["0.95", "0.99"]
@@ -96,7 +98,7 @@ def test_dense_stands_beside_every_rate(recorded, content):
     assert rows[0]["results"][1]["difference"]["mean"] == pytest.approx(0.34 / 3)
 
 
-def test_what_differs_between_the_studies_is_said(recorded, content, compare):
+def test_differences_between_the_studies_are_listed(recorded, content, compare):
     recorded(accuracies, name="one", **PLAN)
     recorded(accuracies, name="two", **{**PLAN, "trials": 7}, epochs=4, sampler="random")
     found = content("one", "two")["differences"]
@@ -106,14 +108,14 @@ def test_what_differs_between_the_studies_is_said(recorded, content, compare):
     assert ["sampler", "tpe", "random"] in [line.split() for line in out.splitlines()]
 
 
-def test_studies_without_rates_are_compared_where_they_share_one(recorded, content):
+def test_studies_without_rates_are_compared_at_common_rates(recorded, content):
     recorded(accuracies, name="one", **PLAN)
     recorded(accuracies, name="free", **{**PLAN, "question": Pareto(RATES.rates), "trials": 9})
     rates = [row["rate"] for row in content("one", "free")["rates"]]
     assert rates == [None, "0.95", "0.99"]
 
 
-def test_test_accuracies_are_there_once_evaluated(recorded, content, compare):
+def test_test_accuracies_are_shown_after_an_evaluation(recorded, content, compare):
     store = recorded(accuracies, name="one", **PLAN)
     evaluated = [
         {"trial": trial.name, "test_accuracy": trial.accuracy - 0.03 * (trial.config.arm == "freeze")}

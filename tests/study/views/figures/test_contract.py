@@ -1,4 +1,4 @@
-"""Every figure stands every kind of study: as PNG and SVG, without a warning, the same each time."""
+"""Every figure works for every kind of study: as PNG and SVG, without a warning, the same each time."""
 
 import io
 import warnings
@@ -29,7 +29,7 @@ KINDS = (
     "the score family",
     "a deep network",
 )
-# What a study has to show, by figure: the kinds of which there is nothing to draw.
+# By figure: the kinds of study without anything to draw.
 ABSENT = {
     "accuracy_by_rate": {"nothing", "only failures", "one trial that runs"},
     "pairs": {
@@ -66,7 +66,7 @@ def test_the_table_of_absences_knows_every_figure_and_kind(studies):
     assert set(KINDS) == set(studies)
 
 
-# To draw every figure of a kind takes a second or two: by default the kinds that differ most.
+# Drawing all figures of a kind takes a second or two: by default only the kinds that differ most.
 ALIKE = ("one seed", "two networks", "equal accuracies", "layers and rounds", "no dense network")
 
 

@@ -1,4 +1,4 @@
-"""Which region of the family wins: what is said of the best, and what is not."""
+"""Which region of the family wins: what the report says about the best, and what it does not say."""
 
 import io
 import math
@@ -34,7 +34,7 @@ def searched(made):
     return make
 
 
-def test_the_best_tenth_is_described_beside_all(searched):
+def test_the_best_tenth_is_compared_with_all(searched):
     """The best have p near 1, whatever their functional."""
     found = searched(
         40,
@@ -60,7 +60,7 @@ def test_the_best_tenth_is_described_beside_all(searched):
     assert region.sentence.endswith("More than chance: p.")
 
 
-def test_what_has_nothing_to_do_with_accuracy_is_called_chance(searched):
+def test_an_aspect_without_effect_is_called_chance(searched):
     found = searched(
         40,
         lambda place: 0.9 - 0.01 * (place * 17 % 40),
@@ -104,7 +104,7 @@ def test_signed_members_have_no_powers(searched):
     assert region.texts["p"] == "none of the best has powers"
 
 
-def test_of_few_nothing_is_said(searched):
+def test_few_configurations_give_no_verdict(searched):
     def line(count):
         found = searched(
             count, lambda place: 0.5, lambda place: {"functional": "loss", "p": (1 + place) / 25}
@@ -128,7 +128,7 @@ def test_a_study_that_searched_no_member_has_no_regions(studies, kind):
     assert searched_regions(by_configuration(studies[kind])) == []
 
 
-def test_named_scores_have_their_place_in_the_plane(made):
+def test_named_scores_are_drawn_in_the_plane(made):
     trials = [
         trial
         for number, (name, accuracy) in enumerate(
@@ -149,7 +149,7 @@ def test_named_scores_have_their_place_in_the_plane(made):
     }
 
 
-def test_signed_scores_stand_by_their_accuracy(searched):
+def test_signed_scores_are_drawn_by_accuracy(searched):
     """They all have p = r = 1: in the plane one would hide the others."""
     fields = [{"functional": name, "form": "signed"} for name in ("loss", "gradient_flow")]
     found = searched(6, lambda place: 0.9 - 0.04 * place, lambda place: fields[place % 2])

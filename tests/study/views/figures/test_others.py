@@ -54,7 +54,7 @@ def test_a_pair_of_a_single_seed_has_no_interval(studies):
     assert not any("±" in text for axes in figure.axes for text in texts(axes))
 
 
-def test_the_price_is_the_share_of_the_target_that_is_given_up(made):
+def test_the_price_is_the_share_of_the_target_that_is_lost(made):
     (trial,) = made(1, (0.5,), "snip+synflow", targets=(10.0, 8.0, 5.0))
     assert prices(trial) == pytest.approx({0.0: 0.0, 0.5: 0.2, 1.0: 0.5})
 
@@ -68,7 +68,7 @@ def test_prices_of_layers_are_added_up(made):
 
 
 @pytest.mark.parametrize("targets", [(0.0, 0.0, 0.0), (-1.0, -2.0, -3.0)])
-def test_a_target_that_adds_up_to_nothing_has_no_price(made, targets):
+def test_a_target_with_sum_zero_has_no_price(made, targets):
     (trial,) = made(1, (0.5,), "grasp+synflow", targets=targets)
     assert prices(trial) == {}
 
@@ -79,7 +79,7 @@ def test_a_failed_trial_has_no_price(made):
     assert prices(trial) == {}
 
 
-def test_levels_are_drawn_of_one_control_alone(studies):
+def test_levels_are_drawn_only_for_one_control(studies):
     figure = accuracy_by_level(by_configuration(studies["rates and seeds"]))
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
@@ -110,7 +110,7 @@ def test_masks_are_the_mean_over_seeds_and_the_best_first(made):
     assert [each.number for each in best_masks(group)] == [2, 1]
 
 
-def test_long_names_of_masks_have_their_room(made):
+def test_long_names_of_masks_fit(made):
     """Laid out without matplotlib's warning that nothing is left for the axes."""
     flow, loss = ({"functional": name, "form": "signed"} for name in ("gradient_flow", "loss"))
     scores = [flow, loss, {"functional": "gradient_flow", "p": 2}, {"functional": "synflow", "p": 2}]
@@ -183,7 +183,7 @@ def test_the_first_objective_is_shown(searched, directions, label):
     assert importances(study) is not None
 
 
-def test_too_few_or_equal_values_say_nothing(searched):
+def test_too_few_or_equal_values_give_no_figure(searched):
     assert importances(searched(FEWEST - 1)) is None
     assert slices(searched(FEWEST - 1)) is None
     assert importances(searched(10, decides=lambda x, y: 0.5)) is None

@@ -87,7 +87,7 @@ def test_a_line_is_broken_where_a_rate_is_missing(made):
     assert not np.isnan(lines["snip"].get_ydata()).any()
 
 
-def test_a_second_row_looks_closer_where_pruning_collapsed(made):
+def test_a_second_row_shows_details_where_pruning_collapsed(made):
     near = [*made(0, (0.9,), arm="dense"), *made(1, (0.85,)), *made(2, (0.8,), arm="prune")]
     far = [*near, *made(3, (0.1,), "grasp", arm="prune")]
     assert len(accuracy_by_rate(by_configuration(near)).axes) == 2
@@ -96,7 +96,7 @@ def test_a_second_row_looks_closer_where_pruning_collapsed(made):
     assert close[0].get_ylim()[0] == pytest.approx(0.9 - 0.15)
 
 
-def test_more_lines_than_can_be_told_apart_leave_out_the_worst(made):
+def test_with_too_many_lines_the_worst_are_left_out(made):
     trials = [
         trial
         for number in range(MOST_LINES + 3)
@@ -108,7 +108,7 @@ def test_more_lines_than_can_be_told_apart_leave_out_the_worst(made):
     assert min(line.get_ydata().min() for line in drawn_lines(axes)) > 0.9 - 0.02 * MOST_LINES
 
 
-def test_an_interval_does_not_stretch_the_axis_beyond_what_an_accuracy_can_be(made):
+def test_an_interval_does_not_stretch_the_axis_beyond_0_and_1(made):
     axes = accuracy_by_rate(by_configuration(made(1, (0.1, 0.9)))).axes[0]
     low, high = axes.get_ylim()
     assert low >= -0.02

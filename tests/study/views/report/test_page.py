@@ -1,4 +1,4 @@
-"""The page: complete, self-contained, and right for every kind of study; written where it may be."""
+"""The page: complete, self-contained, correct for every kind of study; and where it is written."""
 
 from decimal import Decimal
 from functools import cache
@@ -29,7 +29,7 @@ QUESTIONS = (
 
 
 def record(question=QUESTIONS[0], **changes):
-    """A study's, as it is written."""
+    """A study's record."""
     settings = make_settings(space="quickstart", name="made", trials=24, question=parse_question(question))
     code = {"git_commit": "c" * 40, "versions": {"python": "3.11", "torch": "2"}}
     launch = {"at": "2026-01-02T03:04:05+00:00", **code}
@@ -77,13 +77,13 @@ KINDS = ("nothing", "only failures", "one seed", "a searched rate", "all collaps
 @pytest.mark.parametrize(
     ("kind", "question"),
     [
-        # By default each kind of study is asked one question, each question of two kinds.
+        # By default each kind of study is tested with one question, and each question with two kinds.
         pytest.param(kind, question, id=f"{kind}-{name}", marks=[pytest.mark.slow] * (place % 3 != question))
         for place, kind in enumerate(KINDS)
         for question, name in enumerate(ASKED)
     ],
 )
-def test_a_page_of_any_study_is_whole_and_needs_nothing_else(report_of, kind, question):
+def test_a_page_of_any_study_is_complete_and_self_contained(report_of, kind, question):
     found = Page(page(report_of(kind, question)).decode())
     ids = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
     assert {attributes["href"] for attributes in found.of("a")} <= {f"#{name}" for name in ids}
@@ -119,14 +119,14 @@ def test_names_cannot_break_out_of_the_page(made):
     assert "<script>alert(1)</script>" in found.text
 
 
-def test_a_space_that_is_gone_costs_the_parameters_alone(studies):
+def test_without_the_space_only_the_parameters_are_missing(studies):
     missing = record(space="/nowhere/mine.py")
     text = Page(page(make_report("made", missing, studies["no dense network"])).decode()).text
     assert "The search cannot be rebuilt: " in text
     assert "mine.py" in text
 
 
-def test_the_test_part_is_shown_once_it_was_looked_at(studies):
+def test_test_results_are_shown_after_an_evaluation(studies):
     trials = studies["rates and seeds"]
     results = [
         {"configuration": 4, "test_accuracy": accuracy, "trial": "x", "seed_index": seed}
@@ -185,7 +185,7 @@ def test_the_command_writes_a_report_and_says_where(run, study, tmp_path):
     assert str(written) in out
 
 
-def test_what_an_earlier_report_left_goes(tmp_path):
+def test_files_of_an_earlier_report_are_removed(tmp_path):
     write_files(tmp_path, {PAGE: b"old", "figures/of_an_earlier_one.png": b""})
     write_files(tmp_path, {PAGE: b"new"})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / PAGE]
@@ -212,7 +212,7 @@ def test_an_unknown_study_is_suggested_the_nearest(run, study, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_says_which_region_of_the_family_wins(run, recorded, settings, tmp_path):
-    """The space gss itself with made-up accuracies: what scores by synflow wins."""
+    """The space gss with invented accuracies: targets of synflow win."""
 
     def accuracy(trial):
         target = trial.config.selection.target if trial.config.selection else None

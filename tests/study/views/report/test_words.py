@@ -108,7 +108,7 @@ def test_what_did_not_finish_has_its_reason(made):
     assert rows[2].why == "no weight is left in fc1, fc2; no signal passes fc3"
 
 
-# Everything that decides the results, each at least once away from its default.
+# Every setting on which results depend, each at least once not the default.
 SETTINGS = [
     {"question": Rates((Decimal("0.9"), Decimal("0.995"))), "seeds": 3, "racing": False, "stopping": "none"},
     {
@@ -126,7 +126,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("changes", SETTINGS)
 def test_the_command_asks_for_the_same_study(changes, monkeypatch, score_cache):
-    """It is given to the real command line, which must come to the settings that it was made from."""
+    """The real command line must parse it to the settings from which it was made."""
     asked = make_settings(space="quickstart", name="again", trials=9, score_cache=score_cache, **changes)
     received = []
 

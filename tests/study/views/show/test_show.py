@@ -136,7 +136,7 @@ def test_epochs_are_spread_with_the_best_and_the_last(show, trained):
 
 
 @pytest.mark.usefixtures("store")
-def test_json_holds_the_whole_record(show, trained):
+def test_json_has_the_complete_record(show, trained):
     record, _ = trained
     content = json.loads(show(f"mine/{record.name}", "--json")[1])
     assert content["record"] == json.loads(json.dumps(record.record()))
@@ -161,7 +161,7 @@ def test_the_line_of_python_loads_the_network(show, store, tmp_path, monkeypatch
     assert "cops unpack" not in out
 
 
-def test_what_the_test_images_said_is_shown(show, store, trained):
+def test_the_test_accuracy_is_shown(show, store, trained):
     store.write_json(
         EVALUATIONS, [{"evaluation": 1, "results": [{"trial": trained[0].name, "test_accuracy": 0.8765}]}]
     )

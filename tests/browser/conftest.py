@@ -46,7 +46,7 @@ def browser():
 
 
 @dataclass
-class Watched:
+class PageWatch:
     """A page, and what happened on it. A request to another machine is blocked, and noted in `remote`.
 
     console: messages of the level error. errors: uncaught exceptions. failed: requests
@@ -121,7 +121,7 @@ def open_page(browser):
             service_workers="block",  # the watch does not see their requests
         )
         contexts.append(context)
-        watched = Watched(context.new_page())
+        watched = PageWatch(context.new_page())
         watched.watch()
         return watched
 
@@ -167,7 +167,7 @@ def quickstart(tmp_path_factory):
 
 
 @dataclass(frozen=True)
-class ServerSettings:
+class UiServer:
     """A home in MLflow's UI. root: the server's address. browse: the page that `cops ui` names."""
 
     root: str
@@ -186,7 +186,7 @@ def mlflow_ui(quickstart, tmp_path_factory):
         try:
             wait_for(f"http://127.0.0.1:{port}/health", server, log)
             (browse,) = re.findall(r"^browse: (\S+)$", log.read_text(), re.MULTILINE)
-            yield ServerSettings(f"http://127.0.0.1:{port}", browse)
+            yield UiServer(f"http://127.0.0.1:{port}", browse)
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(30)

@@ -1,4 +1,4 @@
-"""The report of a real study in a real browser, at desktop and phone width: complete, without errors and requests."""
+"""The report of a real study in a real browser, at desktop and phone width: complete and without errors."""
 
 import re
 

@@ -56,7 +56,7 @@ def test_wrong_input_is_one_line(cops, words, complaint, tmp_path, never_scored)
     assert not (tmp_path / "cops-home" / "scores").exists()
 
 
-class Broken(Score):
+class BrokenScore(Score):
     """A score that cannot be ranked."""
 
     traits = RANDOM.traits
@@ -66,7 +66,7 @@ class Broken(Score):
 
 
 def test_a_score_that_is_not_finite_is_one_line(cops, tmp_path, monkeypatch):
-    monkeypatch.setitem(SCORES, "broken", Broken())
+    monkeypatch.setitem(SCORES, "broken", BrokenScore())
     code, out, err = cops("scores", "--score", "magnitude", "--score", "broken")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "score 'broken' is not finite in fc1.weight, fc2.weight, fc3.weight" in err

@@ -10,21 +10,45 @@ NOTHING = "No configuration has finished yet."
 
 
 def answer(found: Sequence[ConfigurationResult], question: Question) -> Answer[ConfigurationResult]:
-    """The answer, from those whose accuracies mean the same."""
+    """The answer to a study's question.
+
+    Args:
+        found: The study's configurations; only comparable ones count.
+        question: The question.
+
+    Returns:
+        The configurations that answer it, and a sentence.
+    """
     return question.answer(comparable(found))
 
 
 def headline(found: Sequence[ConfigurationResult], question: Question) -> str:
-    """The answer in one or two sentences, for a study's report and its run in MLflow."""
+    """The answer in one or two sentences, for a study's report and its run in MLflow.
+
+    Args:
+        found: The study's configurations; only comparable ones count.
+        question: The question.
+
+    Returns:
+        The sentences.
+    """
     compared = comparable(found)
     if not compared:
         return NOTHING
     dense = next((each for each in compared if each.method == "dense"), None)
-    beside = f" The dense network has {dense.shown_accuracy}." if dense is not None else ""
-    return question.answer(compared).headline + beside
+    reference = f" The dense network has {dense.shown_accuracy}." if dense is not None else ""
+    return question.answer(compared).headline + reference
 
 
 def first_of_each_rate(answered: Answer[ConfigurationResult], most: int) -> list[list[ConfigurationResult]]:
-    """The answer's configurations, no more than `most` of each rate; of a front, which has no rates, all."""
+    """The answer's configurations in groups, one group for each rate.
+
+    Args:
+        answered: The answer.
+        most: The largest number of configurations of a rate.
+
+    Returns:
+        The first configurations of each rate. A Pareto front has no rates, and is one group with all of it.
+    """
     groups = [(rate, list(group)) for rate, group in groupby(answered.configurations, lambda each: each.rate)]
     return [group if rate is None else group[:most] for rate, group in groups]

@@ -1,4 +1,4 @@
-"""Trials that differ in nothing but their seed, as one result; which are best, and how surely."""
+"""Trials that differ only in their seed, as one result; tests of whether the best differ from the others."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from study.analysis.statistics import Interval, holm, interval, paired
 from study.analysis.words import share, size
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
 
-# What a configuration is called when its trials ended differently: the first of these that one has.
+# The status of a configuration whose trials ended differently: the first of these that a trial has.
 WORST_FIRST: tuple[Status, ...] = (
     *OPEN,
     *FAILURES,
@@ -26,19 +26,24 @@ WORST_FIRST: tuple[Status, ...] = (
 
 @dataclass(frozen=True)
 class ConfigurationResult:
-    """A configuration and what has come of it. trials: one or more, one per seed, by seed index."""
+    """A configuration and its results.
+
+    Attributes:
+        number: Its place in the study, from 0 on.
+        trials: One or more, one per seed, by seed index.
+    """
 
     number: int
     trials: tuple[StudyTrial, ...]
 
     @property
     def title(self) -> str:
-        """What a person reads: `freeze cops(snip; synflow 0.3) q=0.99`."""
+        """The configuration's title in tables: `freeze cops(snip; synflow 0.3) q=0.99`."""
         return self.trials[0].title
 
     @property
     def rate(self) -> Decimal | None:
-        """The freezing rate within which it is compared; None where the rate is not an axis."""
+        """The freezing rate within which it is compared; None if the rate is not an axis."""
         return self.trials[0].rate
 
     @property
@@ -48,12 +53,12 @@ class ConfigurationResult:
 
     @property
     def detailed_method(self) -> str:
-        """The method with its levels, but not its rate: `freeze cops(snip; synflow 0.3)`."""
+        """The method with its levels, without its rate: `freeze cops(snip; synflow 0.3)`."""
         return self.trials[0].config.detailed_method
 
     @property
     def freezing_rate(self) -> Decimal | None:
-        """The frozen share, whether or not it is an axis; None for the dense configuration."""
+        """The frozen share, also if it is not an axis; None for the dense configuration."""
         return self.trials[0].config.freezing_rate
 
     @property
@@ -63,7 +68,7 @@ class ConfigurationResult:
 
     @property
     def status(self) -> Status:
-        """Its trials' status; where they differ, the worst one."""
+        """The status of its trials; if they differ, the worst one."""
         found = {trial.status for trial in self.trials}
         return next(status for status in WORST_FIRST if status in found)
 
@@ -90,17 +95,17 @@ class ConfigurationResult:
 
     @property
     def trained_parameters(self) -> int | None:
-        """How many values are trained, the same with every seed; None before a network was built."""
+        """The number of trained values, the same with every seed; None before a network was built."""
         return next((t.trained_parameters for t in self.trials if t.facts is not None), None)
 
     @property
     def compression(self) -> float | None:
-        """All parameters over the trained ones; None before a network was built."""
+        """The number of all parameters over that of trained ones; None before a network was built."""
         return next((t.compression for t in self.trials if t.facts is not None), None)
 
     @property
     def arm(self) -> str:
-        """What becomes of the weights outside the mask, `dense` without one."""
+        """The treatment of the weights outside the mask; `dense` without a mask."""
         return self.trials[0].config.arm
 
     @property
@@ -110,18 +115,23 @@ class ConfigurationResult:
 
     @property
     def shown_size(self) -> str:
-        """The mean size of its artefacts, for a person; empty where it is not known."""
+        """The mean size of its artefacts with a unit: `14.2 kB`; empty if it is not known."""
         return size(self.stored_bytes)
 
 
 @dataclass(frozen=True)
 class MethodComparison:
-    """The best configuration of a rate against the best of another method there.
+    """The best configuration of a rate, compared with the best of another method at this rate.
 
-    difference: mean accuracy of the best minus the other's, over the seeds that both have.
-    p_value: of the paired t-test over these seeds, adjusted by Holm for the rate's other comparisons;
-    NaN with fewer than two common seeds. The configurations were chosen by the same accuracies, which
-    makes it too small by an unknown amount: it says where seeds alone explain a difference, no more.
+    The configurations were chosen by the same accuracies, so the p-value is too small by an unknown amount.
+    It only shows where the choice of seeds alone may explain a difference.
+
+    Attributes:
+        best: The best configuration of the rate.
+        other: The best configuration of another method.
+        difference: The mean accuracy of the best minus the other's, over the seeds that both have.
+        p_value: Of the paired t-test over these seeds, adjusted by Holm's method for the rate's other
+            comparisons; NaN with fewer than two common seeds.
     """
 
     best: ConfigurationResult
@@ -131,7 +141,14 @@ class MethodComparison:
 
 
 def by_configuration(trials: Sequence[StudyTrial]) -> list[ConfigurationResult]:
-    """Trials grouped by their configuration, in its order."""
+    """Trials in groups by their configuration.
+
+    Args:
+        trials: Trials of one study.
+
+    Returns:
+        The configurations, by number.
+    """
 
     def place(trial: StudyTrial) -> tuple[int, int]:
         return trial.configuration, trial.seed_index
@@ -141,10 +158,16 @@ def by_configuration(trials: Sequence[StudyTrial]) -> list[ConfigurationResult]:
 
 
 def comparable(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
-    """Those whose accuracies mean the same: of whole trainings, over as many seeds as any has.
+    """The configurations with comparable accuracies: of whole trainings, over the same number of seeds.
 
-    A collapsed network has its accuracy, that of guessing. A configuration that was stopped early, or
-    given fewer seeds since it could not win any more, is left out.
+    A collapsed network has an accuracy, that of guessing. A configuration that was stopped early, or got fewer
+    seeds since it could not win any more, is left out.
+
+    Args:
+        configurations: Those of one study.
+
+    Returns:
+        The comparable ones, in order.
     """
     most = max((len(found.trials) for found in configurations), default=0)
     return [
@@ -155,9 +178,15 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
 
 
 def comparisons(best: Sequence[ConfigurationResult]) -> list[MethodComparison]:
-    """Each rate's best against every other of that rate, for the best of each method.
+    """Each rate's best configuration, compared with every other one of the rate.
 
-    Where the rate is not an axis densities differ as well, and nothing is compared.
+    If the rate is not an axis, densities differ as well, and nothing is compared.
+
+    Args:
+        best: The best configuration of each method at each rate.
+
+    Returns:
+        The comparisons.
     """
     by_rate: dict[Decimal, list[ConfigurationResult]] = {}
     for found in best:

@@ -1,4 +1,4 @@
-"""Which configurations are drawn into one panel: those of one network, at one rate."""
+"""Which configurations are drawn in one panel: those of one network, at one rate."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,26 @@ ARMS = ("prune", "scale", "freeze_wd", "freeze")  # from zero to frozen
 
 @dataclass(frozen=True)
 class Group:
-    """Configurations that may be held against each other, and what a panel of them is called."""
+    """Configurations that may be compared.
+
+    Attributes:
+        title: The title of their panel.
+        members: The configurations.
+    """
 
     title: str
     members: tuple[ConfigurationResult, ...]
 
 
 def networks(found: Iterable[ConfigurationResult]) -> dict[str, list[ConfigurationResult]]:
-    """Configurations by network and data set: `lenet_300_100 on digits`."""
+    """Configurations in groups by network and data set.
+
+    Args:
+        found: Configurations of one or several studies.
+
+    Returns:
+        The groups, by a name such as `lenet_300_100 on digits`.
+    """
     groups: dict[str, list[ConfigurationResult]] = {}
     for each in found:
         config = each.trials[0].config
@@ -29,9 +41,13 @@ def networks(found: Iterable[ConfigurationResult]) -> dict[str, list[Configurati
 
 
 def at_each_rate(found: Sequence[ConfigurationResult]) -> list[Group]:
-    """Comparable configurations with a mask by network and freezing rate, the lowest rate first.
+    """Comparable configurations with a mask, in groups by network and freezing rate.
 
-    Where the rate is no axis each decade of the density is a group.
+    Args:
+        found: The configurations.
+
+    Returns:
+        The groups, the lowest rate first. If the rate is not an axis, each decade of the density is a group.
     """
     split = networks(comparable(found))
     groups = []
@@ -40,30 +56,37 @@ def at_each_rate(found: Sequence[ConfigurationResult]) -> list[Group]:
         for each in members:
             if each.method != "dense":
                 places.setdefault(_place(each), []).append(each)
-        for (_, place), there in sorted(places.items(), key=lambda entry: entry[0]):
+        for (_, place), placed in sorted(places.items(), key=lambda entry: entry[0]):
             title = place if len(split) == 1 else f"{network}\n{place}"
-            groups.append(Group(title, tuple(there)))
+            groups.append(Group(title, tuple(placed)))
     return groups
 
 
 def arms(found: Iterable[ConfigurationResult]) -> list[str]:
-    """The arms with a mask that there are, from pruned to frozen."""
-    there = {each.trials[0].config.arm for each in found}
-    return [arm for arm in ARMS if arm in there]
+    """The arms with a mask that these configurations have, from pruned to frozen."""
+    existing = {each.trials[0].config.arm for each in found}
+    return [arm for arm in ARMS if arm in existing]
 
 
 def of_arm(found: Iterable[ConfigurationResult], arm: str) -> list[ConfigurationResult]:
-    """Those of one arm."""
+    """The configurations of one arm."""
     return [each for each in found if each.trials[0].config.arm == arm]
 
 
 def dense_of(found: Iterable[ConfigurationResult]) -> ConfigurationResult | None:
-    """The dense configuration, if it has run to its end."""
+    """The dense configuration; None if it has not run to its end."""
     return next((each for each in comparable(list(found)) if each.method == "dense"), None)
 
 
 def scores_of(each: ConfigurationResult) -> tuple[str, tuple[str, ...]]:
-    """Target and controls of a configuration with a mask; of members of the family their kinds."""
+    """The names of the scores of a configuration with a mask.
+
+    Args:
+        each: The configuration.
+
+    Returns:
+        The target, and the controls. A member of the score family has the name of its kind.
+    """
     selection = each.trials[0].config.selection
     assert selection is not None
     target, *controls = map(kind_of, selection.scores)
@@ -71,7 +94,7 @@ def scores_of(each: ConfigurationResult) -> tuple[str, tuple[str, ...]]:
 
 
 def _place(each: ConfigurationResult) -> tuple[float, str]:
-    """Where a configuration is compared: a key by which places are ordered, and its name."""
+    """The group in which a configuration is compared: a key for the order of groups, and a name."""
     if each.rate is not None:
         return float(each.rate), f"freezing rate {each.rate}"
     decade = math.floor(math.log10(each.density) + 1e-9)
@@ -86,7 +109,7 @@ def half_width(each: ConfigurationResult) -> float:
 
 
 def over_seeds(found: Iterable[ConfigurationResult]) -> str:
-    """What every figure of accuracies says of itself: over how many seeds, and what its intervals are."""
+    """The note on every figure of accuracies: the number of seeds, and the kind of intervals."""
     counts = sorted({len(each.accuracies) for each in comparable(list(found))})
     if not counts or counts[-1] == 1:
         return "one seed each: no intervals"

@@ -1,8 +1,8 @@
-"""Which region of the score family wins at which density: the best configurations against all drawn.
+"""Which region of the score family is best at which density: the best configurations, and all others.
 
-Nothing is fitted to the powers: the best tenth is described beside all configurations of the family at
-that rate or density, and how probable it is that accuracies differ as much by chance. Of fewer than
-`FEWEST` configurations nothing is said.
+Nothing is fitted to the powers. The best tenth is described, and all configurations of the family at the same
+rate or density, with the probability that accuracies differ as much by chance. With fewer than `FEWEST`
+configurations there is no description.
 """
 
 import math
@@ -18,18 +18,18 @@ from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import Group, at_each_rate
 from study.analysis.statistics import differ, holm, trend
 
-FEWEST = 20  # configurations at a rate, below which their best are no region
-SHARE = 0.1  # of them that are the best
-LEAST = 3  # and that many at least
-BIN = 0.5  # of a power: accuracies are compared between bins of that width
+FEWEST = 20  # configurations at a rate; with fewer the best are not described
+SHARE = 0.1  # the share of them that counts as the best
+LEAST = 3  # the smallest number of the best
+BIN = 0.5  # the width of the bins of a power, between which accuracies are compared
 SIGNIFICANT = 0.05
 ASPECTS = ("accuracy of the best", "functional", "p", "r", "arm", "controls", "rounds")
 CAVEAT = (
-    "The best tenth of each column, by the accuracies that chose them; where the density is searched, by how"
-    " far they lie above the column's trend in it (Theil and Sen's line). More than chance is that between"
-    " which accuracies differ by Kruskal and Wallis's test (powers in steps of 0.5), all aspects of a column"
-    " together at 5 % (Holm). A sampler that learns draws together what was good together: one aspect may"
-    " stand for another. With one seed each the best are also the lucky."
+    "The best tenth of each column, by the validation accuracies that also guided the search. If the density"
+    " is searched, they are those farthest above the column's trend in it (Theil-Sen line). An aspect"
+    " is more than chance if accuracies differ between its values by the Kruskal-Wallis test (powers in steps"
+    " of 0.5), at 5 % for all aspects of a column together (Holm). A sampler that learns repeats good"
+    " combinations, so one aspect may stand for another. With one seed each, the best are partly lucky."
 )
 
 
@@ -54,25 +54,31 @@ class FamilyConfiguration:
 
     @property
     def arm(self) -> str:
-        """What becomes of the weights outside the mask."""
+        """The treatment of the weights outside the mask."""
         return self.result.trials[0].config.arm
 
     @property
     def controls(self) -> int:
-        """How many control scores there are."""
+        """The number of control scores."""
         selection = self.result.trials[0].config.selection
         return 0 if selection is None else len(selection.controls)
 
     @property
     def rounds(self) -> int:
-        """In how many rounds the weights are chosen."""
+        """The number of rounds in which the weights are chosen."""
         selection = self.result.trials[0].config.selection
         return 1 if selection is None else selection.rounds
 
 
 @dataclass(frozen=True)
 class Aspect:
-    """One thing about the best. chance: that accuracies differ as much by it where it does not matter."""
+    """One property of the best configurations.
+
+    Attributes:
+        name: The property, e.g. `arm`.
+        text: Its values among the best, and among all.
+        chance: The probability that accuracies differ as much between its values if it has no influence.
+    """
 
     name: str
     text: str
@@ -81,9 +87,11 @@ class Aspect:
 
 @dataclass(frozen=True)
 class Region:
-    """The best configurations of the family at one rate or in one decade of the density.
+    """The configurations of the family at one rate, or in one decade of the density.
 
-    members: all that are comparable and whose target is in the family, one or more, the best first.
+    Attributes:
+        where: The rate or the decade, as text.
+        members: All comparable ones whose target is in the family, one or more, the best first.
     """
 
     where: str
@@ -91,23 +99,23 @@ class Region:
 
     @property
     def best(self) -> int:
-        """How many are described; 0 where there are too few."""
+        """The number of configurations that count as the best; 0 if there are too few in total."""
         count = len(self.members)
         return 0 if count < FEWEST else max(LEAST, math.ceil(SHARE * count))
 
     @property
     def winners(self) -> tuple[FamilyConfiguration, ...]:
-        """The best."""
+        """The best configurations."""
         return self.members[: self.best]
 
     @property
     def seeds(self) -> int:
-        """Over how many seeds each accuracy is a mean."""
+        """The number of seeds of each mean accuracy."""
         return len(self.members[0].result.accuracies)
 
     @cached_property
     def aspects(self) -> tuple[Aspect, ...]:
-        """What the best are, each beside all that were drawn; empty where there are too few."""
+        """The properties of the best, each compared with all configurations; empty if there are too few."""
         if not self.best:
             return ()
         return (
@@ -121,30 +129,30 @@ class Region:
 
     @property
     def reached(self) -> str:
-        """The accuracies of the best, and what is usual."""
+        """The accuracies of the best, and the median of all."""
         best = [each.result.mean for each in self.winners]
         usual = median(each.result.mean for each in self.members)
         return f"{min(best):.1%} to {max(best):.1%} (median of all {usual:.1%})"
 
     @property
     def texts(self) -> dict[str, str]:
-        """What the best have, by the names in `ASPECTS`; empty words where there are too few."""
+        """The properties of the best as text, by the names in `ASPECTS`; empty texts if there are too few."""
         found = {aspect.name: aspect.text for aspect in self.aspects}
         reached = {ASPECTS[0]: f"{self.best}: {self.reached}"} if self.best else {}
         return dict.fromkeys(ASPECTS, "") | reached | found
 
     @property
     def verdict(self) -> str:
-        """What of the best is more than chance, all aspects together at 5 % (Holm)."""
+        """Which aspects are more than chance, at 5 % for all together (Holm)."""
         if not self.best:
-            return f"too few to say which region wins: {FEWEST} are needed"
+            return f"too few to tell which region is best: {FEWEST} are needed"
         adjusted = holm([aspect.chance for aspect in self.aspects])
         clear = [a.name for a, p in zip(self.aspects, adjusted, strict=True) if p < SIGNIFICANT]
         return f"more than chance: {', '.join(clear)}" if clear else "no region: all of it may be chance"
 
     @property
     def sentence(self) -> str:
-        """All of it in a sentence or two."""
+        """The region in a few sentences."""
         count, seeds = len(self.members), "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         of_family = f"{count} configuration{'s' if count > 1 else ''} of the family ({seeds} each)"
         if not self.best:
@@ -155,13 +163,13 @@ class Region:
         return f"{best} {parts[0].upper()}{parts[1:]}. {verdict}."
 
     def _kinds(self, name: str, of: Callable[[FamilyConfiguration], str]) -> Aspect:
-        """`loss (4 of 20), synflow (1 of 15)`: how many of each kind are among the best, the most first."""
+        """`loss (4 of 20), synflow (1 of 15)`: the number of each kind among the best, the largest first."""
         drawn, best = Counter(map(of, self.members)), Counter(map(of, self.winners))
         text = ", ".join(f"{kind} ({count} of {drawn[kind]})" for kind, count in best.most_common())
         return Aspect(name, text, differ([(of(each), each.residual_accuracy) for each in self.members]))
 
     def _powers(self, name: str, of: Callable[[Member], float]) -> Aspect:
-        """`0.31 to 1.2, median 0.8 (all 0 to 2, median 1)`; signed members have no powers to choose."""
+        """`0.31 to 1.2, median 0.8 (all 0 to 2, median 1)`; signed members have no powers."""
         drawn = [each for each in self.members if each.member.form == "powers"]
         best = [of(each.member) for each in self.winners if each.member.form == "powers"]
         everything = [of(each.member) for each in drawn]
@@ -172,18 +180,39 @@ class Region:
 
 
 def all_regions(found: Sequence[ConfigurationResult]) -> list[Region]:
-    """The region at each rate or decade of the density, the lowest rate first, where there is any member."""
+    """The regions of all rates or decades of the density that have a member of the family.
+
+    Args:
+        found: Configurations of one or several studies.
+
+    Returns:
+        The regions, the lowest rate first.
+    """
     groups = [(group.title.replace("\n", ", "), _members(group)) for group in at_each_rate(found)]
     return [Region(where, members) for where, members in groups if members]
 
 
 def searched_regions(found: Sequence[ConfigurationResult]) -> list[Region]:
-    """The same of studies that have drawn members themselves, not only names of scores; else none."""
+    """The regions of a study that searches the family.
+
+    Args:
+        found: The study's configurations.
+
+    Returns:
+        As of `all_regions`; empty if the study has only scores with names.
+    """
     return all_regions(found) if any(map(_draws_members, found)) else []
 
 
 def family_rows(found: Sequence[ConfigurationResult]) -> Iterator[dict[str, object]]:
-    """A row per comparable configuration of the family: where it lies, and how good it is."""
+    """One row for each comparable configuration of the family.
+
+    Args:
+        found: Configurations of one or several studies.
+
+    Yields:
+        Values by column: the region, the properties of the score, accuracies.
+    """
     for region in all_regions(found):
         for place, each in enumerate(region.members):
             yield {
@@ -200,10 +229,10 @@ def family_rows(found: Sequence[ConfigurationResult]) -> Iterator[dict[str, obje
 
 
 def _members(group: Group) -> tuple[FamilyConfiguration, ...]:
-    """Those whose target is in the family, the best first; of equals the first.
+    """The configurations whose target is in the family, the best first; of equals the first.
 
-    Within a decade of the density sparser networks are worse, whatever their score: what the trend in the
-    density explains is taken off.
+    Within a decade of the density sparser networks are worse with any score. So the part of the accuracy that
+    the trend in the density explains is subtracted.
     """
     pairs = [(each, member) for each in group.members if (member := _member(each)) is not None]
     slope = trend([(math.log10(each.density), each.mean) for each, _ in pairs])
@@ -217,7 +246,7 @@ def _members(group: Group) -> tuple[FamilyConfiguration, ...]:
 
 
 def _member(each: ConfigurationResult) -> Member | None:
-    """The target, where it is a member of the family by name or by what it is made of."""
+    """The target as a member of the family, by its name or its definition; None if it is not a member."""
     selection = each.trials[0].config.selection
     return None if selection is None else member_of(selection.target)
 

@@ -1,4 +1,4 @@
-"""Means with their confidence intervals, and tests of whether methods or kinds of them differ."""
+"""Means with confidence intervals, and tests of whether methods, or groups of them, differ."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-# Differences of accuracies that are the same fraction differ by less than this, by rounding alone.
+# Equal differences of accuracies differ by less than this through rounding.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, half the width of its 95 % interval (Student's t), and the number of values.
+    """A mean with its 95 % confidence interval (Student's t).
 
-    deviation: the sample standard deviation of the values (divided by their number less one); NaN for
-    a single value.
+    Attributes:
+        mean: The mean.
+        half_width: Half the width of the interval.
+        count: The number of values.
+        deviation: The sample standard deviation of the values, with their number minus one as the divisor;
+            NaN for a single value.
     """
 
     mean: float
@@ -30,7 +34,15 @@ class Interval:
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """The interval of the mean of `values`, one or more; infinitely wide for a single one."""
+    """The confidence interval of a mean.
+
+    Args:
+        values: One or more.
+        confidence: In (0, 1).
+
+    Returns:
+        The interval; its width is infinite for a single value.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.size < 2:
         return Interval(float(array.mean()), math.inf, array.size)
@@ -43,8 +55,13 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> float:
     """The p-value of a two-sided paired t-test: do the means over the common seeds differ?
 
-    first, second: finite values by seed index. NaN with fewer than two common seeds. Where the
-    differences are all the same there is no variance to judge by: 1 if they are zero, else 0.
+    Args:
+        first: Finite values by seed index.
+        second: The same of another configuration.
+
+    Returns:
+        The p-value; NaN with fewer than two common seeds. If all differences are equal there is no variance:
+        1 if they are zero, else 0.
     """
     common = sorted(first.keys() & second.keys())
     if len(common) < 2:
@@ -56,11 +73,17 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values (Scand. J. Statist. 1979): those at most alpha are rejected.
+    """Holm's adjusted p-values (Scand. J. Statist. 1979).
 
-    The chance that any true hypothesis is rejected is then at most alpha. In ascending order the k-th
-    of m (from 0) is multiplied by m - k; none may be smaller than the one before, nor above 1. NaN is
-    no comparison: it stays NaN, and m does not count it.
+    If all hypotheses with an adjusted value of at most alpha are rejected, the probability that any true one
+    is among them is at most alpha. In ascending order the k-th of m values (from 0) is multiplied by m - k;
+    none may be smaller than the one before, nor above 1.
+
+    Args:
+        p_values: The p-values; NaN for comparisons that were not possible.
+
+    Returns:
+        The adjusted values, in the same order. NaN stays NaN and does not count in m.
     """
     order = sorted(
         (index for index, p in enumerate(p_values) if not math.isnan(p)), key=lambda index: p_values[index]
@@ -73,10 +96,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def differ(found: Sequence[tuple[Hashable, float]]) -> float:
-    """The p-value of Kruskal and Wallis's test: do the values differ between the kinds that they are of?
+    """The p-value of the Kruskal-Wallis test: do values differ between groups?
 
-    found: (kind, value). By ranks, with the chi-squared distribution, which is rough below five of a
-    kind. 1 for a single kind, and where all values are equal.
+    It compares ranks, with the chi-squared distribution, which is a rough approximation for groups of fewer
+    than five values.
+
+    Args:
+        found: The group and the value of each observation.
+
+    Returns:
+        The p-value; 1 for a single group, and if all values are equal.
     """
     kinds: dict[Hashable, list[float]] = {}
     for kind, value in found:
@@ -87,9 +116,13 @@ def differ(found: Sequence[tuple[Hashable, float]]) -> float:
 
 
 def trend(points: Sequence[tuple[float, float]]) -> float:
-    """The slope of y over x by Theil and Sen: the median of all pairs' slopes, which outliers do not move.
+    """The Theil-Sen slope of y over x: the median slope of all pairs, which is robust against outliers.
 
-    points: (x, y). 0 where all x are equal.
+    Args:
+        points: Pairs (x, y).
+
+    Returns:
+        The slope; 0 if all x are equal.
     """
     if len({x for x, _ in points}) < 2:
         return 0.0

@@ -1,4 +1,4 @@
-"""`cops export` and `cops import`: results taken elsewhere and back, and other people's configurations.
+"""`cops export` and `cops import`: results as files, and configurations of other Optuna studies.
 
-What this makes of Optuna's side stands in `study/search/exchange.py` and `study/search/optuna_file.py`.
+How a study becomes Optuna studies is in `study/search/exchange.py` and `study/search/optuna_file.py`.
 """

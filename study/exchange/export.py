@@ -1,4 +1,4 @@
-"""`cops export`: a study's tables, or its Optuna studies, as files to take elsewhere."""
+"""`cops export`: a study's tables, or its Optuna studies, as files for use elsewhere."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,21 +20,29 @@ from study.settings import parse_settings
 
 
 def export_study(store: StudyStore, kind: str, out: Path | None, console: Console) -> None:
-    """Write a study as one of FORMATS to `out`, whole or not at all.
+    """Write a study in another format, completely or not at all.
 
-    out: a new folder for tables, a new file for Optuna; None is one in the working directory, named after
-    the study. Raises InputError in one line for an unknown format and where `out` is there already.
+    Args:
+        store: The study.
+        kind: One of `FORMATS`.
+        out: A new folder for tables, a new file for Optuna; None is one in the working directory, named after
+            the study.
+        console: For the line that names the result.
+
+    Raises:
+        InputError: The format is unknown; `out` already exists or cannot be written; or the format is
+            `optuna` and the study has no sampler.
     """
     write = lookup("format", kind, FORMATS)
     path = out or Path(f"{store.name}.optuna.db" if kind == "optuna" else f"{store.name}-{kind}")
     if path.exists():
-        raise InputError(f"{path} is there already: choose another with --out, or remove it")
+        raise InputError(f"{path} already exists: choose another --out, or remove it")
     try:
         with whole_file(path) as temporary:
             write(store, temporary)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): choose another with --out"
+            f"{path} cannot be written ({error.strerror or error}): choose another --out"
         ) from error
     print_line(console, f"{store.name}: {path}")
 
@@ -48,23 +56,23 @@ def _csv(store: StudyStore, folder: Path) -> None:
 
 
 def _optuna(store: StudyStore, file: Path) -> None:
-    """One Optuna study per history; they hold every record and what else an import needs."""
+    """One Optuna study per history, with every record and all other content that an import needs."""
     record = store.record()
     settings = parse_settings(record["settings"])
     if settings.kind != "search":
         raise InputError(
-            f"{store.name!r} belongs to a fixed {settings.kind}, which no sampler proposed: write --format"
-            " parquet or csv"
+            f"{store.name!r} is part of a fixed {settings.kind}, without a sampler: write --format parquet or"
+            " csv"
         )
     about = {"settings": record, "files": _files(store)}
     write_optuna(file, as_optuna(recorded_space(settings), settings, store.trials(), about))
 
 
 def _files(store: StudyStore) -> dict[str, Any]:
-    """What the study's folder holds beside settings, records, networks and views: judgements, plugins."""
+    """The other content of the study's folder that an import restores: plugins and test evaluations."""
     plugins = {f"plugins/{name}": store.read(f"plugins/{name}").decode() for name in store.files("plugins")}
-    judged = read_evaluations(store)
-    return plugins | ({EVALUATIONS: judged} if judged else {})
+    evaluations = read_evaluations(store)
+    return plugins | ({EVALUATIONS: evaluations} if evaluations else {})
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

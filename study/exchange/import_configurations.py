@@ -1,4 +1,4 @@
-"""`cops import FILE --space SPACE`: the configurations of any Optuna study begin a study of ours."""
+"""`cops import FILE --space SPACE`: a new study starts with the configurations of any Optuna study."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,14 +26,22 @@ def import_configurations(
     values: Mapping[str, Any],
     console: Console,
 ) -> None:
-    """Make a new study that tries, after its baselines, the complete configurations of an Optuna study.
+    """Create a study that tries, after its baselines, the complete configurations of an Optuna study.
 
-    study: which one of the file; None where it holds only one. best: how many; None for all. values: the new
-    study's settings; its `trials`, if None, are as many as the space says, or as these configurations need.
-    What the Optuna study measured is no measurement of ours, and stays behind.
+    The values that the Optuna study measured are not imported. An error leaves nothing behind.
 
-    Raises InputError in one line, and leaves nothing, if a parameter is not the space's, or if there is a
-    study of that name already.
+    Args:
+        source: An Optuna database.
+        study: Which Optuna study; None if the file contains only one.
+        best: How many configurations, the best ones; None for all.
+        space: The space of the new study.
+        values: The settings of the new study, with `question`. If `trials` is missing, the study has as many
+            configurations as the space says, or more if these need it.
+        console: For lines about the result.
+
+    Raises:
+        InputError: A parameter does not fit the space; `trials` is too small; the file is not an Optuna
+            database; or a study of this name already exists.
     """
     chosen = _study(read_optuna(source), study, source)
     trials, question = chosen.best(best), values["question"]
@@ -61,7 +69,7 @@ def import_configurations(
     print_line(
         console,
         f"{store.name}: {len(trials)} configurations of {chosen.name!r} come after the baselines{rates};"
-        " their values stay behind",
+        " their values are not imported",
     )
     say_next(console, settings)
 
@@ -72,6 +80,6 @@ def _study(studies: Sequence[OptunaStudy], name: str | None, source: str) -> Opt
         return lookup("Optuna study", name, known)
     if len(known) != 1:
         raise InputError(
-            f"{source} holds {len(known)} Optuna studies ({', '.join(known) or 'none'}): write --study NAME"
+            f"{source} has {len(known)} Optuna studies ({', '.join(known) or 'none'}): write --study NAME"
         )
     return studies[0]

@@ -1,4 +1,4 @@
-"""`cops import FILE`: a study that was exported comes back, record by record."""
+"""`cops import FILE`: an exported study is restored, record by record."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from study.search.exchange import StudyExport, read_export
 from study.search.optuna_file import read_optuna
 from study.settings import Settings, make_settings, parse_settings
 
-# What a file may make its way into a study's folder as: nothing that leads out of it.
+# The only names under which a file may be written to a study's folder: none leads out of it.
 IDENTITY = re.compile("[0-9a-f]{64}")
 NETWORK = re.compile(rf"{ARTIFACTS}/[0-9A-Za-z._-]+")
 PLUGIN = re.compile(r"plugins/[0-9A-Za-z_][0-9A-Za-z._-]*\.py")
@@ -36,19 +36,28 @@ def import_study(
     tracking_uri: str | None,
     console: Console,
 ) -> None:
-    """Bring back what `cops export --format optuna` wrote, under its own name or `name`.
+    """Restore a study that `cops export --format optuna` wrote.
 
-    Every record is what it was. Networks are not exported. Places are those of this machine: home and
-    storage as given, MLflow at `tracking_uri`, else in the home; data and score cache where they were, if
-    there is such a folder here. Raises InputError in one line, and leaves nothing, if `source` is no such
-    file or not whole, and if there is a study of that name already.
+    Every record is the same as before. Networks are not exported. Data and score cache stay where they were
+    if this machine has such folders. An error leaves nothing behind.
+
+    Args:
+        source: The exported file.
+        name: The study's new name; None keeps its own.
+        home: The home on this machine.
+        storage: The storage of the study; None is in the home.
+        tracking_uri: MLflow's tracking URI; None is SQLite in the home.
+        console: For lines about the result.
+
+    Raises:
+        InputError: The file is not an exported study, or damaged; or a study of this name already exists.
     """
     studies = read_optuna(source)
     found = read_export(studies, source)
     if found is None:
         known = ", ".join(study.name for study in studies) or "none"
         raise InputError(
-            f"{source} holds no study that cops export wrote (its studies: {known}): write --space SPACE and"
+            f"{source} was not written by cops export (its studies: {known}): write --space SPACE and"
             " --name NEW to try its configurations in a study of your own"
         )
     trials = _trials(found, source)
@@ -64,45 +73,45 @@ def import_study(
             store.make("plugins")
         for file, content in (files | trial_tables(store.name, trials)).items():
             store.write(file, content)
-        # Last: now it is a study.
+        # Last: with this file the study exists.
         store.write_record(make_study_record(here, found.study, imported=origin(source)))
     print_line(console, f"{store.name}: {len(trials)} trials restored in {store.path}")
     if missing := sum(trial.artifact is not None for trial in trials):
         print_line(
             console,
-            f"{missing} networks are not there, which an export leaves where they are: copy the {ARTIFACTS}/"
-            f" of the study that was exported to {store.path}/{ARTIFACTS}/ to have them",
+            f"{missing} networks are missing, since an export does not contain them: copy the files in"
+            f" {ARTIFACTS}/ of the exported study to {store.path}/{ARTIFACTS}/",
         )
     say_next(console, settings)
 
 
 def _trials(found: StudyExport, source: str) -> list[StudyTrial]:
-    """The records as trials. InputError if one is none, or would be written elsewhere than it should."""
+    """The records as trials. InputError if one is not valid, or its files would be outside of the folder."""
     try:
         trials = [StudyTrial.from_record(record) for record in found.records]
     except InputError as error:
         plugins = found.study["settings"].get("plugins") or ()
         flags = " ".join(f"--plugin {plugin}" for plugin in plugins)
         hint = f"add {flags}" if plugins else "read it with the version of cops that wrote it"
-        raise InputError(f"{source} holds a trial that is unknown here ({error}): {hint}") from None
+        raise InputError(f"{source} contains a trial that is not valid here ({error}): {hint}") from None
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise _damaged(source, f"a record says {type(error).__name__}: {error}") from None
+        raise _damaged(source, f"a record is not valid, {type(error).__name__}: {error}") from None
     for trial in trials:
         network = f"{ARTIFACTS}/none" if trial.artifact is None else trial.artifact.get("file", "")
         if not IDENTITY.fullmatch(trial.identity) or not NETWORK.fullmatch(network):
-            raise _damaged(source, f"the record of trial {trial.number} names no trial")
+            raise _damaged(source, f"the record of trial {trial.number} has a wrong identity or file name")
     if len({trial.number for trial in trials}) < len(trials):
-        raise _damaged(source, "two trials have one number")
+        raise _damaged(source, "two trials have the same number")
     return trials
 
 
 def _content(file: str, content: Any, source: str) -> bytes:
-    """Another file of the study's folder as it was written."""
+    """The content of another file of the study's folder."""
     if file == EVALUATIONS and isinstance(content, list):
         return StudyStore.as_json(content)
     if PLUGIN.fullmatch(file) and isinstance(content, str):
         return content.encode()
-    raise _damaged(source, f"it names a file {file!r} that no study has")
+    raise _damaged(source, f"a study has no file {file!r}")
 
 
 def _moved(
@@ -118,7 +127,7 @@ def _moved(
     try:
         before = parse_settings(found.study["settings"])
     except (KeyError, TypeError, ArithmeticError) as error:
-        raise _damaged(source, f"its settings say {type(error).__name__}: {error}") from None
+        raise _damaged(source, f"its settings are not valid, {type(error).__name__}: {error}") from None
     places: Mapping[str, Any] = {
         "home": home,
         "storage": storage,

@@ -1,4 +1,4 @@
-"""What both ways to import have in common: a study's folder that is new, and what it says of its origin."""
+"""What both kinds of import share: the folder of a new study, and the record of its origin."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +18,17 @@ from study.settings import Settings
 
 @contextmanager
 def new_study(store: StudyStore) -> Iterator[None]:
-    """A study's folder to be filled; if that fails, nothing of it is left.
+    """A `with` block in which a new study's folder is filled; an error in it removes the folder.
 
-    Raises InputError if there is a study of this name already, and where it cannot be written.
+    Args:
+        store: The new study.
+
+    Raises:
+        InputError: A study of this name already exists, or the folder cannot be written.
     """
     with Lease(store):
         if store.exists or store.files(TRIALS):
-            raise InputError(f"study {store.name!r} is there already: choose another --name")
+            raise InputError(f"study {store.name!r} already exists: choose another --name")
         try:
             yield
         except BaseException as error:
@@ -38,12 +42,12 @@ def new_study(store: StudyStore) -> Iterator[None]:
 
 
 def origin(source: str) -> ImportOrigin:
-    """What a study's record says about where it was imported from, and when."""
+    """The record of a study's origin: a file, and the present time."""
     return {"from": source, "at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def say_next(console: Console, settings: Settings) -> None:
-    """The command that goes on with it."""
+    """Print the command that resumes the study."""
     where = find_flags(settings.home, settings.storage)
     plugins = "".join(f" --plugin {quote(plugin.name)}" for plugin in settings.plugins)
     print_line(console, f"resume with: cops resume {settings.name}{where}{plugins}")

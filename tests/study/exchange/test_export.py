@@ -148,7 +148,7 @@ def test_nothing_is_written_over_and_nothing_half_is_left(recorded, export, tmp_
     for kind in ("optuna", "csv", "parquet"):
         code, out, err = export("mine", "--format", kind, "--out", tmp_path / "there")
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert "is there already: choose another with --out" in err
+        assert "already exists: choose another --out" in err
     assert (tmp_path / "there").read_text() == "mine"
     code, _, err = export("mine", "--format", "csv", "--out", tmp_path / "no" / "folder")
     assert (code, err.count("\n")) == (2, 1)
@@ -185,7 +185,7 @@ def test_a_space_that_is_gone_and_an_experiment_are_refused(recorded, export):
     record = store.record()
     for change, complaint in (
         ({"space": "/no/such/space.py"}, "the space of study 'mine' cannot be found"),
-        ({"kind": "experiment", "space": "headline"}, "'mine' belongs to a fixed experiment"),
+        ({"kind": "experiment", "space": "headline"}, "'mine' is part of a fixed experiment"),
     ):
         store.write_json("study.json", {**record, "settings": {**record["settings"], **change}})
         code, _, err = export("mine", "--format", "optuna")

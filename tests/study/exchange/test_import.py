@@ -83,7 +83,7 @@ def test_tables_are_there_and_networks_are_said_to_be_missing(recorded, file, br
     store.write_json(EVALUATIONS, [{"evaluation": 1, "top": 1, "results": []}])
     path = file()
     out = bring(path)[1]
-    assert "3 networks are not there" in out
+    assert "3 networks are missing" in out
     back = StudyStore(str(new_home / "studies"), "mine")
     assert back.files("artifacts") == []
     assert json.loads(back.read(EVALUATIONS)) == json.loads(store.read(EVALUATIONS))
@@ -96,7 +96,7 @@ def test_it_may_have_another_name_but_not_that_of_a_study(recorded, file, bring,
     assert bring(path)[0] == 0
     before = sorted(str(found) for found in new_home.rglob("*"))
     code, out, err = bring(path)
-    assert (code, out, err) == (2, "", "error: study 'mine' is there already: choose another --name\n")
+    assert (code, out, err) == (2, "", "error: study 'mine' already exists: choose another --name\n")
     assert sorted(str(found) for found in new_home.rglob("*")) == before
     assert bring(f"sqlite:///{path}", "--name", "again")[0] == 0
     again = StudyStore(str(new_home / "studies"), "again")
@@ -154,11 +154,14 @@ def other(path):
             ),
             "13 of the 14 exported records",
         ),
-        (rewrite("trial", '"identity": "', '"identity": "../'), "is damaged (the record of trial 0 names no"),
+        (
+            rewrite("trial", '"identity": "', '"identity": "../'),
+            "is damaged (the record of trial 0 has a wrong identity",
+        ),
         (rewrite("study", '"version": 1', '"version": 9'), "was written by another version of cops"),
         (
             rewrite("study", '"files": {', '"files": {"../x.py": ""'),
-            "it names a file '../x.py' that no study has",
+            "a study has no file '../x.py'",
         ),
     ],
 )

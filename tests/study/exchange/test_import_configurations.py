@@ -157,7 +157,7 @@ def test_a_parameter_that_is_not_the_spaces_is_one_line(foreign, bring, new_home
     [
         (
             [],
-            "holds no study that cops export wrote (its studies: theirs): write --space SPACE and --name NEW",
+            "was not written by cops export (its studies: theirs): write --space SPACE and --name NEW",
         ),
         (["--best", "2"], "--best needs --space"),
         (["--space", "quickstart"], "write its --name"),
@@ -179,6 +179,6 @@ def test_of_several_studies_one_must_be_named(foreign, bring, new_home):
     path = foreign([({**GOOD, "learning_rate": 0.15}, 1.0)], name="second")
     code, _, err = bring(path, "--space", "quickstart", "--name", "new")
     assert (code, err.count("\n")) == (2, 1)
-    assert "holds 2 Optuna studies (theirs, second): write --study NAME" in err
+    assert "has 2 Optuna studies (theirs, second): write --study NAME" in err
     assert bring(path, "--space", "quickstart", "--name", "new", "--study", "second")[0] == 0
     assert proposals(new_home)[1][7].parameters["learning_rate"] == 0.15

@@ -44,4 +44,4 @@ def test_a_study_of_the_family_and_its_report(tmp_path):
     kinds = {run.data.tags["target"] for run in nested}
     assert kinds == {"", "snip", *(selection.target.kind for selection in searched)}
     page = Path(client.download_artifacts(parent.info.run_id, "report/report.html", str(tmp_path)))
-    assert "too few to say which region wins: 20 are needed" in page.read_text()
+    assert "too few to tell which region is best: 20 are needed" in page.read_text()

@@ -115,7 +115,8 @@ def test_few_configurations_give_no_verdict(searched):
     few, enough = line(FEWEST - 1), line(FEWEST)
     assert few.aspects == ()
     assert few.sentence == (
-        "freezing rate 0.99: 19 configurations of the family (1 seed each), too few to say which region wins:"
+        "freezing rate 0.99: 19 configurations of the family (1 seed each),"
+        " too few to tell which region is best:"
         " 20 are needed."
     )
     assert enough.best == LEAST
@@ -187,9 +188,9 @@ def test_kinds_and_scores_look_different():
 def test_the_page_has_a_column_per_density(studies):
     made = make_report("made", record(QUESTIONS[1]), studies["the score family"])
     text = " ".join(Page(page(made).decode()).text.split())
-    assert "too few to say which region wins: 20 are needed" in text
+    assert "too few to tell which region is best: 20 are needed" in text
     assert "loss (2 of 16), synflow (1 of 7)" in text
-    assert "A sampler that learns draws together what was good together" in text
+    assert "A sampler that learns repeats good combinations" in text
 
 
 def test_the_table_has_each_configuration_of_the_family(studies):

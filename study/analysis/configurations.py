@@ -160,8 +160,8 @@ def by_configuration(trials: Sequence[StudyTrial]) -> list[ConfigurationResult]:
 def comparable(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
     """The configurations with comparable accuracies: of whole trainings, over the same number of seeds.
 
-    A collapsed network has an accuracy, that of guessing. A configuration that was stopped early, or got fewer
-    seeds since it could not win any more, is left out.
+    A collapsed network has an accuracy, that of guessing. A configuration that was stopped early, or got
+    fewer seeds since it could not win any more, is left out.
 
     Args:
         configurations: Those of one study.

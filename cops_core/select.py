@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
 
+import torch
+
 from cops_core.ablation import MASK_ABLATIONS
-from cops_core.config import Selection
+from cops_core.config import Selection, TrialConfig
 from cops_core.cops import CopsPath, CopsSolution
-from cops_core.data import Split
+from cops_core.data import ImageData, Split
+from cops_core.data.base import check_enough, split_places
 from cops_core.facts import PricePoint, SelectionManifest, Solution
 from cops_core.iterate import Group, run_rounds
 from cops_core.mask import Mask, kept_weights, layer_budgets
-from cops_core.scores import CONVENTIONS, key_of
+from cops_core.scores import CONVENTIONS, find_score, key_of
 from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
 
@@ -49,9 +52,14 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
     class_balanced = CONVENTIONS[selection.convention].class_balanced
+    needed = reads_images(selection)
     draws = [
         split.scoring_batch(
-            scorer.seed, selection.samples_per_class, class_balanced=class_balanced, round_=round_
+            scorer.seed,
+            selection.samples_per_class,
+            class_balanced=class_balanced,
+            round_=round_,
+            needed=needed,
         )
         for round_ in (range(1, selection.rounds + 1) if selection.fresh_batches else (1,))
     ]
@@ -84,6 +92,34 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
     return SelectionResult(mask, manifest)
+
+
+def reads_images(selection: Selection) -> bool:
+    """Whether the values of images matter to one of the scores."""
+    return any(find_score(score, selection.convention).traits.needs_data for score in selection.scores)
+
+
+def check_scoring(config: TrialConfig, data: ImageData) -> None:
+    """Check that the images on which a trial's weights are scored exist, without a network.
+
+    Args:
+        config: The trial's configuration.
+        data: Its data set.
+
+    Raises:
+        InputError: The data set is too small for the scoring batch.
+    """
+    selection = config.selection
+    if selection is None or not reads_images(selection):
+        return
+    train, _ = split_places(len(data.train_labels), config.seed, config.validation_fraction)
+    check_enough(
+        data,
+        data.train_labels[torch.from_numpy(train)],
+        config.seed,
+        selection.samples_per_class,
+        class_balanced=CONVENTIONS[selection.convention].class_balanced,
+    )
 
 
 def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:

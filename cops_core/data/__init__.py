@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cops_core.data.base import ImageData, Split, split
+from cops_core.data.border import loaded
 from cops_core.data.cifar import CIFAR10, CIFAR100, cifar10, cifar100
 from cops_core.data.digits import digits
 from cops_core.data.folder import has_both_parts, image_folder, imagenet64
@@ -77,9 +78,10 @@ def load_data(name: str, root: Path) -> ImageData:
         The images and labels.
 
     Raises:
-        InputError: An unknown name, or files that are missing or broken.
+        InputError: An unknown name, files that are missing or broken, or a plugin's function that fails or
+            returns something else than an `ImageData`.
     """
-    return lookup("data set", name, DATASETS)(root)
+    return loaded(name, lookup("data set", name, DATASETS), root)
 
 
 def load_split(name: str, root: Path, seed: int, validation_fraction: Decimal) -> Split:

@@ -80,7 +80,13 @@ class Split:
     deviation: Tensor
 
     def scoring_batch(
-        self, seed: int, per_class: int, *, class_balanced: bool = True, round_: int = 1
+        self,
+        seed: int,
+        per_class: int,
+        *,
+        class_balanced: bool = True,
+        round_: int = 1,
+        needed: bool = True,
     ) -> tuple[tuple[Tensor, Tensor], list[int]]:
         """Training images on which weights are scored, without augmentation.
 
@@ -89,6 +95,7 @@ class Split:
             per_class: Images of each class, at least 1.
             class_balanced: False draws the same number of images from the whole training part, of any class.
             round_: The round, 1 is the first.
+            needed: Whether a score reads the images. If none does, a part with too few gives what it has.
 
         Returns:
             (images, labels), and their positions in the data set.
@@ -97,31 +104,20 @@ class Split:
             InputError: The training part has too few images.
         """
         draws = stream(seed, "scoring batch", *([round_] if round_ > 1 else []))
+        if needed:
+            check_enough(self.data, self.train.labels.cpu(), seed, per_class, class_balanced=class_balanced)
         index = self._balanced(draws, per_class) if class_balanced else self._any(draws, per_class)
         places = torch.from_numpy(index).to(self.train.labels.device)
         return (self.train.at(places), self.train.labels[places]), self.train_index[index].tolist()
 
     def _any(self, draws: np.random.RandomState, per_class: int) -> np.ndarray:
-        size = per_class * self.data.classes
-        if size > len(self.train):
-            most = len(self.train) // self.data.classes
-            raise InputError(
-                f"samples_per_class {per_class} needs {size} of the {len(self.train)} training images"
-                f" of {self.data.name}: write {most} or less"
-            )
-        return np.sort(draws.permutation(len(self.train))[:size])
+        return np.sort(draws.permutation(len(self.train))[: per_class * self.data.classes])
 
     def _balanced(self, draws: np.random.RandomState, per_class: int) -> np.ndarray:
         labels = self.train.labels.cpu().numpy()
         chosen = []
         for label in range(self.data.classes):
-            members = np.flatnonzero(labels == label)
-            if len(members) < per_class:
-                raise InputError(
-                    f"samples_per_class {per_class} is more than the {len(members)} training images"
-                    f" of class {label} of {self.data.name}: write {len(members)} or less"
-                )
-            chosen.append(draws.permutation(members)[:per_class])
+            chosen.append(draws.permutation(np.flatnonzero(labels == label))[:per_class])
         return np.sort(np.concatenate(chosen))
 
     @property
@@ -138,6 +134,67 @@ class Split:
         normalisation = Normalisation(self.mean, self.deviation)
         part = Part(self.data.test_images, self.data.test_labels, normalisation)
         return part.to(self.train.labels.device)
+
+
+def check_enough(
+    data: ImageData, labels: Tensor, seed: int, per_class: int, *, class_balanced: bool = True
+) -> None:
+    """Check that a scoring batch can be drawn.
+
+    Args:
+        data: The data set.
+        labels: Those of the training part that the seed leaves, shape (N,).
+        seed: The trial's, for the message.
+        per_class: Images of each class.
+        class_balanced: See `Split.scoring_batch`.
+
+    Raises:
+        InputError: A class, or the whole part, has too few images.
+    """
+    if not class_balanced:
+        size = per_class * data.classes
+        if size > len(labels):
+            raise InputError(
+                f"samples_per_class {per_class} needs {size} of the {len(labels)} training images"
+                f" of {data.name}: write {len(labels) // data.classes} or less"
+            )
+        return
+    counts = torch.bincount(labels, minlength=data.classes)
+    label, fewest = int(counts.argmin()), int(counts.min())
+    if not fewest:
+        raise InputError(
+            f"class {label} of {data.name} has no image in the training part (seed {seed}), and scores read"
+            f" {per_class} of each class: write a data set with more images of it, or without the class"
+        )
+    if fewest < per_class:
+        raise InputError(
+            f"samples_per_class {per_class} is more than the {fewest} training images"
+            f" of class {label} of {data.name} (seed {seed}): write {fewest} or less"
+        )
+
+
+def split_places(total: int, seed: int, validation_fraction: Decimal) -> tuple[np.ndarray, np.ndarray]:
+    """The positions of the training and of the validation images.
+
+    Args:
+        total: The number of images of the data set's training part.
+        seed: The trial's, in [0, 2**32).
+        validation_fraction: Fraction of the training images for validation, in (0, 1).
+
+    Returns:
+        Two arrays, ascending.
+
+    Raises:
+        InputError: A part would be empty.
+    """
+    held_out = int((validation_fraction * total).to_integral_value(ROUND_HALF_UP))
+    if not 0 < held_out < total:
+        raise InputError(
+            f"validation_fraction {validation_fraction} of {total} images leaves a part empty:"
+            " write a fraction nearer to 0.1"
+        )
+    order = stream(seed, "split").permutation(total)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
@@ -158,15 +215,7 @@ def split(data: ImageData, seed: int, validation_fraction: Decimal) -> Split:
     Raises:
         InputError: A part would be empty.
     """
-    total = len(data.train_labels)
-    held_out = int((validation_fraction * total).to_integral_value(ROUND_HALF_UP))
-    if not 0 < held_out < total:
-        raise InputError(
-            f"validation_fraction {validation_fraction} of {total} images leaves a part empty:"
-            " write a fraction nearer to 0.1"
-        )
-    order = stream(seed, "split").permutation(total)
-    validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    train, validation = split_places(len(data.train_labels), seed, validation_fraction)
     mean, deviation = mean_and_deviation(channel_counts(data.train_images, torch.from_numpy(train)))
     deviation = deviation.clamp_min(MIN_DEVIATION)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -46,14 +47,14 @@ def image_folder(name: str, size: int, *, folder: str | None = None) -> Callable
                 raise InputError(
                     f"{home / part} is not a folder: put a folder of images per class there, or link to it"
                 )
-        classes = _folders(home / "train")
-        if unknown := sorted(set(_folders(home / "val")) - set(classes)):
+        classes, tested = _classes(home / "train"), _classes(home / "val")
+        if unknown := sorted(set(tested) - set(classes)):
             raise InputError(
                 f"{home / 'val' / unknown[0]} is a class without training images:"
                 f" add {home / 'train' / unknown[0]}, or remove it"
             )
-        train, train_labels = _part(home / "train", classes)
-        test, test_labels = _part(home / "val", classes)
+        train, train_labels = _part(home / "train", list(classes.values()))
+        test, test_labels = _part(home / "val", [tested.get(name, name) for name in classes])
         return ImageData(
             name=name,
             classes=len(classes),
@@ -83,8 +84,26 @@ imagenet64 = image_folder("imagenet64", 64, folder="imagenet")
 """ImageNet at 64 x 64, from ROOT/imagenet: 1.28 million + 50,000 images, 1,000 classes, 16 GB of memory."""
 
 
+def _classes(part: Path) -> dict[str, str]:
+    """The folders in `part` by the names of their classes, in order.
+
+    A name is compared as it looks: `e` with an accent is one character on some systems, two on others, and
+    copies between them mix both.
+    """
+    found: dict[str, str] = {}
+    for folder in _folders(part):
+        name = normalize("NFC", folder)
+        if name in found:
+            raise InputError(
+                f"{part} has two folders that look like {name!r}, spelt with other characters: rename one,"
+                " or put their images together"
+            )
+        found[name] = folder
+    return found
+
+
 def _folders(part: Path) -> list[str]:
-    """Names of the classes in `part`, in order."""
+    """Names of the folders in `part`, in order."""
     found = [name for name in _listed(part) if (part / name).is_dir()]
     if not found:
         raise InputError(f"{part} has no folders: add a folder of images for each class")

@@ -21,6 +21,8 @@ from cops_core.errors import InputError
 
 # Suffixes of image files, in lower case.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# The formats of these files. Pillow knows more, and gives some, such as EPS, to other programs to run.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # Modes with 8 bits (or one) per channel; a conversion of others, such as 16-bit grey, would clip values.
 MODES = ("1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "YCbCr")
 # What Pillow raises for files that are broken, truncated, of another format, or extremely large.
@@ -82,7 +84,7 @@ def read_images(paths: Sequence[Path], shape: ImageTransform) -> Tensor:
 def _read(path: Path, shape: ImageTransform) -> np.ndarray:
     """An image's pixels, uint8 of shape (height, width, 3)."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return np.asarray(shape.apply(_rgb(image)))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: put the data set's files there again") from None

@@ -270,3 +270,34 @@ def test_a_damaged_file_is_an_image_or_one_line(tmp_path_factory, data, kind):
         said = str(error)
     assert images.shape == (1, 3, 8, 8) if not said else path.name in said
     assert len(said.splitlines()) <= 1
+
+
+def test_classes_are_the_same_however_their_accents_are_spelt(folder):
+    before = birds(folder.parent)
+    (folder / "train" / "bee").rename(folder / "train" / "be\u0301e")  # as macOS spells it
+    (folder / "val" / "bee").rename(folder / "val" / "b\u00e9e")
+    after = birds(folder.parent)
+    assert torch.equal(after.train_labels, before.train_labels)
+    assert torch.equal(after.test_images, before.test_images)
+
+
+def test_folders_that_look_alike_are_refused(folder, refused):
+    (folder / "train" / "bee").rename(folder / "train" / "be\u0301e")
+    (folder / "train" / "cat").rename(folder / "train" / "b\u00e9e")
+    with refused("train has two folders that look like 'b\u00e9e', spelt with other characters: rename one"):
+        birds(folder.parent)
+
+
+def test_only_the_named_formats_are_opened(folder, refused, monkeypatch):
+    """Pillow would hand an EPS file to Ghostscript, which runs what the file says."""
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: started.append(a))
+    Image.new("RGB", (8, 8)).save(folder / "train" / "ant" / "0.jpg", format="EPS")
+    with refused("0.jpg cannot be read as an image .*: replace or remove it"):
+        birds(folder.parent)
+    assert not started
+
+
+def test_a_format_under_another_ones_name_is_read(folder):
+    Image.new("RGB", (8, 8), "white").save(folder / "train" / "ant" / "0.jpg", format="PNG")
+    assert birds(folder.parent).train_images[0].min() == 255

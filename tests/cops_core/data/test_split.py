@@ -144,8 +144,27 @@ def test_scoring_batch_reaches_every_training_image(make_data):
 def test_more_samples_than_images_are_refused(make_data, refused):
     parts = split(make_data(), 0, TENTH)
     fewest = int(torch.bincount(parts.train.labels).min())
-    with refused(f"samples_per_class 21 is more than the .* of class 0 of random: write {fewest}.* or less"):
+    with refused(f"samples_per_class 21 is more than the .* of class 0 of random .seed 0.: write {fewest} or less"):
         parts.scoring_batch(0, 21)
+
+
+def test_a_rare_class_gives_what_it_has_where_no_score_reads_images(make_data, refused):
+    data = make_data()
+    rare = data.train_labels.clone()
+    rare[rare == 2] = 1
+    parts = split(replace(data, train_labels=rare), 0, TENTH)
+    (_, labels), places = parts.scoring_batch(0, 21, needed=False)
+    assert torch.bincount(labels, minlength=3).tolist()[2] == 0
+    assert len(places) == len(labels) > 21
+    with refused("class 2 of random has no image in the training part .seed 0.*: write a data set"):
+        parts.scoring_batch(0, 21)
+    (_, every), _ = parts.scoring_batch(0, 21, class_balanced=False, needed=False)
+    assert len(every) == len(parts.train)
+
+
+def test_images_that_are_enough_are_the_same_whether_or_not_they_are_read(make_data):
+    parts = split(make_data(), 0, TENTH)
+    assert parts.scoring_batch(1, 4, needed=False)[1] == parts.scoring_batch(1, 4)[1]
 
 
 def test_batches_follow_the_order_and_the_last_may_be_smaller(make_data):

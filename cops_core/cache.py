@@ -17,13 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cops_core.folders import user_cache
 from cops_core.whole_file import whole_file
 
 Layers = dict[str, Tensor]
 # What the caller calls its scores.
 Name = TypeVar("Name", bound=Hashable)
 
-DEFAULT_CACHE = Path.home() / ".cache" / "cops-study" / "scores"
+DEFAULT_CACHE = user_cache("scores")
 DEFAULT_MAX_BYTES = 8 * 2**30
 LOCKS = 64
 ABANDONED_S = 3600.0

@@ -31,6 +31,7 @@ from cops_core.config import TrialConfig
 from cops_core.data import ImageData, load_data, split_once
 from cops_core.errors import InputError
 from cops_core.facts import Accounting, ConnectivityFacts, Facts
+from cops_core.folders import user_cache
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.models import build_model
@@ -45,7 +46,7 @@ Status = Literal["running", "finished", "diverged", "collapsed"]
 # Facts that exist only after the last epoch.
 FinalFact = Literal["final_scale", "test_accuracy"]
 FINAL_FACTS: tuple[FinalFact, ...] = get_args(FinalFact)
-DEFAULT_DATA_ROOT = Path.home() / ".cache" / "cops-study" / "data"
+DEFAULT_DATA_ROOT = user_cache("data")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import os
 
+from cops_core.folders import has_home, user_cache
+
 # MLflow reads these when it is imported: no telemetry, no advertising, no progress bars in the terminal.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -9,6 +11,9 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # By default a request takes minutes to fail if the server is down. The writing thread repeats it anyway.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+# It looks for the user's home as well, which a container's user may not have.
+if not has_home():
+    os.environ["HOME"] = str(user_cache("home"))
 
 from study.tracking.connect import EXPERIMENT, browse, check_store, connect, experiment_id
 from study.tracking.content import CONFIG_FILE, ReplayRecord

@@ -12,7 +12,10 @@ CHANGES = {
     "images of floats": (lambda d: replace(d, train_images=d.train_images / 255), r"torch.float32.*\* 255"),
     "test images of floats": (lambda d: replace(d, test_images=d.test_images.double()), "test images are"),
     "arrays": (lambda d: replace(d, train_images=d.train_images.numpy()), "ndarray: write torch.from_numpy"),
-    "labels as an array": (lambda d: replace(d, test_labels=d.test_labels.numpy()), "test labels are of type"),
+    "labels as an array": (
+        lambda d: replace(d, test_labels=d.test_labels.numpy()),
+        "test labels are of type",
+    ),
     "labels as a list": (lambda d: replace(d, test_labels=d.test_labels.tolist()), "torch.as_tensor"),
     "flat images": (lambda d: replace(d, train_images=d.train_images[:, 0]), r"images\[:, None\]"),
     "no images": (lambda d: replace(d, test_images=d.test_images[:0]), "have no pixels"),

@@ -144,7 +144,9 @@ def test_scoring_batch_reaches_every_training_image(make_data):
 def test_more_samples_than_images_are_refused(make_data, refused):
     parts = split(make_data(), 0, TENTH)
     fewest = int(torch.bincount(parts.train.labels).min())
-    with refused(f"samples_per_class 21 is more than the .* of class 0 of random .seed 0.: write {fewest} or less"):
+    with refused(
+        f"samples_per_class 21 is more than the .* of class 0 of random .seed 0.: write {fewest} or less"
+    ):
         parts.scoring_batch(0, 21)
 
 

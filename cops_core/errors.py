@@ -21,7 +21,7 @@ OTHER_WORDS = {"gpu": ("cuda", "auto"), "cuda": ("auto",)}
 
 
 class InputError(ValueError):
-    """Wrong input. The message is one line and says what to write instead."""
+    """Wrong input. The message is one line for each problem and says what to write instead."""
 
 
 class InfeasibleError(ValueError):

@@ -169,6 +169,20 @@ class SelectionManifest(TypedDict):
     price_of_control: dict[str, list[PricePoint]]
 
 
+class UnusableScore(TypedDict):
+    """A score that cannot be computed for a network, see `cops_core.contracts.trials`.
+
+    `score` is the kind of score: a name in `SCORES`, or a functional of the family.
+    """
+
+    dataset: str
+    model: str
+    precision: str
+    score: str
+    convention: str
+    reason: str
+
+
 class Machine(TypedDict):
     """The machine on which a trial ran, see `cops_core.machine.machine`."""
 

@@ -160,15 +160,27 @@ class Trainer:
         self.network.model.train()
         for originals, labels in part.batches(self.sizes, order):
             images = augment(originals, black, draws)
-            images = images.to(DTYPES[self.training.precision], memory_format=self.placement.memory_format)
-            with _precision(images, self.training.precision):
-                loss = functional.cross_entropy(self.network(images), labels)
-            self.optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            self.optimizer.step()
-            self.scheduler.step()
-            total += loss.detach() * len(labels)
+            total += self.step(images, labels) * len(labels)
         return float(total) / len(part)
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Train on one batch; the network must be in train mode.
+
+        Args:
+            images: Shape (N, channels, height, width), on the network's device.
+            labels: Shape (N,).
+
+        Returns:
+            The loss before the step, a scalar.
+        """
+        images = images.to(DTYPES[self.training.precision], memory_format=self.placement.memory_format)
+        with autocast(images, self.training.precision):
+            loss = functional.cross_entropy(self.network(images), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        self.scheduler.step()
+        return loss.detach()
 
     def state(self) -> dict[str, Any]:
         """The epoch, trained values, buffers, optimizer and schedule."""
@@ -229,7 +241,7 @@ def evaluate(
     with torch.no_grad():
         for originals, labels in part.batches(EVALUATION_BATCH):
             images = originals.to(DTYPES[precision], memory_format=memory_format)
-            with _precision(images, precision):
+            with autocast(images, precision):
                 logits = network(images).to(DTYPES[precision])
             loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
             right = (logits.argmax(dim=1) == labels) & logits.isfinite().all(dim=1)
@@ -237,5 +249,6 @@ def evaluate(
     return loss / len(part), correct / len(part)
 
 
-def _precision(images: Tensor, precision: str) -> torch.autocast:
+def autocast(images: Tensor, precision: str) -> torch.autocast:
+    """The context of a network's operations: bfloat16 for that precision, else no change."""
     return torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -105,7 +105,8 @@ def main() -> None:
         typer.echo(f"error: {_explain(error)}", err=True)
         sys.exit(2)
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        for line in str(error).splitlines():  # the checks before a study may find several problems
+            typer.echo(f"error: {line}", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)

@@ -1,10 +1,11 @@
 """The record of a study as a whole: `study.json`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NotRequired, TypedDict
 from uuid import uuid4
 
+from cops_core.facts import UnusableScore
 from study.provenance import git_commit, versions
 
 # The settings as `study.settings.Settings.record` returns them; `parse_settings` reads them.
@@ -49,6 +50,8 @@ class StudyRecord(Code):
         launches: All launches, in order.
         settings: As recorded.
         imported: Where it was imported from.
+        unusable_scores: Scores that cannot be computed for a network of the study: their trials are
+            infeasible. Decided by the first launch that checked, and the same for all later ones.
     """
 
     study_id: str
@@ -56,6 +59,7 @@ class StudyRecord(Code):
     launches: list[Launch]
     settings: SettingsRecord
     imported: NotRequired[ImportOrigin]
+    unusable_scores: NotRequired[list[UnusableScore]]
 
 
 def make_study_record(
@@ -64,6 +68,7 @@ def make_study_record(
     *,
     launched: bool = False,
     imported: ImportOrigin | None = None,
+    unusable: Sequence[UnusableScore] | None = None,
 ) -> StudyRecord:
     """The record of a study that has these settings from now on.
 
@@ -72,6 +77,7 @@ def make_study_record(
         before: The study's record so far; None for a new study.
         launched: Whether a launch with these settings starts now. It is added, with the code that runs now.
         imported: Where the study was imported from, if it was imported now.
+        unusable: Scores that cannot be computed for a network, if that was checked now.
 
     Returns:
         The new record.
@@ -93,4 +99,6 @@ def make_study_record(
         record["git_commit"], record["versions"] = launch["git_commit"], launch["versions"]
     if imported is not None:
         record["imported"] = imported
+    if unusable is not None:
+        record["unusable_scores"] = list(unusable)
     return record

@@ -49,10 +49,10 @@ def run_study(
     """
     with Lease(store) as lease, Interrupts() as interrupts, ExitStack() as stack:
         stack.callback(store.discard)  # wrong input leaves no empty folder
-        study = prepare(make_plan, settings, store)
+        study = prepare(make_plan, settings, store, console)
         data = DataShare(study.identifier.data)
         allocation = stack.enter_context(connected(study, data, lease, console))
-        recording = Recording(study, lease, write_study_record(study.settings, store))
+        recording = Recording(study, lease, write_study_record(study.settings, store, study.unusable))
         if events is None:
             _announce(console, study, allocation)
         run = study.run

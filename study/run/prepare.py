@@ -3,6 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rich.console import Console
+
+from cops_core.contracts.trials import unusable_score
+from cops_core.facts import UnusableScore
+from study.networks.trial_checks import because, check_trials
 from study.records.library import Library
 from study.records.store import StudyStore
 from study.records.trial import FAILURES, StudyTrial
@@ -25,6 +30,7 @@ class PreparedStudy:
         run: With the recorded trials.
         identifier: Computes identities, and has the data sets.
         library: The results of all studies in the storage.
+        unusable: Scores that cannot be computed for a network of the study.
     """
 
     settings: Settings
@@ -32,25 +38,34 @@ class PreparedStudy:
     run: StudyRun
     identifier: Identifier
     library: Library
+    unusable: Sequence[UnusableScore]
 
 
-def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore) -> PreparedStudy:
-    """Make the plan, and repeat the recorded events.
+def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console: Console) -> PreparedStudy:
+    """Make the plan, check its networks, scores and arms, and repeat the recorded events.
 
     Args:
         make_plan: Makes the plan from the recorded trials.
         settings: Of the launch.
         store: The study's folder.
+        console: Receives what the checks found.
 
     Raises:
-        InputError: The plan differs from the recorded one, or a recorded trial has another identity now.
+        InputError: A network, its data or an arm does not work. The plan differs from the recorded one, or a
+            recorded trial has another identity now.
     """
     recorded = reopened(store.trials()) if settings.retry else store.trials()
     identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
+    plan = make_plan(recorded)
+    unusable = check_trials(
+        plan.samples, identifier.data, identifier.extensions, settings.score_cache, console
+    )
+    if store.exists:  # what was decided before holds: a resumed study must propose the same trials
+        unusable = store.record().get("unusable_scores", unusable)
     run = StudyRun(
-        make_plan(recorded),
+        plan,
         identifier,
-        reuse=None if settings.fresh else ResultReuse(library, store),
+        settle=[UnusableScores(unusable), *([] if settings.fresh else [ResultReuse(library, store)])],
         failure_share=settings.failure_share,
     )
     run.recall(recorded)
@@ -60,6 +75,7 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore) -> Prepa
         run=run,
         identifier=identifier,
         library=library,
+        unusable=unusable,
     )
 
 
@@ -70,6 +86,24 @@ def reopened(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
         trial.number: replace(trial, status="running", finish_sequence=None, log="") for trial in failed
     }
     return [opened.get(trial.number, trial) for trial in trials]
+
+
+class UnusableScores:
+    """Ends a trial as infeasible, without training, if one of its scores cannot be computed.
+
+    Args:
+        unusable: The scores.
+    """
+
+    def __init__(self, unusable: Sequence[UnusableScore]) -> None:
+        self.unusable = unusable
+
+    def __call__(self, trial: StudyTrial) -> bool:
+        """Whether the trial is infeasible; it then has this status, with the reason."""
+        found = unusable_score(trial.config, self.unusable)
+        if found is not None:
+            trial.status, trial.reason = "infeasible", because(found)
+        return found is not None
 
 
 class ResultReuse:

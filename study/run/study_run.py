@@ -19,8 +19,8 @@ from study.search.plan import Plan, last_event, repeat
 MIN_FAILURES = 3
 
 Identify = Callable[[TrialConfig], str]
-# Copies the result of a trial with the same identity into a new trial; returns whether there was one.
-Reuse = Callable[[StudyTrial], bool]
+# Gives a new trial its end without running it, if that is known; returns whether it is.
+Settle = Callable[[StudyTrial], bool]
 
 
 class StudyRun:
@@ -35,19 +35,24 @@ class StudyRun:
     Args:
         plan: What is run next.
         identify: Computes the identity of a configuration.
-        reuse: Copies existing results; None runs every trial.
+        settle: Ways in which a new trial may have its end without running; the first that knows it decides.
         failure_share: A larger share of failed trials stops the study.
     """
 
     def __init__(
-        self, plan: Plan, identify: Identify, *, reuse: Reuse | None = None, failure_share: float = 1.0
+        self,
+        plan: Plan,
+        identify: Identify,
+        *,
+        settle: Sequence[Settle] = (),
+        failure_share: float = 1.0,
     ) -> None:
         self.plan = plan
         self.trials: list[StudyTrial] = []
         self.space_error: InputError | None = None
         self.stopped_because = ""
         self._identify = identify
-        self._reuse = reuse
+        self._settle = settle
         self._failure_share = failure_share
         self._observers: Sequence[Observer] = ()
         self._unfinished: deque[StudyTrial] = deque()
@@ -125,7 +130,7 @@ class StudyRun:
                 return None
             trial.start_sequence = self._next_event()
             self.trials.append(trial)
-            if self._reuse is None or not self._reuse(trial):
+            if not any(settle(trial) for settle in self._settle):
                 for observer in self._observers:
                     observer.started(trial)
                 return trial
@@ -133,7 +138,7 @@ class StudyRun:
         return None
 
     def _adopt(self, trial: StudyTrial) -> None:
-        """Start and end a trial that has a reused result."""
+        """Start and end a trial whose end is known without running it."""
         status, trial.status = trial.status, "running"
         for observer in self._observers:
             observer.started(trial)

@@ -27,6 +27,11 @@ class FixedPlan(Plan):
         return self._example
 
     @property
+    def samples(self) -> Sequence[TrialConfig]:
+        """All configurations that are left."""
+        return tuple(self._left.values())
+
+    @property
     def exhausted(self) -> bool:
         """Whether every trial has been handed out."""
         return not self._left

@@ -49,6 +49,11 @@ class Plan(ABC):
 
     @property
     @abstractmethod
+    def samples(self) -> Sequence[TrialConfig]:
+        """Configurations like those to come: every network, score and arm is among them, if that is known."""
+
+    @property
+    @abstractmethod
     def exhausted(self) -> bool:
         """Whether no further trial will be handed out."""
 

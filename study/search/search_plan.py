@@ -4,12 +4,15 @@ A configuration is proposed once and has a trial for each of the study's seeds, 
 the sampler receives their mean. With racing, later seeds are only for configurations that can still win.
 """
 
+from collections.abc import Sequence
+
 import optuna
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
+from search_spaces.contract import examples
 from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
 from study.search.errors import difference
@@ -63,6 +66,11 @@ class SearchPlan(Plan):
     def example(self) -> TrialConfig:
         """The dense baseline: no trial of its network needs more resources."""
         return self.proposals.baselines[0]
+
+    @property
+    def samples(self) -> Sequence[TrialConfig]:
+        """The baselines and random configurations of the space."""
+        return *self.proposals.baselines, *examples(self.proposals.space)
 
     @property
     def exhausted(self) -> bool:

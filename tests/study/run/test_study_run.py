@@ -156,7 +156,7 @@ def test_a_result_that_is_there_is_taken_and_the_next_trial_handed_out(started):
         trial.reused_from = "other/1"
         return True
 
-    run, recorder = started(reuse=reuse)
+    run, recorder = started(settle=[reuse])
     finish(run, run.next_trial())
     assert run.next_trial().number == 3
     assert [event for event in recorder.events if event[1] == 1] == [

@@ -1,0 +1,255 @@
+"""Before a study, each network, score and arm is tried on its own data: what does not work is named."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from cops_core.arms import Scale
+from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.contracts.oracle import dense_training
+from cops_core.contracts.trials import check_network, network_uses, unusable_score
+from cops_core.data import load_data
+from cops_core.freeze import FreezeNet
+from cops_core.mask import Mask
+from cops_core.models import MODELS
+from cops_core.scores import SCORES, Member
+
+ARMS = ("dense", "prune", "freeze", "freeze_wd")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return load_data("digits", tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def found(digits, monkeypatch):
+    """What the check says of a network, given as a class with shape and classes."""
+
+    def check(build, scores=("snip", "magnitude"), arms=ARMS, rounds=1, **fields):
+        monkeypatch.setitem(MODELS, "mine", build)
+        configs = [
+            TrialConfig(model="mine", arm=arm, selection=selection, **fields)
+            for arm in arms
+            for selection in (
+                [None] if arm == "dense" else [Selection(target=score, rounds=rounds) for score in scores]
+            )
+        ]
+        (use,) = network_uses(configs)
+        return check_network(use, digits, {})
+
+    return check
+
+
+class Wide(nn.Module):
+    """Its second layer is large enough for sparse products; subclasses use it in other ways."""
+
+    def __init__(self, shape, classes):
+        super().__init__()
+        channels, height, width = shape
+        self.first = nn.Linear(channels * height * width, 200)
+        self.second = nn.Linear(200, 60, bias=False)
+        self.head = nn.Linear(60, classes)
+
+    def forward(self, images):
+        return self.head(self.hidden(torch.relu(self.first(images.flatten(1)))))
+
+    def hidden(self, features):
+        return torch.relu(self.second(features))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+def test_a_network_that_works_passes_with_every_score_and_arm(found, precision):
+    checks = found(Wide, scores=tuple(SCORES), rounds=2, training=Training(precision=precision))
+    assert (checks.failures, checks.unusable) == ([], [])
+
+
+def test_a_network_of_the_project_passes(found):
+    assert found(MODELS["lenet_300_100"]).failures == []
+
+
+def test_images_that_are_too_small_for_a_network_are_a_failure(found):
+    (line,) = found(MODELS["lenet_5_caffe"]).failures
+    assert "16 x 16" in line
+
+
+class Dropout(Wide):
+    def hidden(self, features):
+        return functional.dropout(super().hidden(features), 0.5, self.training)
+
+
+class Normalised(Wide):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.norm = nn.BatchNorm1d(60)
+
+    def hidden(self, features):
+        return torch.relu(self.norm(self.second(features)))
+
+
+class Signs(Wide):
+    """A threshold amplifies rounding: float64 decides."""
+
+    def hidden(self, features):
+        hidden = super().hidden(features)
+        return hidden + (hidden.round(decimals=5).sign() - hidden).detach()
+
+
+@pytest.mark.parametrize("build", [Normalised, Signs])
+def test_what_is_unusual_but_right_passes(found, build):
+    assert found(build).failures == []
+
+
+class TooFew(Wide):
+    def forward(self, images):
+        return super().forward(images)[:, 1:]
+
+
+class Coupled(Wide):
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits - logits.mean(0)
+
+
+class Counting(Wide):
+    """Keeps something outside of its parameters and buffers."""
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.calls = 0
+
+    def hidden(self, features):
+        self.calls += self.training
+        return super().hidden(features) / (1 + self.calls)
+
+
+class Infinite(Wide):
+    def forward(self, images):
+        return super().forward(images) / 0
+
+
+class WithoutLayers(nn.Module):
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(classes))
+
+    def forward(self, images):
+        return images.flatten(1)[:, :10] + self.bias
+
+
+class Resetting(Wide):
+    """Reads and writes its weights itself."""
+
+    def hidden(self, features):
+        with torch.no_grad():
+            self.second.weight.mul_(0.9)
+        return super().hidden(features)
+
+
+@pytest.mark.parametrize(
+    ("build", "part"),
+    [
+        (TooFew, "shape (6, 9), not (6, 10)"),
+        (Coupled, "other images of a batch"),
+        (Counting, "resumed from its state"),
+        (Infinite, "not finite"),
+        (WithoutLayers, "no convolution or linear layer"),
+        (Resetting, ""),
+        (lambda shape, classes: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_the_networks_name(found, build, part):
+    failures = found(build).failures
+    assert failures
+    for line in failures:
+        assert line.startswith("mine on digits")
+        assert part in line
+        assert "\n" not in line
+
+
+def test_the_oracle_finds_weights_that_are_one_step_old(found, monkeypatch):
+    monkeypatch.setattr(FreezeNet, "write", lambda self, *, skip_sparse=False: None)
+    failures = found(Wide, arms=("prune", "freeze")).failures
+    assert any("dense copy with masked gradients" in line for line in failures)
+
+
+class FirstDerivative(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Once(Wide):
+    """No score with second derivatives can be computed."""
+
+    def hidden(self, features):
+        return FirstDerivative.apply(super().hidden(features))
+
+
+class Checkpointed(Wide):
+    def hidden(self, features):
+        return checkpoint(super().hidden, features, use_reentrant=True)
+
+
+@pytest.mark.parametrize("build", [Once, Checkpointed])
+def test_a_score_that_cannot_be_computed_is_named_and_the_others_are_used(found, build):
+    checks = found(build, scores=("snip", "grasp", "magnitude"), arms=("freeze",))
+    assert checks.failures == []
+    names = {unusable["score"] for unusable in checks.unusable}
+    assert "grasp" in names
+    assert "magnitude" not in names
+    for unusable in checks.unusable:
+        assert unusable["score"] in unusable["reason"]
+
+
+def test_if_no_score_can_be_computed_the_network_is_refused(found):
+    checks = found(Once, scores=("grasp",), arms=("dense", "freeze"))
+    assert any("grasp" in line for line in checks.failures)
+
+
+def test_trials_with_an_unusable_score_are_known_by_target_and_controls(found):
+    checks = found(Once, scores=("snip", "grasp"), arms=("freeze",))
+
+    def known(**selection):
+        return unusable_score(
+            TrialConfig(model="mine", arm="freeze", selection=Selection(**selection)), checks.unusable
+        )
+
+    assert known(target="grasp")["score"] == "grasp"
+    assert known(target="snip", controls=[Control(score="grasp", level=0.1)])["score"] == "grasp"
+    assert known(target="snip") is None
+    other = TrialConfig(model="lenet_300_100", arm="freeze", selection=Selection(target="grasp"))
+    assert unusable_score(other, checks.unusable) is None
+    assert unusable_score(TrialConfig(model="mine"), checks.unusable) is None
+
+
+def test_configurations_that_differ_in_numbers_only_are_one_use():
+    members = [Member(functional="loss", p=1, r=power) for power in (0.5, 1.5)]
+    selections = [Selection(target=member, samples_per_class=n) for n, member in enumerate(members, start=1)]
+    configs = [TrialConfig(arm="freeze", selection=selection, density="0.1") for selection in selections]
+    configs += [config.changed(density="0.2", seed=3) for config in configs]
+    (one,) = network_uses(configs)
+    (other,) = network_uses(configs[:1])
+    assert one.key == other.key
+    assert len(network_uses([*configs, TrialConfig(model="lenet_5_caffe")])) == 2
+
+
+def test_the_oracle_is_freezenet_by_hand(digits):
+    torch.manual_seed(0)
+    model = nn.Linear(2, 2, bias=False)
+    images, labels = torch.tensor([[1.0, -1.0]]), torch.tensor([0])
+    theta0 = model.weight.detach().clone()
+    gradient = torch.autograd.grad(functional.cross_entropy(model(images), labels), model.weight)[0]
+
+    mask = Mask({"weight": torch.tensor([[True, False], [False, True]])})
+    training = Training(learning_rate=0.5, momentum=0.0, weight_decay=0.0)
+    trained = dense_training(model, mask, Scale(1.0), training, [(images, labels)], seed=0)
+    expected = torch.where(mask["weight"], theta0 - 0.5 * gradient, theta0)
+    assert torch.allclose(trained.weight, expected)

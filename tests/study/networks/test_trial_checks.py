@@ -1,0 +1,205 @@
+"""Before its first trial a study checks what it is about to run; the same is not checked again."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from cops_core.config import Selection, TrialConfig
+from cops_core.data import load_data
+from cops_core.facts import UnusableScore
+from search_spaces.base import load_space_file
+from search_spaces.contract import examples
+from study.networks import trial_checks
+from study.records.store import StudyStore
+from study.run.prepare import prepare
+from study.run.record import write_study_record
+from study.search.fixed_plan import FixedPlan
+
+PLUGIN = """
+import torch
+from torch import nn
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return gradient
+
+class FirstOrder(nn.Module):
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.layer = nn.Linear(shape[0] * shape[1] * shape[2], classes)
+
+    def forward(self, images):
+        return Once.apply(self.layer(images.flatten(1)))
+
+class Coupled(FirstOrder):
+    def forward(self, images):
+        logits = self.layer(images.flatten(1))
+        return logits - logits.mean(0)
+
+MODELS = {"first_order": FirstOrder, "coupled": Coupled}
+"""
+SPACE = """
+from cops_core.config import Selection, TrialConfig
+
+def space(trial):
+    \"\"\"A network of a plugin.\"\"\"
+    score = trial.suggest_categorical("score", SCORES)
+    return TrialConfig(model=MODEL, arm="freeze", selection=Selection(target=score))
+"""
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Writes a plugin and a space of one of its networks; the words of a launch."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COPS_SCORE_CACHE", str(tmp_path / "scores"))
+
+    def write(model, scores):
+        (tmp_path / "mine.py").write_text(PLUGIN)
+        text = SPACE.replace("MODEL", repr(model)).replace("SCORES", repr(scores))
+        (tmp_path / "my_space.py").write_text(text)
+        return ["launch", "my_space.py", "--plugin", "mine.py", "--trials", "9", "--epochs", "1"]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("model", "scores", "part"),
+    [("coupled", ["snip"], "depend on the other images"), ("first_order", ["grasp"], "grasp")],
+)
+def test_what_does_not_work_is_refused_before_anything_is_written(run, written, model, scores, part):
+    code, out, err = run(*written(model, scores))
+    assert code == 2
+    for line in err.splitlines():
+        assert line.startswith(f"error: {model} on digits")
+    assert part in err
+    assert "finished" not in out
+
+
+def config(target, **fields):
+    return TrialConfig(arm="freeze", selection=Selection(target=target), density="0.1", **fields)
+
+
+UNUSABLE = UnusableScore(
+    dataset="digits",
+    model="lenet_300_100",
+    precision="float32",
+    score="grasp",
+    convention="paper",
+    reason="score 'grasp' needs a second derivative",
+)
+
+
+@pytest.fixture
+def prepared(settings, tmp_path, monkeypatch):
+    """Prepares a study of two configurations; `found` is what its check would find now."""
+
+    def make(found=()):
+        def check(use, images, extensions):
+            return trial_checks.TrialChecks(unusable=list(found))
+
+        monkeypatch.setattr(trial_checks, "check_network", check)
+        given = settings(score_cache=tmp_path / "scores")
+        store = StudyStore(given.storage_uri, given.name)
+        plan = FixedPlan([config("snip"), config("grasp")])
+        study = prepare(lambda recorded: plan, given, store, Console(quiet=True))
+        return study, store
+
+    return make
+
+
+def test_a_score_that_cannot_be_computed_ends_its_trials_as_infeasible(prepared):
+    study, _ = prepared([UNUSABLE])
+    first, second = study.run.next_trial(), study.run.next_trial()
+    assert (first.config, second) == (config("snip"), None)
+    (infeasible,) = [trial for trial in study.run.trials if trial.has_ended]
+    assert infeasible.config == config("grasp")
+    assert infeasible.status == "infeasible"
+    assert "second derivative" in infeasible.reason
+    assert infeasible.rows == []
+
+
+@pytest.mark.parametrize("recorded", [[], [UNUSABLE]])
+def test_a_resumed_study_decides_as_its_record_says(prepared, recorded):
+    study, store = prepared(recorded)
+    write_study_record(study.settings, store, study.unusable)
+    assert store.record()["unusable_scores"] == recorded
+    resumed, _ = prepared([] if recorded else [UNUSABLE])
+    assert list(resumed.unusable) == recorded
+
+
+def test_the_same_is_checked_once_and_other_plugins_or_scores_anew(settings, tmp_path, monkeypatch):
+    calls = []
+
+    def check(use, images, extensions):
+        calls.append(use.name)
+        return trial_checks.TrialChecks(unusable=[UNUSABLE])
+
+    monkeypatch.setattr(trial_checks, "check_network", check)
+
+    def checked(*configs, extensions=None, root=tmp_path):
+        return trial_checks.check_trials(
+            configs, lambda name: load(root), extensions or {}, tmp_path / "scores", Console(quiet=True)
+        )
+
+    assert checked(config("snip")) == [UNUSABLE]
+    assert checked(config("snip", seed=3)) == [UNUSABLE]
+    assert len(calls) == 1
+    checked(config("grasp"))
+    checked(config("snip"), extensions={"mine": "0" * 64})
+    assert len(calls) == 3
+    for file in (tmp_path / "scores").rglob("*.json"):
+        file.write_text("{")
+    checked(config("snip"))
+    assert len(calls) == 4
+
+
+def load(root):
+    return load_data("digits", root)
+
+
+def test_failures_are_not_kept(tmp_path, monkeypatch):
+    def check(use, images, extensions):
+        return trial_checks.TrialChecks(failures=["one is wrong", "another is wrong"])
+
+    monkeypatch.setattr(trial_checks, "check_network", check)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="one is wrong\nanother is wrong"):
+            trial_checks.check_trials(
+                [config("snip")], lambda _: load(tmp_path), {}, tmp_path / "scores", Console(quiet=True)
+            )
+    assert not (tmp_path / "scores").exists()
+
+
+def test_examples_leave_out_draws_on_which_a_space_fails(find_space_of_file):
+    space = find_space_of_file(
+        "from cops_core.config import Selection, TrialConfig\n"
+        "def space(trial):\n"
+        "    if trial.suggest_float('x', 0, 1) > 0.5:\n"
+        "        raise RuntimeError('too large')\n"
+        "    return TrialConfig(arm='freeze', selection=Selection(target='snip'))\n"
+    )
+    found = examples(space)
+    assert 0 < len(found) < 60
+
+
+@pytest.fixture
+def find_space_of_file(tmp_path):
+    def find(text):
+        (tmp_path / "a_space.py").write_text(text)
+        return load_space_file(tmp_path / "a_space.py")
+
+    return find
+
+
+def test_what_is_kept_is_json(prepared, tmp_path):
+    prepared([UNUSABLE])
+    (file,) = (tmp_path / "scores" / trial_checks.FOLDER).iterdir()
+    assert json.loads(file.read_text()) == [UNUSABLE]

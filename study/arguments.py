@@ -180,7 +180,7 @@ SETTINGS: Mapping[str, Flag] = {
     ),
 }
 
-# The rates belong to all questions, each other flag to a single one.
+# The rates are for all questions, each other flag for a single one.
 QUESTION_FLAGS: Mapping[str, Flag] = {
     "rates": Flag(
         help="Freezing rates, e.g. 0.95,0.99.",
@@ -208,7 +208,7 @@ QUESTION_FLAGS: Mapping[str, Flag] = {
 
 
 class Arguments(TypedDict, total=False):
-    """What `study.launch` takes, as `cops launch` does; None leaves an argument out.
+    """The arguments of `study.launch`: the options of `cops launch`; None leaves one out.
 
     Args:
         name: The study's name.

@@ -1,7 +1,7 @@
 """Writes study/arguments.py from the settings and the questions: `uv run python .ci/arguments.py`.
 
 The command line reads the result at every start, without the imports that the settings need; editors and
-type checkers read the arguments of `study.launch` there. A test holds it.
+type checkers read the arguments of `study.launch` there. A test compares the file with this program.
 """
 
 import subprocess
@@ -40,16 +40,16 @@ def main() -> None:
 
 
 def text() -> str:
-    """What the file must say."""
+    """The content of the file."""
     settings = {name: _whole(Settings.model_fields[name], flag) for name, flag in setting_flags().items()}
     arguments = {name: flag for name, flag in settings.items() if not flag.argument}
     lines = [
         HEAD,
         *_mapping("SETTINGS", settings),
-        "# The rates belong to all questions, each other flag to a single one.",
+        "# The rates are for all questions, each other flag for a single one.",
         *_mapping("QUESTION_FLAGS", _question_flags()),
         "class Arguments(TypedDict, total=False):",
-        '    """What `study.launch` takes, as `cops launch` does; None leaves an argument out.\n',
+        '    """The arguments of `study.launch`: the options of `cops launch`; None leaves one out.\n',
         "    Args:",
         *(f"        {name}: {flag.help}" for name, flag in arguments.items()),
         '    """\n',
@@ -76,7 +76,7 @@ def _facts(flag: Flag) -> str:
 
 
 def _whole(field: FieldInfo, flag: Flag) -> Flag:
-    """The flag with what the setting's own type and default say."""
+    """The flag with the type, choices and default of the setting's field."""
     choices = _choices(field.annotation)
     kind = next((kind for kind in _parts(field.annotation) if kind in (bool, int, Path)), None)
     if kind is None and float in _parts(field.annotation) and str not in _parts(field.annotation):
@@ -115,12 +115,12 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
-    """The words of a Literal, where an annotation is one and nothing else."""
+    """The choices of an annotation that is a Literal; else empty."""
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def _default(field: FieldInfo, flag: Flag) -> dict[str, Any]:
-    """What stands for the default: words, or a value that is the same on every machine."""
+    """The default as text, or as a value that is the same on every machine."""
     if flag.default or field.is_required():
         return {}
     if isinstance(field.default, Path):
@@ -131,7 +131,7 @@ def _default(field: FieldInfo, flag: Flag) -> dict[str, Any]:
 
 
 def _type(annotation: Any) -> str:
-    """An annotation as it is written, with None, which leaves the argument out; paths may be text."""
+    """An annotation as source code, with None, which leaves the argument out; paths may be text."""
     names = []
     for part in (*(part for part in _parts(annotation) if part is not NoneType), NoneType):
         if part is Path:

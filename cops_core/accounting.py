@@ -110,7 +110,7 @@ def account(
         "dense_training_multiply_adds": sum(cost.step for cost in dense.values()),
         "layers": {name: {"inference": c.forward, "training": c.step} for name, c in layers.items()},
     }
-    if connectivity is not None:
+    if connectivity is not None and connectivity["effective_density"] is not None:
         found["effective_density"] = connectivity["effective_density"]
     return found
 

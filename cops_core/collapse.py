@@ -8,7 +8,11 @@ of ones, where each weight is 1 if kept, else 0. A kept weight is live iff dR/dm
 
 Only the sign of dR/dm matters. So the flow into and out of each layer is set to 0 or 1, in the forward and
 in the backward pass, and nothing overflows or underflows in deep or wide networks.
-`cops_core.signal_paths` documents how the functions between the layers are replaced.
+
+The model itself runs, with random weights under the mask, and its operations are recorded; R follows them
+by rules that never miss a dependence (`cops_core.paths`). What no rule can follow, e.g. values that pass
+through numpy, is *unknown*. A network is called collapsed only if no path reaches an output and its outputs
+are seen to be the same for random images, with several draws of the weights.
 """
 
 from collections.abc import Mapping
@@ -19,11 +23,13 @@ from torch import Tensor, nn
 
 from cops_core.errors import InputError
 from cops_core.facts import ConnectivityFacts
+from cops_core.paths.call import UnknownPathsError
+from cops_core.paths.constant import drawn, images_for, seen_constant
+from cops_core.paths.flow import NO_FLOW, Flow, Flows, Kind, signal
+from cops_core.paths.rules import follow
+from cops_core.paths.tape import Recorder, Tape, difference
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
-from cops_core.scores.problem import differentiate
-from cops_core.scores.substitutes import InDouble
-from cops_core.signal_paths import NO_FLOW, FollowPaths
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,11 @@ class Connectivity:
     Attributes:
         size: D, the number of weights in the mask.
         kept: kappa, the number of kept weights.
+        empty_layers: Parameters without any kept weight.
+        unknown: Why the paths cannot be followed, in words; None if they can. All attributes below are None
+            where they are unknown.
         live: The number of kept weights on a path of kept weights from input to output. A bias, if the mask
             has any, is live if a path leads from it to an output.
-        empty_layers: Parameters without any kept weight.
         dead_layers: Parameters with kept weights, none of them live.
         disconnected_shortcuts: Weights of projection shortcuts through which nothing flows. Such a shortcut
             is a block's `downsample` in torchvision's ResNets.
@@ -48,23 +56,24 @@ class Connectivity:
 
     size: int
     kept: int
-    live: int
     empty_layers: tuple[str, ...]
-    dead_layers: tuple[str, ...]
-    disconnected_shortcuts: tuple[str, ...]
-    outputs: int
-    live_outputs: int
-    collapsed: bool
-    live_weights: Mapping[str, int]
+    unknown: str | None = None
+    live: int | None = None
+    dead_layers: tuple[str, ...] | None = None
+    disconnected_shortcuts: tuple[str, ...] | None = None
+    outputs: int | None = None
+    live_outputs: int | None = None
+    collapsed: bool | None = None
+    live_weights: Mapping[str, int] | None = None
 
     @property
-    def effective_density(self) -> float:
-        """live / size, in [0, density]."""
-        return self.live / self.size
+    def effective_density(self) -> float | None:
+        """live / size, in [0, density]; None if it is unknown."""
+        return None if self.live is None else self.live / self.size
 
     def facts(self) -> ConnectivityFacts:
         """This as JSON values, for a trial's record."""
-        return {
+        facts: ConnectivityFacts = {
             "size": self.size,
             "kept": self.kept,
             "live": self.live,
@@ -73,14 +82,19 @@ class Connectivity:
             "live_outputs": self.live_outputs,
             "collapsed": self.collapsed,
             "empty_layers": list(self.empty_layers),
-            "dead_layers": list(self.dead_layers),
-            "disconnected_shortcuts": list(self.disconnected_shortcuts),
-            "live_weights": dict(self.live_weights),
+            "dead_layers": None if self.dead_layers is None else list(self.dead_layers),
+            "disconnected_shortcuts": (
+                None if self.disconnected_shortcuts is None else list(self.disconnected_shortcuts)
+            ),
+            "live_weights": None if self.live_weights is None else dict(self.live_weights),
         }
+        if self.unknown is not None:
+            facts["unknown"] = self.unknown
+        return facts
 
 
 def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor]) -> Connectivity:
-    """Which weights of a mask are connected in a model, from one forward and backward pass of one image.
+    """Which weights of a mask are connected in a model, in eval mode.
 
     Weights that the mask does not name count as kept. Biases carry no flow from the input, so a unit with
     only a bias is not reached. Only the positions of weights and normalisation parameters matter, not their
@@ -96,52 +110,134 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
             biases of their layers.
 
     Returns:
-        The counts.
+        The counts, or why they are unknown.
 
     Raises:
-        InputError: The mask is empty or belongs to another network, or the model uses the indices of a max
-            pooling, where the paths depend on the values.
+        InputError: The mask is empty or belongs to another network.
     """
     network = network_of(model)
     _check(mask, network)
-    rest = {name: t.double() if t.is_floating_point() else t for name, t in network.rest.items()}
-    network = replace(network, rest=rest)
     device = next(iter(network.weights.values())).device
     kept = {name: layer.bool().to(device) for name, layer in mask.items()}
-    present = {
-        name: kept.get(name, torch.ones_like(w, dtype=torch.bool)) for name, w in network.weights.items()
-    }
-    places = {name: layer.double() for name, layer in present.items()}
-    places |= {name: torch.zeros_like(rest[name]) for name in network.biases}
-    image = torch.ones((1, *shape), dtype=torch.float64, device=device)
-    sources = [*places.values(), image]
-    flows = image
-
-    def value() -> Tensor:
-        nonlocal flows
-        flows = network.logits(places, image)
-        return flows.sum()
-
-    with isolated(model, "eval", seed=0):
-        for tensor in sources:
-            tensor.requires_grad_()
-        with InDouble(), FollowPaths():
-            *gradients, into_image = network.holding(places, lambda: differentiate(value, sources))
-    passes = {name: gradient > NO_FLOW for name, gradient in zip(places, gradients, strict=True)}
-    live = {name: int((passes[name] & layer).sum()) for name, layer in {**present, **kept}.items()}
     counts = {name: int(layer.sum()) for name, layer in kept.items()}
-    return Connectivity(
+    known = Connectivity(
         size=sum(layer.numel() for layer in kept.values()),
         kept=sum(counts.values()),
-        live=sum(live[name] for name in kept),
         empty_layers=tuple(name for name in kept if not counts[name]),
+    )
+    try:
+        passes, outputs = _passes(network, shape, kept)
+    except UnknownPathsError as reason:
+        return replace(known, unknown=str(reason))
+    live = {name: int(passes[name].sum()) for name in passes}
+    collapsed = not bool(outputs.any())
+    if collapsed and not seen_constant(model, shape, kept):
+        return replace(known, unknown="outputs differ from image to image, and no path to them is found")
+    return replace(
+        known,
+        live=sum(live[name] for name in kept),
         dead_layers=tuple(name for name in kept if counts[name] and not live[name]),
         disconnected_shortcuts=tuple(name for name in _shortcuts(model, network) if not live[name]),
-        outputs=flows.numel(),
-        live_outputs=int((flows > NO_FLOW).sum()),
-        collapsed=not bool((into_image > NO_FLOW).any()),
+        outputs=outputs.numel(),
+        live_outputs=int(outputs.sum()),
+        collapsed=collapsed,
         live_weights={name: live[name] for name in kept},
     )
+
+
+def _passes(
+    network: Network, shape: tuple[int, int, int], kept: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Which weights and which outputs a path leads through, as booleans.
+
+    Args:
+        network: The network.
+        shape: (channels, height, width) of an image.
+        kept: The mask, on the network's device.
+
+    Returns:
+        By name, of each maskable weight and bias; and of each output of an image.
+
+    Raises:
+        UnknownPathsError: It is not known.
+    """
+    model = network.model
+    first, second = (_record(model, shape, kept, seed) for seed in range(2))
+    reason = difference(first.tape, second.tape)
+    if reason is not None:
+        raise UnknownPathsError(reason)
+    names = [*network.weights, *network.biases]
+    places = {
+        name: kept.get(name, torch.ones_like(model.get_parameter(name), dtype=torch.bool)).double()
+        for name in names
+    }
+    for place in places.values():
+        place.requires_grad_()
+    try:
+        outputs = _follow(first, places)
+        gradients = torch.autograd.grad(outputs.sum(), list(places.values()), materialize_grads=True)
+    except UnknownPathsError:
+        raise
+    except Exception as error:  # an operation that no rule foresees
+        raise UnknownPathsError(f"the paths cannot be followed ({type(error).__name__})") from error
+    found = zip(places.items(), gradients, strict=True)
+    return {
+        name: (gradient > NO_FLOW) & (place > 0) for (name, place), gradient in found
+    }, outputs.detach() > NO_FLOW
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recorded pass: the tape, the image, and parameters and buffers as they were then, by name."""
+
+    tape: Tape
+    image: Tensor
+    tensors: Mapping[str, Tensor]
+
+
+def _record(
+    model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor], seed: int
+) -> _Recording:
+    """Run a model with random weights and an image of noise."""
+    with isolated(model, "eval", seed=0), drawn(model, mask, seed):
+        # Batch norm with a batch's own statistics refuses a single image.
+        for count in (1, 2):
+            image = images_for(model, shape, count, seed)
+            tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+            tensors = {name: tensor.detach() for name, tensor in tensors.items()}
+            recorder = Recorder([image, *tensors.values()])
+            try:
+                with recorder:
+                    recorder.tape.output = model(image)
+                return _Recording(recorder.tape, image, tensors)
+            except Exception as error:
+                failure = error
+        model(image)  # if it fails by itself, too, this raises its own error
+    raise UnknownPathsError(f"its operations cannot be recorded ({type(failure).__name__})") from failure
+
+
+def _follow(recording: _Recording, places: Mapping[str, Tensor]) -> Tensor:
+    """The flow of the outputs of one image, flat."""
+    flows = Flows(recording.tape.constants)
+    for name, tensor in recording.tensors.items():
+        present = places.get(name)
+        fixed = not (tensor.is_floating_point() or tensor.is_complex())
+        if present is None:
+            present = tensor.ne(0).double() if fixed else torch.ones_like(tensor, dtype=torch.float64)
+        flows.write(tensor, Flow(present, Kind.FIXED if fixed else Kind.TRAINED))
+    flows.write(recording.image, Flow(torch.ones_like(recording.image, dtype=torch.float64), Kind.VARIES))
+    with torch.enable_grad():
+        for operation in recording.tape.operations:
+            follow(operation, flows)
+        output = recording.tape.output
+        if not isinstance(output, Tensor):
+            raise UnknownPathsError(f"it returns {type(output).__name__}, not a tensor")
+        try:
+            flow = flows.read(output)
+        except KeyError:
+            raise UnknownPathsError("its outputs come from outside of torch's operations") from None
+        values = flow.of(Kind.VARIES)
+        return signal(values.reshape(len(recording.image), -1).sum(0))
 
 
 def _shortcuts(model: nn.Module, network: Network) -> list[str]:

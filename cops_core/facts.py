@@ -29,19 +29,20 @@ def values_of(row: MetricRow) -> Mapping[str, float]:
 
 
 class ConnectivityFacts(TypedDict):
-    """What a mask leaves connected, see `cops_core.collapse.Connectivity`."""
+    """What a mask leaves connected, see `cops_core.collapse.Connectivity`. None: unknown, then with why."""
 
     size: int
     kept: int
-    live: int
-    effective_density: float
-    outputs: int
-    live_outputs: int
-    collapsed: bool
+    live: int | None
+    effective_density: float | None
+    outputs: int | None
+    live_outputs: int | None
+    collapsed: bool | None
     empty_layers: list[str]
-    dead_layers: list[str]
-    disconnected_shortcuts: list[str]
-    live_weights: dict[str, int]
+    dead_layers: list[str] | None
+    disconnected_shortcuts: list[str] | None
+    live_weights: dict[str, int] | None
+    unknown: NotRequired[str]
 
 
 class LayerCosts(TypedDict):
@@ -52,7 +53,7 @@ class LayerCosts(TypedDict):
 
 
 class Accounting(TypedDict):
-    """What a network costs, see `cops_core.accounting.account`. `effective_density` only with a mask."""
+    """What a network costs, see `cops_core.accounting.account`. `effective_density` only if it is known."""
 
     parameters: int
     trained_parameters: int

@@ -134,7 +134,7 @@ class Trial:
             mask = selected.mask
             connected = connectivity(model, split.data.shape, mask)
         scale = scale_of(config)
-        self.disconnected = connected is not None and connected.collapsed and scale.start == 0
+        self.disconnected = connected is not None and connected.collapsed is True and scale.start == 0
         network = FreezeNet(model, mask, scale)
         if selection is not None and mask is not None and selection.ablation == "reinitialize":
             network.start_from(reinitialized(mask, config.seed, config.initialization))

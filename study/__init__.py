@@ -1,7 +1,7 @@
-"""Studies: Ray Tune spreads the trials, Optuna proposes them, MLflow logs every one.
+"""Studies: Ray Tune distributes the trials, Optuna proposes them, MLflow logs each of them.
 
-For notebooks: `study.launch("quickstart", trials=24)` runs a study, or goes on with it, and
-`study.load("quickstart")` gives its table; see `study.api`.
+For notebooks: `study.launch("quickstart", trials=24)` runs a study, or resumes it, and
+`study.load("quickstart")` returns its table; see `study.api`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ __all__ = ["launch", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """ImportOrigin when it is first used: most of the package needs neither Ray nor MLflow."""
+    """Import the API when it is first used: most of the package needs neither Ray nor MLflow."""
     if name in __all__:
         from study import api
 

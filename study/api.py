@@ -35,22 +35,22 @@ def launch(
     quiet: bool = False,
     **settings: Unpack[Arguments],
 ) -> pd.DataFrame:
-    """Run a study to its end, or resume it; returns its table (see `load`).
+    """Run a study to its end, or resume it.
 
     Args:
-        space: A space's name, or the path of a Python file with one.
-        question: One of `search_spaces.question`; None asks the space's own.
-        plugins: Modules or .py files with components of your own.
-        quiet: Print nothing.
+        space: A space's name, or the path of a Python file with a space.
+        question: One of `search_spaces.question`; None is the space's own question.
+        plugins: Modules or .py files with your own components.
+        quiet: Whether to print nothing.
         settings: As the flags of `cops launch`; None leaves one out.
         {arguments}
 
     Returns:
-        A row per trial. `attrs["complete"]` says whether every trial came to an end of its own, as the
-        command's exit code does.
+        The table of the study, one row per trial (see `load`). `attrs["complete"]` is True if every
+        trial has a result or was stopped early, and everything is written, as the command's exit code 0.
 
     Raises:
-        InputError: Wrong input, in one line.
+        InputError: The input is wrong; the message is one line.
     """
     found_plugins = find_plugins(plugins)
     load_plugins(found_plugins)
@@ -63,16 +63,25 @@ def launch(
 
 
 def load(name: str, *, home: str | Path = DEFAULT_HOME, storage: str | None = None) -> pd.DataFrame:
-    """A study's trials, one row each, also while it runs; InputError if there is no such study.
+    """The table of a study, also while it runs.
 
-    Columns are those of `trials.parquet`: what the trial was, how it ended, its last and its best
-    epoch. See `study.records.tables.SCHEMA`.
+    Args:
+        name: The study's name.
+        home: Its home.
+        storage: Its storage; None is in the home.
+
+    Returns:
+        One row per trial, with the columns of `trials.parquet`: what the trial is, how it ended, its last
+        and its best epoch. See `study.records.tables.SCHEMA`.
+
+    Raises:
+        InputError: There is no such study.
     """
     return frame(find_study(storage_uri(Path(home), storage), name))
 
 
-def _say_settings() -> None:
-    """Spell out the settings in the signature and help of `launch`, for notebooks."""
+def _show_settings() -> None:
+    """Add the settings to the signature and docstring of `launch`, for notebooks."""
     own = [
         parameter
         for parameter in signature(launch).parameters.values()
@@ -93,4 +102,4 @@ def _default(name: str) -> object:
     return None if field.is_required() else field.get_default()
 
 
-_say_settings()
+_show_settings()

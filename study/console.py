@@ -1,4 +1,4 @@
-"""How a line is printed: as it is."""
+"""How a line is printed: without line breaks, markup or highlighting."""
 
 from rich.console import Console
 from rich.text import Text
@@ -7,7 +7,11 @@ from rich.text import Text
 def print_line(console: Console, line: str | Text, style: str = "") -> None:
     """Print a line that a person may copy and a program may read.
 
-    It is never broken, whatever its length, and what looks like markup in it is none. style: of all of it,
-    such as "yellow"; parts of a `Text` may have their own.
+    A long line is not broken, and square brackets in it are not read as markup.
+
+    Args:
+        console: Where to print.
+        line: The line; parts of a `Text` may have styles of their own.
+        style: The style of the whole line, such as "yellow".
     """
     console.print(line, style=style or None, markup=False, highlight=False, soft_wrap=True)

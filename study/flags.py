@@ -1,19 +1,19 @@
-"""What there is to know of a setting beside its type and default: by this it is a flag, compared, kept.
+"""The facts of a setting, besides its type and default: its flag, its help, whether it may change.
 
-Imports nothing heavy: the command line reads it at every start.
+This module imports nothing slow: the command line reads it at every start.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 # Groups of options in the help of a command.
-QUESTION = "What is asked"
-SEARCH = "How it is searched"
-MACHINE = "What it runs on"
-PLACES = "Where things lie"
+QUESTION = "Question"
+SEARCH = "Search"
+MACHINE = "Machine"
+PLACES = "Locations"
 
-# never: it is part of what the study is, and a resumed study has the same. kept: a resumed study has it as
-# before, unless it is given anew. each: it belongs to one launch alone.
+# never: a study always has the same value. kept: a resumed study has the earlier value unless a new one is
+# given. each: the value is that of one launch.
 Changes = Literal["never", "kept", "each"]
 
 
@@ -21,12 +21,19 @@ Changes = Literal["never", "kept", "each"]
 class Flag:
     """The facts of a setting.
 
-    help: one sentence. panel: its group in the help. changes: between the launches of a study. search:
-    whether it says how a study searched, by which studies are compared. decides: whether it may decide
-    results although it may change, so that the command of a report names it. default: what the help shows
-    in place of a value. environment: the variable that may hold it. spelling: where the flag is not `--name`.
-    argument: it is no flag, but the command's argument. type, choices, value: how a word is read, and the
-    default; these are the setting's own (see `study.arguments`).
+    Attributes:
+        help: One sentence for the help.
+        panel: Its group in the help.
+        changes: Whether it may change between the launches of a study.
+        search: Whether it describes how a study searches. Studies with the same values are compared.
+        decides: Whether it may influence results although it may change. The command in a report then has it.
+        default: The text that the help shows in place of a default value.
+        environment: The environment variable with its value.
+        spelling: The flag, if it is not `--name`.
+        argument: Whether it is the command's argument, not a flag.
+        type: The type of its value, as of the setting's field (see `study.arguments`).
+        choices: The possible values, as of the field.
+        value: The default value, as of the field.
     """
 
     help: str

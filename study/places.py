@@ -1,4 +1,4 @@
-"""Where things lie: the home, the storage of studies, MLflow. Written so that they mean the same anywhere."""
+"""The places of a study: its home, its storage, MLflow. Paths are recorded absolute, secrets are refused."""
 
 import re
 from pathlib import Path
@@ -9,59 +9,90 @@ from cops_core.errors import InputError
 
 DEFAULT_HOME = Path("cops-home")
 SQLITE = "sqlite:///"
-# What a part of a URI's query is called that nobody else should read.
+# The names of secrets in a URI's query.
 SECRET = re.compile("secret|passw|token|sig|key|credential", re.IGNORECASE)
 
 
 def whole_path(path: Path) -> Path:
-    """The path from the root, so that it is recorded as what it means now."""
+    """The absolute path, so that its record has the same meaning in any folder."""
     return path.expanduser().resolve()
 
 
 def whole_uri(uri: str | None) -> str | None:
-    """The same for a SQLite database with a relative path; any other URI as it is."""
+    """The URI of a SQLite database with its absolute path; any other URI without a change."""
     if uri is None or not uri.startswith(SQLITE) or uri.startswith(f"{SQLITE}/"):
         return uri
     return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
 
 
 def without_secret(uri: str | None) -> str | None:
-    """The tracking URI itself. ValueError if a password is in it, which would be recorded."""
+    """Check that a tracking URI, which is recorded, contains no password.
+
+    Args:
+        uri: The URI, or None.
+
+    Returns:
+        The same URI.
+
+    Raises:
+        ValueError: It contains a password or token.
+    """
     if uri is not None and _has_secret(uri):
         raise ValueError(
-            "its password would be recorded: write MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            " into the environment, and the URI without them"
+            "its password would be recorded: set the environment variables MLFLOW_TRACKING_USERNAME and"
+            " MLFLOW_TRACKING_PASSWORD, and write the URI without them"
         )
     return uri
 
 
 def storage_uri(home: Path, storage: str | None) -> str:
-    """Where the studies' folders lie: `storage`, a folder or a URI, else a folder in the home.
+    """The storage of studies.
 
-    Raises InputError for what looks like a URI and is none (a folder named `s3:` is nobody's wish), and
-    for one with a secret in it.
+    Args:
+        home: The home.
+        storage: A folder or a URI; None is a folder in the home.
+
+    Returns:
+        An absolute path, or the URI.
+
+    Raises:
+        InputError: It looks like a URI but is not a valid one (`s3:bucket` is hardly meant as a folder), or
+            it contains a secret.
     """
     if storage is None:
         return str((home / "studies").resolve())
     if re.match(r"[a-z][a-z0-9+]+:/?(?!/)[^/]", storage):
         raise InputError(
-            f"storage {storage!r} is no URI: write two slashes, e.g. s3://bucket/dir, or a folder"
+            f"storage {storage!r} is not a valid URI: write two slashes, e.g. s3://bucket/dir, or a folder"
         )
     try:
         secret = _has_secret(storage)
     except ValueError as error:
-        raise InputError(f"storage {storage!r} is no URI ({error}): write e.g. s3://bucket/dir") from None
+        raise InputError(
+            f"storage {storage!r} is not a valid URI ({error}): write e.g. s3://bucket/dir"
+        ) from None
     if secret:
         raise InputError(
-            "the secret in --storage would be recorded: put it where the filesystem looks for it (for s3://"
-            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws or the machine's role), and write the URI"
-            " without it"
+            "the secret in --storage would be recorded: write the URI without it, and set it where the"
+            " filesystem finds it (for s3:// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws or the"
+            " machine's role)"
         )
     return storage if "://" in storage else str(Path(storage).expanduser().resolve())
 
 
 def tracking(home: Path, uri: str | None) -> str:
-    """MLflow's tracking URI: by default SQLite in the home. InputError if there is a secret in it."""
+    """MLflow's tracking URI.
+
+    Args:
+        home: The home.
+        uri: A URI; None is SQLite in the home.
+
+    Returns:
+        The URI, of SQLite with an absolute path.
+
+    Raises:
+        InputError: It contains a password or token.
+    """
     try:
         given = without_secret(whole_uri(uri))
     except ValueError as error:
@@ -70,14 +101,23 @@ def tracking(home: Path, uri: str | None) -> str:
 
 
 def find_flags(home: Path, storage: str | None = None, tracking_uri: str | None = None) -> str:
-    """The flags by which a command finds a study again, each after a space; none for the default places."""
+    """The flags with which a command finds a study.
+
+    Args:
+        home: The home.
+        storage: As written; None is in the home.
+        tracking_uri: As written; None is in the home.
+
+    Returns:
+        The flags, each after a space; empty for the default places.
+    """
     flags = "" if home == DEFAULT_HOME else f" --home {quote(str(home))}"
     flags += "" if storage is None else f" --storage {quote(storage)}"
     return flags + ("" if tracking_uri is None else f" --tracking-uri {quote(tracking_uri)}")
 
 
 def _has_secret(uri: str) -> bool:
-    """Whether a URI carries a password or token: s3://key:secret@bucket/dir, https://token@host, ?sig=..."""
+    """Whether a URI contains a password or token: s3://key:secret@bucket/dir, https://token@host, ?sig=..."""
     if "://" not in uri:
         return False
     parts = urlsplit(uri)

@@ -25,9 +25,9 @@ def versions() -> dict[str, str]:
 
 @cache
 def git_commit() -> str:
-    """The commit of the checkout that this code runs from, `-dirty` if it was changed; else empty."""
+    """The commit of this code's checkout, `-dirty` if files were changed; empty for an installed copy."""
     here = Path(__file__).resolve()
-    # An installed copy may lie within some other project's checkout, whose commit says nothing here.
+    # An installed copy may be inside the checkout of another project, whose commit is meaningless here.
     if _git(here.parent, "ls-files", here.name) != here.name:
         return ""
     return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
@@ -35,7 +35,7 @@ def git_commit() -> str:
 
 @cache
 def code_sha256() -> str:
-    """SHA-256 over this project's source as it runs here, whether it is a checkout or an installed copy."""
+    """SHA-256 of the source of this project, of a checkout or an installed copy."""
     root, digest = Path(__file__).resolve().parent.parent, hashlib.sha256()
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
@@ -45,7 +45,7 @@ def code_sha256() -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints, empty where there is no git or no checkout."""
+    """The output of git; empty without git or a checkout."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True

@@ -1,8 +1,8 @@
-"""What `cops launch` was asked to do, checked by type.
+"""The settings of `cops launch`, validated.
 
-A setting is written once, as a field of `Settings` with its `Flag`. The command's options and the arguments
-of `study.launch` (`study.arguments`), whether a study may be resumed with it, the command in a report, and
-what `cops compare` says follow from there.
+A setting is defined once, as a field of `Settings` with its `Flag`. From there follow the command's options
+and the arguments of `study.launch` (`study.arguments`), whether a study may be resumed with another value,
+the command in a report, and the differences that `cops compare` shows.
 """
 
 import math
@@ -36,10 +36,10 @@ from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_
 Device = Literal["auto", "cpu"]
 SamplerName = Literal["tpe", "random", "qmc", "nsga2", "gp"]
 StoppingName = Literal["asha", "hyperband", "none"]
-# The command that runs it: cops launch, cops experiment, cops table.
+# The command that runs the study: cops launch, cops experiment or cops table.
 Kind = Literal["search", "experiment", "table"]
-# Of a GPU, for each trial: a number, or as one trial is measured to need.
-LEAST_SHARE = 0.0001  # that Ray counts
+LEAST_SHARE = 0.0001  # the smallest share of a GPU that Ray counts
+# The share of a GPU for each trial, or the number of GPUs; auto: as measured.
 GpuShare = float | Literal["auto"]
 
 
@@ -50,7 +50,7 @@ def _plain_name(name: str) -> str:
 
 
 def _share(given: Any) -> Any:
-    """A share as it is written on the command line: `auto`, or a number."""
+    """A share of the command line, which is text: `auto`, or a number."""
     if not isinstance(given, str) or given.strip() == "auto":
         return given.strip() if isinstance(given, str) else given
     try:
@@ -59,26 +59,30 @@ def _share(given: Any) -> Any:
         raise ValueError(f"{given!r} is not a number: write e.g. 0.5, 1 or auto") from None
 
 
-def _can_be_given(share: GpuShare | None) -> GpuShare | None:
-    """Ray gives parts of one GPU, or whole ones."""
+def _possible_share(share: GpuShare | None) -> GpuShare | None:
+    """Check a share: Ray gives a trial a part of one GPU, or several whole GPUs."""
     if share is None or share == "auto" or share == 0 or LEAST_SHARE <= share <= 1:
         return share
     if share > 1 and math.isfinite(share) and share == int(share):
         return share
-    raise ValueError(f"{share:g} is neither a part of one GPU nor whole ones: write e.g. 0.5, 1 or auto")
+    raise ValueError(f"{share:g} is neither a part of one GPU nor a whole number: write e.g. 0.5, 1 or auto")
 
 
 WholePath = Annotated[Path, AfterValidator(whole_path)]
 
 
 class Settings(BaseModel):
-    """One launch. The home holds everything that the study writes, unless `storage` says otherwise.
+    """The settings of one launch. Most of them are described by the `help` of their flag.
 
-    trials: configurations in all, the baselines included, each with one trial per seed. racing: later seeds
-    only for configurations that can still win. sampler: see `study.search.samplers`; stopping: see
-    `study.search.stopping`, "none" unless the rates are an axis. first: parameters of configurations that
-    are tried before any that the sampler proposes, with rates each at every rate. checkpoint_every: seconds.
-    plugins: loaded here, and in each worker. kind: of an experiment or a table the space is its name.
+    Attributes:
+        trials: The number of configurations; each has one trial per seed.
+        question: What the study asks.
+        sampler: See `study.search.samplers`.
+        stopping: See `study.search.stopping`; without effect if the rates are not an axis.
+        first: Parameters of configurations that are tried before the sampler's proposals, each at every rate.
+        home: The folder of everything that the study writes, except what has a setting of its own.
+        plugins: Loaded by the driver and by each worker.
+        kind: The command that runs the study. The space of an experiment or a table is its name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -113,13 +117,13 @@ class Settings(BaseModel):
     seed: Annotated[
         int,
         Field(ge=0, lt=SEED_RANGE),
-        Flag(help="Every random draw of the study derives from it.", panel=SEARCH, search=True),
+        Flag(help="Seed of all random numbers of the study.", panel=SEARCH, search=True),
     ] = 0
     seeds: Annotated[
         int,
         Field(ge=1, le=1000),
         Flag(
-            help="Trials of each configuration, on seeds that are the same for all.",
+            help="Number of seeds of each configuration; the seeds are the same for all.",
             panel=QUESTION,
             search=True,
         ),
@@ -140,13 +144,13 @@ class Settings(BaseModel):
     epochs: Annotated[
         int | None,
         Field(ge=1),
-        Flag(help="Epochs of each trial.", panel=QUESTION, default="the space's"),
+        Flag(help="Number of epochs of each trial.", panel=QUESTION, default="the space's"),
     ] = None
     first: tuple[dict[str, Any], ...] = ()
     fresh: Annotated[
         bool,
         Flag(
-            help="Run every trial, also those that another study has finished.",
+            help="Run every trial, even if another study already has its result.",
             panel=SEARCH,
             changes="each",
             spelling="--fresh",
@@ -155,7 +159,7 @@ class Settings(BaseModel):
     retry: Annotated[
         bool,
         Flag(
-            help="Run the trials that failed again.",
+            help="Run failed trials again.",
             panel=SEARCH,
             changes="each",
             spelling="--retry",
@@ -165,28 +169,28 @@ class Settings(BaseModel):
         int | None,
         Field(ge=1),
         Flag(
-            help="Trials at a time.",
+            help="Number of trials that run at the same time.",
             panel=MACHINE,
             changes="kept",
             decides=True,
-            default="as many as the machine carries",
+            default="as many as fit on the machine",
         ),
     ] = None
     gpus_per_trial: Annotated[
         GpuShare | None,
         BeforeValidator(_share),
-        AfterValidator(_can_be_given),
+        AfterValidator(_possible_share),
         Flag(
-            help="GPUs for each trial, e.g. 0.5; auto measures what one needs.",
+            help="GPUs for each trial, e.g. 0.5; auto measures the need of one trial.",
             panel=MACHINE,
             changes="kept",
-            default="1 where there is one",
+            default="1 if there is a GPU",
         ),
     ] = None
     device: Annotated[
         Device,
         Flag(
-            help="auto: the GPU of each trial's share, else the CPU. cpu: there in any case.",
+            help="auto: a GPU if a trial has a share of one, else the CPU. cpu: always the CPU.",
             panel=MACHINE,
             changes="kept",
         ),
@@ -204,13 +208,13 @@ class Settings(BaseModel):
     checkpoint_every: Annotated[
         float,
         Field(ge=0),
-        Flag(help="Seconds between the checkpoints of a trial that runs.", panel=MACHINE, changes="kept"),
+        Flag(help="Seconds between the checkpoints of a running trial.", panel=MACHINE, changes="kept"),
     ] = 30.0
     failure_share: Annotated[
         float,
         Field(ge=0, le=1),
         Flag(
-            help="More failures than this share of all trials end the study.",
+            help="End the study if more than this share of all trials fail.",
             panel=MACHINE,
             changes="kept",
         ),
@@ -218,7 +222,7 @@ class Settings(BaseModel):
     home: Annotated[
         Path,
         Flag(
-            help="Folder of everything that studies write.",
+            help="Folder for everything that studies write.",
             panel=PLACES,
             changes="each",
             environment="COPS_HOME",
@@ -249,10 +253,10 @@ class Settings(BaseModel):
     address: Annotated[
         str | None,
         Flag(
-            help="A running Ray cluster, e.g. auto.",
+            help="Address of a running Ray cluster, e.g. auto.",
             panel=MACHINE,
             changes="each",
-            default="this machine alone",
+            default="only this machine",
             environment="COPS_ADDRESS",
         ),
     ] = None
@@ -262,7 +266,7 @@ class Settings(BaseModel):
     score_cache: Annotated[
         WholePath,
         Flag(
-            help="Folder of scores that were computed once.",
+            help="Folder for scores that have been computed.",
             panel=PLACES,
             changes="kept",
             environment="COPS_SCORE_CACHE",
@@ -274,12 +278,12 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_names(cls, data: Any) -> Any:
-        """Names that are not known are told the nearest."""
+        """Refuse unknown names, with the nearest known one."""
         return refuse_unknown(cls, data)
 
     @property
     def storage_uri(self) -> str:
-        """Where the studies' folders lie."""
+        """The storage of the studies' folders: an absolute path, or a URI."""
         return storage_uri(self.home, self.storage)
 
     @property
@@ -296,7 +300,7 @@ class Settings(BaseModel):
 
 @cache
 def setting_flags() -> Mapping[str, Flag]:
-    """The settings that have a flag, in order. The others are never changed, and given by other means."""
+    """The settings that have a flag, in order. The others never change, and have no option of this kind."""
     return dict(_flags())
 
 
@@ -308,7 +312,17 @@ def _flags() -> Iterator[tuple[str, Flag]]:
 
 
 def make_settings(**values: Any) -> Settings:
-    """Validated settings; InputError in one line if a value is wrong."""
+    """Validated settings.
+
+    Args:
+        values: Settings by name.
+
+    Returns:
+        The settings.
+
+    Raises:
+        InputError: A value is wrong, or a name is unknown; the message is one line.
+    """
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -321,42 +335,70 @@ def settings_of(
     """The settings of a new launch.
 
     Args:
-        space: What is searched; it names the study and says how many trials, where they are not given.
-        question: What is asked.
-        given: Settings by name, as they were written; those that are missing or None have their defaults.
-        plugins: Those that are loaded.
+        space: The space, from which the defaults of the study's name and number of trials come.
+        question: The question.
+        given: Settings by name, as the user wrote them; those that are missing or None have their defaults.
+        plugins: The loaded plugins.
+
+    Returns:
+        The settings.
 
     Raises:
-        InputError: A wrong value, or early stopping where trials have no common rate.
+        InputError: A value is wrong, or there is early stopping although trials have no common rate.
     """
     asked = {name: value for name, value in given.items() if value is not None}
     if asked.get("stopping", "none") != "none" and not question.axis:
         raise InputError(
-            f"--stopping {asked['stopping']} belongs to studies at given rates: leave it out, or write"
-            " --rates"
+            f"--stopping {asked['stopping']} is for studies at given rates: leave it out, or write --rates"
         )
     own = {"space": space.reference, "name": space.name, "trials": space.trials}
     return make_settings(**{**own, **asked, "question": question, "plugins": plugins})
 
 
 def parse_settings(record: Mapping[str, Any]) -> Settings:
-    """The settings of a record; what is missing there has its default. Plugins are not among them."""
+    """The settings of a record, without its plugins.
+
+    Args:
+        record: As `Settings.record` returned it. A setting that is missing has its default value.
+
+    Returns:
+        The settings.
+
+    Raises:
+        InputError: A value is wrong.
+    """
     fields = {name: value for name, value in record.items() if name in Settings.model_fields}
     question = parse_question(record["question"])
     return make_settings(**{**fields, "question": question, "plugins": ()})
 
 
 def parse_rates(text: str) -> tuple[Decimal, ...]:
-    """Freezing rates from `0.95,0.99`."""
+    """Freezing rates from text.
+
+    Args:
+        text: E.g. `0.95,0.99`.
+
+    Returns:
+        The rates.
+
+    Raises:
+        InputError: The text is not a list of numbers.
+    """
     return tuple(parse_decimal("--rates", part) for part in text.split(","))
 
 
 def question_from(space: SearchSpace, words: Mapping[str, str | None]) -> Question:
-    """The question that the flags ask, else the space's own.
+    """The question of the flags, else the space's own.
 
     Args:
-        space: Its question is asked where no flag asks another.
-        words: The text of `objective`, `rates` and the flags of single questions; None where left out.
+        space: The space.
+        words: The text of `objective`, `rates` and the flags of single questions; None for those left out.
+
+    Returns:
+        The question.
+
+    Raises:
+        InputError: A text is not valid.
     """
     given = {name: text for name, text in words.items() if text is not None}
     objective, rates = given.pop("objective", None), given.pop("rates", None)

@@ -17,12 +17,12 @@ cd "$SLURM_SUBMIT_DIR"
 PATH="$PWD/.venv/bin:$PATH" # EDIT: the environment in which `cops` is installed
 export COPS_STORAGE="${COPS_STORAGE:-$PWD/cops-storage}" # EDIT: seen by all nodes under this path, or a URI
 
-# A token of this job alone, in a folder that all nodes see and only its owner reads.
+# A token only for this job, in a folder that all nodes see and only its owner can read.
 secrets=$(mktemp -d "$PWD/.cops-job-XXXXXX")
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secrets/token"
 python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"
 
-# Ports of this job alone, in case two jobs share a node after all.
+# Ports only for this job, in case two jobs share a node.
 port=$((20000 + SLURM_JOB_ID % 10000))
 mlflow_port=$((30000 + SLURM_JOB_ID % 10000))
 head=$(hostname -I | cut -d' ' -f1)

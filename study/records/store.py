@@ -118,7 +118,14 @@ class StudyStore(Folder):
 
 
 def studies(storage_uri: str) -> Iterator[StudyStore]:
-    """Every study in a storage, by name."""
+    """All studies in a storage.
+
+    Args:
+        storage_uri: A folder of this machine, or a URI.
+
+    Yields:
+        The studies, by name.
+    """
     for name in folder_names(storage_uri):
         store = StudyStore(storage_uri, name)
         if store.exists:

@@ -76,7 +76,7 @@ def _mask_cells(comparison: ScoreComparison, number: int) -> Cells:
         emptiest = layer_name(list(comparison.sizes)[lowest])
         cells.append(
             [
-                _share(found.effective_density),
+                "unknown" if found.effective_density is None else _share(found.effective_density),
                 emptiest,
                 _share(row[lowest]),
                 _verdict(found),

@@ -114,8 +114,10 @@ def _mask_rows(comparison: ScoreComparison, at: MaskComparison) -> Iterator[Row]
             "live_weights": found.live,
             "effective_density": found.effective_density,
             "empty_layers": list(found.empty_layers),
-            "dead_layers": list(found.dead_layers),
-            "disconnected_shortcuts": list(found.disconnected_shortcuts),
+            "dead_layers": None if found.dead_layers is None else list(found.dead_layers),
+            "disconnected_shortcuts": (
+                None if found.disconnected_shortcuts is None else list(found.disconnected_shortcuts)
+            ),
             "collapsed": found.collapsed,
             "mask_sha256": sha256,
         }

@@ -155,7 +155,7 @@ def test_check_names_every_machine(cluster):
         assert "exit code 2" in printed
         for machine in machines(cluster):
             lines = printed.count(
-                f"node {machine.address} ({machine.name}): it does not see what the driver wrote"
+                f"node {machine.address} ({machine.name}): it does not see the driver's file"
             )
             assert lines == (machine.name != "head")
 

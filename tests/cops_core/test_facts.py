@@ -60,12 +60,12 @@ def test_what_is_not_as_declared_is_found():
         **facts,
         "mask_sha": "0",
         "parameters": 1.5,
-        "connectivity": {**facts["connectivity"], "live": None},
+        "connectivity": {**facts["connectivity"], "kept": None},
     }
     del wrong["density"]
     assert undeclared(wrong, Facts, "facts") == [
         "facts: no density",
         "facts: mask_sha is not declared",
         "facts.parameters: 1.5 is no <class 'int'>",
-        "facts.connectivity.live: None is no <class 'int'>",
+        "facts.connectivity.kept: None is no <class 'int'>",
     ]

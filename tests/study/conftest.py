@@ -1,4 +1,4 @@
-"""Settings, trials and a home of their own for tests of studies."""
+"""Settings, trials and homes for tests of studies."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ from .made_record import made_record
 
 @pytest.fixture(scope="session", autouse=True)
 def score_cache(tmp_path_factory):
-    """A score cache of the tests' own, also for the processes that they start."""
+    """A score cache for the tests and the processes that they start."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("scores")
         patch.setenv("COPS_SCORE_CACHE", str(folder))
@@ -60,7 +60,7 @@ REFUSED = 2
 
 
 def contents(folder):
-    """Every file below a folder with what it holds, and every folder; what Python compiled is left out."""
+    """Every file below a folder with its content, and every folder, without Python's compiled files."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
@@ -259,7 +259,7 @@ def made(ended):
 
 @pytest.fixture
 def studies(made):
-    """Trials of studies of every kind that figures and reports must stand, by name."""
+    """Trials of every kind of study that figures and reports must be able to show, by name."""
     return kinds_of_studies(made)
 
 
@@ -275,7 +275,7 @@ def recorded(settings):
         asked = settings(space=found.reference, question=changes.pop("question", found.question), **changes)
         store = StudyStore(asked.storage_uri, asked.name)
         store.write_record(made_record(asked.record(), study_id=f"{asked.name:0>32}"))
-        store.write(LOCK, b"")  # which a driver leaves there
+        store.write(LOCK, b"")  # as a driver leaves it
         plan, event = SearchPlan(found, asked), 0
         while not (plan.exhausted or plan.waiting):
             trial = plan.ask()

@@ -1,4 +1,4 @@
-"""Studies of every kind that figures and reports must stand."""
+"""Every kind of study that figures and reports must be able to show."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def kinds_of_studies(made: Callable[..., list[StudyTrial]]) -> dict[str, list[St
             made(
                 1 + place,
                 (0.9 - 0.02 * abs(place - 8),),
-                # One decade has enough to say something, the other has not.
+                # One decade has enough configurations to be described, the other has not.
                 rate=f"0.9{place + 10}" if place < 24 else f"0.99{place - 14}",
                 arm=("prune", "freeze")[place % 2],
                 axis=False,

@@ -25,7 +25,7 @@ def writer():
     return runpy.run_path(str(WRITER))
 
 
-def test_the_arguments_are_as_they_are_written(writer):
+def test_the_arguments_are_as_the_generator_writes_them(writer):
     assert writer["FILE"].read_text() == writer["text"](), "run: uv run python .ci/arguments.py"
 
 
@@ -56,7 +56,7 @@ def test_a_new_setting_is_one_field(writer, monkeypatch):
 
 
 def test_every_setting_that_has_no_flag_is_known():
-    """Who adds a field without a flag says here how it is given otherwise."""
+    """A field without a flag is listed here, with the way in which it is set."""
     assert set(Settings.model_fields) - set(setting_flags()) == {"question", "first", "plugins", "kind"}
 
 
@@ -72,7 +72,7 @@ def test_launch_has_an_option_for_every_setting_and_question():
             assert there[name].default == default, name
 
 
-def test_python_takes_what_the_command_takes():
+def test_python_accepts_what_the_command_accepts():
     there = signature(study.launch).parameters
     assert Arguments.__annotations__.keys() <= there.keys()
     assert Arguments.__annotations__.keys() == {name for name, flag in SETTINGS.items() if not flag.argument}
@@ -83,6 +83,6 @@ def test_python_takes_what_the_command_takes():
             assert there[name].default == (None if field.is_required() else field.get_default())
 
 
-def test_names_of_samplers_and_stoppings_are_those_that_there_are():
+def test_names_of_samplers_and_stoppings_are_the_existing_ones():
     assert set(get_args(SamplerName)) == set(SAMPLERS)
     assert set(get_args(StoppingName)) == set(STOPPINGS)

@@ -37,7 +37,7 @@ WRONG = [
     (["launch", "quickstart", "--tracking-uri", "https://token@h"], "its password would be recorded"),
     (["check", "--address", "auto", "--tracking-uri", "http://me:pw@h:5"], "its password would be recorded"),
     (["status", "--storage", "abfs://c/d?client_secret=x"], "the secret in --storage would be recorded"),
-    (["status", "--storage", "s3://[b/d"], "is no URI (Invalid IPv6 URL)"),
+    (["status", "--storage", "s3://[b/d"], "is not a valid URI (Invalid IPv6 URL)"),
     (["launch", "quickstart", "--gpus-per-trial", "inf"], "inf is neither a part of one GPU"),
     (["launch", "quickstart", "--gpus-per-trial", "nan"], "nan is neither a part of one GPU"),
     (["launch", "quickstart", "--gpus-per-trial", "0.00001"], "1e-05 is neither a part of one GPU"),

@@ -1,4 +1,4 @@
-"""A line is printed as it is, in a terminal too."""
+"""A line is printed without changes, also in a terminal."""
 
 import io
 

@@ -85,18 +85,22 @@ def connected(trial: StudyTrial) -> ConnectivityFacts:
     return trial.connectivity
 
 
+def live_share(trial: StudyTrial) -> float:
+    """The share of the classes that a path leads to, which is known for these networks."""
+    found = connected(trial)
+    assert found["live_outputs"] is not None
+    assert found["outputs"] is not None
+    return found["live_outputs"] / found["outputs"]
+
+
 def bound(trials: Sequence[StudyTrial], rate: Decimal) -> str:
     """How close the accuracy is to its upper bound, the share of the classes that are connected."""
-    cut = [
-        (tested(trial), connected(trial)["live_outputs"] / connected(trial)["outputs"])
-        for trial in trials
-        if trial.config.freezing_rate == rate
-        and connected(trial)["live_outputs"] < connected(trial)["outputs"]
-    ]
+    shares = [(trial, live_share(trial)) for trial in trials if trial.config.freezing_rate == rate]
+    cut = [(tested(trial), share) for trial, share in shares if share < 1]
     if not cut:
         return "No class was disconnected."
-    accuracies, shares = np.array(cut).T
+    accuracies, bounds = np.array(cut).T
     return (
         f"{len(cut)} of these networks have classes without a live path: their accuracy is"
-        f" {np.mean(accuracies / shares):.1%} of the share of the other classes, on average."
+        f" {np.mean(accuracies / bounds):.1%} of the share of the other classes, on average."
     )

@@ -1,17 +1,17 @@
-"""Ray: spreads a study's trials over the cluster. The only package that imports it.
+"""Ray: runs a study's trials on this machine or a cluster. The only package that imports it.
 
-`worker` runs inside Ray's actors, `searcher` and `reporter` inside the driver's event
-loop, `cluster` connects, `execute` puts them together.
+`worker` runs in Ray's actors, `searcher` and `reporter` run in the driver's event loop, `cluster` connects,
+and `execute` combines them.
 """
 
 import os
 
-# Ray and Tune read these when they are imported, which every module of this package does after this.
-#  uv: a driver under `uv run` would make every worker build an environment of its own.
-#  Pending trials: the searcher knows how many there may be, and a cluster grows by them.
-#  Preemption: a trial whose node was taken away is handed out again by the study, and not by Tune.
-#  Ctrl-C: the study decides what comes of it, see `study.run.interrupt`.
-#  Loggers and reporters: Tune's own write a file per trial and print boxes; ours replace them.
+# Ray and Tune read these when they are imported: the modules of this package do that after this file.
+#  uv: a driver under `uv run` would make every worker build its own environment.
+#  Pending trials: the searcher limits their number, and an autoscaler needs them to start nodes.
+#  Preemption: the study, and not Tune, hands out a trial again whose node was taken away.
+#  Ctrl-C: the study handles it, see `study.run.interrupt`.
+#  Loggers and reporters: those of Tune write a file per trial and print boxes; ours replace them.
 for _name, _value in {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -1,4 +1,4 @@
-"""Where a study's trials will run: on how much of which nodes, how many at once."""
+"""The resources of a study's trials: GPUs for each, and how many run at the same time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,14 @@ from study.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Allocation:
-    """GPUs for each trial; trials at once, None for as many as a cluster's nodes carry; what was measured."""
+    """The resources of a study's trials.
+
+    Attributes:
+        gpus: For each trial; a part below 1 is shared.
+        concurrency: Trials at a time; None is as many as the cluster's nodes can run.
+        measured: What was measured to decide `gpus`, in words; empty if nothing was.
+        on_cluster: Whether the trials run on a cluster.
+    """
 
     gpus: float = 0.0
     concurrency: int | None = None
@@ -26,20 +33,28 @@ class Allocation:
     on_cluster: bool = False
 
     def __str__(self) -> str:
-        at_once = f"{self.concurrency or 'as many as fit'} at a time"
+        trials = f"{self.concurrency or 'as many as fit'} at a time"
         share = f", {self.gpus:g} GPU each" if self.gpus else ", on the CPU" if self.on_cluster else ""
-        return f"{at_once}{share}{f' ({self.measured})' if self.measured else ''}"
+        return f"{trials}{share}{f' ({self.measured})' if self.measured else ''}"
 
 
 def allocate(
     settings: Settings, plan: Plan, data: DataShare, stopped: Callable[[], bool], console: Console
 ) -> Allocation:
-    """What Ray is asked for, on nodes that are fit. Ray is connected.
+    """Check a cluster's nodes, and decide the resources of each trial. Ray must be connected.
 
-    stopped: whether the study was asked to end.
+    A cluster may grow: if no node can run a trial now, a line says so.
 
-    Raises InputError if a node of a cluster is not fit (each is checked), or if this machine has less than
-    is asked for. A cluster may grow: where no node can take a trial now, that is said.
+    Args:
+        settings: The study's.
+        plan: Of the study.
+        data: Sends the data sets to the nodes.
+        stopped: Whether `cops stop` was called.
+        console: Receives warnings.
+
+    Raises:
+        InputError: A node of the cluster is not fit, or this machine has fewer resources than the settings
+            require.
     """
     example = plan.example
     if example is None:
@@ -60,11 +75,11 @@ def allocate(
     waits = settings.gpus_per_trial == "auto" and settings.device != "cpu"
     if waits and (line := waits_for_gpus(settings, ray.cluster_resources().get("GPU", 0))):
         print_line(console, line, "yellow")
-    at_once = settings.concurrency or plan.size
-    gpus, measured = usual_share(settings, example, reference, at_once, stopped)
+    trials = settings.concurrency or plan.size
+    gpus, measured = usual_share(settings, example, reference, trials, stopped)
     if settings.address is not None and not places(settings.cpus_per_trial, gpus):
         wanted = f"{settings.cpus_per_trial} CPUs and {gpus:g} GPUs"
-        line = f"no node of the cluster has {wanted} now: trials wait until one joins that has"
+        line = f"no node of the cluster has {wanted} now: trials wait for such a node"
         print_line(console, line, "yellow")
     return Allocation(
         gpus=gpus,
@@ -75,13 +90,13 @@ def allocate(
 
 
 def _concurrency(settings: Settings, gpus: float) -> int | None:
-    """Trials at once: as asked, else as many as this machine carries; None leaves it to a cluster."""
+    """Trials at a time: the setting, else as many as this machine can run; None for a cluster."""
     if settings.concurrency is not None or settings.address is not None:
         return settings.concurrency
-    carried = places(settings.cpus_per_trial, gpus)
-    if carried < 1:
+    capacity = places(settings.cpus_per_trial, gpus)
+    if capacity < 1:
         cpus = int(ray.cluster_resources()["CPU"])
         raise InputError(
-            f"--cpus-per-trial {settings.cpus_per_trial}: there are {cpus} here; write {cpus} or less"
+            f"--cpus-per-trial {settings.cpus_per_trial}: this machine has {cpus}; write {cpus} or less"
         )
-    return carried
+    return capacity

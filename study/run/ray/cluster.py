@@ -8,12 +8,19 @@ import ray
 
 from cops_core.errors import InputError
 
-# Ray itself goes on trying an address where nothing listens for many minutes.
+# Ray itself retries an address where nothing listens for many minutes.
 CONNECT_TIMEOUT_S = 5
 
 
 class Cluster:
-    """A connection to Ray: a running cluster, or without an address this machine alone. Use it in `with`."""
+    """A connection to Ray, inside a `with` block.
+
+    Args:
+        address: Of a running cluster; None starts Ray on this machine.
+
+    Raises:
+        InputError: There is no cluster at the address, when the block is entered.
+    """
 
     def __init__(self, address: str | None) -> None:
         self.address = address or "local"
@@ -41,10 +48,10 @@ class Cluster:
 
 
 def _check_reachable(address: str) -> None:
-    """Something listens at `address`: `local`, `auto` or host:port of a cluster that this is a node of."""
+    """Check that something listens at `address`: `local`, `auto`, or host:port of a cluster of this node."""
     if address in ("local", "auto"):
         return
-    advice = "write auto on a machine of the cluster"
+    advice = "write auto, on a machine of the cluster"
     if address.startswith("ray://"):
         raise InputError(f"--address {address}: a study's driver must be a node of the cluster: {advice}")
     try:

@@ -1,22 +1,27 @@
-"""How often a trial may lose its worker before that is its own fault."""
+"""Decides whether a trial that has lost its worker is resumed, or has failed."""
 
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-# A worker that dies on a node that lives was probably killed by its trial. It is tried again this often.
+# A worker that dies on a node that is alive was probably killed by its trial, which is retried this often.
 WORKERS = 2
-# A node that is lost, or taken back by its cloud, says nothing about the trial; only if it loses worker or
-# node this often without an epoch in between, it is what takes them down.
+# The loss of a node, e.g. a preemption, does not depend on the trial. But a trial that loses its worker or
+# node this often without an epoch in between is probably the cause.
 IN_A_ROW = 8
-# Ray may take half a minute to notice that a node is lost, and says until then that the worker died.
+# Ray may take half a minute to notice that a node is lost; until then it reports a dead worker.
 NOTICED_S = 45.0
 
 
 @dataclass(frozen=True)
 class Death:
-    """Of a worker: when, in seconds of a steady clock, and on which node, as far as that is known."""
+    """The death of a worker.
+
+    Attributes:
+        at: The time, in seconds of a monotonic clock.
+        node: The id of its node; empty if it is not known.
+    """
 
     at: float
     node: str
@@ -25,7 +30,10 @@ class Death:
 class Deaths:
     """Counts the deaths of each trial's workers and nodes.
 
-    alive: the ids of all nodes that Ray says are alive. own: the driver's, which cannot be lost without it.
+    Args:
+        alive: Gives the ids of all nodes that are alive according to Ray.
+        own: The id of the driver's node.
+        now: A clock in seconds.
     """
 
     def __init__(
@@ -38,25 +46,30 @@ class Deaths:
         self._in_a_row: Counter[int] = Counter()
 
     def progressed(self, number: int) -> None:
-        """The trial has finished an epoch that it had not before."""
+        """Receive a new epoch of the trial with this number."""
         del self._in_a_row[number]
 
     def count(self, number: int, node: str) -> str | None:
-        """One more death of the trial's worker. None if the trial goes on, else what killed it.
+        """Count one more death of a trial's worker.
 
-        node: where the trial was last heard of; empty if it was not.
+        Args:
+            number: The trial's.
+            node: The id of the last known node of the trial; empty if there is none.
+
+        Returns:
+            None if the trial is to be resumed, else why it has failed.
         """
         self._deaths[number].append(Death(self._now(), node))
         self._in_a_row[number] += 1
-        workers = sum(map(self._is_the_workers_own, self._deaths[number]))
+        workers = sum(map(self._only_the_worker, self._deaths[number]))
         if workers > WORKERS:
             return f"its worker died {workers} times"
         if self._in_a_row[number] > IN_A_ROW:
             return f"its worker or node died {self._in_a_row[number]} times without an epoch in between"
         return None
 
-    def _is_the_workers_own(self, death: Death) -> bool:
-        """Whether its node lives on; of one that may yet be found to be lost that is not known."""
+    def _only_the_worker(self, death: Death) -> bool:
+        """Whether the worker died without its node. False as long as Ray may not have noticed a lost node."""
         if death.node in ("", self._own):
             return True
         return death.node in self._alive() and self._now() - death.at > NOTICED_S

@@ -1,10 +1,10 @@
-"""Objects that Tune holds but must neither pickle nor copy."""
+"""Objects of the driver that Tune must neither pickle nor copy."""
 
 from typing import Any, Self
 
 
 class DriverOnly:
-    """Lives in the driver. Tune pickles what it is given, for a restore that is not used here."""
+    """A base class without pickled state. Tune pickles its callbacks for a restore that is not used here."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -17,22 +17,29 @@ from study.run.ray.worker import TrialWorker
 from study.run.study_run import StudyRun
 from study.settings import Settings
 
-# A worker that dies is in the study's records; Tune would print its last words over the live view.
+# The study records a worker's death; Tune would print its traceback over the live view.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def run_trials(run: StudyRun, settings: Settings, allocation: Allocation, data: DataShare) -> None:
-    """Run the study's trials to their end, or until it is stopped."""
+    """Run the study's trials until it ends or is stopped.
+
+    Args:
+        run: The study.
+        settings: The study's.
+        allocation: The resources of each trial.
+        data: Sends the data sets to the nodes.
+    """
     searcher = StudySearcher(run, settings, Shares(allocation.gpus), data, allocation.concurrency)
     deaths = Deaths(lambda: {node.id for node in alive_nodes()}, own=ray.get_runtime_context().get_node_id())
     reporter = Reporter(run, searcher, deaths)
-    # Tune writes its own state somewhere; nobody reads it, and a full disk at home must not end the study.
+    # Tune must write its own state. It is not needed, and a full disk in the home must not end the study.
     with TemporaryDirectory(prefix="cops-tune-", ignore_cleanup_errors=True) as folder:
         tuner = tune.Tuner(
             TrialWorker,
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                num_samples=-1,  # until the searcher says that it is finished
+                num_samples=-1,  # until the searcher returns FINISHED
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
@@ -43,7 +50,7 @@ def run_trials(run: StudyRun, settings: Settings, allocation: Allocation, data: 
                 stop=reporter,
                 callbacks=[reporter],
                 failure_config=tune.FailureConfig(max_failures=0),
-                # Workers write checkpoints themselves, where a later study finds them too.
+                # Workers write checkpoints themselves, into the study's storage.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),
         )

@@ -1,4 +1,4 @@
-"""How many GPUs a trial gets: as asked, one where there is one, or as a trial is measured to need."""
+"""The number of GPUs for a trial: the setting, one if there is one, or what a trial was measured to need."""
 
 import json
 from collections.abc import Callable
@@ -15,61 +15,78 @@ from study.run.ray.shared_data import received
 from study.run.ray.shares import spread
 from study.settings import Settings
 
-LOOK_S = 5.0  # while a cluster grows: how often `cops stop` is looked for
+STOP_POLL_S = 5.0  # while a cluster grows: how often `cops stop` is checked for
 
 
 def usual_share(
     settings: Settings, example: TrialConfig, data: Any, trials: int, stopped: Callable[[], bool]
 ) -> tuple[float, str]:
-    """GPUs for each trial, and where it was measured, what was.
+    """Decide the number of GPUs for each trial.
 
-    example: a trial of the study. data: its data set, see `DataShare`. trials: how many there will be at
-    once, at most. stopped: whether to wait no longer. Raises InputError if there are fewer GPUs than asked
-    for, or if nobody can tell.
+    Args:
+        settings: The study's.
+        example: A trial of the study.
+        data: Its data set, see `DataShare`.
+        trials: The largest number of trials at a time.
+        stopped: Whether to stop waiting.
+
+    Returns:
+        The number of GPUs, and what was measured, in words; empty if nothing was.
+
+    Raises:
+        InputError: There are fewer GPUs than the settings require, or it cannot be decided.
     """
-    there = ray.cluster_resources()
-    gpus, asked = float(there.get("GPU", 0)), settings.gpus_per_trial
+    resources = ray.cluster_resources()
+    gpus, wanted = float(resources.get("GPU", 0)), settings.gpus_per_trial
     if settings.device == "cpu":
-        return (0.0 if asked in (None, "auto") else float(asked)), ""
-    if asked is None or asked == "auto":
-        if not gpus and not there.get("CPU") and asked is None:
+        return (0.0 if wanted in (None, "auto") else float(wanted)), ""
+    if wanted is None or wanted == "auto":
+        if not gpus and not resources.get("CPU") and wanted is None:
             raise InputError(
-                "no node of the cluster can run a trial yet, so that nobody knows on what: write"
-                " --gpus-per-trial auto or a number, 0 for the CPU"
+                "no node of the cluster can run a trial yet, so that it is not known whether there will be"
+                " GPUs: write --gpus-per-trial auto, or a number (0 for the CPU)"
             )
-        if asked is None or waits_for_gpus(settings, gpus) is None:
+        if wanted is None or waits_for_gpus(settings, gpus) is None:
             return min(1.0, gpus), ""
         return _measured(settings, example, data, trials, stopped)
-    if asked > gpus and settings.address is None:
+    if wanted > gpus and settings.address is None:
         advice = f"write {gpus:g} or less" if gpus else "leave it out to train on the CPU"
-        raise InputError(f"--gpus-per-trial {asked:g}: there are {gpus:g} GPUs here; {advice}")
-    return float(asked), ""
+        raise InputError(f"--gpus-per-trial {wanted:g}: this machine has {gpus:g} GPUs; {advice}")
+    return float(wanted), ""
 
 
 def waits_for_gpus(settings: Settings, gpus: float) -> str | None:
-    """What `auto` waits for, empty for nothing; None where there will never be a GPU to measure on."""
+    """What `--gpus-per-trial auto` waits for.
+
+    Args:
+        settings: The study's.
+        gpus: How many there are now.
+
+    Returns:
+        A line; empty if there are GPUs; None if there will be none, since there is no cluster.
+    """
     if gpus:
         return ""
     if settings.address is None:
         return None
-    return "no GPU is there yet to measure a trial on: waiting for one (--gpus-per-trial 0 trains on the CPU)"
+    return "waiting for a GPU on which a trial can be measured (--gpus-per-trial 0 trains on the CPU)"
 
 
 def _measured(
     settings: Settings, example: TrialConfig, data: Any, trials: int, stopped: Callable[[], bool]
 ) -> tuple[float, str]:
-    """The share that one trial needs, measured on a GPU of the cluster, which may have to grow for it."""
+    """The share that a trial needs, measured on a GPU of the cluster. Waits for a GPU if necessary."""
     resources = {"num_gpus": 1, "num_cpus": settings.cpus_per_trial}
     task = _measure.options(**resources).remote(example.model_dump_json(), [data], settings.plugins)
-    while not ray.wait([task], timeout=LOOK_S)[0]:
+    while not ray.wait([task], timeout=STOP_POLL_S)[0]:
         if stopped():
-            raise InputError("it was asked to end before there was a GPU to measure a trial on")
+            raise InputError("the study was stopped before there was a GPU on which a trial can be measured")
     try:
         demand: Demand = ray.get(task)
     except ray.exceptions.RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
         raise InputError(
-            f"what a trial needs of a GPU could not be measured ({reason}): write a number for"
+            f"the share of a GPU that a trial needs could not be measured ({reason}): write a number for"
             " --gpus-per-trial"
         ) from error
     gpus = float(ray.cluster_resources().get("GPU", 1))
@@ -80,7 +97,7 @@ def _measured(
     )
 
 
-# In a process of its own, whose memory is all this trial's.
+# In a separate process, so that all of its memory belongs to this trial.
 @ray.remote(max_calls=1, max_retries=2)
 def _measure(config: str, data: list[Any], plugins: tuple[Plugin, ...]) -> Demand:
     load_plugins(plugins)

@@ -1,4 +1,4 @@
-"""The nodes of a cluster, as Ray has them: which there are, and how many trials they carry."""
+"""The nodes of a cluster according to Ray, and how many trials they can run."""
 
 import sys
 from dataclasses import dataclass
@@ -8,7 +8,14 @@ import ray
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node that Ray says is alive. cpus, gpus: what it gives out to trials."""
+    """A node that is alive according to Ray.
+
+    Attributes:
+        id: Ray's.
+        address: Its IP address.
+        cpus: How many it has for trials.
+        gpus: How many it has for trials.
+    """
 
     id: str
     address: str
@@ -17,7 +24,7 @@ class Node:
 
 
 def alive_nodes() -> list[Node]:
-    """All nodes, by address."""
+    """All nodes that are alive, ordered by address."""
     nodes = [
         Node(
             id=entry["NodeID"],
@@ -32,12 +39,17 @@ def alive_nodes() -> list[Node]:
 
 
 def places(cpus: int, gpus: float) -> int:
-    """Trials that the nodes which are there now carry at once, each with so many CPUs and GPUs."""
+    """How many trials the present nodes can run at the same time.
+
+    Args:
+        cpus: For each trial.
+        gpus: For each trial; a part below 1 is shared.
+    """
     return sum(min(int(node.cpus // cpus), _gpu_places(node.gpus, gpus)) for node in alive_nodes())
 
 
-def _gpu_places(there: float, each: float) -> int:
-    """Trials that a node's GPUs carry: a trial has parts of one, or whole ones."""
+def _gpu_places(available: float, each: float) -> int:
+    """How many trials a node's GPUs can run: each has a part of one GPU, or whole GPUs."""
     if each == 0:
         return sys.maxsize
-    return int(there) * int(1 / each + 1e-6) if each < 1 else int(there / each)
+    return int(available) * int(1 / each + 1e-6) if each < 1 else int(available / each)

@@ -1,4 +1,4 @@
-"""Between Tune and the study: which trial comes next."""
+"""Between Tune and the study: hands out the next trial."""
 
 import json
 import time
@@ -16,14 +16,25 @@ from study.run.ray.shares import Shares
 from study.run.study_run import StudyRun
 from study.settings import Settings
 
-COUNT_S = 1.0  # nodes join and leave: counted at most this often
+COUNT_S = 1.0  # the nodes change: they are counted at most this often
 
 
 class StudySearcher(DriverOnly, Searcher):
-    """Gives Tune the trials that the study proposes, as many at once as there is place for.
+    """Gives Tune the study's trials, as many at a time as there are places.
 
-    concurrency: at once; None for as many as the cluster's nodes carry now. Tune itself would ask for the
-    next trial when none waits for a place, or ask for all of them.
+    Tune itself would request the next trial only when none waits for a place, or request all of them.
+
+    Attributes:
+        run: The study.
+        shares: The share of a GPU for each trial.
+        by_tune_id: The trials that were handed out, by Tune's id.
+
+    Args:
+        run: The study.
+        settings: The study's.
+        shares: The share of a GPU for each trial.
+        data: Sends the data sets to the nodes.
+        concurrency: Trials at a time; None is as many as the cluster's nodes can run.
     """
 
     def __init__(
@@ -41,7 +52,7 @@ class StudySearcher(DriverOnly, Searcher):
             "checkpoint_s": settings.checkpoint_every,
             "score_cache": str(settings.score_cache),
             "code_sha256": code_sha256(),
-            # As text: Tune would look for parameters in it.
+            # As text: Tune would search it for parameters.
             "plugins": json.dumps([asdict(plugin) for plugin in settings.plugins]),
         }
         self.by_tune_id: dict[str, StudyTrial] = {}
@@ -51,7 +62,7 @@ class StudySearcher(DriverOnly, Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's task; None to wait, FINISHED at the end."""
-        if len(self._live) >= self._at_once():
+        if len(self._live) >= self._max_live():
             return None
         trial = self.run.next_trial()
         if trial is None:
@@ -68,8 +79,8 @@ class StudySearcher(DriverOnly, Searcher):
             "trial": trial.config.model_dump_json(),
         }
 
-    def _at_once(self) -> int:
-        """Trials at once; one even where there is no place yet, so that a cluster begins to grow."""
+    def _max_live(self) -> int:
+        """Trials at a time: at least 1 even without a place, so that a cluster starts a node."""
         if self._concurrency is not None:
             return self._concurrency
         if time.monotonic() - self._counted > COUNT_S:
@@ -78,11 +89,11 @@ class StudySearcher(DriverOnly, Searcher):
         return self._places
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """There is a place again. `Reporter` tells the study, with the whole result."""
+        """Free the trial's place. `Reporter` passes the result to the study."""
         self._live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study's records are its state."""
+        """Do nothing: the study's records are its state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: see `save`."""
+        """Do nothing: see `save`."""

@@ -1,4 +1,4 @@
-"""Data sets in Ray's object store: each travels once to a node, whose workers read the same memory."""
+"""Data sets in Ray's object store: each is sent once to a node, whose workers share its memory."""
 
 import warnings
 from collections.abc import Callable
@@ -12,18 +12,26 @@ from cops_core.data import ImageData
 
 
 class DataShare:
-    """Puts each data set into the store when it is first asked for. load: a data set, by name."""
+    """Puts a data set into the object store at its first use.
+
+    Args:
+        load: Loads the data set of a name.
+    """
 
     def __init__(self, load: Callable[[str], ImageData]) -> None:
         self._load = load
         self._references: dict[str, Any] = {}
 
     def sha256(self, name: str) -> str:
-        """The data set's hash."""
+        """The hash of a data set."""
         return self._load(name).sha256
 
     def reference(self, name: str) -> Any:
-        """The object in the store, for `received`. InputError if there is no such data set."""
+        """The data set's object in the store, for `received`.
+
+        Raises:
+            InputError: There is no such data set, or its files are missing.
+        """
         if name not in self._references:
             self._references[name] = ray.put(_packed(self._load(name)))
         return self._references[name]
@@ -31,7 +39,7 @@ class DataShare:
 
 @lru_cache(maxsize=2)
 def received(reference: Any) -> ImageData:
-    """The data set, once per process. Its tensors lie in the node's shared memory: they cannot be written."""
+    """The data set of a reference, built once per process. Its tensors are in shared memory and read-only."""
     content: dict[str, Any] = ray.get(reference)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -40,7 +48,7 @@ def received(reference: Any) -> ImageData:
 
 
 def _packed(data: ImageData) -> dict[str, Any]:
-    """Arrays, which Ray keeps as they lie in memory; tensors it would copy into a pickle."""
+    """The data set as arrays, which Ray shares without a copy. It would copy tensors into a pickle."""
     parts = ("train_images", "train_labels", "test_images", "test_labels")
     arrays = {name: getattr(data, name).contiguous().numpy() for name in parts}
     return {"name": data.name, "classes": data.classes, "arrays": arrays}

@@ -1,32 +1,38 @@
-"""How much of a GPU each trial gets, and gets when that was too little."""
+"""The share of a GPU for each trial, also after a trial ran out of memory."""
 
 import math
 
 from cops_core.config import TrialConfig
 
-# What decides how much memory a trial needs.
+# The properties of a trial that its memory depends on.
 Kind = tuple[str, str, str, int]
 
 
 def spread(share: float, trials: int, gpus: float) -> float:
-    """The share of each trial so that no GPU idles while another is shared.
+    """The share of each trial such that no GPU idles while another one is shared.
 
-    share: what a trial needs at least, in (0, 1]. trials: how many there are to run at once. Ray fills one
-    GPU before it takes the next: as long as GPUs are not outnumbered, each trial gets a whole one.
+    Ray fills a GPU before it uses the next one. With at least as many GPUs as trials each trial has a whole
+    GPU.
+
+    Args:
+        share: What a trial needs at least, in (0, 1].
+        trials: How many run at the same time.
+        gpus: How many there are.
     """
-    at_once = min(int(1 / share + 1e-9), max(1, math.ceil(trials / max(gpus, 1))))
-    return part(at_once)
+    per_gpu = min(int(1 / share + 1e-9), max(1, math.ceil(trials / max(gpus, 1))))
+    return part(per_gpu)
 
 
 def part(trials: int) -> float:
-    """The share of a GPU that `trials` have in common, rounded down to what Ray counts in."""
+    """The share of each of `trials` on one GPU, rounded down to ten-thousandths as in Ray."""
     return math.floor(10_000 / trials) / 10_000
 
 
 class Shares:
-    """The share of a GPU for each trial: the usual one, or more for networks that ran out of memory.
+    """The number of GPUs for each trial: the usual one, or more for kinds of trials that ran out of memory.
 
-    usual: GPUs for a trial, 0 on the CPU.
+    Args:
+        usual: GPUs for a trial, 0 on the CPU.
     """
 
     def __init__(self, usual: float) -> None:
@@ -34,13 +40,18 @@ class Shares:
         self._raised: dict[Kind, float] = {}
 
     def of(self, config: TrialConfig) -> float:
-        """The share for this trial."""
+        """The number of GPUs for a trial with this configuration."""
         return self._raised.get(_kind(config), self.usual)
 
     def raise_for(self, config: TrialConfig, had: float) -> bool:
-        """After out of memory with the share `had`: more for it and its kind; False if that cannot be.
+        """Increase the share of this kind of trial after it ran out of memory: half as many share a GPU.
 
-        Half as many trials share its GPU then. With a GPU of its own, or on the CPU, there is no more.
+        Args:
+            config: Of the trial.
+            had: Its share.
+
+        Returns:
+            False if there is no larger share: it had a whole GPU, or ran on the CPU.
         """
         if not 0 < had < 1:
             return False

@@ -1,8 +1,7 @@
 """A Ray actor that runs trials, one after the other.
 
-It keeps its process from one trial to the next, so that imports and data are paid for once. What a
-trial needs to go on elsewhere lies in the study's storage: a worker that takes over a trial, after
-whatever death, looks there first.
+It keeps its process between trials, so that modules and data are loaded once. Checkpoints are in the study's
+storage: a worker that receives a trial checks there first whether it can be resumed.
 """
 
 import gc
@@ -33,44 +32,44 @@ from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, 
 from study.run.ray.fitness.before_trial import UNFIT, UnfitError, check_this_node, refused
 from study.run.ray.shared_data import received
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch's own messages say it
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # parts of torch's messages
 
 
 class TrialWorker(tune.Trainable):
-    """Runs trials inside a Ray actor, one after the other: an epoch per step."""
+    """Runs trials in a Ray actor, one after the other, with an epoch per step."""
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Ray sets aside for a trial; workers are reused for trials with the same."""
+        """The resources of a trial. A worker is reused for trials with the same resources."""
         return tune.PlacementGroupFactory([{"CPU": config["threads"], "GPU": config["gpus"]}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin the first trial."""
-        gc.freeze()  # what was imported stays: looking through it for garbage takes a tenth of a second
+        """Start the first trial."""
+        gc.freeze()  # imported objects stay: to search them for garbage takes a tenth of a second
         torch.set_num_threads(config["threads"])
         self._trial: Trial | None = None
-        self._begin(config)
+        self._assign(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial in the same process."""
+        """Start the next trial in the same process."""
         self._keep_unfinished()
         self._forget()
-        self._begin(new_config)
+        self._assign(new_config)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing for Tune: a trial's checkpoints are the study's, see `_checkpoint`."""
+        """Do nothing: the study has its own checkpoints, see `_checkpoint`."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: see `save_checkpoint`."""
+        """Do nothing: see `save_checkpoint`."""
 
     def cleanup(self) -> None:
-        """The last trial has ended, or was stopped, or the study ends while it runs."""
+        """Store the last trial's network and checkpoint, if it has not ended."""
         self._keep_unfinished()
         if self._trial is not None and not self._trial.done:
             self._checkpoint(self._trial)
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _assign(self, config: dict[str, Any]) -> None:
         self._task = config
         self._plugins = tuple(Plugin(**fields) for fields in json.loads(config["plugins"]))
         self._extensions = {plugin.name: plugin.sha256 for plugin in self._plugins}
@@ -83,7 +82,7 @@ class TrialWorker(tune.Trainable):
         self._checkpointed = time.monotonic()
 
     def _prepared(self) -> Trial:
-        """The trial, built at its first use: what goes wrong is then a result of that trial."""
+        """The trial, built at its first use, so that errors are reported as its result."""
         if self._trial is None:
             check_this_node(self._task["code_sha256"], self._task["device"], self._plugins, self._store)
             trial = Trial(
@@ -98,15 +97,15 @@ class TrialWorker(tune.Trainable):
         return self._trial
 
     def _take_over(self, trial: Trial) -> None:
-        """Claim the trial, and go on from its last checkpoint where there is one."""
+        """Claim the trial, and load its last checkpoint if there is one."""
         try:
             self._store.write(self._owner_file, self._owner.encode())
             self._claimed = True
         except PermissionError as error:
             raise refused(error) from error
         except OSError:
-            pass  # a full disk: there is then no checkpoint to fight over either
-        with suppress(OSError, InputError):  # an unreadable one costs time, not the trial
+            pass  # a full disk: then there is no checkpoint to claim
+        with suppress(OSError, InputError):  # without a readable checkpoint the trial starts again
             trial.load_state(self._store.read(self._checkpoint_file))
             self._resumed_after = len(trial.history)
 
@@ -119,7 +118,7 @@ class TrialWorker(tune.Trainable):
         return f"{CHECKPOINTS}/{self._task['name']}{OWNER_FILE}"
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch. An exception ends the trial, with its reason: it would recur."""
+        """Train an epoch. An exception ends the trial, since it would be raised again."""
         try:
             trial = self._prepared()
             if not trial.done and len(trial.history) == self._reported:
@@ -135,16 +134,16 @@ class TrialWorker(tune.Trainable):
             )
         else:
             return self._report(trial)
-        self._forget()  # only now: the exception held on to the trial's memory
+        self._forget()  # not before: the exception refers to the trial's memory
         return failed
 
     def _report(self, trial: Trial) -> dict[str, Any]:
-        """What is new about the trial."""
-        # After a checkpoint this reports all of its epochs: the driver may not have heard of the last.
+        """The new epochs and facts of the trial."""
+        # After a checkpoint all of its epochs are reported: the driver may not have received the last ones.
         rows = [metrics.row() for metrics in trial.history[self._reported :]]
         self._reported = len(trial.history)
         result: dict[str, Any] = {
-            "rows": json.dumps(rows),  # as text: Tune would flatten it and carry it through its event loop
+            "rows": json.dumps(rows),  # as text: Tune would flatten it
             "status": trial.status,
             "done": trial.done,
         }
@@ -158,7 +157,7 @@ class TrialWorker(tune.Trainable):
         return result
 
     def _forget(self) -> None:
-        """Give the trial's memory back: the next one, or another process on the same GPU, needs it."""
+        """Release the trial's memory for the next trial, or another process on the same GPU."""
         self._trial = None
         release()
 
@@ -182,23 +181,23 @@ class TrialWorker(tune.Trainable):
         }
 
     def _checkpoint(self, trial: Trial) -> None:
-        """Write all that the trial needs to go on elsewhere; a full disk does not end it."""
+        """Write a checkpoint, from which another worker can resume. A full disk does not end the trial."""
         self._checkpointed = time.monotonic()
         if self._owns():
             with suppress(OSError):
                 self._store.write(self._checkpoint_file, trial.state())
 
     def _owns(self) -> bool:
-        """Whether nobody has taken the trial over meanwhile, from a worker that was thought dead."""
+        """Whether this worker still owns the trial. Another may have it, if this one seemed to be dead."""
         try:
             return self._store.read(self._owner_file).decode() == self._owner
         except FileNotFoundError:
-            return not self._claimed  # a study removes the claims of its trials when it ends
+            return not self._claimed  # the claims are removed when the study ends
         except OSError:
             return True
 
     def _keep_artifact(self, trial: Trial) -> None:
-        """Write the trained network into the study's storage; a full disk does not undo the training."""
+        """Write the trained network into the storage. If the disk is full, the results are kept."""
         if not self._owns():
             return
         content, name = trial.artifact(), f"{ARTIFACTS}/{self._task['name']}.safetensors"
@@ -210,18 +209,18 @@ class TrialWorker(tune.Trainable):
         self._kept = {"artifact": {"file": name, "sha256": hashlib.sha256(content).hexdigest()}}
 
     def _keep_unfinished(self) -> None:
-        """Keep the network of a trial that was stopped: nobody tells a trial so, the next one begins."""
+        """Store the network of a trial that was stopped: the worker only notices that the next one starts."""
         if self._trial is not None and not self._trial.done:
             self._keep_artifact(self._trial)
 
 
 def _ended(status: str, reason: str, log: str = "") -> dict[str, Any]:
-    """The last result of a trial that will not report any more epochs."""
+    """The last result of a trial that reports no more epochs."""
     return {"rows": "[]", "status": status, "reason": reason, "log": log, "done": True}
 
 
 def _no_memory(error: BaseException) -> bool:
-    """Whether the device or the machine could not give as much memory as the trial needs."""
+    """Whether the device or the machine has less memory than the trial needs."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     if error.__cause__ is not None and _no_memory(error.__cause__):

@@ -67,8 +67,10 @@ def why(trial: StudyTrial) -> str:
 
 def _collapse(trial: StudyTrial) -> str:
     found = trial.connectivity
-    empty = [] if found is None else [layer.removesuffix(".weight") for layer in found["empty_layers"]]
+    if found is None:
+        return "no signal reaches the outputs"
+    empty = [layer.removesuffix(".weight") for layer in found["empty_layers"]]
     if empty:
         return f"no weight is left in {', '.join(empty)}"
-    dead = [] if found is None else [layer.removesuffix(".weight") for layer in found["dead_layers"]]
+    dead = [layer.removesuffix(".weight") for layer in found["dead_layers"] or ()]
     return f"no signal passes {', '.join(dead)}" if dead else "no signal reaches the outputs"

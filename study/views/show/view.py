@@ -87,13 +87,13 @@ def _epochs(trial: StudyTrial) -> tuple[Sequence[str], list[list[Value]]]:
 
 def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:
     """A row per layer. live: the kept weights on a path from the input to the output."""
-    live = {} if facts["connectivity"] is None else facts["connectivity"]["live_weights"]
+    live = None if facts["connectivity"] is None else facts["connectivity"]["live_weights"]
     costs = facts["accounting"]["layers"]
     rows: list[list[Value]] = [
         [
             name,
             density,
-            _count(live.get(name)),
+            _count(None if live is None else live.get(name)),
             _count(costs[name]["inference"] if name in costs else None),
             _count(costs[name]["training"] if name in costs else None),
         ]
@@ -142,9 +142,12 @@ def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[s
 def _connectivity(facts: ConnectivityFacts | None) -> dict[str, Value]:
     if facts is None:
         return {}
-    lists = {"empty layers": facts["empty_layers"], "dead layers": facts["dead_layers"]}
+    kept = f"{facts['kept']:,} of {facts['size']:,} weights"
+    if facts["live"] is None:
+        return {"kept": kept, "paths": f"unknown: {facts['unknown']}"}
+    lists = {"empty layers": facts["empty_layers"], "dead layers": facts["dead_layers"] or []}
     return {
-        "kept": f"{facts['kept']:,} of {facts['size']:,} weights, {facts['live']:,} of them on a path",
+        "kept": f"{kept}, {facts['live']:,} of them on a path",
         "effective density": facts["effective_density"],
         "outputs": f"{facts['live_outputs']} of {facts['outputs']} are connected",
         "collapsed": "yes" if facts["collapsed"] else "no",

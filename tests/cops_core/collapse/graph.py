@@ -68,6 +68,12 @@ class Graph:
             self.edges += [(i, o, None) for i, o in zip(before.flat, after.flat, strict=True)]
         return after
 
+    def mix(self, before):
+        """Each unit depends on all: softmax, a mean that is subtracted, layer norm."""
+        after = self.units(*before.shape)
+        self.edges += [(i, o, None) for i in before.flat for o in after.flat]
+        return after
+
     def live(self, mask, inputs, outputs):
         """The kept (name, index) on a path, and whether there is a path at all."""
 

@@ -45,7 +45,7 @@ class Convolutional(nn.Module):
     def graph(g, x):
         x = g.pool(g.conv("conv1", x, 4, 3, padding=1, groups=2), 3, 2, padding=1, ceil_mode=True)
         x = g.pool(g.conv("conv2", x, 3, 2, dilation=2), 2, 1, dilation=2, ceil_mode=True)
-        return g.linear("head", g.global_pool(x), 2)
+        return g.mix(g.linear("head", g.global_pool(x), 2))
 
 
 class Block(nn.Module):

@@ -11,6 +11,7 @@ from torch.nn import functional
 from cops_core.collapse import connectivity
 from cops_core.prunable import maskable
 
+from .gradients import live_by_gradients
 from .networks import Perceptron, full
 
 POOLS = {
@@ -45,26 +46,11 @@ def test_a_weight_behind_a_position_that_is_not_the_maximum_is_live(pool):
     assert found.live_weights == {"conv1.weight": 1, "conv2.weight": 3}
 
 
-@pytest.mark.parametrize("pool", ["max_pool2d", "adaptive_max_pool2d"])
-def test_indices_of_a_maximum_are_refused(refused, pool):
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(1, 1, 1)
-
-        def forward(self, x):
-            return getattr(functional, pool)(self.conv(x), 2, return_indices=True)[0]
-
-    with refused("write return_indices=False"):
-        connectivity(Net(), (1, 4, 4), {"conv.weight": torch.ones(1, 1, 1, 1).bool()})
-
-
 ACTIVATIONS = [
     nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU,
     nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid,
     nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Dropout, nn.AlphaDropout,
-    nn.Identity, lambda: nn.Threshold(20.0, 1.0), lambda: nn.Softmax(-1), lambda: nn.LogSoftmax(-1),
-    lambda: nn.Softmin(-1),
+    nn.Identity, lambda: nn.Threshold(20.0, 1.0),
 ]  # fmt: skip
 
 
@@ -77,32 +63,44 @@ def test_paths_do_not_depend_on_the_activation(activation):
     assert connectivity(Perceptron(activation), Perceptron.shape, mask) == expected
 
 
-NORMALISATIONS = {
-    "batch": lambda: nn.BatchNorm2d(4),
-    "batch without statistics": lambda: nn.BatchNorm2d(4, track_running_stats=False),
+MIXING = {
     "group": lambda: nn.GroupNorm(2, 4),
     "layer": lambda: nn.LayerNorm([4, 5, 5]),
     "instance": lambda: nn.InstanceNorm2d(4),
     "root mean square": lambda: nn.RMSNorm([4, 5, 5]),
     "local response": lambda: nn.LocalResponseNorm(2),
+    "batch without statistics": lambda: nn.BatchNorm2d(4, track_running_stats=False),
+    "softmax": lambda: nn.Softmax(1),
+    "log softmax": lambda: nn.LogSoftmax(1),
 }
 
 
-@pytest.mark.parametrize("norm", NORMALISATIONS.values(), ids=NORMALISATIONS)
-def test_normalisation_layers_hide_no_paths_whatever_their_parameters(norm):
-    def build(layer):
-        return nn.Sequential(nn.Conv2d(1, 4, 3), layer, nn.Conv2d(4, 2, 5), nn.Flatten())
+def between(layer):
+    return nn.Sequential(nn.Conv2d(1, 4, 3), layer, nn.Conv2d(4, 2, 5), nn.Flatten())
 
+
+def sparse_mask(density):
     draws = np.random.default_rng(4)
-    shapes = {name: p.shape for name, p in maskable(build(nn.Identity())).items()}
-    mask = {name: torch.from_numpy(draws.random(shape) < 0.1) for name, shape in shapes.items()}
-    layer = norm()
+    shapes = {name: p.shape for name, p in maskable(between(nn.Identity())).items()}
+    return {name: torch.from_numpy(draws.random(shape) < density) for name, shape in shapes.items()}
+
+
+def test_batch_norm_hides_no_paths_whatever_its_parameters():
+    layer = nn.BatchNorm2d(4)
     with torch.no_grad():
         for tensor in (*layer.parameters(), *layer.buffers()):
             tensor.fill_(-3)
-    expected = connectivity(build(nn.Identity()), (1, 7, 7), mask)
+    expected = connectivity(between(nn.Identity()), (1, 7, 7), sparse_mask(0.1))
     assert 0 < expected.live < expected.kept
-    assert connectivity(build(layer), (1, 7, 7), mask) == expected
+    assert connectivity(between(layer), (1, 7, 7), sparse_mask(0.1)) == expected
+
+
+@pytest.mark.parametrize("density", [0.02, 0.05, 0.1])
+@pytest.mark.parametrize("layer", MIXING.values(), ids=MIXING)
+def test_what_shares_a_mean_or_a_sum_is_connected_as_the_gradients_say(layer, density):
+    mask = sparse_mask(density)
+    found = connectivity(between(layer()), (1, 7, 7), mask)
+    assert found.live_weights == live_by_gradients(between(layer()), (1, 7, 7), mask)
 
 
 def test_the_values_of_weights_do_not_matter():

@@ -28,7 +28,7 @@ def test_the_deviation_divides_by_one_less_than_the_count():
     assert interval([0.5, 0.5]) == Interval(0.5, 0.0, 2, 0.0)
 
 
-def test_a_single_value_says_nothing_of_its_spread():
+def test_a_single_value_has_no_deviation():
     found = interval([1.0])
     assert (found.mean, found.half_width, found.count) == (1.0, math.inf, 1)
     assert math.isnan(found.deviation)
@@ -71,7 +71,7 @@ def test_pairing_sees_what_the_spread_between_seeds_hides():
 @pytest.mark.parametrize(
     ("first", "second"), [({}, {}), ({0: 0.5}, {0: 0.4}), ({0: 0.5, 1: 0.6}, {1: 0.4, 2: 0.3})]
 )
-def test_fewer_than_two_common_seeds_are_no_comparison(first, second):
+def test_fewer_than_two_common_seeds_cannot_be_compared(first, second):
     assert math.isnan(paired(first, second))
 
 
@@ -97,7 +97,7 @@ def test_holm_computed_by_hand():
     assert holm([]) == []
 
 
-def test_what_is_no_comparison_is_not_corrected_for():
+def test_impossible_comparisons_do_not_count_in_the_correction():
     found = holm([0.04, NAN, 0.01, NAN])
     assert [found[0], found[2]] == pytest.approx([0.04, 0.02])
     assert math.isnan(found[1])
@@ -107,7 +107,7 @@ def test_what_is_no_comparison_is_not_corrected_for():
 @settings(deadline=None)
 @given(P_VALUES)
 def test_holm_is_the_closure_of_bonferronis_test(p_values):
-    """The oracle: a hypothesis is rejected if each set that holds it is, by its smallest p-value."""
+    """The oracle: a hypothesis is rejected if each set that contains it is, by its smallest p-value."""
     compared = [index for index, p in enumerate(p_values) if not math.isnan(p)]
     sets = [chosen for size in range(1, len(compared) + 1) for chosen in combinations(compared, size)]
     for index, adjusted in enumerate(holm(p_values)):

@@ -1,4 +1,4 @@
-"""A study that is exported into a file, and what `cops import` makes of one."""
+"""An exported study, and `cops import` of a file."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`cops export`: tables that read back as the same numbers, and Optuna studies that say what was heard."""
+"""`cops export`: tables with exactly the same numbers, and Optuna studies as the sampler received them."""
 
 import json
 import sqlite3
@@ -42,7 +42,7 @@ def export(run, home):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_tables_hold_the_same_numbers_to_the_last_bit(recorded, export, tmp_path, home, kind):
+def test_tables_have_the_same_numbers_to_the_last_bit(recorded, export, tmp_path, home, kind):
     recorded(accuracy, end, **PLAN)
     code, out, err = export("mine", "--format", kind, "--out", tmp_path / "tables")
     assert (code, err) == (0, "")
@@ -101,7 +101,7 @@ def test_optuna_reads_a_study_for_each_history(storage, recorded):
     }
 
 
-def test_trials_carry_their_accuracies_times_and_whole_records(storage, home):
+def test_trials_have_their_accuracies_times_and_complete_records(storage, home):
     loaded = optuna.load_study(study_name="mine 0.95", storage=storage)
     first = loaded.trials[0]
     records = first.user_attrs["records"]
@@ -117,13 +117,13 @@ def test_trials_carry_their_accuracies_times_and_whole_records(storage, home):
     assert (first.user_attrs["method"], first.user_attrs["rate"]) == ("prune snip", "0.95")
 
 
-def test_what_no_sampler_heard_of_is_there_without_parameters(storage):
+def test_configurations_outside_the_histories_have_no_parameters(storage):
     (dense,) = optuna.load_study(study_name="mine outside the space", storage=storage).trials
     assert (dense.params, dense.user_attrs["method"]) == ({}, "dense")
     assert dense.value == dense.user_attrs["validation_accuracy"]
 
 
-def test_importance_can_be_asked_of_it(storage):
+def test_optuna_computes_importances_from_it(storage):
     loaded = optuna.load_study(study_name="mine 0.95", storage=storage)
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     assert "learning_rate" in optuna.importance.get_param_importances(loaded, evaluator=evaluator)
@@ -141,7 +141,7 @@ def test_a_study_without_rates_has_one_history_of_its_values(recorded, export, t
         assert "density" in trial.params
 
 
-def test_nothing_is_written_over_and_nothing_half_is_left(recorded, export, tmp_path):
+def test_nothing_is_overwritten_and_no_partial_file_is_left(recorded, export, tmp_path):
     store = recorded(accuracy, **PLAN)
     store.write_json(EVALUATIONS, [])
     (tmp_path / "there").write_text("mine")
@@ -156,7 +156,7 @@ def test_nothing_is_written_over_and_nothing_half_is_left(recorded, export, tmp_
     assert sorted(path.name for path in tmp_path.iterdir() if path.name not in ("data", "home")) == ["there"]
 
 
-def test_its_place_is_here_unless_it_is_said(recorded, export, tmp_path):
+def test_the_file_is_in_the_working_directory_by_default(recorded, export, tmp_path):
     recorded(accuracy, **PLAN)
     for kind in ("optuna", "csv"):
         assert export("mine", "--format", kind)[0] == 0
@@ -180,7 +180,7 @@ def test_wrong_input_is_one_line(recorded, export, words, complaint):
     assert complaint in err
 
 
-def test_a_space_that_is_gone_and_an_experiment_are_refused(recorded, export):
+def test_a_missing_space_and_an_experiment_are_refused(recorded, export):
     store = recorded(accuracy, **PLAN)
     record = store.record()
     for change, complaint in (

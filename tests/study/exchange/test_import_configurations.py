@@ -1,4 +1,4 @@
-"""`cops import --space`: other people's configurations are tried anew, first of all."""
+"""`cops import --space`: the configurations of another Optuna study are tried first."""
 
 import json
 from decimal import Decimal
@@ -27,7 +27,7 @@ DISTRIBUTIONS = {
 
 @pytest.fixture
 def foreign(tmp_path):
-    """Makes an Optuna study of somebody else's."""
+    """Makes an Optuna study that this project did not write."""
 
     def make(trials, name="theirs", direction="minimize"):
         path = tmp_path / "foreign.db"
@@ -105,7 +105,7 @@ def test_all_complete_ones_are_taken_once_each_and_the_study_is_as_large_as_need
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
-def test_a_study_with_given_configurations_is_replayed(foreign, bring, new_home, sampler):
+def test_a_study_with_imported_configurations_is_replayed(foreign, bring, new_home, sampler):
     path = foreign(TRIALS)
     new = ["--space", "quickstart", "--name", "new", "--rates", "0.95", "--trials", "9", "--sampler", sampler]
     assert bring(path, *new)[0] == 0
@@ -118,7 +118,7 @@ def test_a_study_with_given_configurations_is_replayed(foreign, bring, new_home,
     assert [trial.parameters for trial in trials[3:6]] == [TRIALS[n][0] for n in (0, 1, 2)]
 
 
-def test_where_the_rate_is_searched_it_is_one_of_the_parameters(foreign, bring, new_home):
+def test_if_the_rate_is_searched_it_is_one_of_the_parameters(foreign, bring, new_home):
     path = foreign([({**GOOD, "density": 0.02}, 1.0)])
     new = ["--space", "quickstart", "--name", "new", "--objective", "pareto", "--trials", "9"]
     assert bring(path, *new)[0] == 0
@@ -145,7 +145,7 @@ def without(name):
         ({**GOOD, "combine": True}, "'control_for_snip' is missing"),
     ],
 )
-def test_a_parameter_that_is_not_the_spaces_is_one_line(foreign, bring, new_home, parameters, complaint):
+def test_a_parameter_that_does_not_fit_the_space_is_one_line(foreign, bring, new_home, parameters, complaint):
     code, out, err = bring(foreign([(parameters, 1.0)]), "--space", "quickstart", "--name", "new")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert complaint in err

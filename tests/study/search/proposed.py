@@ -1,4 +1,4 @@
-"""Trials that a search_plan asks for, ended with accuracies that are made up."""
+"""Trials of a plan, which end with accuracies that are made up."""
 
 from decimal import Decimal
 

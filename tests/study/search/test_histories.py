@@ -1,4 +1,4 @@
-"""The samplers' knowledge, made again from records alone."""
+"""The histories of samplers, rebuilt from records alone."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -71,7 +71,7 @@ def test_histories_are_those_of_the_study_that_ran(search_plan, sampler):
     }
 
 
-def test_where_the_rate_is_no_axis_there_is_one_history(search_plan):
+def test_if_the_rate_is_not_an_axis_there_is_one_history(search_plan):
     subject = search_plan("freezing_rates", question=Pareto(RATES), trials=9)
     trials = run_all(subject, ends=("finished", "failed"))
     made = histories(find_space("freezing_rates"), subject.settings, from_records(trials))
@@ -110,7 +110,7 @@ def test_a_space_that_changed_is_one_line(search_plan):
     assert isinstance(space, SearchSpace)
 
 
-def test_a_space_that_is_gone_is_one_line(settings, tmp_path):
+def test_a_missing_space_is_one_line(settings, tmp_path):
     gone = settings().model_copy(update={"space": str(tmp_path / "gone.py")})
     with pytest.raises(InputError, match=r"the space of study 'test' cannot be found.*gone.py is not a file"):
         recorded_space(gone)

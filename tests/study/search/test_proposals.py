@@ -1,4 +1,4 @@
-"""Which trial comes next, and what the sampler is told."""
+"""Which trial comes next, and what the sampler receives."""
 
 from collections import Counter
 from decimal import Decimal
@@ -18,7 +18,7 @@ from study.search.slots import slots
 from .proposed import RATES, finish, run_all
 
 
-def test_a_study_begins_with_the_baselines(search_plan):
+def test_a_study_starts_with_the_baselines(search_plan):
     trials = run_all(search_plan())
     assert [trial.title for trial in trials[:7]] == [
         "dense",
@@ -56,9 +56,9 @@ def test_each_rate_has_a_history_of_its_own(search_plan):
     subject = search_plan()
     trials = run_all(subject)
     for rate, study in subject.histories.items():
-        told = [trial.params for trial in study.trials]
-        assert told == [trial.parameters for trial in trials if str(trial.rate) == rate]
-        assert len(told) in (7, 8)
+        received = [trial.params for trial in study.trials]
+        assert received == [trial.parameters for trial in trials if str(trial.rate) == rate]
+        assert len(received) in (7, 8)
     assert all(trial.config.density == 1 - trial.rate for trial in trials[1:])
 
 
@@ -117,16 +117,16 @@ def test_epochs_and_seed_are_the_studys(search_plan):
         ("killed", TrialState.FAIL),
     ],
 )
-def test_the_sampler_is_told_the_truth(search_plan, status, state):
+def test_the_sampler_receives_the_true_outcome(search_plan, status, state):
     subject = search_plan(question=Rates(RATES[:1]), trials=5)
     subject.ask()
     trial = finish(subject, subject.ask(), 0.7, status, epochs=2)
     (study,) = subject.histories.values()
-    told = study.trials[trial.number - 1]
-    assert told.state == state
+    received = study.trials[trial.number - 1]
+    assert received.state == state
     if state == TrialState.PRUNED:
-        assert told.intermediate_values == {2: 0.7}
-    violated = {name for name, value in told.constraints.items() if value > 0}
+        assert received.intermediate_values == {2: 0.7}
+    violated = {name for name, value in received.constraints.items() if value > 0}
     assert violated == {status} & {"diverged", "collapsed", "infeasible"}
 
 
@@ -140,9 +140,9 @@ def test_smallest_runs_the_dense_trial_alone_first(search_plan):
     poor = finish(subject, subject.ask(), 0.70)
     good = finish(subject, subject.ask(), 0.75)
     (study,) = subject.histories.values()
-    told = {t.values[0]: t.constraints["accuracy"] for t in study.trials if t.values}
-    assert told[poor.density] == pytest.approx(0.9 * 0.8 - 0.70)
-    assert told[good.density] == pytest.approx(0.9 * 0.8 - 0.75)
+    received = {t.values[0]: t.constraints["accuracy"] for t in study.trials if t.values}
+    assert received[poor.density] == pytest.approx(0.9 * 0.8 - 0.70)
+    assert received[good.density] == pytest.approx(0.9 * 0.8 - 0.75)
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "killed"])
@@ -175,7 +175,7 @@ def test_a_wrong_configuration_of_a_space_is_one_line(search_plan):
     assert "\n" not in str(caught.value)
 
 
-def test_a_space_that_fails_later_fails_by_name(search_plan):
+def test_a_space_that_fails_later_is_named(search_plan):
     def space(trial):
         lr = trial.suggest_float("learning_rate", 0.01, 0.1)
         if calls.append(lr) or len(calls) > 1:
@@ -190,7 +190,7 @@ def test_a_space_that_fails_later_fails_by_name(search_plan):
         run_all(subject)
 
 
-def test_pareto_may_weigh_accuracy_against_stored_bytes(search_plan):
+def test_pareto_may_compare_accuracy_with_stored_bytes(search_plan):
     subject = search_plan(question=Pareto(cost="bytes"), trials=9)
     trials = run_all(subject)
     (study,) = subject.histories.values()
@@ -214,7 +214,7 @@ def test_a_space_may_not_ask_for_the_test_images(search_plan):
         search_plan(space_of(space), trials=9)
 
 
-def test_an_infeasible_configuration_is_no_failure_when_bytes_count_either(search_plan):
+def test_an_infeasible_configuration_is_not_a_failure_when_bytes_count_either(search_plan):
     subject = search_plan(question=Pareto(cost="bytes"), trials=9)
     for _ in range(7):
         finish(subject, subject.ask())
@@ -222,6 +222,6 @@ def test_an_infeasible_configuration_is_no_failure_when_bytes_count_either(searc
     trial.status = "infeasible"  # there is no network, and no epoch
     subject.tell(trial)
     (study,) = subject.histories.values()
-    told = study.trials[-1]
-    assert (told.state, told.values) == (TrialState.COMPLETE, [0.0, 1000.0])
-    assert told.constraints["infeasible"] == 1.0
+    received = study.trials[-1]
+    assert (received.state, received.values) == (TrialState.COMPLETE, [0.0, 1000.0])
+    assert received.constraints["infeasible"] == 1.0

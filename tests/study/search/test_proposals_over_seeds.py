@@ -1,4 +1,4 @@
-"""A configuration's trials on several seeds: the same for all, raced, told as their mean."""
+"""A configuration's trials on several seeds: the seeds are shared, raced, and reported as their mean."""
 
 from collections import Counter
 
@@ -23,7 +23,7 @@ def test_every_configuration_has_the_same_seeds(search_plan):
         assert len(configs) == 1
 
 
-def test_the_sampler_is_told_the_mean_over_the_seeds(search_plan):
+def test_the_sampler_receives_the_mean_over_the_seeds(search_plan):
     subject = search_plan(question=Rates(RATES[:1]), trials=5, seeds=3, racing=False)
     accuracies = iter([0.9] * 3 + [0.5, 0.6, 0.7] + [0.2, 0.3, 0.1] + [0.8] * 6)
     run_all(subject, lambda trial: next(accuracies))
@@ -31,7 +31,7 @@ def test_the_sampler_is_told_the_mean_over_the_seeds(search_plan):
     assert [t.value for t in study.trials] == pytest.approx([0.6, 0.2, 0.8, 0.8])
 
 
-def test_nothing_is_told_before_the_last_seed_has_ended(search_plan):
+def test_the_sampler_receives_nothing_before_the_last_seed_has_ended(search_plan):
     subject = search_plan(question=Rates(RATES[:1]), trials=5, seeds=2, racing=False)
     trials = [subject.ask() for _ in range(4)]
     (study,) = subject.histories.values()

@@ -1,4 +1,4 @@
-"""A recorded study goes on with the trials that it would have had."""
+"""A recorded study resumes with the same trials as without an interruption."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def noisy(trial):
 
 @pytest.mark.parametrize("changes", [{}, {"seeds": 3}, {"seeds": 3, "racing": False}, {"sampler": "qmc"}])
 @pytest.mark.parametrize("cut", [1, 8, 17])
-def test_a_recalled_study_goes_on_with_the_same_trials(search_plan, changes, cut):
+def test_a_recalled_study_continues_with_the_same_trials(search_plan, changes, cut):
     whole = history(search_plan(trials=20, **changes), noisy, 10**6)
     again = search_plan(trials=20, **changes)
     for trial in copied(whole[:cut]):

@@ -1,4 +1,4 @@
-"""Who gets a further seed: against simulated ends, degenerate cases, and what it saves and costs."""
+"""Which configurations get a further seed: simulations, degenerate cases, and what racing saves and costs."""
 
 import math
 
@@ -98,8 +98,8 @@ def test_the_incumbent_is_the_complete_one_with_the_best_mean():
 @pytest.mark.parametrize(
     ("candidate", "others", "seeds"),
     [
-        (behind(-0.5), [], 5),  # nobody to compare with
-        (behind(-0.5), [behind(-0.1, -0.2, -0.1, -0.3)], 5),  # nobody is complete
+        (behind(-0.5), [], 5),  # no other configuration
+        (behind(-0.5), [behind(-0.1, -0.2, -0.1, -0.3)], 5),  # no other configuration is complete
         (behind(-0.5), [INCUMBENT], 5),  # one seed: how seeds differ is unknown
         (behind(-0.5), [INCUMBENT, behind(-0.1)], 5),
         ({}, [INCUMBENT, behind(-0.1, -0.2)], 5),  # no common seed
@@ -108,7 +108,7 @@ def test_the_incumbent_is_the_complete_one_with_the_best_mean():
         ({}, [{0: 0.9}], 1),
     ],
 )
-def test_without_something_to_judge_by_everybody_can_still_win(candidate, others, seeds):
+def test_without_enough_data_every_configuration_can_still_win(candidate, others, seeds):
     assert can_still_win(candidate, others, seeds)
 
 

@@ -1,4 +1,4 @@
-"""Who is stopped, and that a race rebuilt from its record decides as the undisturbed one."""
+"""Which trials are stopped; a race that is rebuilt from its record makes the same decisions."""
 
 import binascii
 import random
@@ -91,7 +91,7 @@ def races(draw):
 
 @settings(deadline=None, max_examples=60)
 @given(races(), st.randoms(use_true_random=False), st.integers(1, 3))
-def test_every_decision_of_asha_is_the_oracles(drawn, chance, at_once):
+def test_every_decision_of_asha_equals_the_oracles(drawn, chance, at_once):
     """Trials run at once, and report in any order."""
     epochs, curves = drawn
     race, oracle = Race("asha", epochs, "test"), Asha(max(1, epochs // 9))
@@ -115,7 +115,7 @@ def test_every_decision_of_asha_is_the_oracles(drawn, chance, at_once):
 @pytest.mark.parametrize("stopping", ["asha", "hyperband"])
 @settings(deadline=None, max_examples=60)
 @given(drawn=races(), cut=st.floats(0, 1))
-def test_a_rebuilt_race_decides_as_the_undisturbed_one(stopping, drawn, cut):
+def test_a_rebuilt_race_decides_like_the_original_one(stopping, drawn, cut):
     epochs, curves = drawn
     whole, history = Race(stopping, epochs, "study/0.99"), []
     trials = [make_trial(number, len(curve), baseline) for number, (curve, baseline) in enumerate(curves)]
@@ -150,7 +150,7 @@ def test_a_rebuilt_race_decides_as_the_undisturbed_one(stopping, drawn, cut):
 
 @pytest.mark.parametrize("stopping", ["asha", "hyperband"])
 def test_a_race_of_trials_that_ran_at_once_is_rebuilt_as_well(stopping):
-    """The rungs hold the same accuracies, in whichever order they came."""
+    """The rungs have the same accuracies, in any order of the reports."""
     chance = random.Random(3)
     curves = [[chance.random() for _ in range(9)] for _ in range(40)]
     whole, trials = Race(stopping, 9, "test"), [make_trial(number, 9) for number in range(40)]
@@ -182,7 +182,7 @@ def test_a_baseline_counts_but_is_never_stopped():
     assert (between.status, len(between.rows)) == ("stopped", 1)
     for number in range(3, 6):
         run_alone(race, make_trial(number, 9), [0.1] * 9)
-    second = make_trial(6, 9)  # of seven, two go on; four without the baseline and its like would let one
+    second = make_trial(6, 9)  # of seven, two continue; of four, without the baselines, it would be one
     run_alone(race, second, [0.46] * 9)
     assert len(second.rows) > 1
 

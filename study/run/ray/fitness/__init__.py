@@ -1,1 +1,1 @@
-"""Is a machine fit to run trials? Asked of every node before a study, and by each worker before a trial."""
+"""Is a machine fit to run trials? Every node is checked before a study, and by each worker before a trial."""

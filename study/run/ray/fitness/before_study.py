@@ -1,4 +1,4 @@
-"""What a node is asked before a study's first trial, and what it answers."""
+"""The check of a node before a study's first trial."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,11 +21,17 @@ from study.run.ray.fitness.storage import token_problems
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
-    """What the driver has, and every node must have.
+class NodeRequirements:
+    """What every node must have: the same as the driver.
 
-    storage: where the studies lie. token: a name of this check alone, for a file that the driver wrote.
-    score_cache: a folder on each machine. data_sha256: of the data set that is sent along; empty for none.
+    Attributes:
+        storage: Where studies are.
+        token: The name of a file that the driver wrote for this check.
+        score_cache: A folder on each machine.
+        data_sha256: Of the data set that the node receives; empty for none.
+        plugins: Those that the study needs.
+        code_sha256: Of the driver's source.
+        versions: Of the driver's packages.
     """
 
     storage: str
@@ -38,8 +44,15 @@ class Expected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a node says of itself. clock: in seconds since 1970."""
+class NodeReport:
+    """The results of a node's check.
+
+    Attributes:
+        host: Its name.
+        problems: What is wrong, a line for each problem.
+        gpus: The GPUs that torch can use, by name.
+        clock: Its time, in seconds since 1970.
+    """
 
     host: str
     problems: tuple[str, ...]
@@ -47,16 +60,25 @@ class Answer:
     clock: float
 
 
-def examine(expected: Expected, host: str, gpus: int, data: Callable[[], ImageData] | None = None) -> Answer:
-    """This machine's answer. gpus: how many Ray gives out here to trials that use them. data: as received."""
+def examine(
+    required: NodeRequirements, host: str, gpus: int, data: Callable[[], ImageData] | None = None
+) -> NodeReport:
+    """Check this machine.
+
+    Args:
+        required: What it must have.
+        host: Its name.
+        gpus: How many Ray has here; 0 if trials do not use them.
+        data: Receives the data set; None for none.
+    """
     problems = [
-        *code_problems(expected.code_sha256),
-        *version_problems(expected.versions),
-        *token_problems(expected.storage, expected.token),
-        *score_cache_problems(Path(expected.score_cache)),
-        *plugin_problems(expected.plugins),
+        *code_problems(required.code_sha256),
+        *version_problems(required.versions),
+        *token_problems(required.storage, required.token),
+        *score_cache_problems(Path(required.score_cache)),
+        *plugin_problems(required.plugins),
         *gpu_problems(gpus),
-        *(() if data is None else data_problems(expected.data_sha256, data)),
+        *(() if data is None else data_problems(required.data_sha256, data)),
     ]
     found = gpu_names() if gpus else ()
-    return Answer(host=host, problems=tuple(problems), gpus=found, clock=time.time())
+    return NodeReport(host=host, problems=tuple(problems), gpus=found, clock=time.time())

@@ -1,4 +1,4 @@
-"""A worker's look at its node before each trial: one that joined late was not there when all were checked."""
+"""A worker's check of its node before each trial: the node may have joined after the study's first check."""
 
 import socket
 
@@ -7,20 +7,27 @@ from study.records.store import StudyStore
 from study.run.ray.fitness.checks import code_problems, gpu_problems, plugin_problems
 from study.run.ray.fitness.storage import study_problems
 
-UNFIT = "unfit"  # what a worker says of a trial whose node cannot run any: it ran none of it
+UNFIT = "unfit"  # the status that a worker reports if its node cannot run trials: nothing was run
 
 
 class UnfitError(Exception):
-    """This node cannot run any trial of the study; says which node, and what to do."""
+    """This node cannot run trials of the study. The message names the node and the advice."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"node {socket.gethostname()}: {problem}")
 
 
 def check_this_node(wanted_code: str, device: str, plugins: tuple[Plugin, ...], store: StudyStore) -> None:
-    """Raises UnfitError without the driver's code, its plugins, the study's storage, or a GPU to train on.
+    """Check that this node has the driver's code, the plugins, the study's storage and a GPU if it needs one.
 
-    wanted_code: the driver's `code_sha256`. device: `cpu` or `cuda`.
+    Args:
+        wanted_code: The driver's `code_sha256`.
+        device: `cpu` or `cuda`.
+        plugins: Those that the study needs.
+        store: The study's folder.
+
+    Raises:
+        UnfitError: Something is missing or differs.
     """
     problems = [
         *code_problems(wanted_code),
@@ -33,5 +40,5 @@ def check_this_node(wanted_code: str, device: str, plugins: tuple[Plugin, ...], 
 
 
 def refused(error: PermissionError) -> UnfitError:
-    """What becomes of a claim that the storage does not take."""
-    return UnfitError(f"it may not write the study's storage ({error}): fix its access rights")
+    """The error of a worker that may not write to the storage."""
+    return UnfitError(f"it may not write to the study's storage ({error}): fix its access rights")

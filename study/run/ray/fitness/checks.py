@@ -1,7 +1,6 @@
-"""What can be wrong with the machine that this runs on: each check once, a line for each problem.
+"""Checks of this machine. Each yields a line for each problem, with advice; the node's name is put before it.
 
-Whatever differs between nodes would otherwise show as a failed trial, or not at all. A line says what to do,
-and goes behind the node's name.
+Without them a difference between nodes would become a failed trial, or would not be noticed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,29 +14,28 @@ from cops_core.plugins import Plugin
 from study.provenance import code_sha256, versions
 from study.run.preflight import check_score_cache
 
-CLOCK_S = 5.0  # a lease on an object store needs clocks that agree to within half a minute
+CLOCK_S = 5.0  # a lease on an object store needs clocks that differ by less than half a minute
 
 
 def code_problems(wanted: str) -> Iterator[str]:
-    """The source is the driver's. wanted: its `code_sha256`."""
+    """The source must be the driver's. wanted: its `code_sha256`."""
     if (found := code_sha256()) != wanted:
         yield (
-            f"its code is another one ({found[:12]}, the driver's {wanted[:12]}):"
-            " install the driver's commit there"
+            f"its code differs ({found[:12]}, the driver's {wanted[:12]}): install the driver's commit there"
         )
 
 
 def version_problems(wanted: Mapping[str, str]) -> Iterator[str]:
-    """The source stands on the same versions as the driver's. wanted: its `versions`."""
+    """Packages must have the driver's versions. wanted: its `versions`."""
     for library, version in wanted.items():
         if (found := versions().get(library)) != version:
             yield f"its {library} is {found}, the driver's {version}: install it with -c constraints.txt"
 
 
 def plugin_problems(plugins: Sequence[Plugin]) -> Iterator[str]:
-    """The plugins can be loaded."""
+    """The plugins must be loadable."""
     if plugins:
-        from search_spaces.plugins import load_plugins  # brings Optuna along
+        from search_spaces.plugins import load_plugins  # imports Optuna
 
         try:
             load_plugins(plugins)
@@ -46,7 +44,7 @@ def plugin_problems(plugins: Sequence[Plugin]) -> Iterator[str]:
 
 
 def score_cache_problems(folder: Path) -> Iterator[str]:
-    """The score cache can be written."""
+    """The score cache must be writable."""
     try:
         check_score_cache(folder)
     except InputError as error:
@@ -54,11 +52,10 @@ def score_cache_problems(folder: Path) -> Iterator[str]:
 
 
 def gpu_problems(wanted: int) -> Iterator[str]:
-    """torch can use as many GPUs as Ray gives out here."""
+    """torch must be able to use as many GPUs as Ray has here."""
     if (found := len(gpu_names())) < wanted:
         yield (
-            f"Ray gives out {wanted} GPUs there, and torch can use {found}: fix its driver, or rehearse with"
-            " --device cpu"
+            f"Ray has {wanted} GPUs there, and torch can use {found}: fix its GPU driver, or use --device cpu"
         )
 
 
@@ -69,23 +66,23 @@ def gpu_names() -> tuple[str, ...]:
 
 
 def data_problems(wanted: str, receive: Callable[[], ImageData]) -> Iterator[str]:
-    """The data set arrives as it was sent. wanted: its SHA-256. receive: gives it."""
+    """The data set must arrive as it was sent. wanted: its SHA-256. receive: gives the data set."""
     try:
         found = receive().sha256
-    except Exception as error:  # whatever the way from node to node may raise
+    except Exception as error:  # any error of the transfer between nodes
         yield f"the data set did not arrive there ({reason(error)}): give its object store more memory"
         return
     if found != wanted:
-        yield f"the data set arrived as another one ({found[:12]}, sent {wanted[:12]}): check its memory"
+        yield f"the data set was altered on the way ({found[:12]}, sent {wanted[:12]}): check its memory"
 
 
 def clock_problems(clock: float, now: float) -> Iterator[str]:
-    """A node's clock in its answer, against the driver's when that came; both in seconds since 1970."""
+    """A node's clock must agree with the driver's. Both are in seconds since 1970."""
     if abs(clock - now) > CLOCK_S:
-        yield f"its clock is {clock - now:+.0f} s off the driver's: set both by NTP"
+        yield f"its clock differs from the driver's by {clock - now:+.0f} s: set both by NTP"
 
 
 def reason(error: Exception) -> str:
-    """An error in a few words."""
+    """An error in at most one short line."""
     strerror = getattr(error, "strerror", None)
     return str(strerror or (str(error) or type(error).__name__).splitlines()[0][:160])

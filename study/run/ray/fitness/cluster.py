@@ -1,4 +1,4 @@
-"""All nodes of a cluster are asked at once; each problem is a line that names the node."""
+"""Checks all nodes of a cluster at the same time; each problem is a line with the node's name."""
 
 import os
 import socket
@@ -15,18 +15,25 @@ from rich.console import Console
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from study.console import print_line
-from study.run.ray.fitness.before_study import Answer, Expected, examine
+from study.run.ray.fitness.before_study import NodeReport, NodeRequirements, examine
 from study.run.ray.fitness.checks import clock_problems
 from study.run.ray.fitness.storage import Token
 from study.run.ray.nodes import Node, alive_nodes
 from study.run.ray.shared_data import received
 
-ANSWER_S = 120.0  # a node that is busy takes long to start a process that imports torch
+ANSWER_TIMEOUT_S = 120.0  # a busy node takes long to start a process that imports torch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
-    """A node, the GPUs that it has, by name, and what is wrong with it, a line each."""
+class NodeCheck:
+    """A node with the results of its check.
+
+    Attributes:
+        node: The node.
+        host: Its name; empty if it did not answer.
+        gpus: The GPUs that torch can use, by name.
+        problems: What is wrong, a line for each problem.
+    """
 
     node: Node
     host: str
@@ -35,7 +42,7 @@ class Examined:
 
     @property
     def name(self) -> str:
-        """Its address, and its host's name where that is known."""
+        """The node's address, and its host's name if it is known."""
         return f"{self.node.address} ({self.host})" if self.host else self.node.address
 
 
@@ -48,82 +55,96 @@ def check_nodes(
     data_sha256: str,
     use_gpus: bool,
     console: Console,
-) -> list[Examined]:
-    """Ask every node; what is wrong is printed, a line each.
+) -> list[NodeCheck]:
+    """Check every node, and print each problem on one line.
 
-    data: see `DataShare`, None for none. use_gpus: trials will train on them.
+    Args:
+        storage: Where studies are.
+        score_cache: A folder on each machine.
+        plugins: Those that the study needs.
+        data: The data set, see `DataShare`; None for none.
+        data_sha256: Its hash; empty for none.
+        use_gpus: Whether trials will be trained on GPUs.
+        console: Receives the lines.
 
-    Raises InputError if the storage cannot be written here.
+    Raises:
+        InputError: The storage cannot be written here.
     """
     with console.status("checking the cluster's nodes"), Token(storage) as token:
-        expected = Expected(
+        required = NodeRequirements(
             storage=storage,
             token=token.name,
             score_cache=str(score_cache),
             data_sha256=data_sha256,
             plugins=plugins,
         )
-        examined = _ask_all(expected, data, use_gpus=use_gpus)
-    for entry in examined:
-        for problem in entry.problems:
-            print_line(console, f"node {entry.name}: {problem}", "red")
-    return examined
+        checks = _check_all(required, data, use_gpus=use_gpus)
+    for check in checks:
+        for problem in check.problems:
+            print_line(console, f"node {check.name}: {problem}", "red")
+    return checks
 
 
-def refuse_unfit(examined: Sequence[Examined]) -> None:
-    """Raises InputError if something is wrong with one of the nodes."""
-    unfit = [entry.name for entry in examined if entry.problems]
+def refuse_unfit(checks: Sequence[NodeCheck]) -> None:
+    """Refuse a cluster with a node that has a problem.
+
+    Raises:
+        InputError: There is such a node.
+    """
+    unfit = [check.name for check in checks if check.problems]
     if unfit:
         raise InputError(
-            f"{len(unfit)} of the cluster's {len(examined)} nodes cannot run this study"
-            f" ({', '.join(unfit)}): fix what is said of each, or remove it"
+            f"{len(unfit)} of the cluster's {len(checks)} nodes cannot run this study"
+            f" ({', '.join(unfit)}): fix the problems above, or remove these nodes"
         )
 
 
-def _ask_all(expected: Expected, data: Any, *, use_gpus: bool) -> list[Examined]:
-    """Every node's answer.
+def _check_all(required: NodeRequirements, data: Any, *, use_gpus: bool) -> list[NodeCheck]:
+    """Check every node.
 
-    A node that is lost meanwhile is left out: Ray may take half a minute to notice that it was before.
+    A node that is lost meanwhile is left out: Ray may take half a minute to notice the loss of a node.
     """
-    nodes, asked = alive_nodes(), time.time()
+    nodes, start = alive_nodes(), time.time()
     pending = {
         _examine.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-            expected, int(node.gpus) if use_gpus else 0, None if data is None else [data]
+            required, int(node.gpus) if use_gpus else 0, None if data is None else [data]
         ): node
         for node in nodes
     }
-    examined, waiting = [], list(pending)
+    checks, waiting = [], list(pending)
     while waiting:
-        patience = max(asked + ANSWER_S - time.time(), 0)
-        ready, waiting = ray.wait(waiting, timeout=patience)
+        remaining = max(start + ANSWER_TIMEOUT_S - time.time(), 0)
+        ready, waiting = ray.wait(waiting, timeout=remaining)
         if not ready:
             break
-        examined.append(_answered(pending[ready[0]], ready[0]))
-    examined += [
-        _silent(pending[task], f"it did not answer within {ANSWER_S:.0f} s: see its load, or remove it")
+        checks.append(_answered(pending[ready[0]], ready[0]))
+    checks += [
+        _failed(
+            pending[task], f"it did not answer within {ANSWER_TIMEOUT_S:.0f} s: reduce its load, or remove it"
+        )
         for task in waiting
     ]
-    there = {node.id for node in alive_nodes()}
-    left = [entry for entry in examined if entry.node.id in there]
-    return sorted(left, key=lambda entry: (entry.node.address, entry.node.id))
+    alive = {node.id for node in alive_nodes()}
+    left = [check for check in checks if check.node.id in alive]
+    return sorted(left, key=lambda check: (check.node.address, check.node.id))
 
 
-def _answered(node: Node, task: Any) -> Examined:
+def _answered(node: Node, task: Any) -> NodeCheck:
     try:
-        answer: Answer = ray.get(task)
+        report: NodeReport = ray.get(task)
     except ray.exceptions.RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
-        return _silent(node, f"it could not be asked ({reason}): install this project there as on the head")
-    problems = [*answer.problems, *clock_problems(answer.clock, time.time())]
-    return Examined(node=node, host=answer.host, gpus=answer.gpus, problems=problems)
+        return _failed(node, f"it could not be checked ({reason}): install this project there as on the head")
+    problems = [*report.problems, *clock_problems(report.clock, time.time())]
+    return NodeCheck(node=node, host=report.host, gpus=report.gpus, problems=problems)
 
 
-def _silent(node: Node, problem: str) -> Examined:
-    return Examined(node=node, host="", gpus=(), problems=[problem])
+def _failed(node: Node, problem: str) -> NodeCheck:
+    return NodeCheck(node=node, host="", gpus=(), problems=[problem])
 
 
-# In a process of its own: it looks at all GPUs of its node, whatever Ray has set aside.
+# In a separate process that sees all GPUs of its node, not only those that Ray assigns.
 @ray.remote(num_cpus=0, max_calls=1, max_retries=0)
-def _examine(expected: Expected, gpus: int, data: list[Any] | None) -> Answer:
+def _examine(required: NodeRequirements, gpus: int, data: list[Any] | None) -> NodeReport:
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-    return examine(expected, socket.gethostname(), gpus, None if data is None else lambda: received(data[0]))
+    return examine(required, socket.gethostname(), gpus, None if data is None else lambda: received(data[0]))

@@ -13,7 +13,7 @@ from cops_core.plugins import Plugin
 from study.console import print_line
 from study.run.preflight import check_home
 from study.run.ray.cluster import Cluster
-from study.run.ray.fitness.cluster import Examined, check_nodes
+from study.run.ray.fitness.cluster import NodeCheck, check_nodes
 from study.run.ray.shared_data import DataShare
 from study.settings import Device
 from study.tracking import check_store
@@ -35,10 +35,27 @@ def check_cluster(
     device: str,
     console: Console,
 ) -> int:
-    """Print a table of the nodes and a line for each problem; returns the exit code.
+    """Check every node of a cluster; prints a table of the nodes and a line for each problem.
 
-    MLflow is asked from here alone, as in a study: only the driver talks to it. Raises InputError if there
-    is no cluster, or if the storage cannot be written here.
+    MLflow is checked from this machine only, since only a study's driver connects to it.
+
+    Args:
+        address: Of the cluster.
+        storage: Where studies are.
+        tracking: MLflow.
+        home: Of the studies.
+        data_root: The folder for downloads.
+        dataset: The data set that is sent to every node.
+        score_cache: A folder on each machine.
+        plugins: Those that studies need.
+        device: `auto`, `cpu` or `cuda`.
+        console: Receives the table and the lines.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: There is no cluster, or the storage cannot be written here.
     """
     lookup("device", device, dict.fromkeys(get_args(Device)))
     lookup("data set", dataset, DATASETS)
@@ -50,7 +67,7 @@ def check_cluster(
         code = UNFIT
         print_line(console, str(error), "red")
     with Cluster(address):
-        examined = check_nodes(
+        checks = check_nodes(
             storage=storage,
             score_cache=score_cache,
             plugins=plugins,
@@ -59,19 +76,19 @@ def check_cluster(
             use_gpus=device != "cpu",
             console=console,
         )
-    _print_nodes(examined, console)
-    return UNFIT if any(entry.problems for entry in examined) else code
+    _print_nodes(checks, console)
+    return UNFIT if any(check.problems for check in checks) else code
 
 
-def _print_nodes(examined: Sequence[Examined], console: Console) -> None:
-    """A table of the nodes."""
+def _print_nodes(checks: Sequence[NodeCheck], console: Console) -> None:
+    """Print a table of the nodes."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("node", "host", "CPUs", "GPUs", "", "result"):
         table.add_column(heading, justify="right" if heading in ("CPUs", "GPUs") else "left")
-    for entry in examined:
+    for check in checks:
         table.add_row(
-            *(entry.node.address, entry.host, f"{entry.node.cpus:g}", f"{entry.node.gpus:g}"),
-            ", ".join(sorted(set(entry.gpus))),
-            "[red]unfit" if entry.problems else "ok",
+            *(check.node.address, check.host, f"{check.node.cpus:g}", f"{check.node.gpus:g}"),
+            ", ".join(sorted(set(check.gpus))),
+            "[red]unfit" if check.problems else "ok",
         )
     console.print(table)

@@ -1,4 +1,4 @@
-"""Is the storage that this machine sees the driver's, and may be written?"""
+"""Does this machine see the driver's storage, and may it write to it?"""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,12 +9,19 @@ from study.records.folder import Folder
 from study.records.store import StudyStore
 from study.run.ray.fitness.checks import reason
 
-# Beside the studies, whose names begin with a letter or a digit.
+# A folder beside the studies, whose names begin with a letter or a digit.
 TOKENS = "_check"
 
 
 class Token:
-    """A file of this check in the storage, while it lasts: whoever sees it has the same storage."""
+    """A file in the storage inside a `with` block: a node that sees it has the same storage.
+
+    Args:
+        storage: Where studies are.
+
+    Raises:
+        InputError: The storage cannot be written, when the block is entered.
+    """
 
     def __init__(self, storage: str) -> None:
         self.name = uuid4().hex
@@ -39,13 +46,11 @@ class Token:
 
 
 def token_problems(storage: str, token: str) -> Iterator[str]:
-    """Before a study: the driver's token is seen, and a file can be written beside it."""
+    """Before a study: the node must see the driver's token, and be able to write a file beside it."""
     try:
         folder = Folder(storage, TOKENS)
         if not folder.has(token):
-            yield (
-                f"it does not see what the driver wrote to {storage}: choose a --storage that all nodes share"
-            )
+            yield (f"it does not see the driver's file in {storage}: choose a --storage that all nodes share")
             return
         folder.write(f"{token}.{uuid4().hex}", b"")
     except (OSError, InputError) as error:
@@ -53,7 +58,7 @@ def token_problems(storage: str, token: str) -> Iterator[str]:
 
 
 def study_problems(store: StudyStore) -> Iterator[str]:
-    """During a study: its record is seen."""
-    with suppress(OSError):  # away for a moment: what is to be written will be tried again
+    """During a study: the node must see its record."""
+    with suppress(OSError):  # not available for a moment: writes are repeated later
         if not store.exists:
             yield "it does not see the study's storage: fix its access rights"

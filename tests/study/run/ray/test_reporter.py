@@ -1,4 +1,4 @@
-"""What Tune says about trials, and what the study makes of it."""
+"""What Tune reports about trials, and how the study reacts."""
 
 import json
 from types import SimpleNamespace
@@ -55,22 +55,22 @@ def complete(reporter, trial, gpus=0.0, **result):
 
 
 def die(reporter, trial, log=None):
-    told = tune_trial(trial)
-    told.error_file = log
-    reporter.on_trial_error(0, [], told)
+    failed = tune_trial(trial)
+    failed.error_file = log
+    reporter.on_trial_error(0, [], failed)
 
 
-def test_a_trial_that_ends_is_told_once(run, reporter):
+def test_the_end_of_a_trial_is_reported_once(run, reporter):
     trial = handed_out(run, reporter)
     assert not reporter("t0", {"rows": json.dumps([ROW]), "status": "finished"})
     complete(reporter, trial, status="finished")
-    die(reporter, trial)  # Tune calls whatever goes wrong afterwards an error of the trial
+    die(reporter, trial)  # Tune reports later errors as errors of the trial
     complete(reporter, trial, status="failed")
     assert (trial.status, trial.rows) == ("finished", [ROW])
     assert run.next_trial().number == 1
 
 
-def test_a_worker_that_dies_has_its_trial_go_on_elsewhere_but_not_for_ever(run, reporter, tmp_path):
+def test_a_trial_is_resumed_after_its_worker_died_but_not_for_ever(run, reporter, tmp_path):
     trial = handed_out(run, reporter)
     for _ in range(WORKERS):
         die(reporter, trial)
@@ -83,7 +83,7 @@ def test_a_worker_that_dies_has_its_trial_go_on_elsewhere_but_not_for_ever(run, 
     assert "Traceback" in trial.log
 
 
-def test_a_node_without_memory_is_said_so(run, reporter, tmp_path):
+def test_a_node_without_memory_is_reported(run, reporter, tmp_path):
     trial = handed_out(run, reporter)
     (tmp_path / "error.txt").write_text("ray.exceptions.OutOfMemoryError: Task was killed")
     for _ in range(WORKERS + 1):
@@ -109,8 +109,8 @@ def test_a_lost_node_does_not_count_as_a_death_of_the_trial(run, reporter, alive
         assert run.next_trial() is trial
 
 
-def test_a_node_that_ray_still_takes_for_alive_may_be_lost(run, reporter, alive, clock):
-    """And if it was not, the deaths on it count as soon as that is known."""
+def test_a_node_that_is_alive_according_to_ray_may_be_lost(run, reporter, alive, clock):
+    """If it was not lost, the deaths on it count as soon as that is known."""
     trial = handed_out(run, reporter)
     alive.add("other")
     ran_on(trial, "other")
@@ -151,13 +151,11 @@ def test_out_of_memory_on_the_cpu_is_not_tried_again(run, reporter):
     assert trial.status == "out_of_memory"
 
 
-def test_a_node_that_can_run_no_trial_ends_the_study_and_costs_none(run, reporter):
+def test_an_unfit_node_ends_the_study_and_no_trial_fails(run, reporter):
     trial = handed_out(run, reporter)
-    complete(reporter, trial, status="unfit", reason="node there: its code is another one: install it")
+    complete(reporter, trial, status="unfit", reason="node there: its code differs: install it")
     assert trial.status == "running"
-    assert run.stopped_because == (
-        "node there: its code is another one: install it, then go on with cops resume"
-    )
+    assert run.stopped_because == "node there: its code differs: install it, then use cops resume"
     run.interrupt()
     assert trial.status == "interrupted"
 
@@ -172,7 +170,7 @@ def test_a_lost_race_is_a_stop_even_if_the_worker_had_come_further(run, reporter
     assert (trial.status, len(trial.rows)) == ("stopped", 1)
 
 
-def test_a_study_that_ends_interrupts_what_runs(run, reporter):
+def test_a_study_that_ends_interrupts_running_trials(run, reporter):
     trial = handed_out(run, reporter)
     run.stop("asked to")
     assert reporter.stop_all()
@@ -182,7 +180,7 @@ def test_a_study_that_ends_interrupts_what_runs(run, reporter):
     assert trial.status == "interrupted"
 
 
-def test_an_error_of_the_study_itself_is_not_taken_for_the_trials(run, reporter, monkeypatch):
+def test_an_error_of_the_study_is_not_an_error_of_the_trial(run, reporter, monkeypatch):
     trial = handed_out(run, reporter)
     monkeypatch.setattr(run.plan, "tell", lambda trial: 1 / 0)
     complete(reporter, trial, status="finished")

@@ -1,4 +1,4 @@
-"""Shares of a GPU: how many trials have one in common."""
+"""Shares of a GPU: how many trials share one."""
 
 import math
 
@@ -17,13 +17,13 @@ def config(model="lenet_300_100", **training):
 @pytest.mark.parametrize(
     ("share", "trials", "gpus", "expected"),
     [
-        (0.25, 100, 4, 0.25),  # more trials than fit: as many to a GPU as it carries
+        (0.25, 100, 4, 0.25),  # more trials than fit: each GPU is full
         (0.25, 4, 4, 1.0),  # a whole GPU for each
         (0.25, 6, 4, 0.5),  # two to a GPU are enough for all at once
         (0.25, 9, 4, 0.3333),
         (1.0, 100, 4, 1.0),
         (0.3333, 100, 1, 0.3333),
-        (0.25, 8, 0, 0.25),  # a cluster that has yet to grow
+        (0.25, 8, 0, 0.25),  # a cluster without nodes yet
     ],
 )
 def test_a_gpu_is_shared_only_where_trials_outnumber_them(share, trials, gpus, expected):
@@ -51,7 +51,7 @@ def test_a_raised_share_is_for_that_network_alone():
     big, small = config(batch_size=500), config(batch_size=50)
     assert shares.raise_for(big, 0.25)
     assert (shares.of(big), shares.of(small)) == (0.5, 0.25)
-    assert shares.raise_for(big, 0.25)  # another one that had begun with the old share
+    assert shares.raise_for(big, 0.25)  # another one that started with the old share
     assert shares.of(big) == 0.5
 
 

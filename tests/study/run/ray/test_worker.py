@@ -1,4 +1,4 @@
-"""The worker: what runs inside a Ray actor, here without one."""
+"""The worker, which runs in a Ray actor, tested without Ray."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ NAME = "00003-abcdef0012345678"
 
 @pytest.fixture
 def task(tmp_path, monkeypatch):
-    monkeypatch.setattr("study.run.ray.worker.received", lambda data: data)  # by Ray, elsewhere
+    monkeypatch.setattr("study.run.ray.worker.received", lambda data: data)  # without Ray
     StudyStore(str(tmp_path), "mine").write_record(made_record())
 
     def make(**changes):
@@ -57,7 +57,7 @@ def task(tmp_path, monkeypatch):
 
 
 def metrics(*results):
-    """Of all epochs that are reported, without the time that they took."""
+    """The reported epochs without their times."""
     return [[row[name] for name in METRICS] for result in results for row in json.loads(result["rows"])]
 
 
@@ -190,13 +190,13 @@ def test_a_study_that_ends_keeps_a_checkpoint_of_what_it_cuts_off(task, tmp_path
     assert len(json.loads(resumed.step()["rows"])) == 4
 
 
-def test_other_code_on_this_machine_is_said_of_the_node(task):
+def test_other_code_on_this_machine_is_reported_with_the_node(task):
     result = TrialWorker(task() | {"code_sha256": "00" * 32}).step()
     assert (result["status"], result["done"]) == (UNFIT, True)
-    assert result["reason"].startswith(f"node {socket.gethostname()}: its code is another one")
+    assert result["reason"].startswith(f"node {socket.gethostname()}: its code differs")
 
 
-def test_a_storage_that_is_not_seen_or_not_writable_is_said_of_the_node(task, tmp_path, monkeypatch):
+def test_a_storage_that_is_not_seen_or_not_writable_is_reported_with_the_node(task, tmp_path, monkeypatch):
     result = TrialWorker(task() | {"storage": str(tmp_path / "mine")}).step()
     assert (result["status"], "does not see the study's storage" in result["reason"]) == (UNFIT, True)
 
@@ -205,14 +205,14 @@ def test_a_storage_that_is_not_seen_or_not_writable_is_said_of_the_node(task, tm
 
     monkeypatch.setattr(StudyStore, "write", refuse)
     result = TrialWorker(task()).step()
-    assert (result["status"], "may not write the study's storage" in result["reason"]) == (UNFIT, True)
+    assert (result["status"], "may not write to the study's storage" in result["reason"]) == (UNFIT, True)
 
 
-def test_a_gpu_that_torch_cannot_use_is_said_of_the_node(task):
+def test_a_gpu_that_torch_cannot_use_is_reported_with_the_node(task):
     if torch.cuda.is_available():
-        pytest.skip("it can use one here")
+        pytest.skip("torch can use one here")
     result = TrialWorker(task() | {"device": "cuda", "gpus": 1.0}).step()
-    assert (result["status"], "Ray gives out 1 GPUs there, and torch can use 0" in result["reason"]) == (
+    assert (result["status"], "Ray has 1 GPUs there, and torch can use 0" in result["reason"]) == (
         UNFIT,
         True,
     )

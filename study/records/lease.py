@@ -181,7 +181,7 @@ class _LeaseBackend(ABC):
         """The error of a second driver."""
         name = self.store.name
         return InputError(
-            f"study {name!r} is being run by {other or 'another process'}:"
+            f"study {name!r} is already run by {other or 'another process'}:"
             f" watch it with `cops status {name}`, stop it with `cops stop {name}`{hint}"
         )
 

@@ -1,4 +1,4 @@
-"""What is printed before and after a study."""
+"""The lines that are printed before and after a study."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # By default a request takes minutes to fail if the server is down. The writing thread repeats it anyway.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-# It looks for the user's home as well, which a container's user may not have.
+# It also needs the user's home folder, which a user in a container may not have.
 if not has_home():
     os.environ["HOME"] = str(user_cache("home"))
 

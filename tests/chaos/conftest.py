@@ -1,7 +1,7 @@
-"""Real studies, struck at random moments, and what must hold of them afterwards.
+"""Real studies with failures at random moments, and what must be true of them afterwards.
 
-A study that is cut off and resumed must be told by nothing from one that never was: the same trials,
-each once, the same numbers in the records, the tables and MLflow.
+A study that is interrupted and resumed must not differ from one that never was: the same trials, each once,
+the same numbers in the records, the tables and MLflow.
 """
 
 import os
@@ -21,15 +21,15 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-CLOCK = ("seconds", "train_seconds")  # what two runs of the same study may differ in
+CLOCK = ("seconds", "train_seconds")  # the columns in which two runs of the same study may differ
 ONE_AT_A_TIME = ("--trials", 11, "--epochs", 9, "--rates", "0.95,0.99", "--concurrency", 1, "--seed", 5)
-# What a random sampler proposes does not depend on which of two trials ends first.
+# A random sampler's proposals do not depend on which of two trials ends first.
 TWO_AT_A_TIME = ("--trials", 13, "--epochs", 9, "--rates", "0.95,0.99", "--sampler", "random")
 TWO_AT_A_TIME += ("--stopping", "none", "--concurrency", 2, "--seed", 6)
 
 
 def pytest_generate_tests(metafunc):
-    """`moment`: a seeded random share of a study's duration, as many as `--moments` says."""
+    """`moment`: a seeded random share of a study's duration; `--moments` is the number of them."""
     if "moment" in metafunc.fixturenames:
         draws = random.Random(metafunc.function.__name__)
         count = metafunc.config.getoption("--moments")
@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc):
 
 @dataclass
 class Study:
-    """A study that is launched, in a home of its own, with processes that a test may kill."""
+    """A launched study in its own home, with processes that a test may kill."""
 
     folder: Path
     words: tuple
@@ -83,7 +83,7 @@ class Study:
         return list((self.home / "studies" / "quickstart" / "trials").glob("*.json"))
 
     def table(self, name):
-        """The rows of a Parquet table, without what is read off a clock."""
+        """The rows of a Parquet table, without measured times."""
         path = self.home / "studies" / "quickstart" / name
         return [
             {key: value for key, value in row.items() if key not in CLOCK}
@@ -96,7 +96,7 @@ class Study:
                 return found
             assert self.process.poll() is None, self.process.stdout.read()
             time.sleep(0.05)
-        return pytest.fail("it did not happen in time")
+        return pytest.fail("the condition was not met in time")
 
 
 def name_of(process):
@@ -107,15 +107,15 @@ def name_of(process):
 
 
 def undisturbed_study(folder, words):
-    began = time.monotonic()
+    start = time.monotonic()
     study = Study(folder, words).start()
     study.end()
-    return study, time.monotonic() - began
+    return study, time.monotonic() - start
 
 
 @pytest.fixture(scope="session")
 def one_at_a_time(tmp_path_factory):
-    """The undisturbed study with one trial at a time, and the seconds that it took."""
+    """The undisturbed study with one trial at a time, and its duration in seconds."""
     return undisturbed_study(tmp_path_factory.mktemp("one"), ONE_AT_A_TIME)
 
 
@@ -126,7 +126,7 @@ def two_at_a_time(tmp_path_factory):
 
 @pytest.fixture
 def make_study(tmp_path):
-    """Makes a study in the test's own folder, or in another; what still runs at the end is killed."""
+    """Makes a study in the test's folder or another one; kills it at the end if it still runs."""
     made = []
 
     def make(words, folder=tmp_path):
@@ -141,9 +141,9 @@ def make_study(tmp_path):
 
 @pytest.fixture
 def same():
-    """Every trial once, none lost, the same numbers; records, tables and MLflow agree to the last one.
+    """Checks that every trial is recorded once, with the same numbers in tables and MLflow.
 
-    networks: whether each trial's network must be there too.
+    networks: whether each trial's network must exist too.
     """
     return check_the_same
 
@@ -181,7 +181,7 @@ def check_mlflow(study, uri, networks):
 
 
 class Server:
-    """A real MLflow server over a database of its own, which a test may kill and start again."""
+    """A real MLflow server with its own database, which a test may kill and start again."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -212,7 +212,7 @@ class Server:
         return pytest.fail("the server did not start")
 
     def kill(self):
-        """The server and the processes that it started, and nothing else."""
+        """Kill the server and the processes that it started, and nothing else."""
         tree = [*psutil.Process(self.process.pid).children(recursive=True), self.process]
         for process in tree:
             process.kill()

@@ -1,6 +1,6 @@
 """SIGKILL of the driver, a worker, a node, the MLflow server; a full disk; an unreadable database.
 
-`uv run pytest tests/chaos -m slow --moments 20` strikes at twenty random moments each.
+`uv run pytest tests/chaos -m slow --moments 20` tests twenty random moments each.
 """
 
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_killed_driver(make_study, one_at_a_time, same, moment):
-    """At any moment, the first imports and the last table included; and once more while it is resumed."""
+    """At any moment, also during the first imports and the last table; and again while it is resumed."""
     undisturbed, seconds = one_at_a_time
     study = make_study(undisturbed.words).start()
     time.sleep(moment * seconds)
@@ -40,7 +40,7 @@ def test_a_killed_worker(make_study, one_at_a_time, same, moment):
 
 
 def killed(processes):
-    """Whether one of them was still there to be killed."""
+    """Kill the first process that still exists; returns whether there was one."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -79,7 +79,7 @@ def test_a_killed_mlflow_server(make_study, one_at_a_time, same, server, moment)
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own that is soon full."""
+    """A small file system that is soon full."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
@@ -88,10 +88,9 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk(make_study, one_at_a_time, same, small_disk, moment):
-    """There is room again while the study runs, or only after it has ended.
+    """The disk has space again while the study runs, or only after it has ended.
 
-    No result is lost. A network that was finished while nothing could be written is: its trial can be
-    replayed.
+    No result is lost. A network that could not be written is lost, but its trial can be replayed.
     """
     freed = "while it runs" if is_even(moment) else "after it has ended"
     undisturbed, seconds = one_at_a_time
@@ -119,7 +118,7 @@ def is_even(moment):
 
 
 def fill(path):
-    """Write until nothing more fits."""
+    """Write until the disk is full."""
     with path.open("wb", buffering=0) as file:
         for size in (1 << 16, 1 << 10, 1):
             try:
@@ -130,9 +129,9 @@ def fill(path):
 
 
 def test_an_unreadable_database(make_study, one_at_a_time, same, moment):
-    """Training goes on without MLflow; what it missed is filled in once there is a database again.
+    """Training continues without MLflow, which is updated when there is a database again.
 
-    That is a backup, or a new one.
+    The database is a backup, or a new one.
     """
     then = "restored" if is_even(moment) else "lost"
     undisturbed, seconds = one_at_a_time

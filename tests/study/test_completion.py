@@ -55,7 +55,7 @@ finally:
 
 @pytest.fixture
 def folder(tmp_path):
-    """A working directory with a space of its own and a home with two studies."""
+    """A working directory with a space in a file, and a home with two studies."""
     for name in ("first_study", "second_study"):
         StudyStore(str(tmp_path / "cops-home" / "studies"), name).write_record(made_record())
     (tmp_path / "cops-home" / "studies" / "no_study").mkdir()
@@ -65,7 +65,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def ask(folder):
-    """Asks for what may stand at the end of a line, in a process of its own, as bash or zsh does."""
+    """Requests the completions of a line in a separate process, as bash or zsh does."""
 
     def completions(line, shell="bash", **environment):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COPS_")}
@@ -164,7 +164,7 @@ def test_it_is_quick(ask, line, shell):
 
 
 def test_every_option_with_a_list_of_names_completes_them():
-    """Wherever an option of such a name stands, also in a command that is added later."""
+    """For every option of such a name, also in commands that are added later."""
     named = ("dataset", "model", "score", "sampler", "stopping", "objective", "cost", "device", "format")
     for name, command in GROUP.commands.items():
         for parameter in command.params:

@@ -1,4 +1,4 @@
-"""Help that helps: a sentence and a default for every option, examples that parse, readable at 80 columns."""
+"""Help: a sentence and a default for every option, examples that parse, readable at 80 columns."""
 
 import resource
 import shlex
@@ -52,7 +52,7 @@ def parameters(name):
 
 
 def is_plain_flag(parameter):
-    """A flag that is off unless it is written has no default worth showing."""
+    """Whether it is off unless it is written, so that it needs no default."""
     return getattr(parameter, "is_flag", False) and not parameter.secondary_opts
 
 
@@ -61,7 +61,7 @@ def test_every_option_and_argument_has_a_sentence(name):
     for parameter in parameters(name):
         assert parameter.help, parameter.name
         assert parameter.help.endswith("."), parameter.help
-        assert "[" not in parameter.help, "what is in brackets is taken for markup and not shown"
+        assert "[" not in parameter.help, "text in brackets is treated as markup and not shown"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,10 +82,10 @@ def test_help_is_whole_and_readable_at_80_columns(shown, name):
         for option in (*parameter.opts, *parameter.secondary_opts):
             assert option in text or parameter.metavar in text
     paragraphs = (GROUP.commands[name].help or "").split("\n\n")
-    assert len(paragraphs) == 2, "a line that says what it does, and a paragraph"
+    assert len(paragraphs) == 2, "a summary and a paragraph"
     lines = paragraphs[1].splitlines()
     assert max(map(len, lines)) <= WIDTH - 2
-    assert all(line in text for line in lines), "the terminal would break these lines once more"
+    assert all(line in text for line in lines), "the terminal would break these lines again"
 
 
 def test_commands_stand_in_panels(shown):

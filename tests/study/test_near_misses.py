@@ -1,4 +1,4 @@
-"""Whatever name is asked for: one that is nearly right is told the right one, in one line, exit code 2."""
+"""A misspelt name of any kind is answered with the right one, in one line, exit code 2."""
 
 from typing import Literal, get_args, get_origin
 

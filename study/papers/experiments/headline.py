@@ -102,7 +102,7 @@ class Headline(Experiment):
         trials = [config.changed(seed=s) for each in contenders for config in each.tried for s in seeds]
         validation = choose(contenders, seeds, run(f"selection-{part}", trials))
 
-        others = self._seeds("judge", self.evaluation_seeds)  # the purpose decides the seeds: it stays
+        others = self._seeds("judge", self.evaluation_seeds)  # the name of a stream: it must not change
         dense = self._config(setting, 0.05, arm="dense")
         chosen = [dense, *(config for config, _ in validation)]
         evaluations = [config.changed(seed=s, test=True) for config in chosen for s in others]

@@ -282,7 +282,7 @@ def test_a_study_that_has_not_ended_is_not_closed(ran, close, data, store, statu
 
 def test_a_study_that_is_running_is_not_closed(ran, close, store):
     ran(0, baseline=True)
-    with Lease(store), pytest.raises(InputError, match="is being run by process"):
+    with Lease(store), pytest.raises(InputError, match="is already run by process"):
         close()
     assert not is_closed(store)
     close()

@@ -65,7 +65,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def log(home, request):
-    """Logs a trial into the home, as a study of its own would; returns the id of its run."""
+    """Logs a trial into the home as a separate study; returns the id of its run."""
     numbers = count()
 
     def write(trial: StudyTrial) -> str:
@@ -207,15 +207,15 @@ def test_wrong_input_is_one_line(trained, log, again, home):
     run = client.get_run(run_id)
     foreign = client.create_run(run.info.experiment_id).info.run_id
     client.log_dict(foreign, {"lr": 0.1}, "config.json")
-    not_begun = changed(trained)
-    not_begun.rows, not_begun.stamps, not_begun.status = [], [], "infeasible"
+    infeasible = changed(trained)
+    infeasible.rows, infeasible.stamps, infeasible.status = [], [], "infeasible"
     plugged = changed(trained, {"plugins": {"mine": "a" * 64}})
     elsewhere = changed(trained, {"data_sha256": "b" * 64})
     wrong = {
         "0" * 32: (f"no run {'0' * 32}", {}),
         run.data.tags["mlflow.parentRunId"]: ("has no config.json: ", {}),
         foreign: ("has no config, epochs", {}),
-        log(not_begun): ("has no epoch (infeasible)", {}),
+        log(infeasible): ("has no epoch (infeasible)", {}),
         log(plugged): ("add --plugin mine", {}),
         log(elsewhere): ("the data 'digits' are not those of the run", {}),
     }

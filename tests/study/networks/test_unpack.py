@@ -63,7 +63,7 @@ def artifact(tmp_path) -> tuple[Path, FreezeNet]:
 
 @pytest.fixture
 def logged(artifact, tmp_path) -> str:
-    """The id of a run in the home's database that holds the artefact."""
+    """The id of a run with the artefact, in the home's database."""
     home = tmp_path / "cops-home"
     home.mkdir()
     uri = f"sqlite:///{home / 'mlflow.db'}"

@@ -60,7 +60,7 @@ def test_a_second_driver_is_refused_with_the_first_ones_name_until_that_has_ende
     assert re.fullmatch(rf"process {child.pid} on \S+ since \d\d:\d\d", holder(store, QUICK))
     with pytest.raises(InputError) as refused, Lease(store, QUICK):
         pytest.fail("two drivers at once")
-    assert str(refused.value).startswith(f"study 'mine' is being run by {holder(store, QUICK)}: ")
+    assert str(refused.value).startswith(f"study 'mine' is already run by {holder(store, QUICK)}: ")
     assert "`cops status mine`" in str(refused.value)
     assert "`cops stop mine`" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -93,7 +93,7 @@ def test_of_many_drivers_that_start_at_once_one_continues(tmp_path, process, kin
     answers = [pipe.recv() for pipe in pipes]
     tokens = [answer for answer in answers if re.fullmatch("[0-9a-f]{16}", answer)]
     assert tokens == [driver(kind(tmp_path.as_uri(), "mine")).token]
-    assert sum("is being run by process" in answer for answer in answers) == 3
+    assert sum("is already run by process" in answer for answer in answers) == 3
 
 
 def test_a_lease_in_a_folder_ends_at_once_with_its_process_even_if_child_processes_run(tmp_path, process):

@@ -224,7 +224,7 @@ def test_one_driver_at_a_time(store, bucket):
     before = keys(bucket)
     with Lease(store, QUICK) as lease:
         assert driver(store, QUICK).token == lease.token
-        with pytest.raises(InputError, match="is being run by process") as refused, Lease(store, QUICK):
+        with pytest.raises(InputError, match="is already run by process") as refused, Lease(store, QUICK):
             pytest.fail("two drivers at once")
         assert holder(store, QUICK) in str(refused.value)
         assert not lease.lost
@@ -251,7 +251,7 @@ def test_of_two_drivers_that_start_at_once_one_continues(storage, store):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted("is being run by" in outcome for outcome in outcomes) == [False, True]
+    assert sorted("is already run by" in outcome for outcome in outcomes) == [False, True]
 
 
 def test_a_dead_driver_counts_as_running_for_a_while_and_its_request_to_stop_is_removed(store):

@@ -1,4 +1,4 @@
-"""`cops` in a process of its own, and what it leaves in MLflow."""
+"""`cops` in a separate process, and its runs in MLflow."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ ENDED = {"finished", "stopped", "diverged", "collapsed"}
 
 
 def cops(folder, *words, **options):
-    """Runs `cops` in a process of its own, as a user does, with its output in pipes."""
+    """Runs `cops` in a separate process, as a user does, with its output in pipes."""
     done = subprocess.run(
         [sys.executable, "-m", "study.cli", *map(str, words)],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Studies that are interrupted, stopped, killed or fail, and two at once."""
+"""Studies that are interrupted, stopped or killed, or that fail; two studies at the same time."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_ctrl_c_ends_cleanly_and_the_study_goes_on_where_it_was(tmp_path):
     wait_until(lambda: (tmp_path / "cops-home/studies/quickstart/driver.json").exists(), process)
     second = cops(tmp_path, "resume", "quickstart")
     assert second.returncode == 2
-    assert f"is being run by process {process.pid}" in second.stderr
+    assert f"is already run by process {process.pid}" in second.stderr
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     client, parent, nested = children(tmp_path / "cops-home", "quickstart")

@@ -26,7 +26,7 @@ def test_the_quickstart_ends_with_a_table_and_what_to_type_next(quickstart):
         assert method in done.stdout
     assert "cops ui" in done.stdout
     assert "cops status quickstart" in done.stdout
-    assert "\x1b" not in done.stdout  # quiet where the output is no terminal
+    assert "\x1b" not in done.stdout  # no escape sequences if the output is not a terminal
 
 
 def test_the_quickstart_is_in_mlflow_as_one_parent_with_24_runs(quickstart):
@@ -164,16 +164,16 @@ def test_python_has_the_same_table(quickstart):
 def test_closing_judges_once_and_ends_the_study(quickstart, tmp_path):
     folder, _ = quickstart
     shutil.copytree(folder / "cops-home", tmp_path / "cops-home")
-    # Artifacts of the copied database would lie in the other home.
+    # The artifacts of the copied database are in the other home.
     done = cops(tmp_path, "close", "quickstart", "--top", 1)
     assert done.returncode == 0, done.stderr
     assert "chosen on validation, evaluated on test" in done.stdout
-    (look,) = json.loads((tmp_path / "cops-home/studies/quickstart/closed.json").read_text())
-    assert {one["method"] for one in look["results"]} >= {"dense", "prune snip", "freeze snip"}
-    assert all(0 < one["test_accuracy"] <= 1 for one in look["results"])
+    (evaluation,) = json.loads((tmp_path / "cops-home/studies/quickstart/closed.json").read_text())
+    assert {one["method"] for one in evaluation["results"]} >= {"dense", "prune snip", "freeze snip"}
+    assert all(0 < one["test_accuracy"] <= 1 for one in evaluation["results"])
     _, parent, nested = children(tmp_path / "cops-home", "quickstart")
-    judged = {run.data.tags["trial"] for run in nested if "test_accuracy" in run.data.metrics}
-    assert judged == {one["trial"] for one in look["results"]}
+    evaluated = {run.data.tags["trial"] for run in nested if "test_accuracy" in run.data.metrics}
+    assert evaluated == {one["trial"] for one in evaluation["results"]}
     assert parent.data.tags["status"] == "closed"
     again = cops(tmp_path, "close", "quickstart", "--top", 1)
     assert "this is evaluation 2 on the test images" in again.stdout

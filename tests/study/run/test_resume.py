@@ -1,4 +1,4 @@
-"""The same study again: what may differ, what is refused, and that nothing wrong is recorded."""
+"""The same study again: which settings may differ, and which are refused and not recorded."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_paths_mean_the_same_from_another_folder(settings, monkeypatch, tmp_path
 
 
 def test_what_a_study_is_never_changes():
-    """Whoever adds a setting decides whether a study is the same with another value of it."""
+    """Each setting declares whether a study is the same with another value of it."""
     free = {name for name, flag in setting_flags().items() if flag.changes != "never"}
     compared = {"space", "question", "seed", "seeds", "racing", "sampler", "stopping", "epochs", "plugins"}
     assert set(Settings.model_fields) - free == compared | {"first", "kind"}
@@ -86,7 +86,7 @@ def run_again(settings, name="test", **changes):
 
 
 @pytest.fixture
-def begun(settings):
+def recorded(settings):
     made = settings()
     StudyStore(made.storage_uri, "test").write_record(made_record(made.record()))
     return made
@@ -95,29 +95,29 @@ def begun(settings):
 @pytest.mark.parametrize(
     ("name", "value"), [("concurrency", 0), ("cpus_per_trial", 0), ("gpus_per_trial", -1), ("trials", 0)]
 )
-def test_a_wrong_value_is_refused_and_not_recorded(begun, name, value):
+def test_a_wrong_value_is_refused_and_not_recorded(recorded, name, value):
     with pytest.raises(InputError, match=name):
-        run_again(begun, **{name: value})
-    assert StudyStore(begun.storage_uri, "test").record()["settings"] == begun.record()
+        run_again(recorded, **{name: value})
+    assert StudyStore(recorded.storage_uri, "test").record()["settings"] == recorded.record()
 
 
-def test_a_study_that_is_not_there_is_named_with_its_nearest(begun):
+def test_an_unknown_study_is_answered_with_the_nearest(recorded):
     with pytest.raises(InputError, match="unknown study 'tset': did you mean 'test'"):
-        run_again(begun, "tset")
+        run_again(recorded, "tset")
 
 
-def test_plugins_that_it_used_are_asked_for(begun):
-    record = {**begun.record(), "plugins": {"mine": "ab" * 32}}
-    StudyStore(begun.storage_uri, "test").write_record(made_record(record))
+def test_the_plugins_of_the_study_are_required(recorded):
+    record = {**recorded.record(), "plugins": {"mine": "ab" * 32}}
+    StudyStore(recorded.storage_uri, "test").write_record(made_record(record))
     with pytest.raises(InputError, match="used plugins: add --plugin mine"):
-        run_again(begun)
+        run_again(recorded)
 
 
-def test_a_part_of_an_experiment_is_resumed_by_its_own_command(begun):
-    record = {**begun.record(), "kind": "experiment", "space": "headline"}
-    StudyStore(begun.storage_uri, "test").write_record(made_record(record))
+def test_a_part_of_an_experiment_is_resumed_by_its_own_command(recorded):
+    record = {**recorded.record(), "kind": "experiment", "space": "headline"}
+    StudyStore(recorded.storage_uri, "test").write_record(made_record(record))
     with pytest.raises(InputError, match="cops experiment headline resumes it"):
-        run_again(begun)
+        run_again(recorded)
 
 
 @pytest.mark.parametrize("typo", ["s3:/bucket/dir", "s3:bucket", "gs:/b"])

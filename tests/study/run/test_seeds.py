@@ -1,4 +1,4 @@
-"""A study of several seeds, told as JSON lines: `cops launch --seeds 3 --json`."""
+"""A study of several seeds as JSON lines: `cops launch --seeds 3 --json`."""
 
 import json
 

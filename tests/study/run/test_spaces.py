@@ -103,7 +103,7 @@ def space(trial):
 
 @pytest.mark.slow
 def test_sixty_combinations_on_one_initialisation_compute_each_score_once(tmp_path):
-    """60 one-shot pairs, beside the baselines, by two workers that share a cache."""
+    """60 one-shot pairs and the baselines, run by two workers that share a cache."""
     (tmp_path / "pairs.py").write_text(PAIRS)
     done = cops(
         tmp_path, "launch", "pairs.py", "--concurrency", 2, "--score-cache", tmp_path / "scores", "--seed", 5

@@ -218,8 +218,8 @@ def _few(data: ImageData) -> ImageData:
         data,
         train_images=data.train_images[places],
         train_labels=data.train_labels[places],
-        test_images=data.test_images[:TEST_IMAGES],
-        test_labels=data.test_labels[:TEST_IMAGES],
+        test_images=data.train_images[places[:TEST_IMAGES]],  # a search reads no test image
+        test_labels=data.train_labels[places[:TEST_IMAGES]],
     )
 
 

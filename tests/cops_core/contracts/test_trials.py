@@ -62,7 +62,8 @@ class Wide(nn.Module):
 
 @pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
 def test_a_network_that_works_passes_with_every_score_and_arm(found, precision):
-    checks = found(Wide, scores=tuple(SCORES), rounds=2, training=Training(precision=precision))
+    arms = ARMS[:3] if precision == "float64" else ARMS
+    checks = found(Wide, tuple(SCORES), arms, rounds=2, training=Training(precision=precision))
     assert (checks.failures, checks.unusable) == ([], [])
 
 

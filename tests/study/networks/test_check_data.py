@@ -16,7 +16,7 @@ def checked(root, monkeypatch) -> tuple[int, str]:
     registry = replace(CORE_REGISTRIES["DATASETS"], components=two)
     monkeypatch.setattr(check, "REGISTRIES", {"DATASETS": registry})
     output = io.StringIO()
-    code = check.check_all(root, Console(file=output, width=200), with_data=True)
+    code = check.check_all(root, Console(file=output, width=400), with_data=True)
     return code, output.getvalue()
 
 

@@ -100,7 +100,7 @@ def ran(store, data, tmp_path):
 
     def run(number, *, keep=True, configuration=None, seed_index=0, baseline=False, rate=None, **changes):
         config = BASE.changed(dataset="watched", seed=100 + seed_index, **changes)
-        trial = Trial(config, data_root=tmp_path)
+        trial = Trial(config, data=data)
         record = StudyTrial(
             number=number,
             config=config,
@@ -134,7 +134,7 @@ def test_a_whole_trial_never_touches_a_test_image_or_label(monkeypatch, tmp_path
         _ = poisoned.sha256  # the hash of the data reads them: it is replaced
     poisoned.__dict__["sha256"] = "0" * 64
     monkeypatch.setitem(DATASETS, "watched", lambda root: poisoned)
-    trial = Trial(BASE.changed(dataset="watched", **frozen()), data_root=tmp_path)
+    trial = Trial(BASE.changed(dataset="watched", **frozen()), data=DATASETS["watched"](tmp_path))
     while not trial.done:
         trial.step()
     assert len(trial.artifact()) > 1000

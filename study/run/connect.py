@@ -35,7 +35,7 @@ def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Cons
     check_store(settings.tracking)
     with ThreadPoolExecutor(max_workers=1) as executor, ExitStack() as stack:
         # A new MLflow database takes about as long as the start of Ray: both run at the same time.
-        new = executor.submit(new_database, settings.tracking)
+        database_task = executor.submit(new_database, settings.tracking)
         allocation = Allocation()
         if not run.has_ended:
             with console.status("starting Ray"):
@@ -43,6 +43,6 @@ def connected(study: PreparedStudy, data: DataShare, lease: Lease, console: Cons
             allocation = allocate(
                 settings, run.plan, data, lambda: stop_requested(study.store, lease.token), console
             )
-        if (database := new.result()) is not None:
+        if (database := database_task.result()) is not None:
             database.place()  # last: no check can fail any more
         yield allocation

@@ -66,9 +66,8 @@ def stop_requested(store: StudyStore, token: str) -> bool:
         store: The study's folder.
         token: Of the driver's lease.
     """
-    with suppress(
-        OSError, ValueError, AttributeError
-    ):  # without an answer from the storage there is no request
+    # Without an answer from the storage there is no request.
+    with suppress(OSError, ValueError, AttributeError):
         return store.has(STOP) and json.loads(store.read(STOP)).get("token") == token
     return False
 

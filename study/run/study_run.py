@@ -102,9 +102,8 @@ class StudyRun:
         if self.stopped_because:
             return True
         ended = bool(self.plan.exhausted or self.plan.blocked or self.space_error)
-        return ended and all(
-            trial.has_ended for trial in self.trials
-        )  # a running trial may have to run again
+        # A running trial may have to run again.
+        return ended and all(trial.has_ended for trial in self.trials)
 
     @property
     def complete(self) -> bool:

@@ -104,7 +104,7 @@ def test_a_real_process_shows_no_traceback(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_score_of_a_users_space_is_told_the_nearest(run, tmp_path):
+def test_a_wrong_score_of_a_users_space_is_answered_with_the_nearest(run, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from cops_core.config import Selection, TrialConfig\n"
         "def space(trial): return TrialConfig(arm='prune', selection=Selection(target='synflo'))\n"
@@ -125,7 +125,7 @@ def test_a_network_that_does_not_fit_the_data_is_refused(run, tmp_path):
     assert "use lenet_300_100" in err
 
 
-def test_a_dry_run_says_what_would_run_and_writes_nothing(run, tmp_path):
+def test_a_dry_run_prints_what_would_run_and_writes_nothing(run, tmp_path):
     code, out, _ = run("launch", "quickstart", "--dry-run", "--trials", "9")
     assert code == 0
     assert out.count("baseline: ") == 7
@@ -141,7 +141,7 @@ def test_the_spaces_are_listed(run):
     assert all(name in out for name in SEARCH_SPACES)
 
 
-def test_no_studies_yet_is_no_error(run):
+def test_no_studies_yet_is_not_an_error(run):
     code, out, _ = run("status")
     assert code == 0
     assert "no studies" in out

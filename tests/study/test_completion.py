@@ -103,7 +103,7 @@ def test_the_home_is_that_of_the_settings():
     assert complete.HOME == DEFAULT_HOME
 
 
-def test_a_registry_that_is_not_there_is_an_error():
+def test_a_missing_registry_is_an_error():
     with pytest.raises(LookupError, match="assigns no NOTHING"):
         complete.names_in("cops_core/scores/__init__.py", "NOTHING")
 
@@ -133,12 +133,12 @@ LINES = [
 
 
 @pytest.mark.parametrize(("line", "expected"), LINES)
-def test_bash_is_told_what_may_follow(ask, line, expected):
+def test_bash_receives_the_completions(ask, line, expected):
     assert ask(line) == expected
 
 
 @pytest.mark.parametrize("line", ["cops lau", "cops launch q", "cops resume f"])
-def test_zsh_is_told_the_same(ask, line):
+def test_zsh_receives_the_same(ask, line):
     (expected,) = ask(line)
     assert re.fullmatch(rf"""_arguments '\*: :\(\("{expected}"(:".*")?\)\)'""", ask(line, "zsh"))
 

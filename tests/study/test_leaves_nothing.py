@@ -92,12 +92,12 @@ def named(value):
 
 
 @pytest.mark.parametrize(("words", "complaint"), NEW, ids=named)
-def test_where_there_is_no_home_yet(run, folder, words, complaint):
+def test_refused_without_a_home(run, folder, words, complaint):
     is_refused(run, words, complaint)
     assert {"cops-home", "scores", "data", "a"}.isdisjoint(path.name for path in folder.iterdir())
 
 
-def test_where_there_are_studies(run, known):
+def test_refused_with_studies(run, known):
     for words, complaint in KNOWN:
         is_refused(run, words, complaint)
 

@@ -198,7 +198,7 @@ def test_a_plugins_dict_that_is_nearly_right(run, tmp_path, registry):
     is_refused(run, [*QUICK, "--plugin", name], f"unknown dict '{written}': did you mean '{registry}'?")
 
 
-def test_a_plugin_with_a_dict_of_its_own_is_no_near_miss(run, tmp_path):
+def test_a_plugin_with_its_own_dict_is_not_a_near_miss(run, tmp_path):
     name = plugin_of(
         "mine2",
         tmp_path,
@@ -262,7 +262,7 @@ def is_a_letter_short(short, name):
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_any_name_without_one_of_its_letters_is_told_the_name(kind):
+def test_any_name_without_one_of_its_letters_is_answered_with_the_name(kind):
     names = list(NAMES[kind])
     for name in names:
         for place in range(len(name.lstrip("-")) - 2):
@@ -297,7 +297,7 @@ def test_each_registered_name_is_suggested_at_the_border(run, words):
             is_refused(run, words.format(short).split(), f"{short!r}: did you mean {name!r}?")
 
 
-def test_words_that_are_near_nothing_are_told_no_name():
+def test_words_that_are_near_nothing_have_no_advice():
     assert unknown("score", "transformer", SCORES).startswith("unknown score 'transformer' (known: ")
     assert did_you_mean("", SCORES) == ""
     assert unknown("study", "x", []) == "unknown study 'x'"

@@ -137,7 +137,7 @@ def test_inside_the_project_it_is_one_file_and_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("command", [["launch", "quickstart"], ["spaces"], ["status"], ["check"]])
-def test_a_plugin_that_is_not_there_is_one_line(run, command):
+def test_a_missing_plugin_is_one_line(run, command):
     code, out, err = run(*command, "--plugin", "nosuch")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "error: plugin 'nosuch' does not exist" in err
@@ -172,7 +172,7 @@ SEARCH_SPACES = {"mine": SearchSpace("mine", mine, Rates(), 24)}
 """
 
 
-def test_broken_promises_are_told_line_by_line(run, tmp_path):
+def test_broken_contracts_are_reported_line_by_line(run, tmp_path):
     (tmp_path / "broken.py").write_text(BROKEN)
     code, out, err = run("check", "--plugin", "broken")
     assert (code, err) == (1, "")
@@ -245,7 +245,7 @@ def test_a_worker_that_lacks_the_file_has_its_text(tmp_path):
     assert json.loads(facts)["manifest"]["extensions"] == {"my_plugin": SHA}
 
 
-def test_a_plugin_that_a_worker_cannot_load_is_said_of_its_node(tmp_path):
+def test_a_plugin_that_a_worker_cannot_load_is_reported_with_its_node(tmp_path):
     broken = {**task(tmp_path), "plugins": json.dumps([{"name": "b", "sha256": "0", "source": "1 / 0"}])}
     result = TrialWorker(broken).step()
     assert (result["status"], result["done"]) == (UNFIT, True)

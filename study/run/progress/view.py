@@ -35,10 +35,8 @@ class TerminalView(View):
         self._study = study
         self._tally = tally
         self._drawn = 0.0
-        self._shown: tuple[int, Table | None] = (
-            -1,
-            None,
-        )  # the table of the best, and the number of ended trials in it
+        # The number of ended trials in the table of the best, and the table.
+        self._shown: tuple[int, Table | None] = (-1, None)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "TerminalView":

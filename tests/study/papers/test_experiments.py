@@ -87,7 +87,7 @@ def test_every_experiment_has_a_name_that_the_command_knows(settings):
             make_experiment(name, ExperimentChanges(model="lenet_5"))
 
 
-def test_iterated_snip_says_how_many_classes_are_left(ended):
+def test_iterated_snip_shows_how_many_classes_are_left(ended):
     """One variant disconnects four of ten classes, the others none: its accuracy is at most 60 %."""
     asked = IteratedSnip(evaluation_seeds=2)
     studies = []

@@ -12,7 +12,7 @@ from .command import children, cops, launch_in_background, trains, wait_until
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_cleanly_and_the_study_goes_on_where_it_was(tmp_path):
+def test_ctrl_c_ends_cleanly_and_the_study_is_resumed(tmp_path):
     words = ("quickstart", "--rates", "0.95", "--trials", 3, "--epochs", 120)
     process = launch_in_background(tmp_path, *words)
     wait_until(lambda: trains(tmp_path), process)
@@ -73,7 +73,7 @@ def space(trial):
 
 
 @pytest.mark.slow
-def test_too_many_failures_end_a_study_early_and_each_says_why(tmp_path):
+def test_too_many_failures_end_a_study_early_and_each_has_a_reason(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
     done = cops(tmp_path, "launch", "failing.py", "--rates", "0.9", "--trials", 12, "--concurrency", 1)
     assert done.returncode == 1
@@ -107,7 +107,7 @@ def test_a_killed_worker_costs_no_trial(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_studies_at_once_on_one_home_do_not_disturb_each_other(tmp_path):
+def test_two_studies_on_one_home_do_not_disturb_each_other(tmp_path):
     words = ("--trials", 9, "--epochs", 20, "--concurrency", 1, "--rates", "0.95", "--fresh")
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -103,7 +103,7 @@ def records(home):
 
 
 @pytest.mark.slow
-def test_once_ends_cleanly_and_says_at_once_what_happens(terminal, tmp_path):
+def test_once_ends_cleanly_and_immediately_prints_a_message(terminal, tmp_path):
     shown = terminal(80)
     shown.press()
     shown.wait_for(re.escape(STOPPING), seconds=10)

@@ -117,7 +117,7 @@ def test_other_settings_under_the_same_name_are_refused_with_the_difference(quic
 
 
 @pytest.mark.slow
-def test_another_study_of_the_home_takes_the_results_and_says_so(quickstart):
+def test_another_study_of_the_home_reuses_the_results(quickstart):
     folder, _ = quickstart
     done = cops(folder, "launch", "quickstart", "--name", "again", "--trials", 24, "--seed", 0)
     assert done.returncode == 0, done.stderr
@@ -161,7 +161,7 @@ def test_python_has_the_same_table(quickstart):
 
 
 @pytest.mark.slow
-def test_closing_judges_once_and_ends_the_study(quickstart, tmp_path):
+def test_closing_evaluates_once_and_ends_the_study(quickstart, tmp_path):
     folder, _ = quickstart
     shutil.copytree(folder / "cops-home", tmp_path / "cops-home")
     # The artifacts of the copied database are in the other home.

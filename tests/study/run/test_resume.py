@@ -73,7 +73,7 @@ def test_a_space_in_a_file_may_lie_elsewhere(settings):
     check_same("test", before, settings().model_copy(update={"space": "/two/mine.py"}).record())
 
 
-def test_a_setting_that_was_not_there_yet_had_its_default(settings):
+def test_a_setting_that_did_not_exist_had_its_default(settings):
     before = settings().record()
     del before["sampler"]
     check_same("test", before, settings().record())
@@ -121,7 +121,7 @@ def test_a_part_of_an_experiment_is_resumed_by_its_own_command(recorded):
 
 
 @pytest.mark.parametrize("typo", ["s3:/bucket/dir", "s3:bucket", "gs:/b"])
-def test_what_looks_like_a_uri_is_not_taken_for_a_folder(tmp_path, typo):
+def test_a_wrong_uri_is_not_a_folder(tmp_path, typo):
     with pytest.raises(InputError, match="write two slashes"):
         storage_uri(tmp_path, typo)
 

@@ -59,7 +59,7 @@ def test_seeds_are_trials_of_their_own_with_means_in_the_table(launched):
     assert "± " in shown.stdout
 
 
-def test_wrong_input_is_no_event(run):
+def test_wrong_input_is_not_an_event(run):
     code, out, err = run("launch", "quikstart", "--json")
     assert (code, out) == (2, "")
     assert err.startswith("error: ")

@@ -148,7 +148,7 @@ def test_a_trial_that_had_just_lost_its_race_is_not_resumed(started, search_plan
     assert again.next_trial().number == trial.number + 1
 
 
-def test_a_result_that_is_there_is_taken_and_the_next_trial_handed_out(started):
+def test_an_existing_result_is_reused_and_the_next_trial_handed_out(started):
     def reuse(trial):
         if trial.number not in (1, 2):
             return False

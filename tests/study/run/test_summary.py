@@ -151,7 +151,7 @@ def test_open_trials_show_the_command_that_resumes(some, summary):
     assert not any("resume with" in line for line in summary(Run(some("finished", "failed"))))
 
 
-def test_an_early_end_says_why_once(some, summary):
+def test_an_early_end_has_each_reason_once(some, summary):
     early = Run(some("failed"), "too many failures", InputError("the space fails"), Plan("too many failures"))
     lines = [line for line in summary(early) if "ended early" in line]
     assert lines == ["the study ended early: the space fails", "the study ended early: too many failures"]

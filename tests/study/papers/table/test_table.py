@@ -64,7 +64,7 @@ def test_verdicts_are_those_of_the_figures_units(table):
     assert table.comparisons(table.cells[LOW, "SNIP, pruned"]) == table.comparisons(table.dense) == []
 
 
-def test_a_cell_says_everything_in_words(table):
+def test_the_lines_of_a_cell(table):
     assert cell_lines(table, table.cells[HIGH, "SNIP, pruned"]) == [
         "90.00 ± 0.22 (3)",
         "published 90.0 %: agrees",
@@ -240,7 +240,7 @@ def test_it_fits_every_terminal(table, width):
 
 
 @pytest.mark.parametrize(("width", "parts"), [(3, [3, 2]), (5, [5]), (9, [5]), (0, [1] * 5)])
-def test_blocks_hold_every_method_once_in_order(width, parts):
+def test_blocks_have_every_method_once_in_order(width, parts):
     methods = list("abcde")
     found = blocks(methods, width)
     assert [len(part) for part in found] == parts

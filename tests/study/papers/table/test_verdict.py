@@ -55,7 +55,7 @@ widths = st.floats(0, 1)
 
 
 @given(shares, widths, shares, widths)
-def test_exactly_one_verdict_holds_and_it_says_where_the_interval_is(mean, width, published, tolerance):
+def test_there_is_one_verdict_and_it_agrees_with_the_interval(mean, width, published, tolerance):
     verdict = compare_with_published(of(mean, width), published, tolerance)
     low, high = mean - width, mean + width
     slack = 2 * ROUNDING

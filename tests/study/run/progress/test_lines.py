@@ -171,7 +171,7 @@ def test_which_view_a_study_has(settings):
     assert list(map(type, views)) == [TerminalView, PlainLines, PlainLines, JsonLines]
 
 
-def test_a_quiet_study_says_nothing(ended, settings):
+def test_a_quiet_study_prints_nothing(ended, settings):
     output = io.StringIO()
     console = Console(file=output, quiet=True, force_terminal=True)
     study = FakeStudy(3, lambda _, tally: choose_view(console, None, settings(), tally))

@@ -109,7 +109,7 @@ def test_the_time_left_is_right_within_a_quarter_after_a_tenth(search_plan, kind
         assert all(low <= ratio <= high for ratio in sorted(found)[1:3]), (share, found)
 
 
-def test_many_places_at_once(search_plan):
+def test_many_places(search_plan):
     study = simulate(search_plan(question=TWO, trials=400, sampler="random", epochs=9), workers=16)
     assert all(0.75 <= study.ratio(share) <= 1.25 for share in AT)
 
@@ -136,7 +136,7 @@ def train(pace, trial, clock, epochs, seconds, status="running"):
         pace.ended(trial)
 
 
-def test_nothing_is_said_before_anything_is_known(configs):
+def test_there_is_no_estimate_before_an_observation(configs):
     plan, clock = FixedPlan(configs(4)), [0.0]
     pace = Pace(lambda: plan.forecast, 1, lambda: clock[0])
     trial = plan.ask()
@@ -202,7 +202,7 @@ def test_a_race_leaves_a_third_at_each_rung(rungs, done, expected):
     assert expected_epochs(9, rungs, done) == pytest.approx(expected)
 
 
-def test_a_plan_says_what_is_to_come(search_plan):
+def test_a_plan_forecasts_its_trials(search_plan):
     plan = search_plan(question=TWO, trials=9, seeds=3, epochs=9)
     baselines = plan.forecast.certain
     assert [config.arm for config in baselines] == 3 * ["dense"] + 6 * ["prune"] + 6 * ["freeze"]

@@ -169,12 +169,12 @@ def test_a_resumed_study_begins_where_it_was(ended, screen):
     assert "4/8" in screen.frame()
 
 
-def test_a_trial_that_the_end_of_the_study_interrupts_is_not_over(ended, screen):
+def test_a_trial_that_was_interrupted_with_its_study_has_not_ended(ended, screen):
     screen.run(ended(0, "running", (0.25,), rate=RATE), "interrupted")
     assert "0/8" in screen.frame()
 
 
-def test_a_trial_that_lost_its_place_is_said_and_runs_no_more_until_it_goes_on(ended, screen):
+def test_a_trial_that_lost_its_worker_is_printed_and_waits_to_be_resumed(ended, screen):
     trial = ended(0, "running", (0.25,), rate=RATE)
     screen.send("started", trial)
     screen.send("lost", trial, "its worker or node died")
@@ -200,14 +200,14 @@ def test_counts_say_how_trials_ended(ended, screen):
     assert "1 finished, 2 stopped, 1 collapsed (1 reused)" in screen.frame().splitlines()
 
 
-def test_a_better_trial_takes_its_place_at_once(ended, screen):
+def test_a_better_trial_is_shown_immediately(ended, screen):
     for number, accuracy in enumerate((0.5, 0.75)):
         screen.run(ended(number, accuracies=(accuracy,), configuration=number, rate=RATE))
         assert f"{accuracy:.2%}" in screen.frame()
     assert "50.00%" not in screen.frame()
 
 
-def test_a_configuration_counts_with_the_seeds_that_are_over(seeded, screen):
+def test_a_configuration_has_the_seeds_that_have_ended(seeded, screen):
     trials = seeded(0, (0.5, 0.7, 0.1))
     trials[2].status = "running"
     for trial in trials:

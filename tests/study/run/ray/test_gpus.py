@@ -45,7 +45,7 @@ def share(monkeypatch):
         (2.0, {"CPU": 4.0, "GPU": 2.0}, 2),
     ],
 )
-def test_as_asked_else_one_where_there_is_one(share, asked, there, expected):
+def test_the_setting_else_one_if_there_is_one(share, asked, there, expected):
     assert share(asked, there) == expected
 
 

@@ -50,6 +50,6 @@ def test_a_data_set_is_loaded_and_sent_once():
     assert loads == ["digits"]
 
 
-def test_a_data_set_that_is_none_is_said_by_name():
+def test_an_unknown_data_set_is_named():
     with pytest.raises(InputError, match="unknown data set 'digit': did you mean 'digits'"):
         DataShare(lambda name: load_data(name, Path())).reference("digit")

@@ -132,7 +132,7 @@ def test_the_test_accuracy_comes_with_the_last_epoch(task):
     assert 0.5 < json.loads(results[-1]["facts"])["test_accuracy"] <= 1
 
 
-def test_another_worker_goes_on_from_a_checkpoint_and_reports_what_may_not_have_been_heard(task):
+def test_another_worker_resumes_from_a_checkpoint_and_reports_all_its_epochs(task):
     expected = metrics(*run(TrialWorker(task() | {"checkpoint_s": 1e9, "name": "alone"})))
     first = TrialWorker(task())
     assert metrics(first.step(), first.step()) == expected[:2]
@@ -143,7 +143,7 @@ def test_another_worker_goes_on_from_a_checkpoint_and_reports_what_may_not_have_
     assert metrics(*run(second)) == expected[2:]
 
 
-def test_a_trial_whose_end_was_not_heard_is_not_run_again(task, monkeypatch):
+def test_a_trial_whose_end_was_not_received_is_not_run_again(task, monkeypatch):
     first = run(TrialWorker(task()))
     monkeypatch.setattr("cops_core.train.Trainer.run_epoch", None)
     (again,) = run(TrialWorker(task()))
@@ -252,7 +252,7 @@ def test_levels_that_no_mask_meets_are_a_result_of_their_own(task):
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes"),
     ],
 )
-def test_too_little_memory_has_a_status_of_its_own(task, monkeypatch, error):
+def test_too_little_memory_has_its_own_status(task, monkeypatch, error):
     def train(self):
         raise error
 

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from cops_core.config import Selection, Training, TrialConfig
-from cops_core.data import DATASETS, ImageData
+from cops_core.data import DATASETS, ImageData, load_data
 from cops_core.data.digits import digits
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
@@ -62,14 +62,15 @@ def fields(images=300):
 
 
 @pytest.fixture
-def data(monkeypatch):
+def data(monkeypatch, tmp_path):
     """The data set `watched`, whose test part was not accessed yet."""
     made = object.__new__(Watched)
     made.__dict__["taken"] = []
     ImageData.__init__(made, **fields())
     assert len(made.sha256) == 64  # read once, for the hash alone
-    made.taken.clear()
     monkeypatch.setitem(DATASETS, "watched", lambda root: made)
+    load_data("watched", tmp_path)  # checked once, for types, shapes and numbers of classes alone
+    made.taken.clear()
     return made
 
 
@@ -100,7 +101,7 @@ def ran(store, data, tmp_path):
 
     def run(number, *, keep=True, configuration=None, seed_index=0, baseline=False, rate=None, **changes):
         config = BASE.changed(dataset="watched", seed=100 + seed_index, **changes)
-        trial = Trial(config, data=data)
+        trial = Trial(config, data_root=tmp_path)
         record = StudyTrial(
             number=number,
             config=config,

@@ -1,36 +1,96 @@
-"""Checks the networks, scores and arms of a study before its first trial, once per machine.
+"""Checks what a study is about to run, before its first trial and once per machine.
 
-What the checks found is kept in the folder of the score cache, by a hash of all that it depends on: the code,
-torch, the data, the plugins, and what the configurations use of a network. Failures are not kept.
+What was checked is remembered in the folder of the score cache, by a hash of all that the result depends on:
+the code, torch, the plugins, the data, and what the configurations use of a network. Failures are not kept.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from rich.console import Console
 
 from cops_core.config import TrialConfig
-from cops_core.contracts.trials import NetworkUse, check_network, network_uses
-from cops_core.data import ImageData
+from cops_core.contracts.base import failures
+from cops_core.contracts.data import DATA_CHECKS, DataSet
+from cops_core.contracts.scores import SCORE_CHECKS
+from cops_core.contracts.trials import NetworkUse, TrialChecks, check_network, network_uses
+from cops_core.data import load_data
 from cops_core.errors import InputError
 from cops_core.facts import UnusableScore
+from cops_core.plugins import Plugin
 from cops_core.whole_file import write_whole
+from search_spaces.plugins import load_plugins
 from study.console import print_line
 from study.provenance import code_sha256
 
 FOLDER = "checks"
 
 
+class TrialsCheck:
+    """The check of some configurations: plugins' data sets and scores, and each network with scores and arms.
+
+    Args:
+        configs: The configurations.
+        plugins: The plugins of the study.
+        data_root: The folder for downloads.
+
+    Attributes:
+        parts: A name, the content of the cache's key, and the check, for each part.
+    """
+
+    def __init__(self, configs: Iterable[TrialConfig], plugins: Sequence[Plugin], data_root: Path) -> None:
+        self.root = data_root.expanduser()
+        self.extensions = {plugin.name: plugin.sha256 for plugin in plugins}
+        self._added = {
+            (attribute, name)
+            for components in load_plugins(plugins).values()
+            for attribute, names in components.items()
+            for name in names
+        }
+        self.parts = list(self._parts(network_uses(configs)))
+
+    def _parts(self, uses: list[NetworkUse]) -> Iterator[tuple[str, list[Any], Callable[[], TrialChecks]]]:
+        datasets = dict.fromkeys(use.config.dataset for use in uses)
+        scores = dict.fromkeys(str(score) for use in uses for score, _ in use.scores.values())
+        for name in datasets:
+            if ("DATASETS", name) in self._added:
+                yield f"data set {name}", ["data", name, self._sha256(name)], lambda n=name: self._data(n)  # type: ignore[misc]
+        for name in scores:
+            if ("SCORES", name) in self._added:
+                yield f"score {name}", ["score", name], lambda n=name: self._score(n)  # type: ignore[misc]
+        for use in uses:
+            key = ["network", use.key, self._sha256(use.config.dataset)]
+            yield use.name, key, lambda u=use: self._network(u)  # type: ignore[misc]
+
+    def _sha256(self, dataset: str) -> str:
+        return load_data(dataset, self.root).sha256
+
+    def _data(self, name: str) -> TrialChecks:
+        found = failures(DATA_CHECKS, DataSet(name, self.root))
+        return TrialChecks([f"data set {name!r}: {line}" for line in found])
+
+    def _score(self, name: str) -> TrialChecks:
+        return TrialChecks([f"score {name!r}: {line}" for line in failures(SCORE_CHECKS, name)])
+
+    def _network(self, use: NetworkUse) -> TrialChecks:
+        return check_network(use, load_data(use.config.dataset, self.root), self.extensions)
+
+    def key(self, content: list[Any]) -> str:
+        """The name under which a part's result is kept."""
+        versions = [code_sha256(), torch.__version__, self.extensions]
+        return hashlib.sha256(json.dumps([versions, content], sort_keys=True).encode()).hexdigest()
+
+
 def check_trials(
     configs: Iterable[TrialConfig],
-    data: Callable[[str], ImageData],
-    extensions: Mapping[str, str],
+    plugins: Sequence[Plugin],
+    data_root: Path,
     score_cache: Path,
     console: Console,
 ) -> list[UnusableScore]:
@@ -38,8 +98,8 @@ def check_trials(
 
     Args:
         configs: The configurations.
-        data: Loads a data set by name.
-        extensions: Names and SHA-256 of plugins.
+        plugins: The plugins of the study.
+        data_root: The folder for downloads.
         score_cache: The folder of the score cache.
         console: Receives one line if something was checked, and one line per unusable score.
 
@@ -47,32 +107,31 @@ def check_trials(
         The scores that cannot be computed for a network: their trials are infeasible.
 
     Raises:
-        InputError: A network, its data or an arm does not work; the message has a line for each problem.
+        InputError: Something does not work; the message has a line for each problem.
     """
-    unusable: list[UnusableScore] = []
-    failures: list[str] = []
-    new: dict[Path, list[UnusableScore]] = {}
     started = time.monotonic()
-    uses = network_uses(configs)
-    for use in uses:
-        images = data(use.config.dataset)
-        file = score_cache / FOLDER / f"{_key(use, images.sha256, extensions)}.json"
-        known = _read(file)
+    check = TrialsCheck(configs, plugins, data_root)
+    unusable: list[UnusableScore] = []
+    complaints: list[str] = []
+    new: dict[str, list[UnusableScore]] = {}
+    for name, content, run in check.parts:
+        key = check.key(content)
+        known = _read(score_cache / FOLDER / f"{key}.json")
         if known is None:
-            with console.status(f"checking {use.name}"):
-                checks = check_network(use, images, extensions)
-            failures += checks.failures
-            known = new[file] = checks.unusable
+            with console.status(f"checking {name}"):
+                found = run()
+            complaints += found.failures
+            known = new[key] = found.unusable
         unusable += known
-    if failures:
-        raise InputError("\n".join(dict.fromkeys(failures)))
-    for file, found in new.items():
+    if complaints:
+        raise InputError("\n".join(dict.fromkeys(complaints)))
+    for key, scores in new.items():
         with suppress(OSError):  # a full disk: it is checked again the next time
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, json.dumps(found).encode())
+            (score_cache / FOLDER).mkdir(parents=True, exist_ok=True)
+            write_whole(score_cache / FOLDER / f"{key}.json", json.dumps(scores).encode())
     if new:
-        names = ", ".join(use.name for use in uses)
-        print_line(console, f"checked {names}: scores, arms, resuming ({time.monotonic() - started:.1f} s)")
+        names = ", ".join(name for name, content, _ in check.parts if check.key(content) in new)
+        print_line(console, f"checked before the first trial: {names} ({time.monotonic() - started:.1f} s)")
     for score in unusable:
         print_line(console, f"{because(score)}; its trials are recorded as infeasible, without training")
     return unusable
@@ -81,11 +140,6 @@ def check_trials(
 def because(found: UnusableScore) -> str:
     """Why trials with a score are infeasible, in one line."""
     return f"{found['model']} on {found['dataset']}: {found['reason']}"
-
-
-def _key(use: NetworkUse, data_sha256: str, extensions: Mapping[str, str]) -> str:
-    content = [code_sha256(), torch.__version__, data_sha256, dict(extensions), use.key]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read(file: Path) -> list[UnusableScore] | None:

@@ -11,7 +11,7 @@ class Identifier:
 
     def __init__(self, settings: Settings) -> None:
         self._root = settings.data_root.expanduser()
-        self.extensions = {plugin.name: plugin.sha256 for plugin in settings.plugins}
+        self._extensions = {plugin.name: plugin.sha256 for plugin in settings.plugins}
         self._data: dict[str, str] = {}
 
     def data(self, name: str) -> ImageData:
@@ -34,4 +34,4 @@ class Identifier:
 
     def __call__(self, config: TrialConfig) -> str:
         """The identity of a trial with this configuration."""
-        return trial_identity(config, self.data_sha256(config.dataset), self.extensions)
+        return trial_identity(config, self.data_sha256(config.dataset), self._extensions)

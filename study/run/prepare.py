@@ -57,9 +57,7 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
     recorded = reopened(store.trials()) if settings.retry else store.trials()
     identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
     plan = make_plan(recorded)
-    unusable = check_trials(
-        plan.samples, identifier.data, identifier.extensions, settings.score_cache, console
-    )
+    unusable = check_trials(plan.samples, settings.plugins, settings.data_root, settings.score_cache, console)
     if store.exists:  # what was decided before holds: a resumed study must propose the same trials
         unusable = store.record().get("unusable_scores", unusable)
     run = StudyRun(

@@ -6,9 +6,11 @@ import pytest
 from rich.console import Console
 
 from cops_core.config import Selection, TrialConfig
+from cops_core.contracts.base import Check, ContractError
 from cops_core.contracts.trials import TrialChecks
-from cops_core.data import load_data
+from cops_core.errors import InputError
 from cops_core.facts import UnusableScore
+from cops_core.plugins import Plugin
 from search_spaces.base import load_space_file
 from search_spaces.contract import examples
 from study.networks import trial_checks
@@ -131,7 +133,7 @@ def test_a_resumed_study_decides_as_its_record_says(prepared, recorded):
     assert list(resumed.unusable) == recorded
 
 
-def test_the_same_is_checked_once_and_other_plugins_or_scores_anew(settings, tmp_path, monkeypatch):
+def test_the_same_is_checked_once_and_other_plugins_or_scores_anew(tmp_path, monkeypatch):
     calls = []
 
     def check(use, images, extensions):
@@ -139,32 +141,54 @@ def test_the_same_is_checked_once_and_other_plugins_or_scores_anew(settings, tmp
         return TrialChecks(unusable=[UNUSABLE])
 
     monkeypatch.setattr(trial_checks, "check_network", check)
+    monkeypatch.setattr(trial_checks, "load_plugins", lambda plugins: {})
+    cache, quiet = tmp_path / "scores", Console(quiet=True)
 
-    def checked(*configs, extensions=None, root=tmp_path):
-        return trial_checks.check_trials(
-            configs,
-            lambda name: load_data("digits", root),
-            extensions or {},
-            tmp_path / "scores",
-            Console(quiet=True),
-        )
+    def checked(*configs, plugins=()):
+        return trial_checks.check_trials(configs, plugins, tmp_path, cache, quiet)
 
     assert checked(config("snip")) == [UNUSABLE]
     assert checked(config("snip", seed=3)) == [UNUSABLE]
     assert len(calls) == 1
     checked(config("grasp"))
-    checked(config("snip"), extensions={"mine": "0" * 64})
+    checked(config("snip"), plugins=[Plugin("mine", "0" * 64)])
     assert len(calls) == 3
-    for file in (tmp_path / "scores").rglob("*.json"):
+    for file in cache.rglob("*.json"):
         file.write_text("{")
     checked(config("snip"))
     assert len(calls) == 4
 
 
+def test_a_plugins_data_and_scores_keep_their_contracts(tmp_path, monkeypatch):
+    added = {"DATASETS": ("digits",), "SCORES": ("snip",)}
+    monkeypatch.setattr(trial_checks, "load_plugins", lambda plugins: {"mine": added})
+    monkeypatch.setattr(trial_checks, "DATA_CHECKS", [Check(no_data_set_is_right)])
+    monkeypatch.setattr(trial_checks, "SCORE_CHECKS", [Check(no_score_is_right)])
+    with pytest.raises(InputError) as refused:
+        trial_checks.check_trials(
+            [config("snip"), config("magnitude")], (), tmp_path, tmp_path / "s", Console(quiet=True)
+        )
+    data, score = str(refused.value).splitlines()
+    assert "data set 'digits'" in data
+    assert "a wrong label" in data
+    assert "score 'snip'" in score
+    assert "a wrong value" in score
+
+
+def no_data_set_is_right(data):
+    """No data set is right."""
+    raise ContractError("a wrong label")
+
+
+def no_score_is_right(score):
+    """No score is right."""
+    raise ContractError("a wrong value")
+
+
 def test_each_unusable_score_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(trial_checks, "check_network", lambda *_: TrialChecks(unusable=[UNUSABLE]))
     configs, console = [config("snip"), config("grasp")], Console(width=200)
-    trial_checks.check_trials(configs, lambda _: load_data("digits", tmp_path), {}, tmp_path / "s", console)
+    trial_checks.check_trials(configs, (), tmp_path, tmp_path / "s", console)
     checked, line = capsys.readouterr().out.splitlines()
     assert "lenet_300_100 on digits" in checked
     assert "second derivative" in line
@@ -172,18 +196,12 @@ def test_each_unusable_score_is_one_line(monkeypatch, tmp_path, capsys):
 
 
 def test_failures_are_not_kept(tmp_path, monkeypatch):
-    def check(use, images, extensions):
-        return TrialChecks(failures=["one is wrong", "another is wrong"])
-
-    monkeypatch.setattr(trial_checks, "check_network", check)
+    wrong = TrialChecks(failures=["one is wrong", "another is wrong"])
+    monkeypatch.setattr(trial_checks, "check_network", lambda *_: wrong)
     for _ in range(2):
-        with pytest.raises(ValueError, match="one is wrong\nanother is wrong"):
+        with pytest.raises(InputError, match="one is wrong\nanother is wrong"):
             trial_checks.check_trials(
-                [config("snip")],
-                lambda _: load_data("digits", tmp_path),
-                {},
-                tmp_path / "scores",
-                Console(quiet=True),
+                [config("snip")], (), tmp_path, tmp_path / "scores", Console(quiet=True)
             )
     assert not (tmp_path / "scores").exists()
 

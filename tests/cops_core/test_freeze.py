@@ -237,7 +237,11 @@ def test_between_pruned_and_frozen(build):
 
 
 @pytest.mark.parametrize("name", ["first", "last"])
-@pytest.mark.parametrize("move", [lambda w: w + 1e-7, torch.neg, lambda w: w * float("nan")], ids=str)
+@pytest.mark.parametrize(
+    "move",
+    [lambda w: w + 1e-7, torch.neg, lambda w: w * float("nan")],
+    ids=["by little", "negated", "not a number"],
+)
 def test_audit_sees_one_moved_weight(build, dtype, scale, name, move):
     model = build().to(dtype)
     mask = random_mask(model)

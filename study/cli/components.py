@@ -109,6 +109,14 @@ def scores(
 
 
 def check(
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            help="A search space: its name, or its Python file. It is checked with all that it uses.",
+            show_default="components are checked",
+            autocompletion=complete.spaces,
+        ),
+    ] = None,
     address: Annotated[
         str | None,
         typer.Option(
@@ -134,17 +142,22 @@ def check(
     ] = False,
     data_root: DataRootOption = None,
 ) -> None:
-    """With --address, check every node of a cluster; without it, check components by their contracts.
+    """Check components by their contracts, a search space with all that it uses, or every node of a cluster.
 
-    With --plugin, the components of these plugins are checked; without it, all
-    registered ones. Each problem is one line, and the exit code is then not 0.
+    With SPACE, its networks are tried with its scores and arms on its data, as
+    cops launch does. With --plugin, the components of these plugins are checked;
+    without it, all registered ones. With --address, the nodes are checked. Each
+    problem is one line, and the exit code is then not 0.
     """
     from rich.console import Console
 
+    from cops_core.errors import InputError
     from cops_core.trial import DEFAULT_DATA_ROOT
 
     root = (data_root or DEFAULT_DATA_ROOT).expanduser()
     console = Console()
+    if space is not None and address is not None:
+        raise InputError("check a space or a cluster: leave out SPACE or --address")
     if address is not None:
         from cops_core.cache import DEFAULT_CACHE
         from study.places import storage_uri, tracking, whole_path
@@ -164,8 +177,10 @@ def check(
                 console=console,
             )
         )
-    from study.networks.check import check_all, check_plugins
+    from study.networks.check import check_all, check_plugins, check_space
 
+    if space is not None:
+        raise typer.Exit(check_space(space, use_plugins(plugin), root, console))
     raise typer.Exit(
         check_plugins(plugin, root, console) if plugin else check_all(root, console, with_data=data)
     )

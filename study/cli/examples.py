@@ -60,6 +60,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "check": (
         "cops check",
         "cops check --plugin my_scores.py",
+        "cops check my_space.py --plugin my_scores.py",
         "cops check --address auto --storage s3://bucket/studies",
     ),
     "ui": ("cops ui", "cops ui --home other-home --port 5001"),

@@ -1,6 +1,6 @@
 """`cops check`: checks components by the contracts that the project's own components are tested by."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,11 +12,12 @@ from cops_core.contracts.data import DATA_CHECKS, DataSet
 from cops_core.contracts.models import MODEL_CHECKS
 from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
 from cops_core.data import NOT_DOWNLOADED, is_available
-from cops_core.plugins import find_plugins
-from search_spaces import SEARCH_SPACES
-from search_spaces.contract import SPACE_CHECKS
+from cops_core.plugins import Plugin, find_plugins
+from search_spaces import SEARCH_SPACES, find_space
+from search_spaces.contract import SPACE_CHECKS, examples
 from search_spaces.plugins import REGISTRIES, load_plugins
 from study.console import print_line
+from study.networks.trial_checks import TrialsCheck, because
 
 # Exit codes: every contract is kept, or one is broken.
 KEPT, BROKEN = 0, 1
@@ -45,6 +46,43 @@ def check_plugins(names: list[str], data_root: Path, console: Console) -> int:
         for name in brought
     ]
     return _check(components, data_root, console)
+
+
+def check_space(reference: str, plugins: Sequence[Plugin], data_root: Path, console: Console) -> int:
+    """Check a space by its contract, and what its configurations use: as `cops launch` does, but all of it.
+
+    Args:
+        reference: The name of a space, or the path of its file.
+        plugins: The plugins that it needs, loaded.
+        data_root: The folder for downloads.
+        console: Receives the table.
+
+    Returns:
+        The exit code. An unusable score does not change it: its trials are infeasible.
+
+    Raises:
+        InputError: There is no such space, or its data cannot be loaded.
+    """
+    space = find_space(reference)
+    rows: list[tuple[str, list[str], list[str]]] = [
+        (f"space {space.name}", list(failures(SPACE_CHECKS, space)), [])
+    ]
+    torch.set_num_threads(1)
+    check = TrialsCheck(examples(space), plugins, data_root)
+    for name, _, run in check.parts:
+        with console.status(name):
+            found = run()
+        rows.append((name, found.failures, [because(score) for score in found.unusable]))
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("checked", "result"):
+        table.add_column(heading, overflow="fold")
+    for name, broken, unusable in rows:
+        for line in broken or ["ok"]:
+            table.add_row(name, line, style="red" if broken else None)
+        for line in unusable:
+            table.add_row(name, f"infeasible: {line}", style="yellow")
+    console.print(table, markup=False)
+    return BROKEN if any(broken for _, broken, _ in rows) else KEPT
 
 
 def check_all(data_root: Path, console: Console, *, with_data: bool) -> int:

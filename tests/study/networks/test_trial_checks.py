@@ -81,6 +81,28 @@ def test_what_does_not_work_is_refused_before_anything_is_written(run, written):
     assert "depend on the other images" in line
 
 
+def test_a_space_is_checked_by_hand(run, written):
+    written("coupled", ["snip"])
+    code, out, err = run("check", "my_space.py", "--plugin", "mine.py")
+    assert (code, err) == (1, "")
+    assert "depend on the other images" in " ".join(out.split())
+    written("first_order", ["snip", "grasp"])
+    code, out, err = run("check", "my_space.py", "--plugin", "mine.py")
+    assert (code, err) == (0, "")
+    said = " ".join(out.split())
+    assert "space my_space ok" in said
+    assert "first_order on digits ok" in said
+    assert "infeasible" in said
+    assert "grasp" in said
+
+
+def test_a_space_and_a_cluster_are_not_checked_at_once(run, written):
+    written("coupled", ["snip"])
+    code, _, err = run("check", "my_space.py", "--address", "auto")
+    assert code == 2
+    assert "--address" in err
+
+
 def config(target, **fields):
     return TrialConfig(arm="freeze", selection=Selection(target=target), density="0.1", **fields)
 

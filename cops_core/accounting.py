@@ -137,7 +137,9 @@ def _uses(model: nn.Module, shape: Shape) -> list[Use]:
     uses: list[Use] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if not layer.get_parameter("weight").numel():
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        if not weight.numel():
             return  # a layer of width 0
         if isinstance(layer, nn.Linear):
             positions = output.numel() // layer.out_features
@@ -145,10 +147,12 @@ def _uses(model: nn.Module, shape: Shape) -> list[Use]:
             # A transposed convolution spreads each input position over several outputs.
             place = inputs[0] if isinstance(layer, _ConvTransposeNd) else output
             positions = place[0, 0].numel()
-        weight = layer.get_parameter("weight")
-        uses.append(Use(names[id(weight)], weight.numel(), positions, inputs[0].requires_grad))
+        # A weight may be computed from other parameters (weight norm).
+        name = names.get(id(weight), f"{paths[layer]}.weight")
+        uses.append(Use(name, weight.numel(), positions, inputs[0].requires_grad))
 
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
+    paths = {module: name for name, module in model.named_modules()}
+    layers = [module for module in paths if isinstance(module, nn.Linear | _ConvNd)]
     hooks = [layer.register_forward_hook(note) for layer in layers]
     first = next(model.parameters())
     try:

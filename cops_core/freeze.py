@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.arms import Scale
-from cops_core.initialization import initial_value
+from cops_core.initialization import initial_weight
 from cops_core.mask import Mask
+from cops_core.prunable import maskable
 from cops_core.sparse import SparseLinear, pays
 
 PRUNED = Scale(0.0)
@@ -41,19 +42,25 @@ class FreezeNet:
         trained: By parameter name, the values v of each layer of the mask, shape (kept,), and all other
             parameters.
         places: By parameter name, the positions of v in the flattened weight, ascending, shape (kept,).
+        own_initial: By parameter name, all initial values of what has a mask but is not drawn by the project
+            (biases).
     """
 
     def __init__(self, model: nn.Module, mask: Mask | None, scale: Scale = FROZEN) -> None:
         self.model = model
         self.trained: dict[str, nn.Parameter] = dict(model.named_parameters())
         self.places: dict[str, Tensor] = {}
-        self._decaying = nn.Parameter(torch.tensor(scale.start)) if scale.decays else None
+        self.own_initial: dict[str, Tensor] = {}
+        self._decaying = _parameter_of(scale, model) if scale.decays else None
         self._scale = scale.start
         self._weights: dict[str, nn.Parameter] = {}
         self._outside: dict[str, Tensor] = {}  # theta0 outside the mask, if the scale decays
         self._written: dict[str, tuple[int, int]] = {}  # which versions of v and the scale are in the model
         self._sparse: dict[str, SparseLinear] = {}
+        drawn = maskable(model)
         for name, layer in (mask or {}).items():
+            if name not in drawn:
+                self.own_initial[name] = model.get_parameter(name).detach().clone()
             self._train_some(name, layer)
         self._speed_up()
 
@@ -161,11 +168,19 @@ class FreezeNet:
         self.write()
         for name, places in self.places.items():
             weight = self._weights[name]
-            theta0 = initial_value(name, weight.shape, seed, initialization).to(weight)
+            theta0 = self.own_initial.get(name)
+            if theta0 is None:
+                theta0 = initial_weight(name, weight.shape, seed, initialization).to(weight)
             expected = theta0 * self.scale if self.scale else torch.zeros_like(theta0)
             expected.view(-1)[places] = self.trained[name].detach()
             if not torch.equal(_bits(expected), _bits(weight.detach())):
                 raise DriftError(f"weights of {name} outside the mask have changed")
+
+
+def _parameter_of(scale: Scale, model: nn.Module) -> nn.Parameter:
+    """A scale as a parameter, of the weights' type and on their device."""
+    like = next((each for each in model.parameters() if each.is_floating_point()), torch.empty(()))
+    return nn.Parameter(torch.tensor(scale.start, dtype=like.dtype, device=like.device))
 
 
 class _ZeroGradient(torch.autograd.Function):

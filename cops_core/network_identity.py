@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cops_core.initialization import initialize
-from cops_core.models import MODELS, build_model
+from cops_core.initialization import initial_network
+from cops_core.models import MODELS
 from cops_core.models.base import Shape
 from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.streams import stream
@@ -40,13 +40,12 @@ def network_sha256(name: str, shape: Shape, classes: int) -> str | None:
         64 hexadecimal digits; None if its function cannot be probed: then nothing identifies it.
 
     Raises:
-        InputError: See `build_model`.
+        InputError: See `cops_core.models.build_model`.
     """
     builder = MODELS.get(name)
     key = (id(builder), shape, classes)
     if key not in _KNOWN:
-        model = build_model(name, shape, classes)
-        initialize(model, 0)
+        model, _ = initial_network(name, shape, classes, seed=0)
         _KNOWN[key] = builder, _sha256(builder, model, shape)
     found = _KNOWN[key][1]
     return None if found is None else hashlib.sha256(f"{name}:{shape}:{classes}:{found}".encode()).hexdigest()

@@ -61,7 +61,9 @@ def placement_of(device: torch.device, model: nn.Module, precision: str) -> Plac
     convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
     wanted = ("bfloat16",) if device.type == "cuda" else ("float32", "bfloat16")
     channels_last = convolutional and precision in wanted
-    return Placement(device, torch.channels_last if channels_last else torch.preserve_format, fused=True)
+    # The fused kernel has no complex numbers.
+    fused = all(parameter.is_floating_point() for parameter in model.parameters())
+    return Placement(device, torch.channels_last if channels_last else torch.preserve_format, fused)
 
 
 def find_device(name: str) -> torch.device:

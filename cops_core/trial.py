@@ -33,8 +33,7 @@ from cops_core.errors import InputError
 from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.folders import user_cache
 from cops_core.freeze import FreezeNet
-from cops_core.initialization import initialize
-from cops_core.models import build_model
+from cops_core.initialization import initial_network
 from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device
 from cops_core.scoring import Scorer
@@ -119,10 +118,16 @@ class Trial:
         on_cpu = split_once(data, config.seed, config.validation_fraction)
         split = on_cpu.to(self.device)
         clock.append(time.perf_counter())
-        model = build_model(config.model, split.data.shape, split.data.classes)
-        theta0_sha256 = initialize(model, config.seed, config.initialization)
+        model, theta0_sha256 = initial_network(
+            config.model,
+            split.data.shape,
+            split.data.classes,
+            config.seed,
+            config.initialization,
+            DTYPES[config.training.precision],
+        )
         total = sum(parameter.numel() for parameter in model.parameters())
-        model.to(self.device, DTYPES[config.training.precision])
+        model.to(self.device)
         clock.append(time.perf_counter())
         selection, selected, mask, connected = config.selection, None, None, None
         convention = "paper" if selection is None else selection.convention

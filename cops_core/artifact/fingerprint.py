@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.mask import Mask
+from cops_core.tensor_bytes import tensor_bytes, type_name
 
 
 def fingerprint(model: nn.Module) -> str:
     """SHA-256 over name, type, shape and little-endian values of all parameters, then all buffers."""
     digest = hashlib.sha256()
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        values = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name}:{values.dtype.name}:{tuple(values.shape)}:".encode())
-        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
+        digest.update(f"{name}:{type_name(tensor)}:{tuple(tensor.shape)}:".encode())
+        digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 
 

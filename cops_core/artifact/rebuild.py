@@ -10,8 +10,9 @@ from cops_core.artifact.envelope import Arrays
 from cops_core.artifact.fingerprint import fingerprint, mask_fingerprint
 from cops_core.artifact.header import ArtifactError, ArtifactHeader, Contents
 from cops_core.artifact.mask_code import decode
-from cops_core.initialization import initialize
+from cops_core.initialization import initialize, own_values
 from cops_core.models import build_model
+from cops_core.prunable import maskable
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
@@ -32,8 +33,7 @@ def rebuild(header: ArtifactHeader, contents: Contents, arrays: Arrays) -> nn.Mo
     Raises:
         ArtifactError: The network differs from the stored one, or cannot be built.
     """
-    with torch.random.fork_rng(devices=[]):  # layers draw initial weights when they are built
-        model = build_model(header.model, header.shape, header.classes)
+    model = build_model(header.model, header.shape, header.classes, header.seed, DTYPES[contents.dtype])
     another = ArtifactError(
         f"has another version of the model {header.model!r}: install that version, or load it as a plugin"
     )
@@ -43,12 +43,13 @@ def rebuild(header: ArtifactHeader, contents: Contents, arrays: Arrays) -> nn.Mo
     if mask_fingerprint(model, places) != header.mask_sha256:
         raise another
     depends = contents.scale != 0 and bool(places)
-    if depends and initialize(model, header.seed, header.initialization) != header.theta0_sha256:
+    theta0 = initialize(model, header.seed, header.initialization) if depends else header.theta0_sha256
+    # Values that the author's code draws may come out differently here. All that matter are in the file.
+    if theta0 != header.theta0_sha256 and not own_values(model):
         raise ArtifactError(
             f"cannot be rebuilt: seed {header.seed} gives another theta0 than where it was trained:"
             f" use the same version of numpy and of the model {header.model!r}"
         )
-    model.to(DTYPES[contents.dtype])
     try:
         _fill(model, contents.scale if depends else 0.0, arrays, places)
     except (RuntimeError, ValueError) as error:
@@ -77,20 +78,24 @@ def _fill(model: nn.Module, scale: float, arrays: Arrays, places: Mapping[str, T
 
     Raises RuntimeError or ValueError if there are too many or too few values.
     """
-    masked, others, floats, integers = (
-        _Values(arrays.get(name)) for name in ("masked", "others", "float_buffers", "integer_buffers")
-    )
+    masked, initial, others, floats, integers = stored = [
+        _Values(arrays.get(name))
+        for name in ("masked", "initial", "others", "float_buffers", "integer_buffers")
+    ]
+    drawn = maskable(model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in places:
-                weight = (parameter * scale if scale else torch.zeros_like(parameter)).contiguous()
-                weight.view(-1)[places[name]] = masked.take(places[name].shape)
+                start = initial.take(parameter) if name not in drawn and initial.left else parameter
+                weight = (start * scale if scale else torch.zeros_like(parameter)).contiguous()
+                weight.view(-1)[places[name]] = masked.take(weight.view(-1)[places[name]])
             else:
-                weight = others.take(parameter.shape)
+                weight = others.take(parameter)
             parameter.copy_(weight)
         for buffer in model.buffers():
-            buffer.copy_((floats if buffer.is_floating_point() else integers).take(buffer.shape))
-    if any(values.left for values in (masked, others, floats, integers)):
+            exact = buffer.is_floating_point() or buffer.is_complex()
+            buffer.copy_((floats if exact else integers).take(buffer))
+    if any(values.left for values in stored):
         raise ValueError("values are left over")
 
 
@@ -106,7 +111,11 @@ class _Values:
         """The number of values that have not been read."""
         return len(self._values) - self._start
 
-    def take(self, shape: torch.Size) -> Tensor:
-        """The next values in this shape; RuntimeError if there are too few."""
-        start, self._start = self._start, self._start + shape.numel()
-        return self._values[start : self._start].view(shape)
+    def take(self, like: Tensor) -> Tensor:
+        """The next values in a tensor's shape and type; RuntimeError if there are too few."""
+        numbers = like.numel() * (2 if like.is_complex() else 1)
+        start, self._start = self._start, self._start + numbers
+        values = self._values[start : self._start]
+        if like.is_complex():
+            values = torch.view_as_complex(values.view(-1, 2))
+        return values.view(like.shape).to(like.dtype)

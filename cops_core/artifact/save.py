@@ -58,8 +58,9 @@ def pack(network: FreezeNet, header: ArtifactHeader) -> bytes:
         (name in network.places, network.trained[name].detach()) for name, _ in model.named_parameters()
     ]
     buffers = list(model.buffers())
+    exact = [buffer.is_floating_point() or buffer.is_complex() for buffer in buffers]
     contents = Contents(
-        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
+        dtype="float64" if any(p.dtype == torch.float64 for p in model.parameters()) else "float32",
         scale=network.scale,
         masks=masks,
         weights_sha256=fingerprint(model),
@@ -67,9 +68,12 @@ def pack(network: FreezeNet, header: ArtifactHeader) -> bytes:
     arrays = {
         "mask": np.frombuffer(mask, dtype=np.uint8),
         "masked": _joined(values for masked, values in trained if masked),
+        "initial": _joined(_initial(network)),
         "others": _joined(values for masked, values in trained if not masked),
-        "float_buffers": _joined(buffer for buffer in buffers if buffer.is_floating_point()),
-        "integer_buffers": _joined(buffer.long() for buffer in buffers if not buffer.is_floating_point()),
+        "float_buffers": _joined(buffer for buffer, is_exact in zip(buffers, exact, strict=True) if is_exact),
+        "integer_buffers": _joined(
+            buffer.long() for buffer, is_exact in zip(buffers, exact, strict=True) if not is_exact
+        ),
     }
     # Through JSON text, in which numbers that are not finite have names.
     fields = {
@@ -100,8 +104,22 @@ def mask_bytes(network: FreezeNet) -> int:
     return len(coded) + len(canonical(codings)) if network.places else 0
 
 
+def _initial(network: FreezeNet) -> list[Tensor]:
+    """Masked initial values that the project does not draw, if values outside the mask depend on them."""
+    values = list(network.own_initial.values())
+    return values if network.scale != 0 and any(bool(value.any()) for value in values) else []
+
+
 def _joined(tensors: Iterable[Tensor]) -> np.ndarray:
-    """All tensors flattened and concatenated, in the widest of their types."""
-    flat = [tensor.detach().reshape(-1).cpu() for tensor in tensors]
+    """All tensors flattened and concatenated, in the widest of their types, at least float32 if not integers.
+
+    A complex number is two: its real part and its imaginary part.
+    """
+    flat = []
+    for tensor in tensors:
+        values = tensor.detach().resolve_conj().cpu().reshape(-1)
+        values = torch.view_as_real(values).reshape(-1) if values.is_complex() else values
+        narrow = values.is_floating_point() and values.element_size() < torch.float32.itemsize
+        flat.append(values.float() if narrow else values)
     joined: np.ndarray = torch.cat(flat).numpy() if flat else np.empty(0, dtype=np.float32)
     return joined

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from cops_core.construction import construct, set_type
 from cops_core.errors import InputError, described, listed, lookup
 from cops_core.models.base import Shape
 from cops_core.models.lenet import lenet_5_caffe, lenet_300_100
@@ -20,17 +21,20 @@ MODELS: dict[str, Callable[[Shape, int], nn.Module]] = {
 }
 
 
-def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
-    """A network, with torch's own weights.
+def build_model(
+    name: str, shape: Shape, classes: int, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """A network, with weights as its author or torch draws them (see `cops_core.construction`).
 
     Args:
         name: A key of `MODELS`.
         shape: (channels, height, width) of an image, each at least 1.
         classes: The number of classes, at least 2.
+        seed: The trial's, in [0, 2**32), for what the network's own code draws.
+        dtype: Of its parameters, whatever precision its author chose: `Training.precision` decides.
 
     Returns:
-        The network; `cops_core.initialization.initialize` gives it a trial's weights. Its parameters are
-        float32, whatever precision its author chose: `Training.precision` decides. Of a network inside
+        The network; `cops_core.initialization.initialize` draws its weights. Of a network inside
         `nn.DataParallel` the network itself, since a trial has one device.
 
     Raises:
@@ -43,7 +47,7 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
         raise InputError(f"{classes} classes are not enough for a classifier: write at least 2")
     build = lookup("model", name, MODELS)
     try:
-        network = build(shape, classes)
+        network = construct(lambda: build(shape, classes), shape, seed)
     except (InputError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
@@ -64,7 +68,5 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
             f"model {name!r} has an nn.DataParallel at {listed(inside)}, but a trial has one device:"
             " write the layers without it"
         )
-    for parameter in network.parameters():
-        if parameter.is_floating_point() and parameter.dtype != torch.float32:
-            parameter.data = parameter.data.to(torch.float32)
+    set_type(network, dtype)
     return network

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from cops_core.streams import derive_seed
+from cops_core.generators import seeded_generators
 
 NormalisationMode = Literal["train", "eval"]
 
@@ -22,7 +22,7 @@ def isolated(model: nn.Module, normalisation: NormalisationMode, seed: int) -> I
     draws from `seed`. Autocast is off and cuDNN is deterministic; torch's own switches decide whether a GPU
     may round float32 to TF32.
 
-    The mode of every submodule and torch's random states are restored. The modes are set module by module,
+    The mode of every submodule and the global random states are restored. The modes are set module by module,
     since a model may override `train()`. Weights and buffers are not protected here: `Network` runs on
     clones. Do not use it from two threads on the same model.
 
@@ -34,22 +34,18 @@ def isolated(model: nn.Module, normalisation: NormalisationMode, seed: int) -> I
     """
     modes = [(module, module.training) for module in model.modules()]
     devices = {tensor.device for tensor in model.parameters()}
-    gpus = sorted({device.index for device in devices if device.type == "cuda"})
+    on_gpu = any(device.type == "cuda" for device in devices)
     cudnn = torch.backends.cudnn
     flags = (cudnn.deterministic, cudnn.benchmark)
     with (
-        torch.random.fork_rng(devices=gpus, device_type="cuda"),
-        torch.autocast(device_type="cuda" if gpus else "cpu", enabled=False),
+        seeded_generators(seed, "scoring", devices=devices),
+        torch.autocast(device_type="cuda" if on_gpu else "cpu", enabled=False),
         torch.enable_grad(),
     ):
         try:
             for module, _ in modes:
                 module.training = normalisation == "train" and isinstance(module, _NormBase)
             cudnn.deterministic, cudnn.benchmark = True, False
-            # Only generators that are restored: torch.manual_seed would seed every GPU.
-            torch.default_generator.manual_seed(derive_seed(seed, "scoring"))
-            for gpu in gpus:
-                torch.cuda.default_generators[gpu].manual_seed(derive_seed(seed, "scoring"))
             yield
         finally:
             cudnn.deterministic, cudnn.benchmark = flags

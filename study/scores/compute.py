@@ -12,9 +12,8 @@ from torch import nn
 
 from cops_core.cache import ScoreCache
 from cops_core.data import load_split
-from cops_core.initialization import initialize
+from cops_core.initialization import initial_network
 from cops_core.mask import flatten, kept_weights
-from cops_core.models import build_model
 from cops_core.network_identity import network_sha256
 from cops_core.scores import CONVENTIONS
 from cops_core.scoring import Scorer
@@ -60,8 +59,9 @@ def score_network(
     """
     trial = study.trial
     split = load_split(trial.dataset, data_root, trial.seed, trial.validation_fraction)
-    model = build_model(trial.model, split.data.shape, split.data.classes)
-    theta0_sha256 = initialize(model, trial.seed, trial.initialization)
+    model, theta0_sha256 = initial_network(
+        trial.model, split.data.shape, split.data.classes, trial.seed, trial.initialization
+    )
     network = network_sha256(trial.model, split.data.shape, split.data.classes)
     scorer = Scorer(model.to(device), trial.seed, theta0_sha256, study.convention, extensions, cache, network)
     shapes = {name: weight.shape for name, weight in scorer.prunable.items()}

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.optim import SGD
 
 from cops_core.arms import SCALES, Scale
+from cops_core.construction import construct
 from cops_core.freeze import FROZEN, DriftError, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
@@ -47,7 +48,7 @@ def build(request) -> Callable[[], nn.Module]:
     """`build()`: a fresh network that holds theta0."""
 
     def make() -> nn.Module:
-        model = NETWORKS[request.param]()
+        model = construct(NETWORKS[request.param], (2, 6, 6), SEED)
         initialize(model, SEED, METHOD)
         return model
 

@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 from torch import nn
 
+from cops_core.construction import construct
 from cops_core.initialization import INITIALIZATIONS, initial_weight, initialize, weights_hash
 from cops_core.models import build_model
 from cops_core.prunable import maskable
@@ -134,12 +135,12 @@ def test_every_method_is_tested():
 
 
 def test_biases_are_zero_and_normalisation_layers_start_as_the_identity():
-    network = nn.Sequential(
-        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 2), nn.LayerNorm(2)
-    )
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.fill_(7.0)
+    def build():
+        return nn.Sequential(
+            nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 2), nn.LayerNorm(2)
+        )
+
+    network = construct(build, (1, 4, 4), 0)
     initialize(network, 0)
     values = dict(network.named_parameters())
     for name in ("0.bias", "1.bias", "3.bias", "4.bias"):

@@ -9,6 +9,7 @@ import pytest
 
 from cops_core.config import Selection, TrialConfig
 from cops_core.data import DATASETS
+from cops_core.errors import InputError
 from cops_core.models import MODELS, build_model
 from cops_core.plugins import CORE_REGISTRIES, Plugin, find_plugins, load_plugin
 from cops_core.scores import SCORES
@@ -151,7 +152,7 @@ def test_loading_it_again_changes_nothing(here):
 def test_a_text_runs_where_there_is_no_file_and_its_tracebacks_show_it():
     plugin = Plugin("mine", hashlib.sha256(MINE.encode()).hexdigest(), MINE)
     load_plugin(plugin, CORE_REGISTRIES)
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(InputError, match="no such network") as caught:
         build_model("net", (1, 8, 8), 3)
     shown = "".join(traceback.format_exception(caught.value))
     assert 'raise RuntimeError("no such network")' in shown

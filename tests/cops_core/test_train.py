@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from cops_core.augmentation import crop_flip
 from cops_core.config import Training
+from cops_core.construction import construct
 from cops_core.data import Part, Split, split
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
@@ -23,7 +24,7 @@ def parts(make_data) -> Split:
 
 
 def small_network(dtype: torch.dtype = torch.float32) -> FreezeNet:
-    model = nn.Sequential(nn.Flatten(), nn.Linear(40, 3))
+    model = construct(lambda: nn.Sequential(nn.Flatten(), nn.Linear(40, 3)), (40, 1, 1), 0)
     initialize(model, 0)
     return FreezeNet(model.to(dtype), None)
 

@@ -11,10 +11,11 @@ from torch.optim import SGD
 
 from cops_core.arms import SCALES, Scale
 from cops_core.artifact import ArtifactHeader
+from cops_core.construction import construct
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
-from cops_core.models import MODELS, build_model
+from cops_core.models import MODELS
 from cops_core.models.base import Shape
 from cops_core.prunable import PRUNABLE
 
@@ -64,7 +65,8 @@ def make() -> Make:
         extensions: dict[str, str] | None = None,
     ) -> tuple[FreezeNet, ArtifactHeader]:
         shape = SHAPES[model]
-        built = normalised(shape, 10) if model == "normalised" else build_model(model, shape, 10)
+        build = normalised if model == "normalised" else MODELS[model]
+        built = construct(lambda: build(shape, 10), shape, SEED)
         theta0 = initialize(built, SEED)
         built.to(dtype)
         generator = torch.Generator().manual_seed(0)

@@ -4,6 +4,7 @@ import inspect
 import pkgutil
 from collections import OrderedDict
 from importlib import import_module
+from itertools import count
 
 import pytest
 import torch
@@ -117,11 +118,6 @@ def numbered(shape, classes):
     return nn.Sequential(*linear(shape, classes))
 
 
-def with_a_matrix(shape, classes):
-    matrix = nn.Parameter(torch.eye(classes))
-    return linear(shape, classes, turn=Works(lambda layer, logits: logits @ layer.matrix, matrix=matrix))
-
-
 def no_layer(shape, classes):
     return Works(
         lambda layer, images: images.mean((1, 2, 3))[:, None] * layer.bias,
@@ -152,8 +148,11 @@ def shared_buffer(shape, classes):
     return linear(shape, classes, scale=Buffered(SCALE))
 
 
-def drawn_buffer(shape, classes):
-    return linear(shape, classes, scale=Buffered(torch.rand(())))
+COUNT = count(1.0)
+
+
+def counted_buffer(shape, classes):
+    return linear(shape, classes, scale=Buffered(torch.tensor(next(COUNT))))
 
 
 def counts_its_calls(shape, classes):
@@ -174,11 +173,10 @@ WRONG = {
     centred: ("logits_depend_on_their_image_alone", "depend on the other images"),
     always_dropping: ("logits_depend_on_their_image_alone", "or on a random draw"),
     numbered: ("weights_are_maskable", "1.weight has a number as its name"),
-    with_a_matrix: ("weights_are_maskable", "turn.matrix is 2-dimensional"),
     no_layer: ("weights_are_maskable", "has no convolution or linear layer"),
     shared_layer: ("networks_share_no_tensors", "shares last.weight"),
     shared_buffer: ("networks_share_no_tensors", "shares scale.scale"),
-    drawn_buffer: ("buffers_are_not_random", "scale.scale differs"),
+    counted_buffer: ("the_seed_decides_all_values", "scale.scale differs"),
     counts_its_calls: (
         "trains_and_resumes_with_frozen_weights",
         "trains differently",

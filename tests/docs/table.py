@@ -86,7 +86,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         'uv run pytest -m "fashion and not slow"': Ci(),
         'uv run pytest -m "browser and not slow"': Ci(),
         'uv run pytest -m "slow and not gpu"': Ci(),
-        "uv run pytest -m gpu": Ci(),
+        "uv run pytest -m gpu -n 0": Ci(),
         "uv build --wheel": INSTALL,
         "python3 -m venv ~/cops-release": INSTALL,
         "~/cops-release/bin/pip install -c constraints.txt dist/cops_study-*.whl": INSTALL,

@@ -131,6 +131,8 @@ def parse_pytest(line: str) -> None:
             wrong = set(re.findall(r"\w+", next(words))) - {"and", "or", "not"} - markers
             if wrong:
                 raise NotAcceptedError(f"{line}: no marker {wrong}")
+        elif word == "-n":  # of pytest-xdist: how many processes
+            int(next(words))
         elif word.startswith("--"):
             if f'"{word}"' not in (ROOT / "tests" / "conftest.py").read_text():
                 raise NotAcceptedError(f"{line}: no option {word}")

@@ -60,7 +60,7 @@ def dense_training(
         torch.manual_seed(seed + step)
         optimizer.zero_grad()
         with autocast(images, training.precision):
-            loss = cross_entropy(model(images), labels)
+            loss = cross_entropy(model(images.clone()), labels)
         torch.autograd.backward(loss)
         for name, weight in weights.items():
             if weight.grad is not None:

@@ -230,7 +230,7 @@ def _fits(network: _Network, masked: bool) -> None:
     classes = network.data.classes
     with torch.no_grad():
         model.eval()
-        logits, first = model(images), model(images[:2])
+        logits, first = model(images.clone()), model(images[:2].clone())  # it may change its images
     require(isinstance(logits, Tensor), f"it returns {type(logits).__name__}, not a tensor of logits")
     shape, expected = tuple(logits.shape), (len(images), classes)
     require(shape == expected, f"its logits have the shape {shape}, not {expected}: return one per class")
@@ -310,7 +310,7 @@ def _compared(network: _Network, config: TrialConfig, density: Decimal) -> tuple
     trainer.network.model.train()
     for step, (images, labels) in enumerate(batches):
         torch.manual_seed(SEED + step)
-        trainer.step(images, labels)
+        trainer.step(images.clone(), labels)
     trainer.network.write()
     return trainer, *_largest_difference(trainer.network.model, dense)
 

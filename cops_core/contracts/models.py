@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from cops_core.arms import SCALES
 from cops_core.config import Arm, Training
-from cops_core.contracts.base import Check, each, require
 from cops_core.contracts.agreement import check_training
+from cops_core.contracts.base import Check, each, require
 from cops_core.data import ImageData, split
 from cops_core.errors import InputError
 from cops_core.freeze import FreezeNet

@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 import cops_core.sparse
 from cops_core.arms import SCALES
 from cops_core.config import Training
-from cops_core.contracts.base import ContractError
 from cops_core.contracts.agreement import check_training, disagreement
+from cops_core.contracts.base import ContractError
 from cops_core.freeze import FROZEN, FreezeNet
 from cops_core.mask import Mask
 from cops_core.prunable import maskable

@@ -11,7 +11,7 @@ from cops_core.errors import InputError
 from cops_core.initialization import initial_weight
 from cops_core.mask import Mask
 from cops_core.prunable import maskable
-from cops_core.sparse import SparseLinear, pays
+from cops_core.sparse import SparseLinear, is_plain, pays
 
 PRUNED = Scale(0.0)
 FROZEN = Scale(1.0)
@@ -86,17 +86,27 @@ class FreezeNet:
             scaled = weight * self._scale if self._scale else torch.zeros_like(weight)
             weight.copy_(torch.where(keep, weight, scaled))
         self._written[name] = self._version(values)
+        trained = weight.requires_grad
+        weight.requires_grad_()  # a hook requires it; the model may train the weight later
         weight.register_post_accumulate_grad_hook(_gather(places, values))  # type: ignore[no-untyped-call]
+        weight.requires_grad_(trained)
 
     def _speed_up(self) -> None:
-        """Replace the products of linear layers with few trained weights by sparse ones."""
-        layers = [module for module in self.model.modules() if type(module) is nn.Linear]
+        """Replace the products of plain linear layers with few trained weights by sparse ones.
+
+        The weight itself is written before each forward pass as all others are. So whatever else reads it, a
+        function, another layer, a checkpoint, reads the trained values, and its gradient is gathered.
+        """
+        owners: dict[int, list[nn.Module]] = {}
+        for module in self.model.modules():
+            for parameter in module.parameters(recurse=False):
+                owners.setdefault(id(parameter), []).append(module)
         zero = self._scale == 0 and self._decaying is None
         for name, weight in self._weights.items():
-            owners = [layer for layer in layers if layer.weight is weight]
-            if len(owners) == 1 and weight.ndim == 2 and pays(weight, len(self.places[name])):
-                sparse = SparseLinear(owners[0], self.places[name], self.trained[name], zero)
-                owners[0].forward = sparse  # type: ignore[method-assign, assignment]
+            layer, *others = owners[id(weight)]
+            if not others and is_plain(layer) and pays(weight, len(self.places[name])):
+                sparse = SparseLinear(layer, self.places[name], self.trained[name], zero)
+                layer.forward = sparse  # type: ignore[method-assign]
                 self._sparse[name] = sparse
 
     @property
@@ -116,23 +126,17 @@ class FreezeNet:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits of shape (N, classes)."""
-        training = torch.is_grad_enabled() and not torch.is_autocast_enabled(images.device.type)
-        self.write(skip_sparse=training)
+        self.write()
         output: Tensor = self.model(images)
         if self._decaying is not None:
             output = _ZeroGradient.apply(output, self._decaying)  # type: ignore[no-untyped-call]
         return output
 
-    def write(self, *, skip_sparse: bool = False) -> None:
-        """Write v, and the weights outside the mask if the scale has changed, into the model.
-
-        Args:
-            skip_sparse: Whether to leave out weights that a sparse product does not read.
-        """
+    def write(self) -> None:
+        """Write v, and the weights outside the mask if the scale has changed, into the model."""
         with torch.no_grad():
             for name, values in self.trained.items():
-                unread = skip_sparse and name in self._sparse and self._sparse[name].others_are_zero
-                if name not in self.places or unread or self._written[name] == self._version(values):
+                if name not in self.places or self._written[name] == self._version(values):
                     continue
                 weight = self._weights[name]
                 if name in self._outside:

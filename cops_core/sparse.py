@@ -6,7 +6,7 @@ input are sparse products, too. All results are exact.
 """
 
 import warnings
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,27 @@ def pays(weight: Tensor, kept: int) -> bool:
         and weight.numel() >= MIN_WEIGHTS
         and kept <= MAX_SPARSE_DENSITY * weight.numel()
         and bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
+    )
+
+
+def is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether a layer's forward pass is the product with its weight, and the weight's gradient is that.
+
+    Not so for subclasses, for a layer whose forward pass its author has replaced, and for a weight whose
+    gradient a hook changes or that is not trained.
+
+    Args:
+        layer: The layer.
+
+    Returns:
+        True if `SparseLinear` computes the same.
+    """
+    return (
+        type(layer) is nn.Linear
+        and "forward" not in vars(layer)
+        and layer.weight.requires_grad
+        and layer.weight.dtype in (torch.float32, torch.float64)
+        and not layer.weight._backward_hooks
     )
 
 
@@ -70,16 +91,22 @@ class SparseLinear:
         values = values.index_select(0, self.by_column)
         return _compressed(self.transposed, self.transposed_columns, values, shape)
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def __call__(self, input: Tensor) -> Tensor:  # noqa: A002, as in torch: it may be a keyword
         """The layer's output, shape (..., out), for inputs of shape (..., in).
 
-        The dense product is used without gradients, under autocast, and while torch.func.functional_call
-        replaces the weight.
+        The dense product is used without gradients, under autocast, for inputs of another type, and while
+        the weight is another one (torch.func.functional_call), is not trained, or has a hook.
         """
-        layer = self.layer
-        swapped = layer.weight is not self.weight
-        if swapped or not torch.is_grad_enabled() or torch.is_autocast_enabled(inputs.device.type):
-            return functional.linear(inputs, layer.weight, layer.bias)
+        layer, weight, inputs = self.layer, self.layer.weight, input
+        if (
+            weight is not self.weight
+            or not weight.requires_grad
+            or weight._backward_hooks
+            or inputs.dtype != self.values.dtype
+            or not torch.is_grad_enabled()
+            or torch.is_autocast_enabled(inputs.device.type)
+        ):
+            return functional.linear(inputs, weight, layer.bias)
         kind = _SparseProduct if self.others_are_zero else _DenseProduct
         flat = inputs.reshape(-1, layer.in_features)
         output: Tensor = kind.apply(flat, self.values, self)  # type: ignore[no-untyped-call]
@@ -128,7 +155,7 @@ class _SparseProduct(torch.autograd.Function):
         ctx.sparse = sparse
         ctx.save_for_backward(inputs, values)
         output: Tensor = torch.sparse.mm(sparse.matrix(values), inputs.t())
-        return output.t()
+        return output.t().contiguous()  # as a dense product's: dropout draws in the order of memory
 
     @staticmethod
     @once_differentiable

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cops_core.config import Training
+from cops_core.arms import SCALES
+from cops_core.config import Arm, Training
+from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import Check, each, require
 from cops_core.data import ImageData, split
 from cops_core.errors import InputError
@@ -29,6 +31,7 @@ CLASSES = (37, 10, 2)
 # For training: as small as the models allow.
 SMALL: Shape = (1, 16, 16)
 IMAGES = 5
+STEPS = 2
 
 
 def some_images_fit(model: str) -> None:
@@ -147,6 +150,25 @@ def trains_and_resumes_with_frozen_weights(model: str) -> None:
     whole.network.audit(0, "xavier_normal")
 
 
+def trains_as_a_dense_network(model: str, arm: Arm) -> None:
+    """Its kept weights are trained as those of a dense copy whose other gradients are masked."""
+    shape = next((s for s in (SMALL, *SHAPES) if _built(model, s, 3) is not None), None)
+    require(shape is not None, "refuses images of every shape")
+    assert shape is not None
+    generator = torch.Generator().manual_seed(1)
+    network = build_model(model, shape, 3)
+    mask = Mask(
+        {name: torch.rand(w.shape, generator=generator) < 0.1 for name, w in maskable(network).items()}
+    )
+
+    def build() -> nn.Module:
+        initialize(built := build_model(model, shape, 3), 0)
+        return built
+
+    batches = [(_images(shape, 4 * step + 4)[-4:], torch.arange(4) % 3) for step in range(STEPS)]
+    check_training(build, mask, SCALES[arm], batches, Training(learning_rate=0.01))
+
+
 EVERY_SHAPE = each(*SHAPES)
 SHAPES_AND_CLASSES = tuple(zip(SHAPES, CLASSES, strict=True))
 MODEL_CHECKS: tuple[Check, ...] = (
@@ -158,6 +180,7 @@ MODEL_CHECKS: tuple[Check, ...] = (
     Check(networks_share_no_tensors, EVERY_SHAPE),
     Check(the_seed_decides_all_values, EVERY_SHAPE),
     Check(trains_and_resumes_with_frozen_weights),
+    Check(trains_as_a_dense_network, each("prune", "freeze")),
 )
 
 

@@ -27,26 +27,13 @@ BASELINE_PARAMETERS: tuple[Mapping[str, Any], ...] = (
 )
 
 
-def first_config(space: SearchSpace, seed: int) -> TrialConfig:
-    """The space's first random configuration.
-
-    Args:
-        space: The search space.
-        seed: Of the random sampler; the study's, in [0, 2**32).
-
-    Returns:
-        A configuration without density and with seed 0, as the space gives it.
-    """
-    return space.sample(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
-
-
 def dense_baseline(first: TrialConfig) -> TrialConfig:
     """The dense baseline, from which the others are built: data, network and epochs of `first`.
 
     A space may vary them. The baselines then use those of its first configuration.
 
     Args:
-        first: The space's first configuration, see `first_config`.
+        first: The space's first configuration.
 
     Returns:
         `first` with the arm "dense", without selection and density, and with the recipe of `RECIPE`.
@@ -83,5 +70,5 @@ def in_space(space: SearchSpace, base: TrialConfig, parameters: Mapping[str, Any
     """
     try:
         return space.sample(FixedTrial(dict(parameters))) == baseline_config(base, parameters)
-    except ValueError:  # the space has a parameter that is not among them
+    except (ValueError, optuna.TrialPruned):  # it has a parameter that is not among them, or prunes them
         return False

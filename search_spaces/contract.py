@@ -25,7 +25,7 @@ def draws(space: SearchSpace, count: int = DRAWS) -> Iterator[tuple[Trial, Trial
         count: The number of trials.
 
     Yields:
-        Each trial with its configuration.
+        Each trial with its configuration, without those that the space prunes.
 
     Raises:
         ContractError: The space does not return a TrialConfig.
@@ -33,7 +33,11 @@ def draws(space: SearchSpace, count: int = DRAWS) -> Iterator[tuple[Trial, Trial
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(count):
         trial = study.ask()
-        yield trial, _sampled(space, trial)
+        try:
+            config = _sampled(space, trial)
+        except optuna.TrialPruned:
+            continue
+        yield trial, config
 
 
 def examples(space: SearchSpace, count: int = DRAWS) -> list[TrialConfig]:

@@ -169,7 +169,7 @@ def check_enough(
     if fewest < per_class:
         raise InputError(
             f"samples_per_class {per_class} is more than the {fewest} training images"
-            f" of class {label} of {data.name} (seed {seed}): write {fewest} or less"
+            f" of class {label} of {data.name} (seed {seed}): write {fewest} or less, or a data set with more"
         )
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Never, TypedDict, cast
+from typing import Any, Literal, Never, NotRequired, TypedDict, cast
 
 from cops_core.config import TrialConfig, parse_config
 from cops_core.facts import ConnectivityFacts, MetricRow, SelectionManifest, values_of
@@ -39,7 +39,8 @@ OPEN: tuple[Status, ...] = ("running", "interrupted")
 class TrialRecord(TypedDict):
     """A trial as JSON values: the fields of `StudyTrial`.
 
-    `facts` is empty before the first report. In each of `rows` None stands for a number that is not finite.
+    `facts` is empty before the first report, and `redrawn` is missing if it is empty. In each of `rows` None
+    stands for a number that is not finite.
     """
 
     number: int
@@ -62,6 +63,7 @@ class TrialRecord(TypedDict):
     rate: str | None
     rows: list[dict[str, float | None]]
     stamps: list[int]
+    redrawn: NotRequired[list[dict[str, Any]]]
 
 
 @dataclass(kw_only=True)
@@ -78,6 +80,7 @@ class StudyTrial:
         rate: The freezing rate whose sampler history and race it belongs to; None if the rate is not an
             axis, and for the dense trial.
         parameters: What the sampler proposed.
+        redrawn: The parameters of the draws before this one that the space pruned, in their order.
         status: Whether it runs, or how it ended.
         reason: Why it ended like this; empty if it finished.
         log: A traceback, or other text about a failure.
@@ -100,6 +103,7 @@ class StudyTrial:
     baseline: bool = False
     rate: Decimal | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    redrawn: list[dict[str, Any]] = field(default_factory=list)
     status: Status = "running"
     reason: str = ""
     log: str = ""
@@ -226,7 +230,7 @@ class StudyTrial:
     def record(self) -> TrialRecord:
         """The trial as JSON values."""
         count = len(self.rows)  # a row may be added while another thread writes
-        return {
+        record: TrialRecord = {
             "number": self.number,
             "configuration": self.configuration,
             "seed_index": self.seed_index,
@@ -248,6 +252,9 @@ class StudyTrial:
             "rows": [_recorded(row) for row in self.rows[:count]],
             "stamps": self.stamps[:count],
         }
+        if self.redrawn:
+            record["redrawn"] = self.redrawn
+        return record
 
     @classmethod
     def from_record(cls, record: TrialRecord) -> "StudyTrial":

@@ -52,7 +52,7 @@ def launch(
         enlarged = settings.model_copy(update={"trials": max(settings.trials, started)})
         plan = SearchPlan(space, enlarged)
         if not dry_run:
-            check_data(plan.proposals.base, settings.data_root)
+            check_data(plan.with_seeds(plan.samples), settings.data_root)
         return plan
 
     if dry_run:

@@ -1,12 +1,15 @@
 """Checks before the first trial: each problem is an InputError with one line."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from cops_core.config import TrialConfig
-from cops_core.data import load_split
+from cops_core.data import load_data
+from cops_core.data.base import split_places
 from cops_core.errors import InputError
 from cops_core.folders import check_writable
 from cops_core.models import build_model
+from cops_core.select import check_scoring, reads_images
 
 
 def check_home(home: Path) -> None:
@@ -36,11 +39,28 @@ def _check_writable(folder: Path, what: str, flag: str) -> None:
         ) from error
 
 
-def check_data(config: TrialConfig, data_root: Path) -> None:
-    """Check that the data set is available (or can be downloaded) and split, and that the network fits it.
+def check_data(configs: Iterable[TrialConfig], data_root: Path) -> None:
+    """Check that the data of trials exist and can be split, and that networks and scores fit them.
+
+    Args:
+        configs: The trials, or some that are like them.
+        data_root: The folder for downloads.
 
     Raises:
-        InputError: One of these is not the case.
+        InputError: A data set cannot be loaded or split, a network does not support its images, or a class
+            has too few images for a score that reads them.
     """
-    split = load_split(config.dataset, data_root.expanduser(), config.seed, config.validation_fraction)
-    build_model(config.model, split.data.shape, split.data.classes)
+    fitted: set[tuple[str, str]] = set()
+    scored: set[tuple[object, ...]] = set()
+    for config in sorted(configs, key=lambda config: config.dataset):  # few data sets fit into memory
+        data = load_data(config.dataset, data_root.expanduser())
+        if (config.dataset, config.model) not in fitted:
+            fitted.add((config.dataset, config.model))
+            build_model(config.model, data.shape, data.classes)
+        selection = config.selection
+        asked = selection and (selection.samples_per_class, selection.convention, reads_images(selection))
+        key = (config.dataset, config.seed, config.validation_fraction, asked)
+        if key not in scored:
+            scored.add(key)
+            split_places(len(data.train_labels), config.seed, config.validation_fraction)
+            check_scoring(config, data)

@@ -22,6 +22,7 @@ class Configuration:
         optuna_trial: The sampler's trial; None for a configuration outside the sampler's history.
         granted: The number of seeds that it may have so far.
         trials: Its trials, by seed index.
+        redrawn: The parameters of the draws before it that the space pruned, in their order.
         finished: Whether all of its trials have ended, and it gets no further one.
     """
 
@@ -32,6 +33,7 @@ class Configuration:
     optuna_trial: Trial | None = None
     granted: int = 1
     trials: list[StudyTrial] = field(default_factory=list)
+    redrawn: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
 
     @property

@@ -5,11 +5,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from optuna import TrialPruned
+from optuna.trial import BaseTrial
 from pydantic import ValidationError
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError, one_line
+from cops_core.errors import InputError, described, one_line
+from search_spaces.base import SearchSpace
 from search_spaces.question import Question
+
+
+class PrunedDrawError(InputError):
+    """A space raised `optuna.TrialPruned`: this draw makes no sense, and another is drawn."""
 
 
 @contextmanager
@@ -20,7 +27,8 @@ def space_errors(name: str) -> Iterator[None]:
         name: The space's name.
 
     Raises:
-        InputError: The space raised an error, or returned a wrong configuration.
+        PrunedDrawError: The space raised `optuna.TrialPruned`.
+        InputError: The space raised another error, or returned a wrong configuration.
     """
     try:
         yield
@@ -28,8 +36,51 @@ def space_errors(name: str) -> Iterator[None]:
         raise InputError(f"space {name!r} returns a wrong configuration: {one_line(error)}") from error
     except InputError:
         raise
+    except TrialPruned as error:
+        raise PrunedDrawError(
+            f"space {name!r} prunes this draw ({described(error)}): write a space in which other draws remain"
+        ) from error
     except Exception as error:
-        raise InputError(f"space {name!r} fails: {type(error).__name__}: {error}") from error
+        if isinstance(error, ValueError) and "dynamic value space" in str(error):
+            raise InputError(
+                f"space {name!r} changes the choices of {_suggested(error)} from trial to trial:"
+                " write another name for each set of choices"
+            ) from error
+        raise InputError(f"space {name!r} fails: {described(error)}") from error
+
+
+def sampled(space: SearchSpace, trial: BaseTrial) -> TrialConfig:
+    """The space's configuration for a trial.
+
+    Args:
+        space: The space.
+        trial: Optuna's trial.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        PrunedDrawError: The space raised `optuna.TrialPruned`.
+        InputError: The space raised another error, or returned something else.
+    """
+    with space_errors(space.name):
+        config: object = space.sample(trial)
+    if not isinstance(config, TrialConfig):
+        raise InputError(
+            f"space {space.name!r} returns an object of type {type(config).__name__}:"
+            " write a function that returns a TrialConfig"
+        )
+    return config
+
+
+def _suggested(error: Exception) -> str:
+    """The parameter whose suggestion raised an error."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_name.startswith("suggest_") and "name" in step.tb_frame.f_locals:
+            return repr(step.tb_frame.f_locals["name"])
+        step = step.tb_next
+    return "a parameter"
 
 
 def check_recordable(name: str, parameters: Mapping[str, Any]) -> None:
@@ -40,10 +91,11 @@ def check_recordable(name: str, parameters: Mapping[str, Any]) -> None:
         parameters: What was suggested.
 
     Raises:
-        InputError: A choice changes as JSON.
+        InputError: A choice is a list or another object, or changes as JSON.
     """
     for parameter, value in parameters.items():
-        if json.loads(json.dumps(value, default=str)) != value:
+        simple = value is None or isinstance(value, bool | int | float | str)
+        if not simple or json.loads(json.dumps(value)) != value:
             raise InputError(
                 f"space {name!r}: the choice {value!r} of {parameter!r} cannot be recorded:"
                 " write choices as text, numbers or booleans"

@@ -69,6 +69,8 @@ def as_optuna(
     for history, study in histories(space, settings, trials).items():
         kept = []
         for trial in study.get_trials(deepcopy=False):
+            if "configuration" not in trial.user_attrs:
+                continue  # the space pruned it; the record of the next one has its parameters
             configuration = found[trial.user_attrs["configuration"]]
             included.add(configuration.number)
             kept.append(_frozen(trial, configuration, axis=question.axis))

@@ -13,7 +13,7 @@ from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from search_spaces.question import Question
 from search_spaces.suggest import suggest_density
-from study.search.errors import check_recordable, space_errors
+from study.search.errors import check_recordable, sampled, space_errors
 
 
 def check_parameters(
@@ -31,8 +31,8 @@ def check_parameters(
         InputError: A parameter is missing, unknown, or out of range.
     """
     trial = StrictFixedTrial(parameters, f"{what} cannot be tried in space {space.name!r}")
+    config = sampled(space, trial)
     with space_errors(space.name):
-        config = space.sample(trial)
         if not question.axis and config.arm != "dense" and config.density is None:
             suggest_density(trial)
     for name in parameters:

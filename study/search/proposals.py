@@ -1,20 +1,26 @@
 """Which configuration belongs to each slot of a study: a baseline, or a proposal of the sampler."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
 from search_spaces.base import SearchSpace
-from search_spaces.baselines import baseline_config, dense_baseline, first_config, in_space
+from search_spaces.baselines import baseline_config, dense_baseline, in_space
 from search_spaces.suggest import MAX_DENSITY, MIN_DENSITY, suggest_density
+from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
-from study.search.errors import check_choices, check_recordable, space_errors
+from study.search.errors import PrunedDrawError, check_choices, check_recordable, sampled, space_errors
+from study.search.first_draws import first_draws
 from study.search.fixed_parameters import check_parameters
 from study.search.sampling import Histories
 from study.search.slots import Slot, baseline_count, slots
 from study.settings import Settings
+
+# Pruned draws of one proposal, after which a space is refused.
+MOST_REDRAWS = 200
 
 
 class Proposals:
@@ -26,6 +32,7 @@ class Proposals:
 
     Attributes:
         base: The dense baseline, from which the other baselines are made.
+        first_draws: Random configurations of the space: what its trials are like.
         histories: What the sampler knows.
 
     Raises:
@@ -36,14 +43,14 @@ class Proposals:
     def __init__(self, space: SearchSpace, settings: Settings) -> None:
         self.space = space
         self.question = settings.question
-        with space_errors(space.name):
-            first = first_config(space, settings.seed)
-        check_choices(space.name, self.question, first)
+        rates = self.question.rates
+        slot = Slot(density=1 - rates[0] if rates else None)
+        self.first_draws = first_draws(lambda trial: self._sample(slot, trial), settings.seed)
         for place, parameters in enumerate(settings.first, start=1):
             check_parameters(
                 space, self.question, parameters, f"configuration {place} of the settings' first"
             )
-        self.base = dense_baseline(first)
+        self.base = dense_baseline(self.first_draws[0])
         self.histories = Histories(settings)
         self._given = settings.first
 
@@ -57,29 +64,56 @@ class Proposals:
         config = baseline_config(self.base, slot.baseline) if slot.baseline else self.base
         return config.changed(density=slot.density)
 
-    def make(self, number: int, slot: Slot, recorded: Mapping[str, Any] | None = None) -> Configuration:
-        """The configuration of a number.
+    def make(self, number: int, slot: Slot, recorded: StudyTrial | None = None) -> Configuration:
+        """The configuration of a number. A draw that the space prunes is drawn again.
 
         Args:
             number: Its place in the study, from 0 on.
             slot: Its slot.
-            recorded: Its parameters, if a recorded study is repeated.
+            recorded: Its first trial, if a recorded study is repeated.
 
         Returns:
             The configuration.
 
         Raises:
-            InputError: The space fails on the parameters, or suggests what cannot be recorded.
+            InputError: The space fails on the parameters, prunes too many draws, or suggests what cannot be
+                recorded.
         """
         if not self._in_history(slot):
             return Configuration(number, slot, self.plain(slot))
         replayed = recorded is not None
-        trial = self.histories.ask(
-            slot.history, number, recorded if replayed else self._fixed(number, slot), replayed=replayed
-        )
-        config = self._sample(slot, trial)
-        trial.set_user_attr("configuration", number)
-        return Configuration(number, slot, config, dict(trial.params), trial)
+        fixed = self._fixed(number, slot) if recorded is None else recorded.parameters
+        redrawn: list[dict[str, Any]] = []
+        for parameters in () if recorded is None else recorded.redrawn:
+            with suppress(PrunedDrawError):
+                self._draw(number, slot, parameters, redrawn, replayed=True)
+        while True:
+            try:
+                trial, config = self._draw(number, slot, fixed, redrawn, replayed=replayed)
+            except PrunedDrawError:
+                if fixed is not None or len(redrawn) == MOST_REDRAWS:
+                    raise
+                continue
+            trial.set_user_attr("configuration", number)
+            return Configuration(number, slot, config, dict(trial.params), trial, redrawn=redrawn)
+
+    def _draw(
+        self,
+        number: int,
+        slot: Slot,
+        fixed: Mapping[str, Any] | None,
+        redrawn: list[dict[str, Any]],
+        *,
+        replayed: bool,
+    ) -> tuple[Trial, TrialConfig]:
+        """A draw and its configuration. If the space prunes it, its parameters are added to `redrawn`."""
+        trial = self.histories.ask(slot.history, number, fixed, redrawn=len(redrawn), replayed=replayed)
+        try:
+            return trial, self._sample(slot, trial)
+        except PrunedDrawError:
+            redrawn.append(dict(trial.params))
+            self.histories.reject(slot.history, trial)
+            raise
 
     def _in_history(self, slot: Slot) -> bool:
         """Whether the sampler learns from this slot: a proposal, or a baseline that lies within the space."""
@@ -104,8 +138,7 @@ class Proposals:
 
     def _sample(self, slot: Slot, trial: Trial) -> TrialConfig:
         """The space's configuration for what the sampler proposes."""
-        with space_errors(self.space.name):
-            config = self.space.sample(trial)
+        config = sampled(self.space, trial)
         check_choices(self.space.name, self.question, config)
         if config.arm != "dense" and config.density is None:
             config = config.changed(density=slot.density if self.question.axis else suggest_density(trial))

@@ -82,8 +82,7 @@ class ConfigurationQueue:
 
     def _add(self, recorded: StudyTrial | None) -> Configuration:
         slot = self.left.popleft()
-        parameters = None if recorded is None else recorded.parameters
-        configuration = self._proposals.make(len(self.proposed), slot, parameters)
+        configuration = self._proposals.make(len(self.proposed), slot, recorded)
         configuration.granted = self._seeds.at_first(slot)
         self.proposed.append(configuration)
         return configuration

@@ -4,7 +4,7 @@ A configuration is proposed once and has a trial for each of the study's seeds, 
 the sampler receives their mean. With racing, later seeds are only for configurations that can still win.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import optuna
 
@@ -12,7 +12,6 @@ from cops_core.config import TrialConfig
 from cops_core.errors import InputError
 from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
-from search_spaces.contract import examples
 from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
 from study.search.errors import difference
@@ -70,7 +69,11 @@ class SearchPlan(Plan):
     @property
     def samples(self) -> Sequence[TrialConfig]:
         """The baselines and random configurations of the space."""
-        return *self.proposals.baselines, *examples(self.proposals.space)
+        return *self.proposals.baselines, *self.proposals.first_draws
+
+    def with_seeds(self, configs: Iterable[TrialConfig]) -> list[TrialConfig]:
+        """Each of the configurations with each of the study's seeds."""
+        return [self.trial_config(config, seed) for config in configs for seed in range(self.seeds.count)]
 
     @property
     def exhausted(self) -> bool:
@@ -136,6 +139,7 @@ class SearchPlan(Plan):
             baseline=configuration.slot.baseline is not None,
             rate=configuration.slot.history,
             parameters=configuration.parameters,
+            redrawn=configuration.redrawn if seed_index == 0 else [],
         )
         self._enter(configuration, trial)
         return trial

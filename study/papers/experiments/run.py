@@ -51,7 +51,7 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
     stores: list[StudyStore] = []
 
     def run(part: str, configs: Sequence[TrialConfig]) -> list[StudyTrial]:
-        check_data(configs[0], settings.data_root)
+        check_data(configs, settings.data_root)
         own = settings.model_copy(update={"name": f"{name}-{part}"})
         stores.append(StudyStore(own.storage_uri, own.name))
         return run_fixed(configs, own, console)

@@ -30,6 +30,6 @@ def run_table(preset: Preset, asked: Preset, settings: Settings, console: Consol
         check_home(settings.home)
         check_score_cache(settings.score_cache)
         configs = asked.configs()
-        check_data(configs[0], settings.data_root)
+        check_data(configs, settings.data_root)
         run_fixed(configs, settings, console)
     return recorded_table(preset, asked, settings, console)

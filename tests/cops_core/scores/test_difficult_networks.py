@@ -175,7 +175,10 @@ def test_connectivity_is_that_of_the_same_network(kind, plain):
     model, expected = built(kind), built(plain)
     with unchanged_model(model):
         found = connectivity(model, SHAPE, half(model))
-    assert found == connectivity(expected, SHAPE, half(expected))
+    if kind is DataDependent:
+        assert found.unknown is not None
+    else:
+        assert found == connectivity(expected, SHAPE, half(expected))
 
 
 def test_a_reentrant_checkpoint_allows_all_scores_but_grasp(batch):

@@ -13,6 +13,7 @@ from cops_core.config import Selection, Training, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
 from search_spaces.question import Pareto, Rates, Smallest
+from study.search.first_draws import DRAWS
 from study.search.slots import slots
 
 from .proposed import RATES, finish, run_all
@@ -178,7 +179,7 @@ def test_a_wrong_configuration_of_a_space_is_one_line(search_plan):
 def test_a_space_that_fails_later_is_named(search_plan):
     def space(trial):
         lr = trial.suggest_float("learning_rate", 0.01, 0.1)
-        if calls.append(lr) or len(calls) > 1:
+        if calls.append(lr) or len(calls) > DRAWS:
             raise ZeroDivisionError("late")
         return TrialConfig(
             arm="prune", selection=Selection(target="snip"), training=Training(learning_rate=lr)
@@ -188,6 +189,8 @@ def test_a_space_that_fails_later_is_named(search_plan):
     subject = search_plan(space_of(space), trials=9)
     with pytest.raises(InputError, match="space 'mine' fails: ZeroDivisionError: late"):
         run_all(subject)
+    with pytest.raises(InputError, match="space 'mine' fails: ZeroDivisionError: late"):
+        search_plan(space_of(space), trials=9)  # before it starts, where one of the first draws shows it
 
 
 def test_pareto_may_compare_accuracy_with_stored_bytes(search_plan):

@@ -1,0 +1,155 @@
+"""A space of a user's own: what is wrong with some of its draws is found before the first trial."""
+
+import pytest
+from optuna import TrialPruned
+from optuna.trial import TrialState
+
+from cops_core.config import Control, Selection, TrialConfig
+from cops_core.errors import InputError
+from search_spaces.base import SearchSpace
+from search_spaces.question import Pareto, Rates
+from study.records.trial import StudyTrial
+from study.search.first_draws import DRAWS
+
+from .proposed import finish, run_all
+
+SCORES = ["snip", "magnitude", "synflow"]
+
+
+def space_of(sample):
+    return SearchSpace("mine", sample, Rates(), 60)
+
+
+def config(target, control):
+    return TrialConfig(
+        arm="freeze", selection=Selection(target=target, controls=(Control(score=control, level=0.3),))
+    )
+
+
+def pruning(trial):
+    target = trial.suggest_categorical("target", SCORES)
+    control = trial.suggest_categorical("control", SCORES)
+    if target == control:
+        raise TrialPruned
+    return config(target, control)
+
+
+def changing(trial):
+    target = trial.suggest_categorical("target", SCORES)
+    return config(target, trial.suggest_categorical("control", [s for s in SCORES if s != target]))
+
+
+def repeating(trial):
+    target = trial.suggest_categorical("target", SCORES)
+    return config(target, trial.suggest_categorical("control", SCORES))
+
+
+def prunes_all(trial):
+    trial.suggest_categorical("target", SCORES)
+    raise TrialPruned("never\nany")
+
+
+def lists(trial):
+    trial.suggest_categorical("recipe", [[0.01, 1], [0.02, 2]])
+    return TrialConfig(arm="freeze", selection=Selection(target="snip"))
+
+
+def rarely_fails(trial):
+    if trial.suggest_float("x", 0, 1) > 0.8:
+        raise KeyError("x")
+    return TrialConfig(arm="freeze", selection=Selection(target="snip"))
+
+
+def forgets(trial):
+    trial.suggest_float("x", 0, 1)
+
+
+WRONG = {
+    changing: "changes the choices of 'control' from trial to trial: write another name",
+    repeating: "repeat one: write a target and controls that all differ",
+    prunes_all: r"prunes this draw \(TrialPruned: never any\)",
+    lists: r"the choice \[.*\] of 'recipe' cannot be recorded: write choices as text, numbers or booleans",
+    rarely_fails: "fails: KeyError: 'x'",
+    forgets: "returns an object of type NoneType: write a function that returns a TrialConfig",
+}
+
+
+@pytest.mark.parametrize("sample", WRONG, ids=lambda sample: sample.__name__)
+@pytest.mark.filterwarnings("ignore:Choices for a categorical")
+def test_what_is_wrong_is_one_line_before_the_first_trial(search_plan, sample):
+    with pytest.raises(InputError, match=WRONG[sample]) as error:
+        search_plan(space_of(sample), trials=9)
+    assert "space 'mine'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2", "gp"])
+def test_a_pruned_draw_is_drawn_again(search_plan, sampler):
+    subject = search_plan(space_of(pruning), trials=31, sampler=sampler)
+    trials = run_all(subject)
+    assert len(trials) == 31
+    proposals = [trial for trial in trials if trial.parameters]
+    assert all(t.parameters["target"] != t.parameters["control"] for t in proposals)
+    assert any(trial.redrawn for trial in trials)
+    rejected = [t for s in subject.histories.values() for t in s.trials if t.state == TrialState.PRUNED]
+    parameters = [draw for trial in trials for draw in trial.redrawn]
+    assert sorted(map(str, parameters)) == sorted(str(t.params) for t in rejected)
+    assert all(draw["target"] == draw["control"] for draw in parameters)
+
+
+def noisy(trial):
+    return 0.5 + 0.01 * (hash(str(trial.parameters)) % 7) if trial.parameters else 0.5
+
+
+@pytest.mark.parametrize("question", [Rates(), Pareto()])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2", "gp"])
+@pytest.mark.parametrize("cut", [9, 16])
+def test_a_resumed_study_draws_as_it_would_have(search_plan, sampler, cut, question):
+    def make():
+        return search_plan(space_of(pruning), trials=24, sampler=sampler, question=question)
+
+    def run(subject, event):
+        trials = []
+        while not subject.exhausted:
+            trial = subject.ask()
+            trial.start_sequence, trial.finish_sequence = event, event + 1
+            event += 2
+            trials.append(finish(subject, trial, noisy(trial)))
+        return trials
+
+    whole = run(make(), 0)
+    again = make()
+    for trial in whole[:cut]:
+        recorded = StudyTrial.from_record(trial.record())
+        again.recall(recorded)
+        again.tell(recorded)
+    rest = run(again, 2 * cut)
+    assert [(t.parameters, t.redrawn) for t in rest] == [(t.parameters, t.redrawn) for t in whole[cut:]]
+
+
+def test_pruned_draws_are_recorded(ended):
+    record = ended(redrawn=[{"target": "snip"}]).record()
+    assert record["redrawn"] == [{"target": "snip"}]
+    assert StudyTrial.from_record(record).redrawn == [{"target": "snip"}]
+    assert "redrawn" not in ended().record()
+
+
+def test_parameters_that_are_given_may_not_be_pruned(search_plan):
+    first = ({"target": "snip", "control": "snip"},)
+    with pytest.raises(InputError, match="prunes this draw"):
+        search_plan(space_of(pruning), trials=12, first=first)
+
+
+def test_a_space_that_prunes_everything_later_ends_in_one_line(search_plan):
+    drawn: list[int] = []
+
+    def sample(trial):
+        trial.suggest_float("x", 0, 1)
+        drawn.append(1)
+        if len(drawn) > DRAWS:
+            raise TrialPruned
+        return TrialConfig(arm="freeze", selection=Selection(target="snip"))
+
+    subject = search_plan(space_of(sample), trials=9)
+    with pytest.raises(InputError, match="space 'mine' prunes this draw"):
+        run_all(subject)

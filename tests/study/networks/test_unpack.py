@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from cops_core.artifact import ArtifactHeader, load_artifact, save_artifact
+from cops_core.construction import construct
 from cops_core.freeze import FROZEN, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
@@ -140,7 +141,10 @@ def test_a_plugins_network_needs_the_same_plugin(run, tmp_path):
     names: dict[str, object] = {}
     exec(PLUGIN, names)
     write_artifact(
-        tmp_path / "a", names["tiny"](SHAPE, 10), "tiny_of_this_test", {plugin.name: plugin.sha256}
+        tmp_path / "a",
+        construct(lambda: names["tiny"](SHAPE, 10), SHAPE, 1),
+        "tiny_of_this_test",
+        {plugin.name: plugin.sha256},
     )
     try:
         code, _, err = run("unpack", "a")

@@ -7,6 +7,7 @@ from torch import nn
 
 from cops_core.arms import SCALES
 from cops_core.config import Selection, Training, TrialConfig
+from cops_core.construction import construct
 from cops_core.data import Split
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
@@ -44,7 +45,7 @@ def built_in_channels_last(shape: tuple[int, int, int], classes: int) -> nn.Modu
 def trainer(
     parts: Split, arm: str, placement: Placement, precision: str = "float64", momentum: float = 0.9
 ) -> Trainer:
-    model = convolutional((3, 8, 8), 3)
+    model = construct(lambda: convolutional((3, 8, 8), 3), (3, 8, 8), SEED)
     initialize(model, SEED, METHOD)
     draws = torch.Generator().manual_seed(0)
     mask = Mask({name: torch.rand(w.shape, generator=draws) < 0.3 for name, w in maskable(model).items()})
@@ -58,7 +59,9 @@ def assert_alike(one: Trainer, other: Trainer, tolerance: float) -> None:
     """Trained values, running statistics, and every weight of the model."""
     for trained in (one, other):
         trained.network.write()
-    tensors = [{**t.network.state(), **dict(t.network.model.named_parameters())} for t in (one, other)]
+    tensors = [
+        {**t.network.state()["buffers"], **dict(t.network.model.named_parameters())} for t in (one, other)
+    ]
     for name, tensor in tensors[0].items():
         expected = tensors[1][name].to(tensor.device)
         torch.testing.assert_close(tensor, expected, rtol=tolerance, atol=tolerance, msg=name)

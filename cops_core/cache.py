@@ -49,17 +49,17 @@ class ScoreCache:
         self.max_bytes = max_bytes
 
     def get(self, key: str) -> Layers | None:
-        """The entry with this key, memory-mapped; None if there is none."""
+        """The entry with this key, memory-mapped, its layers in their order; None if there is none."""
         file = self._file(key)
         try:
-            layers: Layers = load_file(file)
+            numbered: Layers = load_file(file)
             os.utime(file)
         except FileNotFoundError:
             return None
         except SafetensorError:
             file.unlink(missing_ok=True)
             return None
-        return layers
+        return {name.partition(".")[2]: layer for name, layer in sorted(numbered.items())}
 
     def put(self, key: str, layers: Mapping[str, Tensor]) -> None:
         """Keep an entry, then remove the least recently read ones that no longer fit.
@@ -68,12 +68,14 @@ class ScoreCache:
 
         Args:
             key: The hash of all that the values depend on.
-            layers: Scores by parameter name.
+            layers: Scores by parameter name, in order.
         """
+        # safetensors sorts its names. The numbers keep the order, and the names apart from its own.
+        numbered = {f"{number:06d}.{name}": layer for number, (name, layer) in enumerate(layers.items())}
         try:
             self._make()
             with whole_file(self._file(key)) as temporary:
-                save_file({name: layer.cpu().contiguous() for name, layer in layers.items()}, temporary)
+                save_file({name: layer.cpu().contiguous() for name, layer in numbered.items()}, temporary)
         except (OSError, SafetensorError):
             return
         with FileLock(self.folder / "locks" / "size"):

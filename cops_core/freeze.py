@@ -153,20 +153,44 @@ class FreezeNet:
         """The number of trained parameters: kappa weights, all biases and normalisation parameters."""
         return sum(parameter.numel() for parameter in self.trained.values())
 
-    def state(self) -> dict[str, Tensor]:
-        """All that training changes: trained values, buffers, the scale. Size proportional to kappa."""
-        scale = {} if self._decaying is None else {"scale": self._decaying.detach()}
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """All that training changes: trained values, buffers, the scale. Size proportional to kappa.
+
+        Each kind has a dict of its own: a user's parameter or buffer may have any name.
+        """
         return {
-            **{name: parameter.detach() for name, parameter in self.trained.items()},
-            **dict(self.model.named_buffers()),
-            **scale,
+            "trained": {name: parameter.detach() for name, parameter in self.trained.items()},
+            "buffers": dict(self.model.named_buffers()),
+            "arm": {} if self._decaying is None else {"scale": self._decaying.detach()},
         }
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state` returned."""
+    def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            KeyError, RuntimeError: The state of another network.
+        """
+        ours = self.state()
         with torch.no_grad():
-            for name, tensor in self.state().items():
-                tensor.copy_(state[name])
+            for kind in ("trained", "arm"):
+                for name, tensor in ours[kind].items():
+                    if tensor.shape != state[kind][name].shape:  # copy_ would broadcast
+                        raise RuntimeError(f"{name} has another shape in this state")
+                    tensor.copy_(state[kind][name])
+            self._load_buffers(ours["buffers"], state["buffers"])
+
+    def _load_buffers(self, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+        """Restore buffers, also those that the network has made, replaced or removed while it trained."""
+        for name in ours.keys() | theirs.keys():
+            before, after = ours.get(name), theirs.get(name)
+            if before is not None and after is not None and _alike(before, after):
+                before.copy_(after)
+                continue
+            path, _, leaf = name.rpartition(".")
+            module = self.model.get_submodule(path)
+            if leaf not in module._buffers:
+                module.register_buffer(leaf, None)
+            module._buffers[leaf] = None if after is None else after.clone()
 
     def audit(self, seed: int, initialization: str) -> None:
         """Rebuild theta0 from the seed and compare every weight outside the mask with it, bit for bit.
@@ -220,6 +244,10 @@ def _gather(places: Tensor, values: nn.Parameter) -> Callable[[Tensor], None]:
         weight.grad = None
 
     return hook
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
 def _bits(weight: Tensor) -> Tensor:

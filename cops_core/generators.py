@@ -10,8 +10,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import nn
 
 from cops_core.streams import derive_seed
+
+GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.Generator)
 
 
 @contextmanager
@@ -38,3 +41,24 @@ def seeded_generators(seed: int, *purpose: str | int, devices: Iterable[torch.de
         finally:
             random.setstate(pythons)
             np.random.set_state(numpys)
+
+
+def reseed_own(model: nn.Module, seed: int, *purpose: str | int) -> None:
+    """Put each random generator that a layer keeps as an attribute at the start of a stream of its own.
+
+    Args:
+        model: The network.
+        seed: In [0, 2**32).
+        *purpose: Words and numbers, see `cops_core.streams.stream`.
+    """
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if not isinstance(value, GENERATORS):
+                continue
+            start = derive_seed(seed, *purpose, path, name)
+            if isinstance(value, torch.Generator):
+                value.manual_seed(start)
+            elif isinstance(value, random.Random | np.random.RandomState):
+                value.seed(start)
+            elif isinstance(value, np.random.Generator):
+                value.bit_generator.state = type(value.bit_generator)(start).state

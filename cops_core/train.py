@@ -19,6 +19,7 @@ from cops_core.data import Part, Split
 from cops_core.errors import InputError
 from cops_core.facts import MetricRow
 from cops_core.freeze import FreezeNet
+from cops_core.generators import reseed_own, seeded_generators
 from cops_core.placement import Placement, placement_of, set_fused, sgd
 from cops_core.probe import gradient_norms
 from cops_core.streams import stream
@@ -89,8 +90,9 @@ class EpochMetrics:
 class Trainer:
     """Trains a network on a split. Between epochs, `state()` is its complete state.
 
-    The order of each epoch's batches and its augmentation have their own streams, derived from (seed, epoch):
-    a trainer that loads a state continues as if it had never been interrupted, bit for bit on the CPU.
+    The order of each epoch's batches, its augmentation, and what the network itself draws (dropout, noise)
+    have their own streams, derived from (seed, epoch): a trainer that loads a state continues as if it had
+    never been interrupted, bit for bit on the CPU.
 
     Args:
         network: The network.
@@ -129,7 +131,9 @@ class Trainer:
         """Train for one epoch, then evaluate on the validation part."""
         self.epoch += 1
         started = time.perf_counter()
-        train_loss = self._train()
+        reseed_own(self.network.model, self.seed, "random layers", self.epoch)
+        with seeded_generators(self.seed, "random layers", self.epoch, devices=[self.placement.device]):
+            train_loss = self._train()
         seconds = time.perf_counter() - started
         validation_loss, accuracy = self.evaluate(self.split.validation)
         return EpochMetrics(
@@ -144,7 +148,9 @@ class Trainer:
 
     def evaluate(self, part: Part) -> tuple[float, float]:
         """Mean cross-entropy in nats and accuracy in [0, 1] of the current network on `part`."""
-        return evaluate(self.network, part, self.training.precision, self.placement.memory_format)
+        purpose = ("random layers in evaluation", self.epoch)
+        with seeded_generators(self.seed, *purpose, devices=[self.placement.device]):
+            return evaluate(self.network, part, self.training.precision, self.placement.memory_format)
 
     def _gradient_norms(self) -> dict[str, float]:
         """Of the first training images, the same ones in every epoch."""

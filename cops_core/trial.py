@@ -273,7 +273,12 @@ class Trial:
             ) from error
         if not belongs:
             raise InputError("this checkpoint belongs to another configuration: resume it with its own")
-        self.trainer.load_state(state)
+        try:
+            self.trainer.load_state(state)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise InputError(
+                "this checkpoint belongs to another version of the network or of this program: remove it"
+            ) from error
         self.status, self.history = status, history
         self.facts |= facts
 

@@ -31,6 +31,16 @@ def cache(tmp_path) -> ScoreCache:
     return ScoreCache(tmp_path / "scores")
 
 
+def test_layers_keep_their_order_and_names(tmp_path):
+    cache = ScoreCache(tmp_path)
+    names = ["z.weight", "layer10.weight", "layer2.weight", "__metadata__", "a", "a.b.c", "ä.weight"]
+    cache.put("0" * 64, {name: torch.full((2,), float(place)) for place, name in enumerate(names)})
+    found = cache.get("0" * 64)
+    assert found is not None
+    assert list(found) == names
+    assert [float(layer[0]) for layer in found.values()] == list(range(len(names)))
+
+
 def test_it_is_made_with_its_first_entry(cache):
     assert cache.get(key(1)) is None
     assert not cache.folder.exists()

@@ -59,7 +59,9 @@ def assert_alike(one: Trainer, other: Trainer, tolerance: float) -> None:
     """Trained values, running statistics, and every weight of the model."""
     for trained in (one, other):
         trained.network.write()
-    tensors = [{**t.network.state(), **dict(t.network.model.named_parameters())} for t in (one, other)]
+    tensors = [
+        {**t.network.state()["buffers"], **dict(t.network.model.named_parameters())} for t in (one, other)
+    ]
     for name, tensor in tensors[0].items():
         expected = tensors[1][name].to(tensor.device)
         torch.testing.assert_close(tensor, expected, rtol=tolerance, atol=tolerance, msg=name)

@@ -216,6 +216,7 @@ class Facts(TypedDict):
         accounting: What the network costs.
         final_scale: The factor of theta0 outside the mask after the last epoch.
         test_accuracy: In [0, 1], after the last epoch of a configuration with `test`.
+        at_chance: Whether the last validation accuracy may be that of guessing (see `cops_core.chance`).
     """
 
     density: float
@@ -235,3 +236,4 @@ class Facts(TypedDict):
     accounting: Accounting
     final_scale: NotRequired[float]
     test_accuracy: NotRequired[float]
+    at_chance: NotRequired[bool]

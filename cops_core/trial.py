@@ -26,6 +26,7 @@ from cops_core.accounting import account
 from cops_core.arms import scale_of
 from cops_core.artifact import header_of, pack
 from cops_core.cache import ScoreCache
+from cops_core.chance import at_chance
 from cops_core.collapse import connectivity
 from cops_core.config import TrialConfig
 from cops_core.data import ImageData, load_data, split_once
@@ -43,7 +44,7 @@ from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
 # Facts that exist only after the last epoch.
-FinalFact = Literal["final_scale", "test_accuracy"]
+FinalFact = Literal["final_scale", "test_accuracy", "at_chance"]
 FINAL_FACTS: tuple[FinalFact, ...] = get_args(FinalFact)
 DEFAULT_DATA_ROOT = user_cache("data")
 
@@ -199,6 +200,9 @@ class Trial:
             self.status = "diverged"
         elif self.trainer.epoch == self.config.training.epochs:
             self.status = "finished"
+        if self.status == "finished":
+            labels = self.trainer.split.validation.labels
+            self.facts["at_chance"] = at_chance(metrics.validation_accuracy, labels)
         if self.done:
             self.trainer.network.audit(self.config.seed, self.config.initialization)
             self.facts["final_scale"] = self.trainer.network.scale
@@ -210,6 +214,7 @@ class Trial:
         """The result of guessing, for a network whose output is the same for every image."""
         classes = self.trainer.split.data.classes
         self.status = "collapsed"
+        self.facts["at_chance"] = True
         if self.config.test:
             self.facts["test_accuracy"] = 1 / classes
         metrics = EpochMetrics(

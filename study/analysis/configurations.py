@@ -57,6 +57,17 @@ class ConfigurationResult:
         return self.trials[0].config.detailed_method
 
     @property
+    def marked_method(self) -> str:
+        """The detailed method and a note on its mean: `(collapsed)`, `(at chance)`, `(1 of 3 at chance)`."""
+        if self.status == "collapsed":
+            return f"{self.detailed_method} (collapsed)"
+        count, all_trials = sum(trial.at_chance for trial in self.trials), len(self.trials)
+        if not count:
+            return self.detailed_method
+        some = f"{count} of {all_trials} " if count < all_trials else ""
+        return f"{self.detailed_method} ({some}at chance)"
+
+    @property
     def freezing_rate(self) -> Decimal | None:
         """The frozen share, also if it is not an axis; None for the dense configuration."""
         return self.trials[0].config.freezing_rate

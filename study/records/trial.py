@@ -172,6 +172,11 @@ class StudyTrial:
         return None if self.facts is None else self.facts["compression"]
 
     @property
+    def at_chance(self) -> bool:
+        """Whether it was trained to its end and its accuracy may be that of guessing."""
+        return self.status == "finished" and bool(self.facts and self.facts.get("at_chance"))
+
+    @property
     def test_accuracy(self) -> float | None:
         """The accuracy on the test images, in [0, 1]; None without `TrialConfig.test`, and before the end."""
         return None if self.facts is None else self.facts.get("test_accuracy")

@@ -63,7 +63,7 @@ def _cells(found: ConfigurationResult) -> dict[str, str]:
     several = interval is not None and interval.count > 1
     return {
         "rate": "" if rate is None else str(rate),
-        "method": found.detailed_method + (" (collapsed)" if found.status == "collapsed" else ""),
+        "method": found.marked_method,
         "accuracy": f"{interval:.2%}" if interval is not None and several else f"{found.mean:.2%}",
         "sd": f"{interval.deviation:.2%}" if interval is not None and several else "",
         "density": f"{found.density:.4g}",

@@ -60,6 +60,11 @@ class ContenderResult:
         return interval(list(self.test.values()))
 
     @property
+    def at_chance(self) -> int:
+        """How many of its networks were trained and are no better than guessing."""
+        return sum(trial.at_chance for trial in self.trials)
+
+    @property
     def collapsed(self) -> int:
         """How many of its networks do not connect the input with any class."""
         return sum(trial.status == "collapsed" for trial in self.trials)
@@ -128,6 +133,7 @@ def _results(outcome: Outcome, comparisons: Comparisons) -> list[str]:
         for name in names:
             result = outcome.at(name, rate)
             note = f", {result.collapsed} collapsed" if result.collapsed else ""
+            note += f", {result.at_chance} at chance" if result.at_chance else ""
             cells.append(_cell(list(result.test.values())) + note)
         for first, second in comparisons:
             ours, theirs = outcome.at(first, rate).test, outcome.at(second, rate).test

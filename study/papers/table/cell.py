@@ -53,17 +53,23 @@ class Cell:
         return sum(trial.status == "collapsed" for trial in self.trials.values())
 
     @property
+    def at_chance(self) -> int:
+        """How many of the networks were trained and are no better than guessing."""
+        return sum(trial.at_chance for trial in self.trials.values())
+
+    @property
     def lost(self) -> int:
         """How many trials diverged, and so have no accuracy."""
         return len(self.trials) - len(self.accuracies)
 
     @property
     def notes(self) -> list[str]:
-        """What limits the mean: `2 of 5 seeds`, `1 collapsed`, `1 diverged`."""
+        """What limits the mean: `2 of 5 seeds`, `1 collapsed`, `1 at chance`, `1 diverged`."""
         partly = 0 < len(self.trials) < self.wanted
         return [
             *([f"{len(self.trials)} of {self.wanted} seeds"] if partly else []),
             *([f"{self.collapsed} collapsed"] if self.collapsed else []),
+            *([f"{self.at_chance} at chance"] if self.at_chance else []),
             *([f"{self.lost} diverged"] if self.lost else []),
         ]
 

@@ -124,7 +124,7 @@ def _best_cells(best: ConfigurationResult | None) -> tuple[str, ...]:
         return ("no finished trial",)
     trained = best.trained_parameters
     return (
-        escape(best.detailed_method) + (" (collapsed)" if best.status == "collapsed" else ""),
+        escape(best.marked_method),
         _shown(best.interval),
         f"{best.density:.3g}",
         "" if trained is None else f"{trained:,}",

@@ -106,7 +106,7 @@ def _rows(report: Report) -> Iterator[list[Row]]:
         yield [
             Row(
                 rate="" if each.freezing_rate is None else f"{each.freezing_rate:f}",
-                method=each.detailed_method + (" (collapsed)" if each.status == "collapsed" else ""),
+                method=each.marked_method,
                 accuracy=each.shown_accuracy,
                 p=show_p(p) if (p := p_values.get(each.number)) is not None and p == p else "",
                 trained="" if each.trained_parameters is None else f"{each.trained_parameters:,}",

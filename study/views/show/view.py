@@ -59,7 +59,7 @@ def _identity(details: TrialDetails) -> dict[str, Value]:
     return {
         "trial": f"{details.store.name}/{trial.name}",
         "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",
-        "accuracy": f"{trial.accuracy:.2%}" if trial.rows else None,
+        "accuracy": f"{trial.accuracy:.2%}{', at chance' * trial.at_chance}" if trial.rows else None,
         "test accuracy": None if details.test_accuracy is None else f"{details.test_accuracy:.2%}",
         "configuration": f"{trial.configuration}{', a baseline' if trial.baseline else ''}",
         "seed": f"{trial.config.seed}, index {trial.seed_index}",

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.arms import Scale
-from cops_core.errors import InputError
 from cops_core.initialization import initial_weight
 from cops_core.mask import Mask
 from cops_core.prunable import maskable
@@ -43,9 +42,6 @@ class FreezeNet:
         trained: By parameter name, the values v of each layer of the mask, shape (kept,), and all other
             parameters.
         places: By parameter name, the positions of v in the flattened weight, ascending, shape (kept,).
-
-    Raises:
-        InputError: A parameter of the mask has `requires_grad=False`.
         own_initial: By parameter name, all initial values of what has a mask but is not drawn by the project
             (biases).
     """
@@ -71,11 +67,6 @@ class FreezeNet:
     def _train_some(self, name: str, layer: Tensor) -> None:
         """Train the weights of one parameter that `layer` keeps."""
         weight = self._weights[name] = self.model.get_parameter(name)
-        if not weight.requires_grad:
-            raise InputError(
-                f"{name} has requires_grad=False, but a mask trains its kept weights:"
-                " leave that out, or register it as a buffer"
-            )
         weight.data = weight.data.contiguous()  # positions assume it; a model may have another order
         keep = layer.to(weight.device)
         places = self.places[name] = keep.reshape(-1).nonzero().squeeze(1)

@@ -20,15 +20,14 @@ from cops_core.arms import scale_of
 from cops_core.artifact import ArtifactError, header_of, load_artifact, pack
 from cops_core.artifact.fingerprint import fingerprint
 from cops_core.config import Training, TrialConfig
+from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import ContractError, require
-from cops_core.contracts.oracle import dense_training
 from cops_core.data import ImageData, Split, split
 from cops_core.errors import InputError, described
 from cops_core.facts import UnusableScore
 from cops_core.freeze import FreezeNet
-from cops_core.initialization import initialize
+from cops_core.initialization import initial_network
 from cops_core.mask import Mask
-from cops_core.models import build_model
 from cops_core.prunable import maskable
 from cops_core.scores import AnyScore, compute_scores, kind_of
 from cops_core.streams import stream
@@ -41,9 +40,6 @@ STEPS = 4
 LEARNING_RATE = 0.05
 # With few kept weights linear layers use sparse products, with many they do not.
 FEW, MANY = Decimal("0.1"), Decimal("0.5")
-# The largest difference from the dense oracle, relative to the largest value of a parameter. Rounding gives
-# 5e-7 in float32, weights that are one step old 1e-3 and more.
-TOLERANCE: Mapping[str, float] = {"float32": 1e-5, "float64": 1e-12, "bfloat16": 1e-3}
 
 
 @dataclass
@@ -191,9 +187,10 @@ class _Network:
 
     def build(self) -> tuple[nn.Module, str]:
         """The network with its initial weights, and their hash."""
-        model = build_model(self.config.model, self.data.shape, self.data.classes)
-        theta0 = initialize(model, SEED, self.config.initialization)
-        return model.to(self.dtype), theta0
+        data, config = self.data, self.config
+        return initial_network(
+            config.model, data.shape, data.classes, SEED, config.initialization, self.dtype
+        )
 
 
 def _failure(check: Callable[[], None]) -> str:
@@ -261,7 +258,16 @@ def _mask(model: nn.Module, density: Decimal) -> Mask:
 
 def _trains(network: _Network, config: TrialConfig, density: Decimal) -> None:
     """An arm trains as a dense copy does, resumes from its state, and its artefact is the same network."""
-    trainer = _trained_as_dense(network, config, density)
+    model, _ = network.build()
+    trainer = _trainer(network, model, config, density)
+    if config.arm != "dense":
+        check_training(
+            lambda: network.build()[0],
+            _mask(model, density),
+            scale_of(config),
+            [network.batch] * STEPS,
+            trainer.training,
+        )
     resumed = _trainer(network, network.build()[0], config, density)
     trainer.run_epoch()
     resumed.load_state(_as_written(trainer.state()))
@@ -275,46 +281,6 @@ def _trains(network: _Network, config: TrialConfig, density: Decimal) -> None:
     _artefact_is_the_network(network, trainer.network, config, density)
 
 
-def _trained_as_dense(network: _Network, config: TrialConfig, density: Decimal) -> Trainer:
-    """A trainer after some steps, after which its weights are those of the dense oracle.
-
-    Where they are not, rounding may have been amplified (by a threshold, by a loss that grows): then they
-    must be the same in float64, if the network runs in it.
-    """
-    precision = network.config.training.precision
-    trainer, difference, name = _compared(network, config, density)
-    if difference > TOLERANCE[precision] and precision == "float32":
-        exact = network.config.training.model_copy(update={"precision": "float64"})
-        other = replace(network, config=network.config.changed(training=exact))
-        try:
-            _, difference, name = _compared(other, config, density)
-            precision = "float64"
-        except Exception:  # it names float32 somewhere: its own type decides
-            precision = "float32"
-    require(
-        difference <= TOLERANCE[precision],
-        f"after {STEPS} steps {name} differs by {difference:.1e} of its largest value from those of a"
-        " dense copy with masked gradients: read each weight in its own layer only",
-    )
-    return trainer
-
-
-def _compared(network: _Network, config: TrialConfig, density: Decimal) -> tuple[Trainer, float, str]:
-    """A trainer after some steps, its largest difference from the dense oracle, and the parameter's name."""
-    model, _ = network.build()
-    trainer = _trainer(network, model, config, density)
-    dense, _ = network.build()
-    batches = [network.batch] * STEPS
-    mask = None if config.arm == "dense" else _mask(dense, density)
-    dense = dense_training(dense, mask, scale_of(config), trainer.training, batches, SEED)
-    trainer.network.model.train()
-    for step, (images, labels) in enumerate(batches):
-        torch.manual_seed(SEED + step)
-        trainer.step(images.clone(), labels)
-    trainer.network.write()
-    return trainer, *_largest_difference(trainer.network.model, dense)
-
-
 def _trainer(network: _Network, model: nn.Module, config: TrialConfig, density: Decimal) -> Trainer:
     training = Training(
         epochs=3,
@@ -325,16 +291,6 @@ def _trainer(network: _Network, model: nn.Module, config: TrialConfig, density: 
     )
     mask = None if config.arm == "dense" else _mask(model, density)
     return Trainer(FreezeNet(model, mask, scale_of(config)), network.split, training, SEED)
-
-
-def _largest_difference(model: nn.Module, expected: nn.Module) -> tuple[float, str]:
-    """The largest difference of a parameter from the expected one, and its name."""
-    found = (0.0, "")
-    for (name, one), other in zip(model.named_parameters(), expected.parameters(), strict=True):
-        if other.numel() and bool(other.isfinite().all()):
-            scale = max(float(other.detach().abs().max()), LEARNING_RATE)
-            found = max(found, (float((one - other).detach().abs().max()) / scale, name))
-    return found
 
 
 def _as_written(state: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ the code, torch, the plugins, the data, and what the configurations use of a net
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +27,6 @@ from cops_core.facts import UnusableScore
 from cops_core.plugins import Plugin
 from cops_core.whole_file import write_whole
 from search_spaces.plugins import load_plugins
-from study.console import print_line
 from study.provenance import code_sha256
 
 FOLDER = "checks"
@@ -87,13 +87,34 @@ class TrialsCheck:
         return hashlib.sha256(json.dumps([versions, content], sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class CheckedTrials:
+    """What the check of some configurations found; nothing is written yet.
+
+    Attributes:
+        unusable: The scores that cannot be computed for a network: their trials are infeasible.
+        line: What was checked now, for a person; empty if all was known.
+    """
+
+    unusable: list[UnusableScore]
+    line: str
+    _new: Mapping[Path, list[UnusableScore]]
+
+    def keep(self) -> None:
+        """Remember on this machine what passed."""
+        for file, scores in self._new.items():
+            with suppress(OSError):  # a full disk: it is checked again the next time
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(file, json.dumps(scores).encode())
+
+
 def check_trials(
     configs: Iterable[TrialConfig],
     plugins: Sequence[Plugin],
     data_root: Path,
     score_cache: Path,
     console: Console,
-) -> list[UnusableScore]:
+) -> CheckedTrials:
     """Check what some configurations use, as far as it is not known from an earlier check.
 
     Args:
@@ -101,10 +122,10 @@ def check_trials(
         plugins: The plugins of the study.
         data_root: The folder for downloads.
         score_cache: The folder of the score cache.
-        console: Receives one line if something was checked, and one line per unusable score.
+        console: Shows what is being checked.
 
     Returns:
-        The scores that cannot be computed for a network: their trials are infeasible.
+        What was found.
 
     Raises:
         InputError: Something does not work; the message has a line for each problem.
@@ -113,32 +134,34 @@ def check_trials(
     check = TrialsCheck(configs, plugins, data_root)
     unusable: list[UnusableScore] = []
     complaints: list[str] = []
-    new: dict[str, list[UnusableScore]] = {}
+    new: dict[Path, list[UnusableScore]] = {}
+    names = []
     for name, content, run in check.parts:
-        key = check.key(content)
-        known = _read(score_cache / FOLDER / f"{key}.json")
+        file = score_cache / FOLDER / f"{check.key(content)}.json"
+        known = _read(file)
         if known is None:
             with console.status(f"checking {name}"):
                 found = run()
             complaints += found.failures
-            known = new[key] = found.unusable
+            known = new[file] = found.unusable
+            names.append(name)
         unusable += known
     if complaints:
         raise InputError("\n".join(dict.fromkeys(complaints)))
-    for key, scores in new.items():
-        with suppress(OSError):  # a full disk: it is checked again the next time
-            (score_cache / FOLDER).mkdir(parents=True, exist_ok=True)
-            write_whole(score_cache / FOLDER / f"{key}.json", json.dumps(scores).encode())
-    if new:
-        names = ", ".join(name for name, content, _ in check.parts if check.key(content) in new)
-        print_line(console, f"checked before the first trial: {names} ({time.monotonic() - started:.1f} s)")
-    for score in unusable:
-        print_line(console, f"{because(score)}; its trials are recorded as infeasible, without training")
-    return unusable
+    seconds = time.monotonic() - started
+    line = f"checked before the first trial: {', '.join(names)} ({seconds:.1f} s)" if names else ""
+    return CheckedTrials(unusable, line, new)
 
 
 def because(found: UnusableScore) -> str:
-    """Why trials with a score are infeasible, in one line."""
+    """Why trials with a score are infeasible, in one line.
+
+    Args:
+        found: The score.
+
+    Returns:
+        The network, its data and the reason.
+    """
     return f"{found['model']} on {found['dataset']}: {found['reason']}"
 
 

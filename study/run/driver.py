@@ -7,6 +7,7 @@ from typing import TextIO
 from rich.console import Console
 
 from study.console import print_line
+from study.networks.trial_checks import because
 from study.records.lease import Lease
 from study.records.observer import Observer
 from study.records.store import StudyStore
@@ -52,9 +53,10 @@ def run_study(
         study = prepare(make_plan, settings, store, console)
         data = DataShare(study.identifier.data)
         allocation = stack.enter_context(connected(study, data, lease, console))
+        study.checked.keep()
         recording = Recording(study, lease, write_study_record(study.settings, store, study.unusable))
         if events is None:
-            _announce(console, study, allocation)
+            announce(console, study, allocation)
         run = study.run
         tally = Tally(lambda: run.plan.forecast, allocation.concurrency)
         view = stack.enter_context(choose_view(console, events, study.settings, tally))
@@ -95,8 +97,18 @@ def _stop(run: StudyRun) -> str:
     return "stopping: running trials write a checkpoint; Ctrl-C again stops now"
 
 
-def _announce(console: Console, study: PreparedStudy, allocation: Allocation) -> None:
-    """Print the first line: how many trials there are, and how many have ended."""
+def announce(console: Console, study: PreparedStudy, allocation: Allocation) -> None:
+    """Print what was checked, how many trials there are, and how many have ended.
+
+    Args:
+        console: Receives the lines.
+        study: The study.
+        allocation: What each trial is given.
+    """
+    if study.checked.line:
+        print_line(console, study.checked.line)
+    for score in study.unusable:
+        print_line(console, f"{because(score)}; its trials are recorded as infeasible, without training")
     settings, run = study.settings, study.run
     seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
     size = run.plan.configurations

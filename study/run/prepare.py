@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cops_core.contracts.trials import unusable_score
 from cops_core.facts import UnusableScore
-from study.networks.trial_checks import because, check_trials
+from study.networks.trial_checks import CheckedTrials, because, check_trials
 from study.records.library import Library
 from study.records.store import StudyStore
 from study.records.trial import FAILURES, StudyTrial
@@ -30,6 +30,7 @@ class PreparedStudy:
         run: With the recorded trials.
         identifier: Computes identities, and has the data sets.
         library: The results of all studies in the storage.
+        checked: What was checked for this launch.
         unusable: Scores that cannot be computed for a network of the study.
     """
 
@@ -38,6 +39,7 @@ class PreparedStudy:
     run: StudyRun
     identifier: Identifier
     library: Library
+    checked: CheckedTrials
     unusable: Sequence[UnusableScore]
 
 
@@ -48,7 +50,7 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
         make_plan: Makes the plan from the recorded trials.
         settings: Of the launch.
         store: The study's folder.
-        console: Receives what the checks found.
+        console: Shows what is being checked.
 
     Raises:
         InputError: A network, its data or an arm does not work. The plan differs from the recorded one, or a
@@ -57,7 +59,8 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
     recorded = reopened(store.trials()) if settings.retry else store.trials()
     identifier, library = Identifier(settings), Library(settings.storage_uri, settings.name)
     plan = make_plan(recorded)
-    unusable = check_trials(plan.samples, settings.plugins, settings.data_root, settings.score_cache, console)
+    checked = check_trials(plan.samples, settings.plugins, settings.data_root, settings.score_cache, console)
+    unusable: Sequence[UnusableScore] = checked.unusable
     if store.exists:  # what was decided before holds: a resumed study must propose the same trials
         unusable = store.record().get("unusable_scores", unusable)
     run = StudyRun(
@@ -73,6 +76,7 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
         run=run,
         identifier=identifier,
         library=library,
+        checked=checked,
         unusable=unusable,
     )
 

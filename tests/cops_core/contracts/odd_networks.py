@@ -1,7 +1,6 @@
 """Networks as strangers write them: each does one thing that a tool for masks may get wrong.
 
-`ODD` has a function `(shape, classes) -> nn.Module` for each, as a plugin has. `REFUSED` has those that
-cannot be used, with a part of the message.
+`ODD` has a function `(shape, classes) -> nn.Module` for each, as a plugin has.
 """
 
 import torch
@@ -348,8 +347,8 @@ class WholeHalf(Base):
         self.half()
 
 
-REFUSED = {"frozen_by_author": (FrozenByAuthor, "conv.weight")}
 ODD = {
+    "frozen_by_author": FrozenByAuthor,
     "plain": Base,
     "negated": with_(before=lambda images: -images),
     "inverted": with_(before=lambda images: 1 - images),

@@ -62,8 +62,7 @@ class Wide(nn.Module):
 
 @pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
 def test_a_network_that_works_passes_with_every_score_and_arm(found, precision):
-    arms = ARMS[:3] if precision == "float64" else ARMS
-    checks = found(Wide, tuple(SCORES), arms, rounds=2, training=Training(precision=precision))
+    checks = found(Wide, tuple(SCORES), rounds=2, training=Training(precision=precision))
     assert (checks.failures, checks.unusable) == ([], [])
 
 
@@ -173,7 +172,7 @@ def test_what_is_wrong_is_one_line_with_the_networks_name(found, build, part):
 def test_the_oracle_finds_weights_that_are_one_step_old(found, monkeypatch):
     monkeypatch.setattr(FreezeNet, "write", lambda self, *, skip_sparse=False: None)
     failures = found(Wide, arms=("prune", "freeze")).failures
-    assert any("dense copy with masked gradients" in line for line in failures)
+    assert any("dense copy" in line for line in failures)
 
 
 class FirstDerivative(torch.autograd.Function):

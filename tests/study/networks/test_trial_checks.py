@@ -1,5 +1,6 @@
 """Before its first trial a study checks what it is about to run; the same is not checked again."""
 
+import io
 import json
 
 import pytest
@@ -15,7 +16,9 @@ from search_spaces.base import load_space_file
 from search_spaces.contract import examples
 from study.networks import trial_checks
 from study.records.store import StudyStore
+from study.run.driver import announce
 from study.run.prepare import prepare
+from study.run.ray.allocation import Allocation
 from study.run.record import write_study_record
 from study.search.fixed_plan import FixedPlan
 
@@ -167,7 +170,9 @@ def test_the_same_is_checked_once_and_other_plugins_or_scores_anew(tmp_path, mon
     cache, quiet = tmp_path / "scores", Console(quiet=True)
 
     def checked(*configs, plugins=()):
-        return trial_checks.check_trials(configs, plugins, tmp_path, cache, quiet)
+        found = trial_checks.check_trials(configs, plugins, tmp_path, cache, quiet)
+        found.keep()
+        return found.unusable
 
     assert checked(config("snip")) == [UNUSABLE]
     assert checked(config("snip", seed=3)) == [UNUSABLE]
@@ -207,14 +212,15 @@ def no_score_is_right(score):
     raise ContractError("a wrong value")
 
 
-def test_each_unusable_score_is_one_line(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(trial_checks, "check_network", lambda *_: TrialChecks(unusable=[UNUSABLE]))
-    configs, console = [config("snip"), config("grasp")], Console(width=200)
-    trial_checks.check_trials(configs, (), tmp_path, tmp_path / "s", console)
-    checked, line = capsys.readouterr().out.splitlines()
+def test_each_unusable_score_is_one_line(prepared):
+    study, _ = prepared([UNUSABLE])
+    console = Console(file=io.StringIO(), width=200)
+    announce(console, study, Allocation())
+    checked, line, size = console.file.getvalue().splitlines()
     assert "lenet_300_100 on digits" in checked
     assert "second derivative" in line
     assert "infeasible" in line
+    assert "2 trials" in size
 
 
 def test_failures_are_not_kept(tmp_path, monkeypatch):
@@ -250,6 +256,8 @@ def find_space_of_file(tmp_path):
 
 
 def test_what_is_kept_is_json(prepared, tmp_path):
-    prepared([UNUSABLE])
+    study, _ = prepared([UNUSABLE])
+    assert not (tmp_path / "scores").exists()
+    study.checked.keep()
     (file,) = (tmp_path / "scores" / trial_checks.FOLDER).iterdir()
     assert json.loads(file.read_text()) == [UNUSABLE]

@@ -5,6 +5,7 @@ A plugin is a Python module or a single .py file. It defines some of the dicts `
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from typing import Any
 from torch import nn
 
 from cops_core.data import DATASETS
-from cops_core.errors import InputError, did_you_mean, near_path, nearest
+from cops_core.errors import InputError, did_you_mean, listed, near_path, nearest
+from cops_core.generators import seeded_generators
+from cops_core.imported_code import imported_code, is_followed
 from cops_core.models import MODELS
 from cops_core.scores import SCORES, Score
 
@@ -33,7 +36,8 @@ class Plugin:
 
     Attributes:
         name: The module's name, or the file's without its suffix.
-        sha256: Of the file, or of all .py files of a package.
+        sha256: Of the file, or of all .py files of a package, and of the code that it imports from elsewhere
+            (see `cops_core.imported_code`).
         source: A file's text, from which machines without the file load it; None for an installed module.
     """
 
@@ -130,7 +134,9 @@ def _find(name: str) -> Plugin:
     if spec is None:
         advice = ": write the name of an installed module, or the path of a .py file"
         raise InputError(f"plugin {name!r} does not exist{_near_plugin(name) or advice}")
-    return Plugin(name, _sha256(spec))
+    sha256, code = _module_code(spec)
+    _check_unchanged(name, code)
+    return Plugin(name, sha256)
 
 
 def _near_plugin(name: str) -> str:
@@ -144,7 +150,9 @@ def _file(path: Path) -> Plugin:
         raise InputError(f"plugin {str(path)!r} is not a module: write a name such as my_scores.py")
     try:
         source = path.read_bytes()
-        return Plugin(path.stem, hashlib.sha256(source).hexdigest(), source.decode())
+        sha256, code = _file_code(source)
+        _check_unchanged(path.stem, code)
+        return Plugin(path.stem, sha256, source.decode())
     except (OSError, UnicodeDecodeError) as error:
         advice = ("" if path.exists() else near_path(path)) or ": write the path of a .py file"
         raise InputError(f"plugin {str(path)!r} cannot be read ({type(error).__name__}){advice}") from error
@@ -165,6 +173,44 @@ def _spec(name: str) -> ModuleSpec | None:
 def _failed(name: str, error: Exception) -> InputError:
     words = " ".join(str(error).split())
     return InputError(f"plugin {name!r} cannot be imported: {type(error).__name__}: {words}")
+
+
+# The code that this process has imported, by module name: Python does not import it again after a change.
+_RUN: dict[str, str] = {}
+
+
+def _file_code(source: bytes) -> tuple[str, dict[str, str]]:
+    """A plugin's SHA-256 from its text, and the code that it imports."""
+    found = imported_code([source])
+    return _with_imports(hashlib.sha256(source).hexdigest(), found), found
+
+
+def _module_code(spec: ModuleSpec) -> tuple[str, dict[str, str]]:
+    """A plugin's SHA-256 from its module, and the code that counts: its own, and what it imports."""
+    own, locations = _sha256(spec), spec.submodule_search_locations
+    files = [file for folder in locations or () for file in sorted(Path(folder).rglob("*.py"))]
+    if locations is None and Path(spec.origin or "").is_file():
+        files = [Path(spec.origin or "")]
+    package = spec.name if locations is not None else spec.name.rpartition(".")[0]
+    # To import a module runs its parent packages, too.
+    texts = [f"import {spec.name}".encode(), *(file.read_bytes() for file in files)]
+    found = imported_code(texts, package, spec.name)
+    return _with_imports(own, found), {**found, spec.name: own}
+
+
+def _with_imports(own: str, imports: Mapping[str, str]) -> str:
+    """The hash of a plugin's own code, if it imports nothing that counts; else one of both."""
+    return hashlib.sha256(json.dumps([own, imports], sort_keys=True).encode()).hexdigest() if imports else own
+
+
+def _check_unchanged(name: str, code: Mapping[str, str]) -> None:
+    """Raise InputError if this process has imported code that has changed since then."""
+    for module, sha256 in code.items():
+        if module in sys.modules and _RUN.get(module, sha256) != sha256:
+            raise InputError(
+                f"plugin {name!r}: the file of module {module!r} has changed since this process imported it:"
+                " start Python again"
+            )
 
 
 def _sha256(spec: ModuleSpec) -> str:
@@ -193,19 +239,40 @@ class _TextLoader(ExecutionLoader):
 
 
 def _module(plugin: Plugin) -> ModuleType:
-    """The plugin's module, run once per process."""
+    """The plugin's module, run once per process. What it draws at random is the same in every process."""
+    before = set(sys.modules)
     try:
-        if plugin.source is not None:
-            return _run(plugin)
-        module: ModuleType = EntryPoint(plugin.name, plugin.name, ENTRY_POINTS).load()
+        with seeded_generators(0, "plugin", plugin.name):
+            if plugin.source is not None:
+                module = _run(plugin)
+            else:
+                module = EntryPoint(plugin.name, plugin.name, ENTRY_POINTS).load()
     except Exception as error:
         raise _failed(plugin.name, error) from error
-    assert module.__spec__ is not None
-    if _sha256(module.__spec__) != plugin.sha256:
+    if plugin.source is not None:
+        sha256, code = _file_code(plugin.source.encode())
+    else:
+        assert module.__spec__ is not None
+        sha256, code = _module_code(module.__spec__)
+    if sha256 != plugin.sha256:
         raise InputError(
-            f"plugin {plugin.name!r} has another version on this machine: install the study's version"
+            f"plugin {plugin.name!r} has another version on this machine, or imports another version of some"
+            " code: install the study's version"
         )
+    imported = (name for name in set(sys.modules) - before if name not in code)
+    if unseen := sorted(name for name in imported if not _is_own(name, plugin) and is_followed(name)):
+        raise InputError(
+            f"plugin {plugin.name!r} imports {listed(unseen)} in a way that its hash cannot follow:"
+            " write an import statement"
+        )
+    for name, sha in code.items():
+        _RUN.setdefault(name, sha)
     return module
+
+
+def _is_own(name: str, plugin: Plugin) -> bool:
+    """Whether a module is the plugin's own."""
+    return name.startswith("cops_plugin_") or f"{name}.".startswith(f"{plugin.name}.")
 
 
 def _run(plugin: Plugin) -> ModuleType:

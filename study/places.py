@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from shlex import quote
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from cops_core.errors import InputError
 
@@ -22,7 +22,18 @@ def whole_uri(uri: str | None) -> str | None:
     """The URI of a SQLite database with its absolute path; any other URI without a change."""
     if uri is None or not uri.startswith(SQLITE) or uri.startswith(f"{SQLITE}/"):
         return uri
-    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
+    _, mark, query = uri.partition("?")
+    return sqlite_uri(sqlite_path(uri).resolve()) + mark + query
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of a SQLite database. Of its path only `%` and `?` have a meaning there, and are encoded."""
+    return SQLITE + str(path).replace("%", "%25").replace("?", "%3F")
+
+
+def sqlite_path(uri: str) -> Path:
+    """The path of the database that a SQLite URI names."""
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
 
 
 def without_secret(uri: str | None) -> str | None:
@@ -97,7 +108,7 @@ def tracking(home: Path, uri: str | None) -> str:
         given = without_secret(whole_uri(uri))
     except ValueError as error:
         raise InputError(f"tracking URI: {error}") from None
-    return given or f"{SQLITE}{(home / 'mlflow.db').resolve()}"
+    return given or sqlite_uri((home / "mlflow.db").resolve())
 
 
 def find_flags(home: Path, storage: str | None = None, tracking_uri: str | None = None) -> str:

@@ -97,8 +97,10 @@ def cops(
 def main() -> None:
     """The console script: wrong input is one line on stderr and exit code 2, never a traceback."""
     from cops_core.errors import InputError
+    from study.console import replace_unknown_characters
 
     _collect_rarely()
+    replace_unknown_characters(sys.stdout)
     try:
         code = app(prog_name="cops", standalone_mode=False)
     except typer.TyperException as error:

@@ -61,7 +61,7 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     trials = run.trials
     home = find_flags(settings.home)
     status = f"cops status {settings.name}{find_flags(settings.home, settings.storage)}"
-    counts = f"{_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials)}"
+    counts = f"{_progress(trials, settings.trials)} in {seconds:.0f} s: {_counts(trials, settings.name)}"
     print_line(console, f"{settings.name}: {counts}")
     print_failures(console, trials, status)
     print_artifacts(console, trials)
@@ -128,11 +128,17 @@ def _progress(trials: Sequence[StudyTrial], planned: int) -> str:
     return f"{len(trials)} of {planned} trials"
 
 
-def _counts(trials: Sequence[StudyTrial]) -> str:
-    """`20 finished, 3 stopped, 1 failed (6 reused from other studies)`."""
+def _counts(trials: Sequence[StudyTrial], name: str) -> str:
+    """`20 finished, 3 stopped (6 reused from other studies)`. name: the study's."""
     counts = ", ".join(f"{count} {status}" for status, count in Counter(t.status for t in trials).items())
-    reused = sum(bool(trial.reused_from) for trial in trials)
-    return counts + (f" ({reused} reused from other studies)" if reused else "")
+    sources = [trial.reused_from.split("/")[0] for trial in trials if trial.reused_from]
+    own = sources.count(name)
+    parts = [
+        f"{len(sources) - own} reused from other studies" if len(sources) > own else "",
+        f"{own} repeated within the study" if own else "",
+    ]
+    reused = ", ".join(part for part in parts if part)
+    return counts + (f" ({reused})" if reused else "")
 
 
 def print_failures(console: Console, trials: Sequence[StudyTrial], status: str) -> None:

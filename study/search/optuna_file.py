@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from cops_core.errors import InputError
-from study.places import SQLITE
+from study.places import SQLITE, sqlite_uri
 
 # The tables of every Optuna database. They are checked first, since Optuna creates missing tables in any
 # database that it opens.
@@ -82,7 +82,7 @@ def write_optuna(path: Path, studies: Sequence[OptunaStudy]) -> None:
         OSError: The file exists or cannot be written.
     """
     path.touch(exist_ok=False)  # SQLite's error would be "unable to open", without the reason
-    storage = optuna.storages.RDBStorage(f"{SQLITE}{path.resolve()}")
+    storage = optuna.storages.RDBStorage(sqlite_uri(path.resolve()))
     try:
         for study in studies:
             made = optuna.create_study(
@@ -156,7 +156,7 @@ def _storage(path: Path, copy: Path) -> Iterator[optuna.storages.RDBStorage]:
     """The copy as Optuna reads it. Any of Optuna's errors becomes an InputError that names the file."""
     storage = None
     try:
-        storage = optuna.storages.RDBStorage(f"{SQLITE}{copy}")
+        storage = optuna.storages.RDBStorage(sqlite_uri(Path(copy)))
         yield storage
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mlflow import MlflowClient
@@ -14,14 +15,16 @@ from mlflow.environment_variables import (
 )
 from mlflow.exceptions import MlflowException
 
-from cops_core.errors import InputError
+from cops_core.errors import InputError, described
 from cops_core.folders import check_writable
-from study.places import tracking
+from study.places import SQLITE, tracking
 from study.tracking.new_database import missing_database, new_database
 from study.tracking.saved_views import address, missing_tags
 
 EXPERIMENT = "cops-study"
 CHECK_TIMEOUT_S = 5
+# How MLflow says that a database has the tables of another version.
+OUTDATED = "out-of-date database schema"
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -62,10 +65,18 @@ def _check_answers(tracking_uri: str) -> None:
         else:
             check_writable(database.parent)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:160]
+        if OUTDATED in str(error):
+            raise InputError(
+                f"the MLflow database at {tracking_uri} was made by another version of MLflow: copy its file,"
+                f" then run `mlflow db upgrade {quote(tracking_uri)}`"
+            ) from error
+        advice = (
+            "check the file, or choose another with --tracking-uri"
+            if tracking_uri.startswith(SQLITE)
+            else "start the server, or omit --tracking-uri to log into the home"
+        )
         raise InputError(
-            f"MLflow at {tracking_uri} does not answer ({reason}): start the server, or omit"
-            " --tracking-uri to log into the home"
+            f"MLflow at {tracking_uri} does not answer ({described(error)}): {advice}"
         ) from error
 
 
@@ -142,7 +153,8 @@ def _check_active(experiment: Experiment, tracking_uri: str) -> None:
     if experiment.lifecycle_stage != "active":
         raise DeletedExperimentError(
             f"the experiment {EXPERIMENT!r} in MLflow at {tracking_uri} was deleted: run"
-            f" `mlflow experiments restore -x {experiment.experiment_id}`"
+            f" `MLFLOW_TRACKING_URI={quote(tracking_uri)} mlflow experiments restore"
+            f" -x {experiment.experiment_id}`"
         )
 
 

@@ -1,7 +1,10 @@
 """The content of a trial's run: its record as MLflow's tags, parameters, metrics and files."""
 
+import hashlib
 import json
 import math
+import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Never, TypedDict, get_args
 
@@ -45,6 +48,7 @@ JSON_FACTS: tuple[JsonFact, ...] = get_args(JsonFact)
 PARAM_LENGTH = 6000
 TAG_LENGTH = 5000
 BATCH = 1000
+METRIC_NAME_LENGTH = 250
 CUT = f" ... (cut, see {CONFIG_FILE} for all of it)"
 
 
@@ -147,7 +151,7 @@ def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int,
     for index in range(start, stop):
         row, stamp = trial.rows[index], trial.stamps[index]
         metrics = [
-            Metric(name, _loggable(value), stamp, int(row["epoch"]))
+            Metric(metric_name(name), _loggable(value), stamp, int(row["epoch"]))
             for name, value in values_of(row).items()
             if name != "epoch"
         ]
@@ -179,6 +183,24 @@ def closing_metrics(trial: StudyTrial) -> list[Metric]:
         metrics.append(Metric("best_validation_accuracy", accuracy, received, epoch))
         metrics.append(Metric("best_epoch", float(epoch), received, epoch))
     return metrics
+
+
+def metric_name(name: str) -> str:
+    """A name that MLflow accepts for a metric. A layer's name may have any characters: `conv(3x3)+bias`.
+
+    Args:
+        name: The metric's name in the record.
+
+    Returns:
+        The same name if MLflow accepts it; else one with `_` for the other characters, and a few digits by
+        which it differs from those of similar names.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_.\-/ :]", "_", name)
+    if posixpath.normpath(plain) != plain or plain.startswith((".", "/")):  # it may become a file's name
+        plain = plain.replace("/", "_")
+    if plain == name and len(name) <= METRIC_NAME_LENGTH:
+        return name
+    return f"{plain[: METRIC_NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _loggable(value: float) -> float:

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from cops_core.errors import InputError
 from cops_core.whole_file import write_whole
-from study.places import SQLITE
+from study.places import SQLITE, sqlite_path, sqlite_uri
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def missing_database(tracking_uri: str) -> Path | None:
     """The path of a URI's SQLite database, if that does not exist or is an empty file; else None."""
     if not tracking_uri.startswith(SQLITE):
         return None
-    path = Path(tracking_uri.removeprefix(SQLITE))
+    path = sqlite_path(tracking_uri)
     return None if path.exists() and path.stat().st_size > 0 else path
 
 
@@ -72,7 +72,7 @@ def new_database(tracking_uri: str) -> NewDatabase | None:
     try:
         with TemporaryDirectory(prefix="cops-mlflow-") as folder:
             made = Path(folder, path.name)
-            MlflowClient(f"{SQLITE}{made}").search_experiments(max_results=1)
+            MlflowClient(sqlite_uri(made)).search_experiments(max_results=1)
             with closing(sqlite3.connect(made)) as connection:
                 return NewDatabase(tracking_uri, path, connection.serialize())
     except Exception as error:

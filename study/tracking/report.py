@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from study.places import SQLITE
+from study.places import SQLITE, sqlite_path
 from study.tracking.connect import connect, experiment_id
 from study.tracking.content import TAG_LENGTH
 from study.tracking.describe import link_files
@@ -29,8 +29,8 @@ def log_report(
     Returns:
         Why MLflow could not be updated, in one line; empty if it was.
     """
-    database = tracking_uri.removeprefix(SQLITE)
-    if database != tracking_uri and not Path(database).is_file():
+    database = sqlite_path(tracking_uri)
+    if tracking_uri.startswith(SQLITE) and not database.is_file():
         return f"{database} does not exist"
     try:
         client = connect(tracking_uri)

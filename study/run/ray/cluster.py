@@ -2,11 +2,12 @@
 
 import logging
 import socket
+from tempfile import gettempdir
 from urllib.parse import urlsplit
 
 import ray
 
-from cops_core.errors import InputError
+from cops_core.errors import InputError, described
 
 # Ray itself retries an address where nothing listens for many minutes.
 CONNECT_TIMEOUT_S = 5
@@ -37,10 +38,18 @@ class Cluster:
                 logging_level=logging.ERROR,
             )
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-            reason = str(error).splitlines()[0][:160]
-            raise InputError(
-                f"no Ray cluster at {address} ({reason}): start one, or leave --address out"
-            ) from error
+            advice = "start one, or leave --address out"
+            if own and "AF_UNIX path length" in str(error):
+                raise InputError(
+                    f"the temporary folder {gettempdir()} (TMPDIR) has too long a path for Ray's sockets:"
+                    " write RAY_TMPDIR=/tmp, or another short folder, into the environment"
+                ) from error
+            if own:
+                raise InputError(
+                    f"Ray cannot start on this machine ({described(error)}): free memory and room in its"
+                    " temporary folder, or write --address of a running cluster"
+                ) from error
+            raise InputError(f"no Ray cluster at {address} ({described(error)}): {advice}") from error
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from cops_core.errors import InputError
+from study.places import sqlite_uri
 from study.tracking.server.database import DATABASE, FOLDER
 
 ARTIFACTS = "artifacts"
@@ -27,7 +28,7 @@ def server_command(home: Path, port: int, storage: str | None = None) -> tuple[l
     """
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--backend-store-uri", f"sqlite:///{(home / DATABASE).resolve()}"),
+        *("--workers", "1", "--backend-store-uri", sqlite_uri((home / DATABASE).resolve())),
     ]
     # Job execution would start six helper processes that are not needed to browse.
     environment = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cops_core.errors import InputError
+from study.places import sqlite_uri
 from study.records.folder import Folder
 from study.tracking.connect import connect
 from study.tracking.server.backup import Backup
@@ -38,7 +39,7 @@ def prepare(home: Path, storage: str | None) -> bool:
             restored = restore(home, folder)
         except OSError as error:
             raise _unreachable(error) from None
-    connect(f"sqlite:///{database}")
+    connect(sqlite_uri(database))
     if storage is not None:
         mark(database)
         backup = Backup(home, storage)
@@ -111,7 +112,7 @@ def _another(folder: Folder, database: Path) -> InputError:
 
 def _upgrade(database: Path) -> None:
     """Upgrade a database to the schema of the installed MLflow, before any process opens it."""
-    command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", sqlite_uri(database)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no reason given"]

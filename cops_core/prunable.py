@@ -22,7 +22,9 @@ def without_last_layer(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def _owned(model: nn.Module, kinds: tuple[str, ...]) -> dict[str, nn.Parameter]:
     layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
-    owned = {id(getattr(layer, kind)) for layer in layers for kind in kinds}
+    # Not by attribute: that would compute a weight that is made of parameters, and spectral norm would change
+    # its buffers.
+    owned = {id(layer._parameters.get(kind)) for layer in layers for kind in kinds}
     # A layer of width 0 has no weights: there is nothing to remove.
     return {name: p for name, p in model.named_parameters() if id(p) in owned and p.numel()}
 

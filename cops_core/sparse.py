@@ -94,8 +94,9 @@ class SparseLinear:
     def __call__(self, input: Tensor) -> Tensor:  # noqa: A002, as in torch: it may be a keyword
         """The layer's output, shape (..., out), for inputs of shape (..., in).
 
-        The dense product is used without gradients, under autocast, for inputs of another type, and while
-        the weight is another one (torch.func.functional_call), is not trained, or has a hook.
+        The dense product is used without gradients, under autocast, in torch.func's transforms (vmap), for
+        inputs of another type, and while the weight is another one (torch.func.functional_call), is not
+        trained, or has a hook.
         """
         layer, weight, inputs = self.layer, self.layer.weight, input
         if (
@@ -105,6 +106,7 @@ class SparseLinear:
             or inputs.dtype != self.values.dtype
             or not torch.is_grad_enabled()
             or torch.is_autocast_enabled(inputs.device.type)
+            or torch._C._functorch.peek_interpreter_stack() is not None
         ):
             return functional.linear(inputs, weight, layer.bias)
         kind = _SparseProduct if self.others_are_zero else _DenseProduct

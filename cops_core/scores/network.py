@@ -125,9 +125,9 @@ def network_of(
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     owners = {id(parameter) for parameter in maskable(model).values()}
     biases = {
-        names[id(module.bias)]
+        names[id(module._parameters["bias"])]
         for module in model.modules()
-        if id(getattr(module, "weight", None)) in owners and id(getattr(module, "bias", None)) in names
+        if id(module._parameters.get("weight")) in owners and id(module._parameters.get("bias")) in names
     }
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in weights}

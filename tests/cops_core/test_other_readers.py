@@ -216,6 +216,25 @@ class ModuleHooks(Net):
         self.fc2.register_full_backward_hook(lambda layer, inputs, outputs: (inputs[0] * 2,))
 
 
+class EachImage(Net):
+    """Runs on each image by itself."""
+
+    def forward(self, x):
+        return torch.func.vmap(lambda image: Net.forward(self, image[None])[0])(x)
+
+
+class SpectralNorm(Net):
+    """A weight that is computed from others, with buffers that change whenever it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc3 = nn.utils.parametrizations.spectral_norm(nn.Linear(12, 12))
+        self.fc4 = nn.utils.parametrizations.weight_norm(nn.Linear(12, 12))
+
+    def block(self, x):
+        return self.fc4(self.fc3(super().block(x)))
+
+
 class Wide(Net):
     """Computes a layer in another precision than the network's."""
 
@@ -228,6 +247,7 @@ NETWORKS = (
     Net, Functional, Product, Both, Twice, Data, Standardised, TiedLayers, TiedParameter, TiedEmbedding,
     Reentrant, NotReentrant, Swapped, Attention, Encoder, Hook, LateHook, OwnForward, NotTrained,
     TrainedLater, Keyword, OldForward, Dropping, ModuleHooks, Wide,
+    EachImage, SpectralNorm,
 )  # fmt: skip
 
 

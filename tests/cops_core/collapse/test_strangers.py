@@ -162,6 +162,7 @@ SMOOTH = {
     "softmax pooling": lambda: Net(middle=lambda x: x * x.flatten(2).softmax(2).view_as(x)),
     "checkpoint": lambda: Net(middle=lambda x: checkpoint(torch.sin, x, use_reentrant=False)),
     "clone and data": lambda: Net(middle=lambda x: x.clone().contiguous(memory_format=torch.channels_last)),
+    "each image by itself": lambda: Net(middle=torch.func.vmap(lambda x: x.flip(0) * 2)),
     "gain of zero": Gained,
     "gate": Gated,
     "difference": Difference,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.arms import Scale
+from cops_core.errors import InputError, listed
 from cops_core.initialization import initial_weight
 from cops_core.mask import Mask
 from cops_core.prunable import maskable
@@ -156,19 +157,37 @@ class FreezeNet:
         }
 
     def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Restore what `state` returned.
-
-        Raises:
-            KeyError, RuntimeError: The state of another network.
-        """
+        """Restore what `state` returned, of a network for which `fits` is true."""
         ours = self.state()
         with torch.no_grad():
             for kind in ("trained", "arm"):
                 for name, tensor in ours[kind].items():
-                    if tensor.shape != state[kind][name].shape:  # copy_ would broadcast
-                        raise RuntimeError(f"{name} has another shape in this state")
                     tensor.copy_(state[kind][name])
             self._load_buffers(ours["buffers"], state["buffers"])
+
+    def fits(self, state: Mapping[str, Any]) -> bool:
+        """Whether a state belongs to a network like this one: with the same names, shapes and types."""
+        ours = self.state()
+        return state.keys() == ours.keys() and all(
+            state[kind].keys() == ours[kind].keys()
+            and all(_alike(tensor, state[kind][name]) for name, tensor in ours[kind].items())
+            for kind in ("trained", "arm")
+        )
+
+    def check_parameters(self) -> None:
+        """Check that the model still has the parameters that are trained.
+
+        Raises:
+            InputError: Its own code has made, replaced or removed one since it was built.
+        """
+        expected = {**self.trained, **self._weights}
+        found = dict(self.model.named_parameters())
+        changed = [n for n in found.keys() | expected.keys() if found.get(n) is not expected.get(n)]
+        if changed:
+            raise InputError(
+                f"the network makes or replaces parameters while it runs ({listed(sorted(changed))}),"
+                " which are not trained: make them where the network is built"
+            )
 
     def _load_buffers(self, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
         """Restore buffers, also those that the network has made, replaced or removed while it trained."""

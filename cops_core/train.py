@@ -134,6 +134,7 @@ class Trainer:
         reseed_own(self.network.model, self.seed, "random layers", self.epoch)
         with seeded_generators(self.seed, "random layers", self.epoch, devices=[self.placement.device]):
             train_loss = self._train()
+        self.network.check_parameters()
         seconds = time.perf_counter() - started
         validation_loss, accuracy = self.evaluate(self.split.validation)
         return EpochMetrics(

@@ -242,6 +242,11 @@ class Trial:
     def _account(self, artifact_bytes: int, connected: ConnectivityFacts | None) -> Accounting:
         return account(self.trainer.network, self.trainer.split.data.shape, artifact_bytes, connected)
 
+    @property
+    def _origin(self) -> list[str | None]:
+        """The SHA-256 of theta0 and of the mask."""
+        return [self.facts["theta0_sha256"], self.facts["mask_sha256"]]
+
     def state(self) -> bytes:
         """All that the trial needs to resume on another machine, its history included.
 
@@ -249,6 +254,7 @@ class Trial:
         """
         content = {
             "config": config_hash(self.config),
+            "origin": self._origin,
             "status": self.status,
             "history": [asdict(metrics) for metrics in self.history],
             "final_facts": {name: self.facts[name] for name in FINAL_FACTS if name in self.facts},
@@ -265,11 +271,14 @@ class Trial:
             content: What `state` returned.
 
         Raises:
-            InputError: The bytes are not a state, or that of another configuration.
+            InputError: The bytes are not a state, or that of another configuration or network. The trial is
+                unchanged.
         """
         try:
             state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
             belongs = state["config"] == config_hash(self.config)
+            # On another machine, or with another version of a user's network, these may come out differently.
+            fits = state["origin"] == self._origin and self.trainer.network.fits(state["network"])
             history = [EpochMetrics(**metrics) for metrics in state["history"]]
             status, facts = state["status"], state["final_facts"]
         except Exception as error:  # torch may raise anything for a file that it did not write
@@ -278,12 +287,12 @@ class Trial:
             ) from error
         if not belongs:
             raise InputError("this checkpoint belongs to another configuration: resume it with its own")
-        try:
-            self.trainer.load_state(state)
-        except (KeyError, TypeError, RuntimeError) as error:
+        if not fits:
             raise InputError(
-                "this checkpoint belongs to another version of the network or of this program: remove it"
-            ) from error
+                "this checkpoint belongs to a network with other initial weights, another mask or other"
+                " layers: remove it"
+            )
+        self.trainer.load_state(state)
         self.status, self.history = status, history
         self.facts |= facts
 

@@ -193,3 +193,45 @@ def test_the_scale_decays_in_the_precision_of_the_weights(precision):
     scale = trained.trainer.network.scale
     assert scale == pytest.approx(float(expected), rel=tolerance)
     assert (scale == float(torch.tensor(scale))) == (precision == "float32")
+
+
+def test_a_state_of_another_network_is_refused_and_changes_nothing(monkeypatch, refused):
+    state = trial("typed").state()
+
+    def changed(shape, classes):
+        model = Typed(shape, classes)
+        nn.init.ones_(model.fc.bias)
+        return model
+
+    monkeypatch.setitem(MODELS, "typed", changed)
+    other = trial("typed")
+    before = fingerprint(other.trainer.network.model)
+    with refused("checkpoint belongs to a network with other initial weights, another mask or other layers"):
+        other.load_state(state)
+    assert fingerprint(other.trainer.network.model) == before
+
+
+class Late(Typed):
+    """Makes a layer when it first runs, which no optimizer has."""
+
+    def forward(self, images):
+        if not hasattr(self, "late"):
+            self.late = nn.Linear(10, 10).to(images.dtype)
+        return self.late(super().forward(images))
+
+
+class Replacing(Typed):
+    def forward(self, images):
+        if self.training:
+            self.head.bias = nn.Parameter(self.head.bias.detach().clone())
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(("build", "name"), [(Late, "late.bias"), (Replacing, "head.bias")])
+def test_a_parameter_that_no_optimizer_has_is_refused(build, name, monkeypatch, refused):
+    monkeypatch.setitem(MODELS, "typed", build)
+    started = trial("typed", "dense")
+    with refused(
+        f"makes or replaces parameters while it runs .*{name}.*make them where the network is built"
+    ):
+        started.step()

@@ -66,26 +66,46 @@ from cops_core.config import Selection, TrialConfig, Training
 def space(trial):
     rate = trial.suggest_float("learning_rate", 0.01, 0.1)
     return TrialConfig(
-        arm="prune", selection=Selection(target="snip", samples_per_class=10**6),
+        model="failing", arm="prune", selection=Selection(target="magnitude"),
         training=Training(epochs=1, learning_rate=rate),
     )
+"""
+
+
+# It works with the few images of the checks before a study.
+FAILING_MODEL = """
+from torch import nn
+
+class Failing(nn.Module):
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.layer = nn.Linear(shape[0] * shape[1] * shape[2], classes)
+
+    def forward(self, images):
+        if self.training and len(images) > 50:
+            raise ValueError("too many images")
+        return self.layer(images.flatten(1))
+
+MODELS = {"failing": Failing}
 """
 
 
 @pytest.mark.slow
 def test_too_many_failures_end_a_study_early_and_each_has_a_reason(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
-    done = cops(tmp_path, "launch", "failing.py", "--rates", "0.9", "--trials", 12, "--concurrency", 1)
+    (tmp_path / "model.py").write_text(FAILING_MODEL)
+    words = ("--plugin", "model.py", "--rates", "0.9", "--trials", 12, "--concurrency", 1)
+    done = cops(tmp_path, "launch", "failing.py", *words)
     assert done.returncode == 1
     assert "the study ended early: 4 of 12 trials failed" in done.stdout
-    status = cops(tmp_path, "status", "failing")
-    assert "samples_per_class" in status.stdout
+    status = cops(tmp_path, "status", "failing", "--plugin", "model.py")
+    assert "too many images" in status.stdout
     client, _, nested = children(tmp_path / "cops-home", "failing")
     failed = [run for run in nested if run.data.tags["status"] == "failed"]
     assert len(failed) == 4
     for run in failed:
         assert run.info.status == "FAILED"
-        assert "samples_per_class" in run.data.tags["reason"]
+        assert "too many images" in run.data.tags["reason"]
         assert "log.txt" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
 
 

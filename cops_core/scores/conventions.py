@@ -49,8 +49,8 @@ class Convention:
 
 CONVENTIONS: Mapping[str, Convention] = {
     "paper": Convention(
-        "the papers' formulas on a class-balanced batch, with batch statistics, weights only: where papers and"
-        " their authors' code differ or are silent, this project's choice"
+        "the papers' formulas on a class-balanced batch, with batch statistics, weights only: where papers"
+        " and their authors' code differ or are silent, this project's choice"
     ),
     # Neither of the next two draws the weights again before it scores, nor augments the scored images: a
     # trial trains theta0, which its seed determines.

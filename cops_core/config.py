@@ -73,6 +73,8 @@ class Control(Description):
 class Selection(Description):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
+    With two controls or more, rounding may miss a level by a stated bound (see `solve_cops`).
+
     Without controls this is the top-kappa mask of the target score. No score may be used twice; a member of
     the family that is also a named score counts as that score.
 

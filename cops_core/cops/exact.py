@@ -120,11 +120,36 @@ def _shrunk(search: Search, question: int, levels: Levels, shrink: bool, marked:
     found = search.reach(question, Task(levels.start, levels.step, search.units))
     shrunk = None if found is None else shrink_levels(found, levels, search.units)
     if found is None or shrunk is None:
+        if shrink and bool(np.all(levels.own >= levels.start)):
+            return _unshrinkable(search, levels, marked)
         return _target_alone(search, levels, "iteration_limit", marked)
     mask = round_many(found.pool, shrunk.answer, shrunk.levels)
     proof = certify(found.pool, mask, shrunk.answer.weights[1:], shrunk.levels)
     status = status_of(found.pool, shrunk.answer, proof)
     return CertifiedMask(found.pool, found.keep, mask, proof, status, None, shrunk.t if shrink else 1.0)
+
+
+def _unshrinkable(search: Search, levels: Levels, marked: bool) -> CertifiedMask:
+    """The target's own mask at t = 0, which it always meets.
+
+    The search for the largest t fails if a control allows no other mask: the target's own is already the best
+    one for it, e.g. as the control is proportional to the target. Its multiplier is then unbounded. Without
+    ties of that control, no other mask exists and t = 0 is proved; with ties it is not.
+    """
+    proved = any(
+        _only_mask(search, control) for control in np.flatnonzero(levels.own >= levels.most).tolist()
+    )
+    at_zero = replace(levels, wanted=levels.start)
+    found = _target_alone(search, at_zero, "optimal" if proved else "iteration_limit", marked)
+    return replace(found, shrunk=0.0)
+
+
+def _only_mask(search: Search, control: int) -> bool:
+    """Whether exactly one mask keeps the most of a control."""
+    pool = search.select(np.eye(search.units.size)[control + 1], False).pool
+    kept = own_mask(pool, control + 1)
+    scores = pool.scores[control + 1]
+    return bool(scores[kept].min(initial=np.inf) > scores[~kept].max(initial=-np.inf))
 
 
 def _target_alone(

@@ -48,18 +48,27 @@ class Convention:
 
 
 CONVENTIONS: Mapping[str, Convention] = {
-    "paper": Convention("as in the papers: a class-balanced batch, batch statistics, weights only"),
+    "paper": Convention(
+        "the papers' formulas on a class-balanced batch, with batch statistics, weights only: where papers"
+        " and their authors' code differ or are silent, this project's choice"
+    ),
+    # Neither of the next two draws the weights again before it scores, nor augments the scored images: a
+    # trial trains theta0, which its seed determines.
     "snip": Convention(
-        "mil-ad/snip: the first batch of a shuffled loader, with any classes", class_balanced=False
+        "mil-ad/snip: the first batch of a shuffled loader, with any classes; that code also draws the"
+        " weights again before it scores, and augments the images, which is not imitated",
+        class_balanced=False,
     ),
     "grasp": Convention(
         "alecwangcq/GraSP: the batch is ordered by class and run in two halves, which have different"
-        " classes and, with batch norm, different statistics",
+        " classes and, with batch norm, different statistics; that code also draws the weights again before"
+        " it scores, and augments the images, which is not imitated",
         scores={"grasp": GeneralizedSynapticScore(_HALVES, signed=True)},
         functionals={"gradient_flow": _HALVES},
     ),
     "synaptic_flow": Convention(
-        "ganguli-lab/Synaptic-Flow: loss-based scores in eval mode (running statistics), any classes",
+        "ganguli-lab/Synaptic-Flow: loss-based scores in eval mode (running statistics), any classes; for"
+        " SNIP in rounds, which scores removed weights there, add revive=True",
         scores=_EVAL_SCORES,
         functionals=_EVAL_FUNCTIONALS,
         class_balanced=False,
@@ -72,6 +81,8 @@ CONVENTIONS: Mapping[str, Convention] = {
         class_balanced=False,
     ),
     "shrinkbench": Convention(
-        "JJGO/shrinkbench: the classifier layer is never pruned", prunable="weights but the last layer's"
+        "JJGO/shrinkbench: the classifier layer is never pruned; that code also scores biases, takes batches"
+        " of any classes, and counts the density over all parameters, which is not imitated",
+        prunable="weights but the last layer's",
     ),
 }

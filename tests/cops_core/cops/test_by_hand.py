@@ -151,3 +151,22 @@ def test_wrong_input_is_one_line(changes, words):
     with pytest.raises(InputError, match=words) as caught:
         solve_cops(**stated | changes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [13, 14, 15])
+def test_a_control_proportional_to_the_target_leaves_nothing_to_shrink(seed):
+    """It allows the target's own mask alone: the largest feasible t is 0."""
+    draws = np.random.default_rng(seed)
+    target, other = draws.pareto(1.0, 1000), draws.pareto(1.0, 1000)
+    found = solve_cops(target, [4 * target, other], 500, [0.4, 0.5], shrink=True)
+    assert (found.status, found.shrunk) == ("optimal", 0.0)
+    assert np.array_equal(found.mask, solve_cops(target, [], 500, []).mask)
+    assert (np.abs(found.slacks) <= 1e-9 * np.abs(found.controls)).all()
+    assert found.gap == 0
+
+
+def test_ties_of_such_a_control_leave_the_largest_t_unproved():
+    target, flat = np.arange(6.0), np.ones(6)
+    found = solve_cops(target, [flat, -target], 3, [0.4, 0.5], shrink=True)
+    assert (found.slacks >= -1e-9).all()
+    assert found.status in ("optimal", "iteration_limit")

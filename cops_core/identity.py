@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cops_core.config import TrialConfig
 
 # Increase it when the same configuration, seed and data give other numbers than before.
-TRIALS_VERSION = 2
+TRIALS_VERSION = 3
 
 
 def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[str, str] | None = None) -> str:

@@ -17,7 +17,7 @@ from cops_core.config import Arm, Training
 from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import Check, each, require
 from cops_core.data import ImageData, split
-from cops_core.errors import InputError
+from cops_core.errors import InputError, listed
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
@@ -101,7 +101,7 @@ def networks_share_no_tensors(model: str, shape: Shape) -> None:
         return
     require(list(first.state_dict()) == list(second.state_dict()), "a second network has other names")
     shared = _memory(first).keys() & _memory(second).keys()
-    require(not shared, f"a second network shares {', '.join(_memory(first)[place] for place in shared)}")
+    require(not shared, f"a second network shares {listed(_memory(first)[place] for place in shared)}")
 
 
 def the_seed_decides_all_values(model: str, shape: Shape) -> None:

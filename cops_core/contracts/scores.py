@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cops_core.contracts.base import Check, each, require
 from cops_core.contracts.networks import NETWORKS, batch, build
 from cops_core.contracts.probes import ProbeError, same, unchanged_model, with_probe
-from cops_core.errors import InputError
+from cops_core.errors import InputError, listed
 from cops_core.mask import Mask, Scores
 from cops_core.prunable import maskable
 from cops_core.scores import OWN_SCORES, AnyScore, compute_scores, find_score
@@ -35,7 +35,10 @@ def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
     model = build(network)
     weights, values = maskable(model), _returned(score, model)
     require(isinstance(values, Mapping), f"returns {type(values).__name__}, not a dict of tensors")
-    require(values.keys() == weights.keys(), f"scores {list(values)}, not {list(weights)}")
+    require(
+        values.keys() == weights.keys(),
+        f"scores [{listed(map(repr, values))}], not [{listed(map(repr, weights))}]",
+    )
     for name, weight in weights.items():
         require(
             values[name].shape == weight.shape,

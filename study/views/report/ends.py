@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cops_core.errors import listed
 from study.records.trial import OPEN, Status, StudyTrial
 
 MOST_REASONS = 3  # of one row
@@ -71,6 +72,6 @@ def _collapse(trial: StudyTrial) -> str:
         return "no signal reaches the outputs"
     empty = [layer.removesuffix(".weight") for layer in found["empty_layers"]]
     if empty:
-        return f"no weight is left in {', '.join(empty)}"
+        return f"no weight is left in {listed(empty)}"
     dead = [layer.removesuffix(".weight") for layer in found["dead_layers"] or ()]
-    return f"no signal passes {', '.join(dead)}" if dead else "no signal reaches the outputs"
+    return f"no signal passes {listed(dead)}" if dead else "no signal reaches the outputs"

@@ -1,7 +1,6 @@
 """The contract of every search space (see `search_spaces.base`), checked on random draws."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import optuna
 from optuna.trial import BaseTrial, FixedTrial, Trial
@@ -38,24 +37,6 @@ def draws(space: SearchSpace, count: int = DRAWS) -> Iterator[tuple[Trial, Trial
         except optuna.TrialPruned:
             continue
         yield trial, config
-
-
-def examples(space: SearchSpace, count: int = DRAWS) -> list[TrialConfig]:
-    """Random configurations of a space, the same at every call; those on which it fails are left out.
-
-    Args:
-        space: The search space.
-        count: The number of draws.
-
-    Returns:
-        At most `count` configurations.
-    """
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = []
-    for _ in range(count):
-        with suppress(Exception):  # a space is anybody's function: the search reports how it fails
-            found.append(_sampled(space, study.ask()))
-    return found
 
 
 def space_is_described(space: SearchSpace) -> None:

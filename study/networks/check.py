@@ -1,6 +1,7 @@
 """`cops check`: checks components by the contracts that the project's own components are tested by."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
 from cops_core.data import NOT_DOWNLOADED, is_available
 from cops_core.plugins import Plugin, find_plugins
 from search_spaces import SEARCH_SPACES, find_space
-from search_spaces.contract import SPACE_CHECKS, examples
+from search_spaces.contract import SPACE_CHECKS, draws
 from search_spaces.plugins import REGISTRIES, load_plugins
 from study.console import print_line
 from study.networks.trial_checks import TrialsCheck, because
@@ -68,7 +69,11 @@ def check_space(reference: str, plugins: Sequence[Plugin], data_root: Path, cons
         (f"space {space.name}", list(failures(SPACE_CHECKS, space)), [])
     ]
     torch.set_num_threads(1)
-    check = TrialsCheck(examples(space), plugins, data_root)
+    configs = []
+    with suppress(Exception):  # how it fails is in the space's own row
+        for _, config in draws(space):
+            configs.append(config)
+    check = TrialsCheck(configs, plugins, data_root)
     for name, _, run in check.parts:
         with console.status(name):
             found = run()

@@ -61,11 +61,14 @@ PACKAGE = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("as_file", [False, True], ids=["module", "file"])
+# A file has no package.
+AS_FILES = [way for way in WAYS if way not in ("relative", "name of a relative")]
+
+
+@pytest.mark.parametrize(
+    ("way", "as_file"), [*((way, False) for way in WAYS), *((way, True) for way in AS_FILES)]
+)
 def test_a_changed_helper_is_another_plugin(way, as_file, site):
-    if as_file and way in ("relative", "name of a relative"):
-        pytest.skip("a file has no package")
     write(site, PACKAGE | {"pack/mine.py": WAYS[way] + MODEL})
     name = str(site / "pack" / "mine.py") if as_file else "pack.mine"
     before = found(name)

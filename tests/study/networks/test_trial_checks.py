@@ -12,8 +12,6 @@ from cops_core.contracts.trials import TrialChecks
 from cops_core.errors import InputError
 from cops_core.facts import UnusableScore
 from cops_core.plugins import Plugin
-from search_spaces.base import load_space_file
-from search_spaces.contract import examples
 from study.networks import trial_checks
 from study.records.store import StudyStore
 from study.run.driver import announce
@@ -232,27 +230,6 @@ def test_failures_are_not_kept(tmp_path, monkeypatch):
                 [config("snip")], (), tmp_path, tmp_path / "scores", Console(quiet=True)
             )
     assert not (tmp_path / "scores").exists()
-
-
-def test_examples_leave_out_draws_on_which_a_space_fails(find_space_of_file):
-    space = find_space_of_file(
-        "from cops_core.config import Selection, TrialConfig\n"
-        "def space(trial):\n"
-        "    if trial.suggest_float('x', 0, 1) > 0.5:\n"
-        "        raise RuntimeError('too large')\n"
-        "    return TrialConfig(arm='freeze', selection=Selection(target='snip'))\n"
-    )
-    found = examples(space)
-    assert 0 < len(found) < 60
-
-
-@pytest.fixture
-def find_space_of_file(tmp_path):
-    def find(text):
-        (tmp_path / "a_space.py").write_text(text)
-        return load_space_file(tmp_path / "a_space.py")
-
-    return find
 
 
 def test_what_is_kept_is_json(prepared, tmp_path):

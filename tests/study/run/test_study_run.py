@@ -202,11 +202,13 @@ def test_a_space_that_fails_ends_the_study_and_keeps_its_trials(started, search_
     quickstart = find_space("quickstart")
 
     def space(trial):
-        if trial.number > 2:
+        if launched and trial.number > 2:
             raise KeyError("gone")
         return quickstart.sample(trial)
 
+    launched = []  # the draws before a study find nothing
     run, _ = started(search_plan(SearchSpace("mine", space, quickstart.question, 24)))
+    launched.append(True)
     trials = []
     while (trial := run.next_trial()) is not None:
         trials.append(trial)
@@ -257,12 +259,14 @@ def test_a_space_that_fails_on_the_last_trial_leaves_the_study_incomplete(starte
     quickstart = find_space("quickstart")
 
     def space(trial):
-        if trial.number == 4:
+        if launched and trial.number == 4:
             raise KeyError("gone")
         return quickstart.sample(trial)
 
+    launched = []
     question = Rates((Decimal("0.9"),))
     run, _ = started(search_plan(SearchSpace("mine", space, question, 6), trials=6, question=question))
+    launched.append(True)
     while (trial := run.next_trial()) is not None:
         finish(run, trial)
     assert run.space_error is not None

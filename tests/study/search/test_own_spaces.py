@@ -83,7 +83,9 @@ def test_what_is_wrong_is_one_line_before_the_first_trial(search_plan, sample):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2", "gp"])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "random", "qmc", "nsga2", pytest.param("gp", marks=pytest.mark.slow)]
+)
 def test_a_pruned_draw_is_drawn_again(search_plan, sampler):
     subject = search_plan(space_of(pruning), trials=31, sampler=sampler)
     trials = run_all(subject)
@@ -102,7 +104,9 @@ def noisy(trial):
 
 
 @pytest.mark.parametrize("question", [Rates(), Pareto()])
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2", "gp"])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "random", "qmc", "nsga2", pytest.param("gp", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("cut", [9, 16])
 def test_a_resumed_study_draws_as_it_would_have(search_plan, sampler, cut, question):
     def make():

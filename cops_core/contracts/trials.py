@@ -23,7 +23,7 @@ from cops_core.config import Training, TrialConfig
 from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import ContractError, require
 from cops_core.data import ImageData, Split, split
-from cops_core.errors import InputError, described
+from cops_core.errors import InputError, described, listed
 from cops_core.facts import UnusableScore
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initial_network
@@ -49,10 +49,12 @@ class TrialChecks:
     Attributes:
         failures: A line for each thing that is wrong.
         unusable: The scores that cannot be computed for the network.
+        drawn: Which initial values the project draws, and how many stay as the network's code sets them.
     """
 
     failures: list[str] = field(default_factory=list)
     unusable: list[UnusableScore] = field(default_factory=list)
+    drawn: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def check_network(use: NetworkUse, data: ImageData, extensions: Mapping[str, str
     if unfit:  # nothing else of it can be checked
         checks.failures.append(f"{use.name}: {unfit}")
         return checks
+    checks.drawn = _drawn(network)
     for (convention, kind), (score, masked) in use.scores.items():
         reason = _failure(lambda c=convention, s=score, m=masked: _scored(network, s, c, masked=m))  # type: ignore[misc]
         if reason:
@@ -235,6 +238,18 @@ def _fits(network: _Network, masked: bool) -> None:
     close = torch.allclose(logits[:2], first, rtol=1e-3, atol=1e-4)
     require(close, "in eval mode its logits depend on the other images of a batch, or on a random draw")
     require(not masked or bool(maskable(model)), "it has no convolution or linear layer to select from")
+
+
+def _drawn(network: _Network) -> str:
+    """What is drawn of theta0; an author's own initialisation of these weights has no effect."""
+    model, _ = network.build()
+    weights = maskable(model)
+    drawn = sum(weight.numel() for weight in weights.values())
+    others = sum(parameter.numel() for parameter in model.parameters()) - drawn
+    return (
+        f"{network.config.initialization} draws the {drawn:,} weights of {listed(weights)};"
+        f" {others:,} other parameters start as the network's code sets them"
+    )
 
 
 def _scored(network: _Network, score: AnyScore, convention: str, *, masked: bool) -> None:

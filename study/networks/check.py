@@ -77,15 +77,16 @@ def check_space(reference: str, plugins: Sequence[Plugin], data_root: Path, cons
     for name, _, run in check.parts:
         with console.status(name):
             found = run()
-        rows.append((name, found.failures, [because(score) for score in found.unusable]))
+        notes = [f"infeasible: {because(score)}" for score in found.unusable]
+        rows.append((name, found.failures, [*notes, found.drawn] if found.drawn else notes))
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("checked", "result"):
         table.add_column(heading, overflow="fold")
-    for name, broken, unusable in rows:
+    for name, broken, notes in rows:
         for line in broken or ["ok"]:
             table.add_row(name, line, style="red" if broken else None)
-        for line in unusable:
-            table.add_row(name, f"infeasible: {line}", style="yellow")
+        for line in notes:
+            table.add_row(name, line, style="yellow" if line.startswith("infeasible") else None)
     console.print(table, markup=False)
     return BROKEN if any(broken for _, broken, _ in rows) else KEPT
 

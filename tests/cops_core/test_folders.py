@@ -45,6 +45,7 @@ def test_without_a_home_they_are_temporary(homeless, monkeypatch, tmp_path):
     assert list(Path(tmp_path).iterdir()) == []
 
 
+@pytest.mark.slow
 def test_everything_can_be_imported_without_a_home(tmp_path):
     surroundings = {**os.environ, "TMPDIR": str(tmp_path)}
     surroundings.pop("HOME", None)

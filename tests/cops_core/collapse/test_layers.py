@@ -116,7 +116,7 @@ def test_the_values_of_weights_do_not_matter():
 
 @pytest.mark.parametrize("average", [False, True], ids=["plain", "averaging"])
 @pytest.mark.parametrize("activation", [nn.Identity, nn.Tanh])
-@pytest.mark.parametrize("depth", [40, 400])
+@pytest.mark.parametrize("depth", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_depth_and_width_neither_overflow_nor_underflow(depth, activation, average):
     """Unscaled, the flow would grow 512^40-fold or 8^400-fold, and 1e-3^400 is 0 in float64."""
     width = 512 if depth == 40 else 8

@@ -95,6 +95,7 @@ def test_a_space_is_checked_by_hand(run, written):
     assert "first_order on digits ok" in said
     assert "infeasible" in said
     assert "grasp" in said
+    assert "xavier_normal draws the 640 weights of layer.weight; 10 other parameters" in said
 
 
 def test_a_space_and_a_cluster_are_not_checked_at_once(run, written):

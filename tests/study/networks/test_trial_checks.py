@@ -11,6 +11,7 @@ from cops_core.contracts.base import Check, ContractError
 from cops_core.contracts.trials import TrialChecks
 from cops_core.errors import InputError
 from cops_core.facts import UnusableScore
+from cops_core.models import MODELS
 from cops_core.plugins import Plugin
 from study.networks import trial_checks
 from study.records.store import StudyStore
@@ -71,7 +72,9 @@ def written(tmp_path, monkeypatch):
         (tmp_path / "my_space.py").write_text(text)
         return ["launch", "my_space.py", "--plugin", "mine.py", "--trials", "9", "--epochs", "1"]
 
-    return write
+    yield write
+    for name in ("first_order", "coupled"):
+        MODELS.pop(name, None)
 
 
 def test_what_does_not_work_is_refused_before_anything_is_written(run, written):

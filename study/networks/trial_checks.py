@@ -19,8 +19,9 @@ from rich.console import Console
 from cops_core.config import TrialConfig
 from cops_core.contracts.base import failures
 from cops_core.contracts.data import DATA_CHECKS, DataSet
+from cops_core.contracts.network_use import NetworkUse, network_uses
 from cops_core.contracts.scores import SCORE_CHECKS
-from cops_core.contracts.trials import NetworkUse, TrialChecks, check_network, network_uses
+from cops_core.contracts.trials import TrialChecks, check_network
 from cops_core.data import load_data
 from cops_core.errors import InputError
 from cops_core.facts import UnusableScore

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from cops_core.contracts.trials import unusable_score
+from cops_core.contracts.network_use import unusable_score
 from cops_core.facts import UnusableScore
 from study.networks.trial_checks import CheckedTrials, because, check_trials
 from study.records.library import Library

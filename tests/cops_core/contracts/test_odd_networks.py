@@ -3,7 +3,8 @@
 import pytest
 
 from cops_core.config import Selection, TrialConfig
-from cops_core.contracts.trials import check_network, network_uses
+from cops_core.contracts.network_use import network_uses
+from cops_core.contracts.trials import check_network
 from cops_core.data import load_data
 from cops_core.models import MODELS
 from cops_core.scores import SCORES

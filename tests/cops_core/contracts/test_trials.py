@@ -8,8 +8,9 @@ from torch.utils.checkpoint import checkpoint
 
 from cops_core.arms import Scale
 from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.contracts.network_use import network_uses, unusable_score
 from cops_core.contracts.oracle import dense_training
-from cops_core.contracts.trials import check_network, network_uses, unusable_score
+from cops_core.contracts.trials import check_network
 from cops_core.data import load_data
 from cops_core.freeze import FreezeNet
 from cops_core.mask import Mask

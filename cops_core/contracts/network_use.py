@@ -1,0 +1,78 @@
+"""What configurations have in common: networks on data sets, with scores and arms."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from cops_core.config import TrialConfig
+from cops_core.facts import UnusableScore
+from cops_core.scores import AnyScore, kind_of
+
+
+@dataclass(frozen=True)
+class NetworkUse:
+    """A network on a data set, as some configurations use it.
+
+    Attributes:
+        configs: The configurations; densities and levels do not matter.
+    """
+
+    configs: tuple[TrialConfig, ...]
+
+    @property
+    def config(self) -> TrialConfig:
+        """The first of the configurations."""
+        return self.configs[0]
+
+    @property
+    def name(self) -> str:
+        """E.g. `lenet_300_100 on digits`."""
+        return f"{self.config.model} on {self.config.dataset}"
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], tuple[AnyScore, bool]]:
+        """By convention and kind: a score, and whether it is computed on masked networks, too."""
+        found: dict[tuple[str, str], tuple[AnyScore, bool]] = {}
+        for selection in (config.selection for config in self.configs):
+            for score in selection.scores if selection else ():
+                key = (selection.convention, kind_of(score))  # type: ignore[union-attr]
+                known, rounds = found.get(key, (score, False))
+                found[key] = known, rounds or selection.rounds > 1  # type: ignore[union-attr]
+        return found
+
+    @cached_property
+    def arms(self) -> dict[tuple[str, str], TrialConfig]:
+        """A configuration for each arm."""
+        return {(config.arm, str(config.scale)): config for config in self.configs}
+
+    @property
+    def key(self) -> str:
+        """All that the checks depend on, apart from code, data and plugins."""
+        scores = sorted([*key, str(masked)] for key, (_, masked) in self.scores.items())
+        return json.dumps([*_network_of(self.config), scores, sorted(self.arms)])
+
+
+def network_uses(configs: Iterable[TrialConfig]) -> list[NetworkUse]:
+    """The networks that some configurations use, each with its configurations."""
+    groups: dict[tuple[str, ...], list[TrialConfig]] = {}
+    for config in configs:
+        groups.setdefault(_network_of(config), []).append(config)
+    return [NetworkUse(tuple(group)) for group in groups.values()]
+
+
+def _network_of(config: TrialConfig) -> tuple[str, ...]:
+    return config.dataset, config.model, config.initialization, config.training.precision
+
+
+def unusable_score(config: TrialConfig, unusable: Iterable[UnusableScore]) -> UnusableScore | None:
+    """The first unusable score that a configuration has; None if it has none."""
+    if config.selection is None:
+        return None
+    kinds = {kind_of(score) for score in config.selection.scores}
+    network = (config.dataset, config.model, config.training.precision, config.selection.convention)
+    for found in unusable:
+        where = (found["dataset"], found["model"], found["precision"], found["convention"])
+        if where == network and found["score"] in kinds:
+            return found
+    return None

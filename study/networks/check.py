@@ -18,7 +18,7 @@ from search_spaces import SEARCH_SPACES, find_space
 from search_spaces.contract import SPACE_CHECKS, draws
 from search_spaces.plugins import REGISTRIES, load_plugins
 from study.console import print_line
-from study.networks.trial_checks import TrialsCheck, because
+from study.networks.trial_checks import TrialsCheck
 
 # Exit codes: every contract is kept, or one is broken.
 KEPT, BROKEN = 0, 1
@@ -77,7 +77,7 @@ def check_space(reference: str, plugins: Sequence[Plugin], data_root: Path, cons
     for name, _, run in check.parts:
         with console.status(name):
             found = run()
-        notes = [f"infeasible: {because(score)}" for score in found.unusable]
+        notes = [f"infeasible: {score['reason']}" for score in found.unusable]
         rows.append((name, found.failures, [*notes, found.drawn] if found.drawn else notes))
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("checked", "result"):

@@ -1,6 +1,7 @@
 """A network with a few images of its own data, and masks for it: enough to check it in a second."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -19,6 +20,7 @@ from cops_core.train import DTYPES
 SEED = 0
 TRAIN_IMAGES, TEST_IMAGES, BATCH = 16, 4, 6
 VALIDATION = Decimal("0.25")
+LARGE = 1_000_000  # parameters
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,18 @@ class SmallNetwork:
         """The type of the weights."""
         return DTYPES[self.config.training.precision]
 
+    @cached_property
+    def large(self) -> bool:
+        """Whether its training takes seconds."""
+        return sum(parameter.numel() for parameter in self._built[0].parameters()) > LARGE
+
     def build(self) -> tuple[nn.Module, str]:
-        """The network with its initial weights, and their hash."""
+        """A copy of the network with its initial weights, and their hash."""
+        model, theta0 = self._built
+        return deepcopy(model), theta0
+
+    @cached_property
+    def _built(self) -> tuple[nn.Module, str]:
         data, config = self.data, self.config
         return initial_network(
             config.model, data.shape, data.classes, SEED, config.initialization, self.dtype

@@ -192,5 +192,5 @@ def test_an_imported_study_continues_as_if_it_had_never_been_moved(run, file, br
     assert len(new.files("artifacts")) == 2
     code, out, _ = run("show", "mine/0", "--home", new_home)
     assert code == 0
-    assert "is not there" in " ".join(out.split())
+    assert "does not exist" in " ".join(out.split())
     assert "cops replay" in out  # all are in the new home's MLflow

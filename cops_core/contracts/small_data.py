@@ -1,7 +1,6 @@
 """A network with a few images of its own data, and masks for it: enough to check it in a second."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -56,15 +55,13 @@ class SmallNetwork:
     @cached_property
     def large(self) -> bool:
         """Whether its training takes seconds."""
-        return sum(parameter.numel() for parameter in self._built[0].parameters()) > LARGE
+        return sum(parameter.numel() for parameter in self.build()[0].parameters()) > LARGE
 
     def build(self) -> tuple[nn.Module, str]:
-        """A copy of the network with its initial weights, and their hash."""
-        model, theta0 = self._built
-        return deepcopy(model), theta0
+        """The network with its initial weights, and their hash.
 
-    @cached_property
-    def _built(self) -> tuple[nn.Module, str]:
+        It is built each time: a copy's functions may refer to the network that was copied.
+        """
         data, config = self.data, self.config
         return initial_network(
             config.model, data.shape, data.classes, SEED, config.initialization, self.dtype

@@ -19,6 +19,7 @@ WORST_FIRST: tuple[Status, ...] = (
     "stopped",
     "diverged",
     "infeasible",
+    "rejected",
     "collapsed",
     "finished",
 )
@@ -49,12 +50,12 @@ class ConfigurationResult:
     @property
     def method(self) -> str:
         """The name under which it is compared: `freeze cops(snip; synflow)`."""
-        return self.trials[0].config.method
+        return self.trials[0].method
 
     @property
     def detailed_method(self) -> str:
         """The method with its levels, without its rate: `freeze cops(snip; synflow 0.3)`."""
-        return self.trials[0].config.detailed_method
+        return self.trials[0].detailed_method
 
     @property
     def marked_method(self) -> str:
@@ -70,7 +71,7 @@ class ConfigurationResult:
     @property
     def freezing_rate(self) -> Decimal | None:
         """The frozen share, also if it is not an axis; None for the dense configuration."""
-        return self.trials[0].config.freezing_rate
+        return self.trials[0].freezing_rate
 
     @property
     def density(self) -> float:

@@ -98,6 +98,8 @@ def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[Conf
     """
     groups: dict[tuple[Any, bool], list[ConfigurationResult]] = {}
     for found in configurations:
+        if found.status == "rejected":
+            continue  # it has no configuration
         groups.setdefault((found.rate, found.trials[0].config.arm == "dense"), []).append(found)
     numbers = {found.number for found in configurations if found.trials[0].baseline}
     for group in groups.values():

@@ -63,9 +63,12 @@ SCHEMA = pa.schema(
         "best_validation_accuracy": pa.float64(),
         "best_epoch": pa.int64(),
         "seconds": pa.float64(),
+        "proposed": pa.string(),
         "config": pa.string(),
     }
 )
+# What a configuration decides: unknown if the space rejected the parameters.
+DECIDED = ("arm", "scale", "dataset", "model", "learning_rate", "weight_decay", "config")
 
 EPOCH_SCHEMA = pa.schema(
     {
@@ -87,7 +90,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
 
     Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `reused_from` is
     None if the trial ran itself. `stored_bytes` is the size of its artefact. `seconds` is wall-clock time,
-    None while the trial runs.
+    None while the trial runs. `proposed`: the sampler's parameters, as JSON.
 
     Args:
         study: The study's name.
@@ -100,7 +103,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     controls = () if selection is None else selection.controls
     facts, connected = trial.facts, trial.connectivity
     last, best = trial.rows[-1] if trial.rows else None, trial.best_row
-    return {
+    row = {
         "study": study,
         "number": trial.number,
         "configuration": trial.configuration,
@@ -111,7 +114,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "status": trial.status,
         "reason": trial.reason,
         "baseline": trial.baseline,
-        "method": config.method,
+        "method": trial.method,
         "arm": config.arm,
         "scale": config.scale if facts is None else facts.get("final_scale", config.scale),
         "target": None if selection is None else key_of(selection.target),
@@ -126,8 +129,8 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "dataset": config.dataset,
         "model": config.model,
         "seed": config.seed,
-        "density": trial.density,
-        "freezing_rate": float(config.freezing_rate or 0),
+        "density": None if math.isnan(trial.density) else trial.density,
+        "freezing_rate": None if math.isnan(trial.density) else float(trial.freezing_rate or 0),
         "effective_density": None if connected is None else connected["effective_density"],
         "disconnected": None if connected is None else connected["collapsed"],
         "at_chance": None if facts is None else facts.get("at_chance"),
@@ -145,8 +148,10 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "best_validation_accuracy": None if best is None else best["validation_accuracy"],
         "best_epoch": None if best is None else best["epoch"],
         "seconds": None if trial.ended is None else trial.ended - trial.started,
+        "proposed": json.dumps(trial.parameters) if trial.parameters else None,
         "config": json.dumps(config.model_dump(mode="json")),
     }
+    return row | dict.fromkeys(DECIDED) if trial.rejected else row
 
 
 def shrunk(trial: StudyTrial) -> float | None:

@@ -11,8 +11,9 @@ from cops_core.facts import ConnectivityFacts, MetricRow, SelectionManifest, val
 from study.records.facts import Artifact, TrialFacts, TrialLocation
 
 # stopped: early, in its race. collapsed: no signal passes the pruned network, so that it was not trained.
-# infeasible: no mask meets the control levels. interrupted: the study ended while the trial ran, and
-# continues it when it is resumed. failed: an exception. out_of_memory: on its device or its node.
+# infeasible: no mask meets the control levels. rejected: its space raised `optuna.TrialPruned`.
+# interrupted: the study ended while the trial ran, and continues it when it is resumed. failed: an exception.
+# out_of_memory: on its device or its node.
 # killed: its worker died more often than a trial is retried.
 Status = Literal[
     "running",
@@ -22,6 +23,7 @@ Status = Literal[
     "diverged",
     "collapsed",
     "infeasible",
+    "rejected",
     "failed",
     "out_of_memory",
     "killed",
@@ -32,6 +34,8 @@ RESULTS: tuple[Status, ...] = ("finished", "diverged", "collapsed", "infeasible"
 COMPARABLE: tuple[Status, ...] = ("finished", "collapsed")
 # Ends that say nothing about the configuration.
 FAILURES: tuple[Status, ...] = ("failed", "out_of_memory", "killed")
+# The method of a trial whose parameters were rejected: they have no configuration.
+REJECTED = "rejected by the space"
 # Not an end: a resumed study continues these.
 OPEN: tuple[Status, ...] = ("running", "interrupted")
 
@@ -39,7 +43,7 @@ OPEN: tuple[Status, ...] = ("running", "interrupted")
 class TrialRecord(TypedDict):
     """A trial as JSON values: the fields of `StudyTrial`.
 
-    `facts` is empty before the first report, and `redrawn` is missing if it is empty. In each of `rows` None
+    `facts` is empty before the first report, and `rejected` is missing if it is empty. In each of `rows` None
     stands for a number that is not finite.
     """
 
@@ -63,7 +67,7 @@ class TrialRecord(TypedDict):
     rate: str | None
     rows: list[dict[str, float | None]]
     stamps: list[int]
-    redrawn: NotRequired[list[dict[str, Any]]]
+    rejected: NotRequired[str]
 
 
 @dataclass(kw_only=True)
@@ -72,7 +76,7 @@ class StudyTrial:
 
     Attributes:
         number: Its place in the order in which trials were handed out.
-        config: The trial.
+        config: The trial; of a rejected one the dense network of its study, since the space gave none.
         configuration: The number of its proposal; trials that differ only in their seed share it.
         seed_index: Which of the configuration's seeds it has.
         identity: See `cops_core.identity`.
@@ -80,7 +84,7 @@ class StudyTrial:
         rate: The freezing rate whose sampler history and race it belongs to; None if the rate is not an
             axis, and for the dense trial.
         parameters: What the sampler proposed.
-        redrawn: The parameters of the draws before this one that the space pruned, in their order.
+        rejected: Why the space rejected the parameters; empty if it did not.
         status: Whether it runs, or how it ended.
         reason: Why it ended like this; empty if it finished.
         log: A traceback, or other text about a failure.
@@ -103,7 +107,7 @@ class StudyTrial:
     baseline: bool = False
     rate: Decimal | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
-    redrawn: list[dict[str, Any]] = field(default_factory=list)
+    rejected: str = ""
     status: Status = "running"
     reason: str = ""
     log: str = ""
@@ -125,8 +129,23 @@ class StudyTrial:
     @property
     def title(self) -> str:
         """The trial's title in tables: `freeze cops(snip; synflow 0.3) q=0.99`."""
-        rate = self.config.freezing_rate
-        return self.config.detailed_method + ("" if rate is None else f" q={rate}")
+        rate = self.freezing_rate
+        return self.detailed_method + ("" if rate is None else f" q={rate}")
+
+    @property
+    def method(self) -> str:
+        """The name under which it is compared: `freeze cops(snip; synflow)`."""
+        return REJECTED if self.rejected else self.config.method
+
+    @property
+    def detailed_method(self) -> str:
+        """The method with its levels, without its rate: `freeze cops(snip; synflow 0.3)`."""
+        return REJECTED if self.rejected else self.config.detailed_method
+
+    @property
+    def freezing_rate(self) -> Decimal | None:
+        """The frozen share; None for the dense trial, and for a rejected one if the rate is not an axis."""
+        return self.rate if self.rejected else self.config.freezing_rate
 
     @property
     def has_ended(self) -> bool:
@@ -203,7 +222,9 @@ class StudyTrial:
 
     @property
     def density(self) -> float:
-        """The kept fraction; 1 for the dense trial."""
+        """The kept fraction; 1 for the dense trial, NaN for a rejected one if the rate is not an axis."""
+        if self.rejected:
+            return math.nan if self.rate is None else float(1 - self.rate)
         return 1.0 if self.config.density is None else float(self.config.density)
 
     @property
@@ -257,8 +278,8 @@ class StudyTrial:
             "rows": [_recorded(row) for row in self.rows[:count]],
             "stamps": self.stamps[:count],
         }
-        if self.redrawn:
-            record["redrawn"] = self.redrawn
+        if self.rejected:
+            record["rejected"] = self.rejected
         return record
 
     @classmethod

@@ -63,10 +63,11 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
     unusable: Sequence[UnusableScore] = checked.unusable
     if store.exists:  # what was decided before holds: a resumed study must propose the same trials
         unusable = store.record().get("unusable_scores", unusable)
+    reuse = [] if settings.fresh else [ResultReuse(library, store)]
     run = StudyRun(
         plan,
         identifier,
-        settle=[UnusableScores(unusable), *([] if settings.fresh else [ResultReuse(library, store)])],
+        settle=[end_rejected, UnusableScores(unusable), *reuse],
         failure_share=settings.failure_share,
     )
     run.recall(recorded)
@@ -88,6 +89,13 @@ def reopened(trials: Sequence[StudyTrial]) -> list[StudyTrial]:
         trial.number: replace(trial, status="running", finish_sequence=None, log="") for trial in failed
     }
     return [opened.get(trial.number, trial) for trial in trials]
+
+
+def end_rejected(trial: StudyTrial) -> bool:
+    """End a trial whose parameters the space rejected; returns whether it is one."""
+    if trial.rejected:
+        trial.status, trial.reason = "rejected", trial.rejected
+    return bool(trial.rejected)
 
 
 class UnusableScores:

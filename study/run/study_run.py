@@ -77,7 +77,7 @@ class StudyRun:
         for trial in self.trials:
             if not trial.has_ended:
                 trial.reason, trial.ended = "", None
-                if trial not in self._lost:
+                if trial not in self._lost and not trial.rejected:
                     self._unfinished.append(trial)
 
     def _check_identities(self, trials: Sequence[StudyTrial]) -> None:
@@ -95,6 +95,9 @@ class StudyRun:
             observer.recalled(self.trials)
         for trial in self._lost:
             self.end(trial, "stopped")
+        for trial in self.trials:
+            if trial.rejected and not trial.has_ended:  # its driver died between its start and its end
+                self.end(trial, "rejected", trial.rejected)
 
     @property
     def has_ended(self) -> bool:
@@ -107,8 +110,8 @@ class StudyRun:
 
     @property
     def complete(self) -> bool:
-        """Whether every trial of the plan has a result or was stopped by its race."""
-        ended = all(trial.status in (*RESULTS, "stopped") for trial in self.trials)
+        """Whether every trial of the plan has a result, was stopped by its race, or rejected by the space."""
+        ended = all(trial.status in (*RESULTS, "stopped", "rejected") for trial in self.trials)
         return ended and self.plan.exhausted and self.space_error is None
 
     def next_trial(self) -> StudyTrial | None:

@@ -17,12 +17,12 @@ class Configuration:
     Attributes:
         number: Its place in the study, from 0 on.
         slot: The slot that it belongs to.
-        config: The configuration without a seed.
+        config: The configuration without a seed; the dense network if the space rejected the parameters.
         parameters: What the sampler proposed.
         optuna_trial: The sampler's trial; None for a configuration outside the sampler's history.
         granted: The number of seeds that it may have so far.
         trials: Its trials, by seed index.
-        redrawn: The parameters of the draws before it that the space pruned, in their order.
+        rejected: Why the space rejected the parameters; empty if it did not.
         finished: Whether all of its trials have ended, and it gets no further one.
     """
 
@@ -33,7 +33,7 @@ class Configuration:
     optuna_trial: Trial | None = None
     granted: int = 1
     trials: list[StudyTrial] = field(default_factory=list)
-    redrawn: list[dict[str, Any]] = field(default_factory=list)
+    rejected: str = ""
     finished: bool = False
 
     @property

@@ -16,7 +16,21 @@ from search_spaces.question import Question
 
 
 class PrunedDrawError(InputError):
-    """A space raised `optuna.TrialPruned`: this draw makes no sense, and another is drawn."""
+    """A space raised `optuna.TrialPruned`: this draw makes no sense.
+
+    Attributes:
+        reason: What the space raised, in one line.
+
+    Args:
+        space: The space's name.
+        reason: What it raised, in one line.
+    """
+
+    def __init__(self, space: str, reason: str) -> None:
+        super().__init__(
+            f"space {space!r} prunes this draw ({reason}): write a space in which other draws remain"
+        )
+        self.reason = reason
 
 
 @contextmanager
@@ -37,9 +51,7 @@ def space_errors(name: str) -> Iterator[None]:
     except InputError:
         raise
     except TrialPruned as error:
-        raise PrunedDrawError(
-            f"space {name!r} prunes this draw ({described(error)}): write a space in which other draws remain"
-        ) from error
+        raise PrunedDrawError(name, described(error)) from error
     except Exception as error:
         if isinstance(error, ValueError) and "dynamic value space" in str(error):
             raise InputError(

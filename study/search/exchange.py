@@ -69,8 +69,6 @@ def as_optuna(
     for history, study in histories(space, settings, trials).items():
         kept = []
         for trial in study.get_trials(deepcopy=False):
-            if "configuration" not in trial.user_attrs:
-                continue  # the space pruned it; the record of the next one has its parameters
             configuration = found[trial.user_attrs["configuration"]]
             included.add(configuration.number)
             kept.append(_frozen(trial, configuration, axis=question.axis))
@@ -168,7 +166,7 @@ def _attributes(found: ConfigurationResult) -> dict[str, Any]:
         "status": found.status,
         "seeds": len(found.accuracies),
         "validation_accuracy": None if math.isnan(found.mean) else found.mean,
-        "density": found.density,
+        "density": None if math.isnan(found.density) else found.density,
         "stored_bytes": None if math.isnan(found.stored_bytes) else found.stored_bytes,
         "trained_parameters": found.trained_parameters,
         RECORDS: [trial.record() for trial in found.trials],

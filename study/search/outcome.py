@@ -25,8 +25,9 @@ def tell_sampler(
 ) -> None:
     """Pass a configuration's mean over its seeds to the sampler.
 
-    The Optuna trial is PRUNED if not all seeds ran to the end. It is FAIL only if nothing is known about the
-    configuration, since all of its trials failed.
+    The Optuna trial is PRUNED if not all seeds ran to the end, and if the space rejected its parameters: then
+    it has no value, and violates a constraint, so that they are avoided. It is FAIL only if nothing is known
+    about the configuration, since all of its trials failed.
 
     Args:
         study: The history.
@@ -36,6 +37,10 @@ def tell_sampler(
         raced_out: Whether the configuration got fewer seeds than the study has.
         dense: The trials of the dense network, if there are any.
     """
+    if any(trial.rejected for trial in trials):
+        optuna_trial.set_constraint("infeasible", 1.0)
+        study.tell(optuna_trial, state=TrialState.PRUNED)
+        return
     known = [trial for trial in trials if trial.status not in FAILURES and (trial.rows or _avoided(trial))]
     if not known:
         study.tell(optuna_trial, state=TrialState.FAIL)

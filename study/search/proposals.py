@@ -1,7 +1,6 @@
 """Which configuration belongs to each slot of a study: a baseline, or a proposal of the sampler."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from optuna.trial import Trial
@@ -18,9 +17,6 @@ from study.search.fixed_parameters import check_parameters
 from study.search.sampling import Histories
 from study.search.slots import Slot, baseline_count, slots
 from study.settings import Settings
-
-# Pruned draws of one proposal, after which a space is refused.
-MOST_REDRAWS = 200
 
 
 class Proposals:
@@ -65,7 +61,7 @@ class Proposals:
         return config.changed(density=slot.density)
 
     def make(self, number: int, slot: Slot, recorded: StudyTrial | None = None) -> Configuration:
-        """The configuration of a number. A draw that the space prunes is drawn again.
+        """The configuration of a number. If the space rejects the sampler's parameters, it says so.
 
         Args:
             number: Its place in the study, from 0 on.
@@ -76,44 +72,23 @@ class Proposals:
             The configuration.
 
         Raises:
-            InputError: The space fails on the parameters, prunes too many draws, or suggests what cannot be
-                recorded.
+            InputError: The space fails on the parameters, rejects some that the sampler did not choose, or
+                suggests what cannot be recorded.
         """
         if not self._in_history(slot):
             return Configuration(number, slot, self.plain(slot))
-        replayed = recorded is not None
         fixed = self._fixed(number, slot) if recorded is None else recorded.parameters
-        redrawn: list[dict[str, Any]] = []
-        for parameters in () if recorded is None else recorded.redrawn:
-            with suppress(PrunedDrawError):
-                self._draw(number, slot, parameters, redrawn, replayed=True)
-        while True:
-            try:
-                trial, config = self._draw(number, slot, fixed, redrawn, replayed=replayed)
-            except PrunedDrawError:
-                if fixed is not None or len(redrawn) == MOST_REDRAWS:
-                    raise
-                continue
-            trial.set_user_attr("configuration", number)
-            return Configuration(number, slot, config, dict(trial.params), trial, redrawn=redrawn)
-
-    def _draw(
-        self,
-        number: int,
-        slot: Slot,
-        fixed: Mapping[str, Any] | None,
-        redrawn: list[dict[str, Any]],
-        *,
-        replayed: bool,
-    ) -> tuple[Trial, TrialConfig]:
-        """A draw and its configuration. If the space prunes it, its parameters are added to `redrawn`."""
-        trial = self.histories.ask(slot.history, number, fixed, redrawn=len(redrawn), replayed=replayed)
+        trial = self.histories.ask(slot.history, number, fixed, replayed=recorded is not None)
+        trial.set_user_attr("configuration", number)
+        config, rejected = self.base, ""
         try:
-            return trial, self._sample(slot, trial)
-        except PrunedDrawError:
-            redrawn.append(dict(trial.params))
-            self.histories.reject(slot.history, trial)
-            raise
+            config = self._sample(slot, trial)
+        except PrunedDrawError as error:
+            if recorded is None and fixed is not None:
+                raise
+            check_recordable(self.space.name, trial.params)
+            rejected = error.reason
+        return Configuration(number, slot, config, dict(trial.params), trial, rejected=rejected)
 
     def _in_history(self, slot: Slot) -> bool:
         """Whether the sampler learns from this slot: a proposal, or a baseline that lies within the space."""

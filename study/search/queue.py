@@ -83,6 +83,7 @@ class ConfigurationQueue:
     def _add(self, recorded: StudyTrial | None) -> Configuration:
         slot = self.left.popleft()
         configuration = self._proposals.make(len(self.proposed), slot, recorded)
-        configuration.granted = self._seeds.at_first(slot)
+        # The space rejects the same parameters with every seed.
+        configuration.granted = 1 if configuration.rejected else self._seeds.at_first(slot)
         self.proposed.append(configuration)
         return configuration

@@ -5,8 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import optuna
-from optuna.samplers import RandomSampler
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
 from cops_core.streams import derive_seed
 from study.search.configuration import Configuration
@@ -15,9 +14,6 @@ from study.search.samplers import SAMPLERS, substitute_sampler
 from study.settings import Settings
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-# Pruned draws of one proposal, after which draws are random: some samplers would repeat theirs for ever.
-LEARNING_REDRAWS = 20
 
 
 class Histories:
@@ -42,23 +38,12 @@ class Histories:
         """The Optuna studies by rate as text; `all` if the rate is not an axis."""
         return {"all" if rate is None else str(rate): study for rate, study in self._studies.items()}
 
-    def reject(self, rate: Decimal | None, trial: Trial) -> None:
-        """Tell the sampler that the space pruned a draw: it avoids such parameters.
-
-        Args:
-            rate: The history.
-            trial: What `ask` returned.
-        """
-        trial.set_constraint("infeasible", 1.0)
-        self._studies[rate].tell(trial, state=TrialState.PRUNED)
-
     def ask(
         self,
         rate: Decimal | None,
         number: int,
         fixed: Mapping[str, Any] | None,
         *,
-        redrawn: int = 0,
         replayed: bool = False,
     ) -> Trial:
         """The sampler's next trial in a history.
@@ -67,7 +52,6 @@ class Histories:
             rate: The history; None if the rate is not an axis.
             number: The number of the configuration.
             fixed: Parameters that the sampler does not choose; None if it chooses all.
-            redrawn: How many draws for this configuration have been rejected.
             replayed: Whether they are recorded. Then only samplers that keep a state need to draw.
 
         Returns:
@@ -76,14 +60,10 @@ class Histories:
         study = self._studies[rate]
         if fixed is not None:
             study.enqueue_trial(dict(fixed))
-        again = [redrawn] if redrawn else []
-        proposal_seed = derive_seed(self._seed, "proposal", number, *again)
         if replayed and not self._sampler.replays:
             study.sampler = substitute_sampler()
-        elif redrawn >= LEARNING_REDRAWS:
-            study.sampler = RandomSampler(seed=proposal_seed)
         else:
-            study.sampler = self._sampler.make(proposal_seed, self._seed)
+            study.sampler = self._sampler.make(derive_seed(self._seed, "proposal", number), self._seed)
         return study.ask()
 
     def tell(self, configuration: Configuration, dense: Configuration | None) -> None:

@@ -139,7 +139,7 @@ class SearchPlan(Plan):
             baseline=configuration.slot.baseline is not None,
             rate=configuration.slot.history,
             parameters=configuration.parameters,
-            redrawn=configuration.redrawn if seed_index == 0 else [],
+            rejected=configuration.rejected,
         )
         self._enter(configuration, trial)
         return trial
@@ -162,10 +162,15 @@ class SearchPlan(Plan):
             )
         configuration = self.queue.recall(trial)
         expected = self.trial_config(configuration.config, trial.seed_index)
-        if expected != trial.config:
+        changes = difference(trial.config, expected)
+        if configuration.rejected and not trial.rejected:
+            changes = f"it rejects the parameters now: {configuration.rejected}"
+        elif trial.rejected and not configuration.rejected:
+            changes = "it does not reject the parameters any more"
+        if changes:
             raise InputError(
                 f"space {self.proposals.space.name!r} has changed since trial {trial.number} of {name!r}"
-                f" was recorded ({difference(trial.config, expected)}): choose another --name"
+                f" was recorded ({changes}): choose another --name"
             )
         self._enter(configuration, trial)
 

@@ -34,6 +34,7 @@ END_STATES: Mapping[Status, str] = {
     "diverged": "FINISHED",
     "collapsed": "FINISHED",
     "infeasible": "FINISHED",
+    "rejected": "FINISHED",
     "failed": "FAILED",
     "out_of_memory": "FAILED",
     "killed": "FAILED",
@@ -79,13 +80,13 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
 
 def method_tags(trial: StudyTrial) -> dict[str, str]:
     """Tags to filter and to group by, and the run's name."""
-    selection, rate = trial.config.selection, trial.config.freezing_rate
+    selection, rate = trial.config.selection, trial.freezing_rate
     controls = () if selection is None else selection.controls
     return {
         MLFLOW_RUN_NAME: run_name(trial),
         "title": trial.title,
-        "method": trial.config.method,
-        "arm": trial.config.arm,
+        "method": trial.method,
+        "arm": "" if trial.rejected else trial.config.arm,
         "target": "" if selection is None else kind_of(selection.target),
         "control": ", ".join(kind_of(control.score) for control in controls),
         "level": ", ".join(f"{control.level:.3g}" for control in controls),

@@ -39,6 +39,8 @@ def where(tracking_uri: str, home: Path) -> str:
 
 def opening_note(trial: StudyTrial) -> str:
     """The description of a run whose trial has just started."""
+    if trial.rejected:
+        return "The space rejected the parameters of this trial: nothing is trained."
     return f"{_method(trial.config)} Seed {trial.seed_index} of its study."
 
 

@@ -164,7 +164,8 @@ class TrialRuns:
         return self._runs[number]
 
     def _describe(self, run: TrialRun, trial: StudyTrial) -> None:
-        self._client.log_batch(run.run_id, params=params(trial.config.model_dump(mode="json")))
+        values = trial.parameters if trial.rejected else trial.config.model_dump(mode="json")
+        self._client.log_batch(run.run_id, params=params(values))
         run.described = True
 
     def _log_rows(self, run: TrialRun, trial: StudyTrial) -> None:

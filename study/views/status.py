@@ -119,7 +119,11 @@ def state(
         return "closed"
     complete = len(configurations) >= settings.trials and all(
         all(trial.has_ended for trial in each.trials)
-        and (len(each.trials) >= settings.seeds or (settings.racing and _races(each)))
+        and (
+            len(each.trials) >= settings.seeds
+            or each.status == "rejected"
+            or (settings.racing and _races(each))
+        )
         for each in configurations
     )
     return "complete" if complete else "unfinished"
@@ -150,7 +154,7 @@ def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
             if found is not None and several
             else None
         ),
-        "density": each.density,
+        "density": _finite(each.density),
         "stored_bytes": _finite(each.stored_bytes),
         "trained_parameters": each.trained_parameters,
     }
@@ -167,9 +171,9 @@ def trial_content(trial: StudyTrial) -> dict[str, Any]:
         "reason": trial.reason,
         "log": trial.log or None,
         "reused_from": trial.reused_from or None,
-        "method": trial.config.method,
+        "method": trial.method,
         "validation_accuracy": _finite(trial.accuracy),
-        "density": trial.density,
+        "density": _finite(trial.density),
         "trained_parameters": trial.trained_parameters,
     }
 

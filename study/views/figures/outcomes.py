@@ -16,6 +16,7 @@ STYLES: Mapping[Status, tuple[str, str]] = {
     "stopped": ("#56B4E9", "//"),
     "collapsed": ("#E69F00", ".."),
     "infeasible": ("#F0E442", "xx"),
+    "rejected": ("#F0E442", "oo"),
     "diverged": ("#CC79A7", "\\\\"),
     "failed": ("#D55E00", "++"),
     "out_of_memory": ("#000000", ""),

@@ -33,14 +33,14 @@ def ends(trials: Sequence[StudyTrial]) -> list[End]:
     groups: dict[tuple[Status, str], list[StudyTrial]] = {}
     for trial in trials:
         if trial.status != "finished":
-            groups.setdefault((trial.status, trial.config.method), []).append(trial)
+            groups.setdefault((trial.status, trial.method), []).append(trial)
     order = {status: place for place, status in enumerate(dict.fromkeys(trial.status for trial in trials))}
     rows = [_end(status, method, group) for (status, method), group in groups.items()]
     return sorted(rows, key=lambda end: (order[end.status], -len(end.trials), end.method))
 
 
 def _end(status: Status, method: str, group: Sequence[StudyTrial]) -> End:
-    rates = sorted({rate for trial in group if (rate := trial.config.freezing_rate) is not None})
+    rates = sorted({rate for trial in group if (rate := trial.freezing_rate) is not None})
     reasons = list(dict.fromkeys(why(trial) for trial in group))
     left_out = len(reasons) - MOST_REASONS
     more = f"; and {left_out} more reasons" if left_out > 0 else ""

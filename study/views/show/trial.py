@@ -174,13 +174,13 @@ def _short(path: str) -> str:
 
 def show_content(details: TrialDetails, home: Path) -> dict[str, Any]:
     """Everything about a trial, as JSON values: its record, and what follows from it. home: the study's."""
-    differing, _ = fields(details.trial.config)
     trial = details.trial
+    differing = {} if trial.rejected else fields(trial.config)[0]
     return {
         "study": details.store.name,
         "trial": trial.name,
         "title": trial.title,
-        "method": trial.config.method,
+        "method": trial.method,
         "run_id": details.run_id,
         "validation_accuracy": None if math.isnan(trial.accuracy) else trial.accuracy,
         "test_accuracy": details.test_accuracy,

@@ -35,10 +35,10 @@ def print_trial(console: Console, details: TrialDetails, home: Path) -> None:
     _print_pairs(console, "", _identity(details))
     if trial.log:
         print_line(console, trial.log.rstrip())
-    differing, defaults = fields(trial.config)
-    _print_pairs(console, "configuration, without default values", _texts(differing))
-    shown = ", ".join(f"{name} {_text(value)}" for name, value in defaults.items() if value is not None)
-    console.print(f"default: {shown}", style="dim", markup=False, highlight=False)
+    if trial.rejected:
+        _print_pairs(console, "parameters", _texts(trial.parameters))
+    else:
+        _print_configuration(console, trial)
     if trial.rows:
         _print_table(console, "epochs (* the best)", *_epochs(trial))
     if trial.facts is not None and trial.layer_densities:
@@ -54,8 +54,15 @@ def print_trial(console: Console, details: TrialDetails, home: Path) -> None:
         print_line(console, command)
 
 
+def _print_configuration(console: Console, trial: StudyTrial) -> None:
+    differing, defaults = fields(trial.config)
+    _print_pairs(console, "configuration, without default values", _texts(differing))
+    shown = ", ".join(f"{name} {_text(value)}" for name, value in defaults.items() if value is not None)
+    console.print(f"default: {shown}", style="dim", markup=False, highlight=False)
+
+
 def _identity(details: TrialDetails) -> dict[str, Value]:
-    trial, rate = details.trial, details.trial.config.freezing_rate
+    trial, rate = details.trial, details.trial.freezing_rate
     return {
         "trial": f"{details.store.name}/{trial.name}",
         "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",

@@ -153,3 +153,57 @@ def test_collapsed_networks_are_results_of_a_study(tmp_path):
     (run,) = [run for run in nested if run.data.tags["status"] == "collapsed"]
     assert run.info.status == "FINISHED"
     assert run.data.metrics["validation_accuracy"] == 0.1
+
+
+REJECTING = """
+from optuna import TrialPruned
+
+from cops_core.config import Control, Selection, Training, TrialConfig
+
+SCORES = ["snip", "magnitude"]
+
+def space(trial):
+    target, control = (trial.suggest_categorical(name, SCORES) for name in ("target", "control"))
+    if target == control:
+        raise TrialPruned(f"{target} cannot control itself")
+    selection = Selection(target=target, controls=[Control(score=control, level=0.3)])
+    return TrialConfig(arm="freeze", selection=selection, training=Training(epochs=1))
+"""
+
+
+@pytest.mark.slow
+def test_draws_that_a_space_rejects_are_trials_of_a_study(tmp_path):
+    (tmp_path / "mine.py").write_text(REJECTING)
+    words = ("launch", "mine.py", "--rates", "0.9", "--seeds", 2, "--sampler", "random")
+    done = cops(tmp_path, *words, "--trials", 8)
+    assert done.returncode == 0, done.stdout + done.stderr
+    more = cops(tmp_path, *words, "--trials", 12)
+    assert more.returncode == 0, more.stdout + more.stderr
+    folder = tmp_path / "cops-home/studies/mine"
+    records = [json.loads(path.read_text()) for path in sorted((folder / "trials").glob("*.json"))]
+    assert {record["configuration"] for record in records} == set(range(12))
+    rejected = [record for record in records if record["status"] == "rejected"]
+    assert len(rejected) > 2
+    assert f"{len(rejected)} rejected" in more.stdout
+    for record in rejected:
+        target = record["parameters"]["target"]
+        assert record["parameters"]["control"] == target
+        assert record["reason"] == f"TrialPruned: {target} cannot control itself"
+        assert (record["rows"], record["facts"]) == ([], {})
+    rows = pq.read_table(folder / "trials.parquet").to_pylist()
+    (row, *_) = [row for row in rows if row["status"] == "rejected"]
+    assert (row["method"], row["config"]) == ("rejected by the space", None)
+    assert json.loads(row["proposed"]) == rejected[0]["parameters"]
+    _, _, nested = children(tmp_path / "cops-home", "mine")
+    assert len(nested) == len(records)
+    (run, *_) = runs = [run for run in nested if run.data.tags["status"] == "rejected"]
+    assert len(runs) == len(rejected)
+    assert run.info.status == "FINISHED"
+    assert run.data.params.keys() == {"target", "control"}
+    assert "cannot control itself" in run.data.tags["reason"]
+    for command in (["status"], ["report"], ["export", "--format", "optuna"], ["close"]):
+        told = cops(tmp_path, command[0], "mine", *command[1:])
+        assert told.returncode == 0, told.stdout + told.stderr
+    shown = cops(tmp_path, "show", f"mine/{rejected[0]['number']}")
+    assert "cannot control itself" in shown.stdout
+    assert "rejected by the space" in shown.stdout

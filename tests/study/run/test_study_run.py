@@ -4,7 +4,9 @@ import random
 from decimal import Decimal
 
 import pytest
+from optuna import TrialPruned
 
+from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from search_spaces import find_space
@@ -12,6 +14,7 @@ from search_spaces.base import SearchSpace
 from search_spaces.question import Pareto, Rates, Smallest
 from study.records.observer import Observer
 from study.records.trial import StudyTrial
+from study.run.prepare import end_rejected
 from study.run.study_run import StudyRun
 
 from ..made_facts import made_facts
@@ -326,3 +329,53 @@ def test_a_plan_that_is_rebuilt_from_records_is_the_one_that_ran(started, search
         again, _ = started(search_plan(trials=14, epochs=9, **changes), recorded=records)
         assert state(again.plan) == state(whole.plan)
         assert again._event == whole._event
+
+
+def rejecting(trial):
+    """A space that rejects every other draw, from the first on."""
+    if trial.suggest_float("x", 0, 1) < 0.5:
+        raise TrialPruned("too small")
+    return TrialConfig(arm="freeze", selection=Selection(target="snip"))
+
+
+@pytest.fixture
+def rejecting_plan(search_plan):
+    return lambda: search_plan(SearchSpace("mine", rejecting, Rates(), 24), trials=24, seeds=2, racing=False)
+
+
+def run_to_end(run):
+    while (trial := run.next_trial()) is not None:
+        finish(run, trial)
+
+
+def test_a_rejected_trial_is_recorded_and_not_handed_out(rejecting_plan, started):
+    run, recorder = started(rejecting_plan(), settle=[end_rejected])
+    handed_out = []
+    while (trial := run.next_trial()) is not None:
+        handed_out.append(trial)
+        finish(run, trial)
+    rejected = [trial for trial in run.trials if trial.status == "rejected"]
+    assert rejected
+    assert not any(trial.rejected for trial in handed_out)
+    assert {trial.reason for trial in rejected} == {"TrialPruned: too small"}
+    for trial in rejected:
+        assert recorder.events.count(("started", trial.number)) == 1
+        assert recorder.events.count(("ended", trial.number, "rejected")) == 1
+    assert (len({trial.configuration for trial in run.trials}), run.complete) == (24, True)
+
+
+def test_a_resumed_study_ends_a_rejected_trial_once(rejecting_plan, started):
+    """Its driver may die after the record of its start, before that of its end."""
+    whole, _ = started(rejecting_plan(), settle=[end_rejected])
+    run_to_end(whole)
+    first = next(trial for trial in whole.trials if trial.rejected)
+    for died in (False, True):
+        recorded = [StudyTrial.from_record(t.record()) for t in whole.trials[: first.number + 1]]
+        if died:
+            recorded[-1].status, recorded[-1].finish_sequence = "running", None
+        resumed, recorder = started(rejecting_plan(), recorded, settle=[end_rejected])
+        assert recorder.events[1:] == [("ended", first.number, "rejected")] * died
+        run_to_end(resumed)
+        assert not any(("started", first.number) == event[:2] for event in recorder.events)
+        same = [(t.config, t.parameters, t.status, t.reason) for t in resumed.trials]
+        assert same == [(t.config, t.parameters, t.status, t.reason) for t in whole.trials]

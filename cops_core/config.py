@@ -92,7 +92,7 @@ class Selection(Description):
         revive: Whether removed weights may come back in a later round.
         fresh_batches: Whether each round draws its own scoring batch; else all rounds use the same one.
         samples_per_class: The scoring batch has this many images times the number of classes, at least 1.
-        convention: How scores are computed: as in the papers (`paper`), or as in a widely used code base.
+        convention: How scores are computed: as in the papers (`paper`), or another key of `CONVENTIONS`.
         ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
             mask shuffled within layers, a random mask with the same layer densities, or kept weights with
             other initial values.

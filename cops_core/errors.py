@@ -16,8 +16,8 @@ LISTED = 20
 FEW = 3
 # Characters of an error of somebody else's code.
 LONGEST = 160
-# Words for the same thing, where the nearest spelling would mean another.
-OTHER_WORDS = {"gpu": ("cuda", "auto"), "cuda": ("auto",)}
+# Words for the same thing, where the nearest spelling would mean another; among them former names.
+OTHER_WORDS = {"gpu": ("cuda", "auto"), "cuda": ("auto",), "shrinkbench": ("dense_last_layer",)}
 
 
 class InputError(ValueError):

@@ -92,7 +92,7 @@ def compute_scores(
             removed weights are then meaningless, unless `revive` is set.
         revive: Whether removed weights are scored, too: with the masked network's gradient and their value
             in `model`.
-        convention: A key of `CONVENTIONS`; all except `paper` imitate a widely used code base.
+        convention: A key of `CONVENTIONS`; most imitate a widely used code base.
 
     Returns:
         {score: {parameter name: values}}, in `named_parameters` order. Each tensor has its parameter's shape

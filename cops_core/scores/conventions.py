@@ -1,4 +1,4 @@
-"""Conventions: how widely used code bases compute the same scores differently from the papers.
+"""Conventions: how scores are computed, also as in widely used code bases, which differ from the papers.
 
 Results under different conventions cannot be compared: a trial records its convention. Ours is `paper`. The
 number of rounds and of images per class are separate settings (`Selection`).
@@ -28,7 +28,7 @@ _HALVES = GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True)
 
 @dataclass(frozen=True)
 class Convention:
-    """Where one code base differs from the papers.
+    """How scores are computed: where it differs from the papers.
 
     Attributes:
         description: The differences.
@@ -80,9 +80,11 @@ CONVENTIONS: Mapping[str, Convention] = {
         prunable="weights and biases",
         class_balanced=False,
     ),
-    "shrinkbench": Convention(
-        "JJGO/shrinkbench: the classifier layer is never pruned; that code also scores biases, takes batches"
-        " of any classes, and counts the density over all parameters, which is not imitated",
+    # ShrinkBench's rule. Its name would promise more: that code also scores biases, takes batches of any
+    # classes, and counts the density over all parameters.
+    "dense_last_layer": Convention(
+        "as paper, but the last layer is never pruned, like the classifier in JJGO/shrinkbench; the density"
+        " is that of the other layers' weights",
         prunable="weights but the last layer's",
     ),
 }

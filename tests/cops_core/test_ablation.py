@@ -100,7 +100,7 @@ def test_in_a_trial(arm):
 
 
 @pytest.mark.parametrize(
-    ("convention", "mask_size"), [("synaptic_flow_biases", 50_200 + 410), ("shrinkbench", 49_200)]
+    ("convention", "mask_size"), [("synaptic_flow_biases", 50_200 + 410), ("dense_last_layer", 49_200)]
 )
 @pytest.mark.parametrize("arm", ["prune", "freeze"])
 def test_what_may_be_removed_is_the_conventions(convention, mask_size, arm):
@@ -108,13 +108,13 @@ def test_what_may_be_removed_is_the_conventions(convention, mask_size, arm):
     assert one.facts["connectivity"]["size"] == mask_size
     kept = one.facts["kept_weights"]
     assert kept == int(mask_size * 0.05 + 0.5)
-    always = {"synaptic_flow_biases": 0, "shrinkbench": 410 + 1000}[convention]
+    always = {"synaptic_flow_biases": 0, "dense_last_layer": 410 + 1000}[convention]
     assert one.facts["trained_parameters"] == kept + always
     one.step()
     assert one.status == "finished"
     masked = set(one.facts["layer_densities"])
     assert ("fc1.bias" in masked) is (convention == "synaptic_flow_biases")
-    assert ("fc3.weight" in masked) is (convention != "shrinkbench")
+    assert ("fc3.weight" in masked) is (convention != "dense_last_layer")
 
 
 def test_methods_of_other_manner_have_other_names():

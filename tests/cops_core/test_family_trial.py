@@ -65,7 +65,7 @@ def test_a_cached_member_is_the_computed_one_bit_for_bit(scorer, parts):
         assert torch.equal(value, again[TARGET][name])
 
 
-@pytest.mark.parametrize("convention", ["paper", "grasp", "synaptic_flow", "shrinkbench"])
+@pytest.mark.parametrize("convention", ["paper", "grasp", "synaptic_flow", "dense_last_layer"])
 @pytest.mark.parametrize("name", NAMED)
 def test_a_member_selects_what_the_named_score_selects(scorer, parts, name, convention):
     masks = {

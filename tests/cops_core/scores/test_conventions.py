@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from cops_core.contracts.base import failures
 from cops_core.contracts.scores import SCORE_CHECKS
+from cops_core.errors import InputError
 from cops_core.prunable import PRUNABLE, maskable
 from cops_core.scores import CONVENTIONS, SCORES, compute_scores
 
@@ -167,9 +168,20 @@ def test_synflow_counts_the_flow_of_scored_biases(build, batch):
 def test_the_last_layer_is_left_out(network, build, batch):
     model = build(network)
     names = list(maskable(model))
-    values = scored("shrinkbench", "snip", model, batch)
+    values = scored("dense_last_layer", "snip", model, batch)
     assert list(values) == names[:-1]
     assert same(values, {n: v for n, v in scored("paper", "snip", model, batch).items() if n != names[-1]})
+
+
+def test_the_former_name_leads_to_the_present_one(build, batch):
+    with pytest.raises(InputError, match="unknown convention 'shrinkbench': did you mean 'dense_last_layer'"):
+        scored("shrinkbench", "snip", build("plain"), batch)
+
+
+@pytest.mark.parametrize("name", ["snip", "grasp"])
+def test_a_description_says_what_is_not_imitated(name):
+    assert "also draws the weights again before it scores" in CONVENTIONS[name].description
+    assert "augments the images, which is not imitated" in CONVENTIONS[name].description
 
 
 def test_unknown_convention(build, batch):

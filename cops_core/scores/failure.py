@@ -37,6 +37,7 @@ def failure(score: str, problem: Problem, error: Exception) -> InputError:
             " write a score without second derivatives, or another function there"
         )
     if REENTRANT in words:
+        layer = layer or _layer_that_checkpoints(problem)
         return InputError(
             f"score {score!r} does not work with torch.utils.checkpoint(use_reentrant=True){_in(layer)}:"
             " write use_reentrant=False there"
@@ -91,6 +92,46 @@ class _Calls(TorchFunctionMode):
         """Call `func`, and note where."""
         self.layers.setdefault(getattr(func, "__name__", "").strip("_"), self._current())
         return func(*args, **(kwargs or {}))
+
+
+def _layer_that_checkpoints(problem: Problem) -> str:
+    """The innermost layer whose code calls a reentrant checkpoint: its output has one, its inputs do not."""
+    found: list[str] = []
+
+    def note(named: str, inputs: tuple[object, ...], output: object) -> None:
+        if not found and _recomputed(output) and not any(map(_recomputed, inputs)):
+            found.append(named)
+
+    model, network = problem.network.model, problem.network
+    hooks = []
+    for name, module in model.named_modules():
+        named = _named(name, module)
+        hooks.append(module.register_forward_hook(lambda *given, named=named: note(named, *given[1:])))
+    try:
+        with isolated(model, "eval", problem.seed):
+            weights = {name: weight.detach().requires_grad_() for name, weight in network.weights.items()}
+            network.logits(weights, problem.images[:1])
+    except Exception:  # the first error is the one to report
+        return ""
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if found else ""
+
+
+def _recomputed(value: object) -> bool:
+    """Whether a reentrant checkpoint is in the autograd graph of a tensor; False for anything else."""
+    left = [value.grad_fn] if isinstance(value, torch.Tensor) else []
+    seen = set()
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        if node.name().startswith("CheckpointFunction"):
+            return True
+        seen.add(node)
+        left += [earlier for earlier, _ in node.next_functions]
+    return False
 
 
 def _layer_that_calls(problem: Problem, function: str) -> str:

@@ -191,7 +191,20 @@ def test_a_reentrant_checkpoint_allows_all_scores_but_grasp(batch):
     with unchanged_model(model), pytest.raises(InputError, match="use_reentrant=False") as error:
         compute_scores(["grasp"], model, batch, seed=1)
     assert "score 'grasp'" in str(error.value)
+    assert "in the network's own forward (Reentrant)" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class ReentrantLayer(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return checkpoint(torch.sin, images, use_reentrant=True)
+
+
+def test_a_reentrant_checkpoint_inside_a_layer_is_named_with_it(batch):
+    model = built(Base)
+    model.head = nn.Sequential(model.head, ReentrantLayer(), nn.Tanh())
+    with unchanged_model(model), pytest.raises(InputError, match=r"in head\.1 \(ReentrantLayer\): write"):
+        compute_scores(["grasp"], model, batch, seed=1)
 
 
 class OnceDifferentiable(torch.autograd.Function):

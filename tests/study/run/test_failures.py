@@ -3,10 +3,16 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
+
+from study.places import tracking
 
 from .command import children, cops, launch_in_background, trains, wait_until
 
@@ -149,3 +155,38 @@ def test_two_studies_on_one_home_do_not_disturb_each_other(tmp_path):
         _, parent, nested = children(tmp_path / "cops-home", name)
         assert len(nested) == 9
         assert {run.info.status for run in [parent, *nested]} == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_the_command_that_restores_a_deleted_experiment_works_as_printed(tmp_path):
+    """As text for a shell, in another folder, for a home whose name has signs of URIs and a space."""
+    home = tmp_path / "my home 50%?"
+    words = ("launch", "quickstart", "--home", home, "--rates", "0.9", "--epochs", 1)
+    first = cops(tmp_path, *words, "--trials", 3)
+    assert first.returncode == 0, first.stdout + first.stderr
+    uri = tracking(home, None)
+    client = MlflowClient(uri)
+    (experiment,) = (e for e in client.search_experiments() if e.name == "cops-study")
+    client.delete_experiment(experiment.experiment_id)
+    refused = cops(tmp_path, *words, "--trials", 4)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    command = line.split("`")[1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    (tmp_path / "elsewhere").mkdir()
+    restored = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path / "elsewhere",
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert client.get_experiment(experiment.experiment_id).lifecycle_stage == "active"
+    more = cops(tmp_path, *words, "--trials", 4)
+    assert more.returncode == 0, more.stdout + more.stderr
+    runs = client.search_runs([experiment.experiment_id], "tags.trial != ''")
+    assert len(runs) == 4
+    assert {run.data.tags["status"] for run in runs} == {"finished"}

@@ -1,7 +1,7 @@
 """Scores: how important each maskable weight is. One file per score; higher scores are kept."""
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from cops_core.scores.fisher import FISHER
 from cops_core.scores.gradient import GRADIENT
 from cops_core.scores.grasp import GRASP
 from cops_core.scores.magnitude import MAGNITUDE
-from cops_core.scores.problem import Problem, pose
+from cops_core.scores.problem import Loss, Problem, SampleLosses, pose
 from cops_core.scores.random import RANDOM
 from cops_core.scores.snip import SNIP
 from cops_core.scores.synflow import SYNFLOW
@@ -69,12 +69,16 @@ def find_score(score: AnyScore, convention: str = "paper") -> Score:
 def compute_scores(
     scores: Iterable[ScoreT],
     model: nn.Module,
-    batch: tuple[Tensor, Tensor],
+    batch: Any,
     *,
     seed: int,
     mask: Mask | None = None,
     revive: bool = False,
     convention: str = "paper",
+    names: Collection[str] | None = None,
+    loss: Loss | None = None,
+    sample_losses: SampleLosses | None = None,
+    example: Any = None,
 ) -> dict[ScoreT, dict[str, Tensor]]:
     """The scores of a model's prunable parameters.
 
@@ -85,26 +89,43 @@ def compute_scores(
     Args:
         scores: Keys of `SCORES`, or members of the family.
         model: The model.
-        batch: Images of shape (N, channels, height, width) and labels of shape (N,), on any device. Scores
-            without data use only the images' shape.
+        batch: In a trial images of shape (N, channels, height, width) and labels of shape (N,), on any
+            device; else one batch or several of any kind (see `cops_core.scores.batches.batches_of`), or None
+            if no score needs one. Scores without data use only the shape of the first one's inputs.
         seed: The trial's, in [0, 2**32).
         mask: If given, the masked network is scored, whose weights are zero outside the mask. The values of
             removed weights are then meaningless, unless `revive` is set.
         revive: Whether removed weights are scored, too: with the masked network's gradient and their value
             in `model`.
         convention: A key of `CONVENTIONS`; most imitate a widely used code base.
+        names: The scored parameters, by their first name; None for the convention's.
+        loss: `loss(model, batch)`, a tensor of shape (); None for the mean cross-entropy of the model's
+            output for (inputs, labels). The loss of several batches is the mean of theirs.
+        sample_losses: `sample_losses(model, batch)`, of shape (N,): for Fisher, if there is a loss.
+        example: The input for scores without data; None for that of the first batch.
 
     Returns:
         {score: {parameter name: values}}, in `named_parameters` order. Each tensor has its parameter's shape
         and device, is finite and detached.
 
     Raises:
-        InputError: An unknown score, an empty batch, a mask of another model, a score that cannot be computed
-            on this network, or whose values do not fit it; the message names the score.
+        InputError: An unknown score, an empty batch, a mask of another model, a score that lacks what it
+            needs, cannot be computed on this network, or whose values do not fit it; the message names it.
     """
     found = {score: find_score(score, convention) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
-    problem = pose(model, batch, seed, mask, prunable=prunable, revive=revive)
+    problem = pose(
+        model,
+        batch,
+        seed,
+        mask,
+        prunable=prunable,
+        names=names,
+        revive=revive,
+        loss=loss,
+        sample_losses=sample_losses,
+        example=example,
+    )
     return {score: _values(str(score), computed, problem) for score, computed in found.items()}
 
 

@@ -12,7 +12,7 @@ from cops_core.scores.fisher import FisherScore
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
-from cops_core.scores.problem import Functional
+from cops_core.scores.problem import ScalarFunction
 
 _EVAL_LOSS = MeanCrossEntropy(normalisation="eval")
 _EVAL_FLOW = GradientFlow(MeanCrossEntropy(TEMPERATURE, normalisation="eval"))
@@ -22,7 +22,7 @@ _EVAL_SCORES: Mapping[str, Score] = {
     "grasp": GeneralizedSynapticScore(_EVAL_FLOW, signed=True),
     "fisher": FisherScore(normalisation="eval"),
 }
-_EVAL_FUNCTIONALS: Mapping[str, Functional] = {"loss": _EVAL_LOSS, "gradient_flow": _EVAL_FLOW}
+_EVAL_FUNCTIONALS: Mapping[str, ScalarFunction] = {"loss": _EVAL_LOSS, "gradient_flow": _EVAL_FLOW}
 _HALVES = GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True)
 
 
@@ -42,7 +42,7 @@ class Convention:
 
     description: str
     scores: Mapping[str, Score] = field(default_factory=dict)
-    functionals: Mapping[str, Functional] = field(default_factory=dict)
+    functionals: Mapping[str, ScalarFunction] = field(default_factory=dict)
     prunable: str = "weights"
     class_balanced: bool = True
 

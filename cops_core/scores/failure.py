@@ -146,7 +146,7 @@ def _layer_that_calls(problem: Problem, function: str) -> str:
         hooks.append(module.register_forward_hook(lambda *_: running.pop() and None))
     try:
         with isolated(model, "eval", problem.seed), torch.no_grad(), calls:
-            problem.network.logits(problem.network.weights, problem.images[:1])
+            problem.network.output(problem.network.weights, problem.example)
     except Exception:  # the first error is the one to report
         return ""
     finally:

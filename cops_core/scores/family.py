@@ -13,13 +13,13 @@ from cops_core.description import Description, named
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
-from cops_core.scores.problem import Functional
+from cops_core.scores.problem import ScalarFunction
 from cops_core.scores.synflow import SynapticFlow
 
 Form = Literal["powers", "signed"]
 MAX_POWER = 2.0
 
-FUNCTIONALS: Mapping[str, Functional] = {
+FUNCTIONALS: Mapping[str, ScalarFunction] = {
     "loss": MeanCrossEntropy(),
     "gradient_flow": GradientFlow(MeanCrossEntropy(TEMPERATURE)),
     "synflow": SynapticFlow(),
@@ -89,7 +89,7 @@ class Member(Description):
             return self.kind
         return f"gss({self.functional or WEIGHTS}, {p}, {r})"
 
-    def score(self, replaced: Mapping[str, Functional] | None = None) -> GeneralizedSynapticScore:
+    def score(self, replaced: Mapping[str, ScalarFunction] | None = None) -> GeneralizedSynapticScore:
         """The object that computes this member.
 
         Args:

@@ -1,7 +1,8 @@
 """Fisher: weights with a large product of empirical Fisher information and squared value are kept."""
 
 import math
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -11,9 +12,11 @@ from torch.nn.modules.batchnorm import _NormBase
 from cops_core.errors import InputError
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
+from cops_core.scores.batches import Batch, cloned
 from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights
-from cops_core.scores.problem import Problem, differentiate
+from cops_core.scores.problem import Problem, SampleLosses
+from cops_core.scores.setting import differentiate
 
 CHUNK_BYTES = 2**28
 
@@ -49,13 +52,33 @@ class FisherScore(Score):
         )
 
     def compute(self, problem: Problem) -> Scores:
-        """omega per maskable weight, of its shape."""
-        network, images, labels = problem.network, problem.images, problem.labels
+        """omega per maskable weight, of its shape: the mean over the samples of all batches.
+
+        Raises:
+            InputError: There are no labels, and the caller gives no losses of samples; or only their mean.
+        """
+        network, given = problem.network, problem.sample_losses
+        if given is None and problem.loss is not None:
+            raise InputError(
+                "score 'fisher' needs the loss of each sample: write sample_losses, a function of the model"
+                " and a batch that returns losses of shape (N,)"
+            )
         norms = any(isinstance(module, _NormBase) for module in network.model.modules())
         coupled = norms and self.normalisation == "train"
-        with isolated(network.model, self.normalisation, problem.seed):
-            squares = (coupled_squares if coupled else separate_squares)(network, images, labels)
-        return {name: w.square() * (squares[name] / len(labels)) for name, w in network.scored.items()}
+        squares: dict[str, Tensor] = {}
+        samples = 0
+        for number in range(problem.count):
+            with isolated(network.model, self.normalisation, problem.seed):
+                if given is not None:
+                    more, size = _given_squares(network, given, problem.batch(number))
+                else:
+                    images, labels = problem.pair(number)
+                    together = coupled or not isinstance(images, Tensor)
+                    more = (coupled_squares if together else separate_squares)(network, images, labels)
+                    size = len(labels)
+            squares = {name: squares[name] + more[name] if number else more[name] for name in more}
+            samples += size
+        return {name: w.square() * (squares[name] / samples) for name, w in network.scored.items()}
 
 
 def separate_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -116,31 +139,53 @@ def _one_by_one(network: Network, images: Tensor, labels: Tensor) -> dict[str, T
     return squares
 
 
-def coupled_squares(network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def coupled_squares(network: Network, images: Any, labels: Tensor) -> dict[str, Tensor]:
     """sum_n g_n^2 per weight, the batch run as a whole: for networks with batch statistics.
 
     Args:
         network: The network.
-        images: Shape (N, channels, height, width).
+        images: Anything that `Network.output` accepts, of N samples.
         labels: Shape (N,), class numbers.
 
     Returns:
         Sums by parameter name, each of the weight's shape.
     """
+
+    def losses(weights: Weights) -> Tensor:
+        return cross_entropy(network.logits(weights, images), labels, reduction="none")
+
+    return _squares_of(network, losses)[0]
+
+
+def _given_squares(network: Network, given: SampleLosses, batch: Batch) -> tuple[dict[str, Tensor], int]:
+    """sum_n g_n^2 per weight, and N, for losses that the caller computes."""
+
+    def losses(weights: Weights) -> Tensor:
+        found = network.holding(weights, lambda: given(network.model, cloned(batch)))
+        if not isinstance(found, Tensor) or found.ndim != 1 or not len(found):
+            shape = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"{type(found).__name__}"
+            raise InputError(f"sample_losses returns {shape}: write a tensor of shape (N,)")
+        return found
+
+    return _squares_of(network, losses)
+
+
+def _squares_of(network: Network, losses: Callable[[Weights], Tensor]) -> tuple[dict[str, Tensor], int]:
+    """sum_n g_n^2 per weight, and N, for N losses of one run: a backward pass for each."""
     weights = {name: w.clone().requires_grad_() for name, w in network.weights.items()}
     squares = {name: torch.zeros_like(w) for name, w in network.weights.items()}
 
-    def add_all() -> None:
-        losses = cross_entropy(network.logits(weights, images), labels, reduction="none")
-        for loss in losses:
+    def add_all() -> int:
+        found = losses(weights)
+        for loss in found:
             gradients = torch.autograd.grad(
                 loss, list(weights.values()), retain_graph=True, materialize_grads=True
             )
             for square, gradient in zip(squares.values(), gradients, strict=True):
                 square += gradient.square()
+        return len(found)
 
-    network.holding(weights, add_all)
-    return squares
+    return squares, network.holding(weights, add_all)
 
 
 FISHER = FisherScore()

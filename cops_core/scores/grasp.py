@@ -1,23 +1,28 @@
 """GraSP: weights whose removal would reduce the gradient flow are kept."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import cross_entropy
 
+from cops_core.errors import InputError
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.loss import MeanCrossEntropy
-from cops_core.scores.network import Network, Weights
-from cops_core.scores.problem import Functional, Precision
+from cops_core.scores.problem import Precision, ScalarFunction
+from cops_core.scores.setting import Setting, differentiate
 from cops_core.scores.substitutes import TwiceDifferentiable
 
 TEMPERATURE = 200.0  # as in the authors' code
 
 
 @dataclass(frozen=True)
-class GradientFlow(Functional):
+class GradientFlow(ScalarFunction):
     """F(theta) = 1/2 ||g||^2, g = dL/dtheta the gradient of the maskable weights alone.
 
     Its gradient is H g, H the Hessian of L in the maskable weights.
@@ -41,15 +46,61 @@ class GradientFlow(Functional):
         """The loss's."""
         return self.loss.normalisation
 
-    def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
-        """F at `weights`, a tensor of shape (); see `Functional.value`."""
-        parts = _halves(images, labels) if self.halves else [(images, labels)]
-        with TwiceDifferentiable():
-            loss = torch.stack([self.loss.value(network, weights, *part) for part in parts]).mean()
-        gradients = torch.autograd.grad(
-            loss, list(weights.values()), create_graph=True, materialize_grads=True
-        )
+    def value(self, setting: Setting) -> Tensor:
+        """F for a single batch, a tensor of shape ()."""
+        gradients = self._flow(setting, 0)
         return 0.5 * torch.stack([gradient.square().sum() for gradient in gradients]).sum()
+
+    def gradient(self, setting: Setting) -> Sequence[Tensor]:
+        """H g.
+
+        With several batches g is the mean of their gradients, and H g the mean of the gradients of <g_b, g>
+        with a constant g, g_b the gradient of batch b: one batch after the other, each run twice.
+        """
+        if setting.count == 1:
+            return differentiate(lambda: self.value(setting), list(setting.weights.values()), whole=True)
+        with _twice():
+            mean = setting.mean_gradient(lambda number: self._loss(setting, number))
+
+        def along(number: int) -> Tensor:
+            flow = self._flow(setting, number)
+            return torch.stack([(own * g).sum() for own, g in zip(flow, mean, strict=True)]).sum()
+
+        return setting.mean_gradient(along, whole=True)
+
+    def _flow(self, setting: Setting, number: int) -> Sequence[Tensor]:
+        """The gradient of L of one batch, which can be differentiated again."""
+        with _twice():
+            loss = self._loss(setting, number)
+        return torch.autograd.grad(
+            loss, list(setting.weights.values()), create_graph=True, materialize_grads=True
+        )
+
+    def _loss(self, setting: Setting, number: int) -> Tensor:
+        """L of one batch."""
+        if not self.halves:
+            return self.loss.value(setting, number)
+        if setting.problem.loss is not None:
+            raise InputError(
+                "the convention 'grasp' divides batches by their labels: write no loss, or convention='paper'"
+            )
+        parts = _halves(*setting.pair(number))
+        network, weights = setting.network, setting.weights
+        losses = [
+            cross_entropy(network.logits(weights, images) / self.loss.temperature, labels)
+            for images, labels in parts
+        ]
+        return torch.stack(losses).mean()
+
+
+@contextmanager
+def _twice() -> Iterator[None]:
+    """A context in which what is computed has a second derivative.
+
+    Attention, also inside of torch's own layers, is then computed by its formula.
+    """
+    with TwiceDifferentiable(), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def _halves(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

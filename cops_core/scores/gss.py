@@ -9,7 +9,7 @@ from cops_core.errors import InputError
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
 from cops_core.scores.network import Weights
-from cops_core.scores.problem import Functional, Precision, Problem
+from cops_core.scores.problem import Precision, Problem, ScalarFunction
 
 
 class GeneralizedSynapticScore(Score):
@@ -30,7 +30,7 @@ class GeneralizedSynapticScore(Score):
     """
 
     def __init__(
-        self, functional: Functional | None, p: float = 1.0, r: float = 1.0, signed: bool = False
+        self, functional: ScalarFunction | None, p: float = 1.0, r: float = 1.0, signed: bool = False
     ) -> None:
         if not (math.isfinite(p) and math.isfinite(r) and p >= 0 and r >= 0):
             raise InputError(f"powers p = {p}, r = {r}: write finite numbers of at least 0")

@@ -1,24 +1,26 @@
-"""The mean cross-entropy of a batch, as a functional of the weights."""
+"""The loss of the batches, as a function of the weights."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from cops_core.errors import InputError
 from cops_core.scores.isolation import NormalisationMode
-from cops_core.scores.network import Network, Weights
-from cops_core.scores.problem import Functional, Precision
+from cops_core.scores.problem import Precision, ScalarFunction
+from cops_core.scores.setting import Setting
 
 
 @dataclass(frozen=True)
-class MeanCrossEntropy(Functional):
+class MeanCrossEntropy(ScalarFunction):
     """L(theta): the mean over the batch of the cross-entropy of softmax(logits / temperature).
 
+    Where the caller gives another loss, L is that one. L of several batches is the mean of theirs.
+
     Attributes:
-        temperature: Positive and finite.
+        temperature: Positive and finite. Without effect on a loss that the caller gives.
         normalisation: "train" uses the statistics of the batch, "eval" the running ones.
 
     Raises:
@@ -37,6 +39,10 @@ class MeanCrossEntropy(Functional):
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise InputError(f"temperature {self.temperature}: write a positive and finite number")
 
-    def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
-        """L at `weights`, a tensor of shape (); see `Functional.value`."""
-        return cross_entropy(network.logits(weights, images) / self.temperature, labels)
+    def value(self, setting: Setting, number: int) -> Tensor:
+        """L of one batch, a tensor of shape (), by the batch's number."""
+        return setting.loss(number, self.temperature)
+
+    def gradient(self, setting: Setting) -> Sequence[Tensor]:
+        """dL/dtheta, see `ScalarFunction.gradient`."""
+        return setting.mean_gradient(lambda number: self.value(setting, number))

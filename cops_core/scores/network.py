@@ -1,6 +1,7 @@
 """A model as a pure function of its maskable weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from cops_core.errors import InputError, lookup
 from cops_core.prunable import PRUNABLE, maskable
+from cops_core.scores.batches import cloned
 
 Weights = Mapping[str, Tensor]
 Result = TypeVar("Result")
@@ -16,7 +18,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Network:
-    """`logits(weights, images)`, computed on clones: `model` is never changed.
+    """A model as a function of weights, `output(weights, inputs)`, on clones: `model` is never changed.
 
     Attributes:
         model: The model.
@@ -33,18 +35,51 @@ class Network:
     rest: Mapping[str, Tensor]
     biases: frozenset[str]
 
-    def logits(self, weights: Weights, images: Tensor) -> Tensor:
-        """The model's output. The caller enters `isolated` first.
+    @property
+    def device(self) -> torch.device:
+        """The device of the first weight, to which inputs are moved."""
+        return next(iter(self.weights.values())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the first weight, which floating point inputs have."""
+        return next(iter(self.weights.values())).dtype
+
+    def output(self, weights: Weights, inputs: Any) -> Any:
+        """What the model returns. The caller enters `isolated` first.
 
         Args:
             weights: Values of the prunable parameters.
-            images: Shape (N, channels, height, width).
+            inputs: A tensor, of shape (N, ...); a tuple of several arguments; or a Mapping of arguments by
+                name.
 
         Returns:
-            Logits of shape (N, classes).
+            Anything, for N inputs.
         """
-        # Clones for every run: batch norm changes its running statistics in place, a network its images.
-        logits: Tensor = torch.func.functional_call(self.model, self._tensors(weights), (images.clone(),))
+        # Clones for every run: batch norm changes its running statistics in place, a network its inputs.
+        own = cloned(inputs)
+        if isinstance(own, Mapping):
+            return self.holding(weights, lambda: self.model(**own))
+        if type(own) is tuple:
+            return self.holding(weights, lambda: self.model(*own))
+        return self.holding(weights, lambda: self.model(own))
+
+    def logits(self, weights: Weights, images: Any) -> Tensor:
+        """The model's output as one tensor; see `output` for the arguments.
+
+        Returns:
+            Logits of shape (N, classes): the output itself, or its entry `logits`.
+
+        Raises:
+            InputError: The output is neither a tensor nor has one called `logits`.
+        """
+        output = self.output(weights, images)
+        logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+        if not isinstance(logits, Tensor):
+            raise InputError(
+                f"the network returns an object of type {type(output).__name__}, not a tensor of logits:"
+                " write a loss, e.g. loss=lambda model, batch: model(**batch).loss"
+            )
         return logits
 
     def holding(self, weights: Weights, act: Callable[[], Result]) -> Result:
@@ -87,7 +122,25 @@ class _Holder(nn.Module):
 
     def forward(self) -> Any:
         """The function's result."""
-        return self._act()
+        with _recurrent_weights(self.model):
+            return self._act()
+
+
+@contextmanager
+def _recurrent_weights(model: nn.Module) -> Iterator[None]:
+    """A context in which recurrent layers read the tensors that they have now.
+
+    They keep a list of their weights, which does not change when others are put in their place.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.RNNBase)]
+    before = [layer._flat_weights for layer in layers]
+    try:
+        for layer in layers:
+            layer._flat_weights = [getattr(layer, name, None) for name in layer._flat_weights_names]
+        yield
+    finally:
+        for layer, weights in zip(layers, before, strict=True):
+            layer._flat_weights = weights
 
 
 def network_of(
@@ -95,6 +148,7 @@ def network_of(
     mask: Mapping[str, Tensor] | None = None,
     *,
     prunable: str = "weights",
+    names: Collection[str] | None = None,
     revive: bool = False,
 ) -> Network:
     """The network of a model, its prunable parameters zero outside the mask.
@@ -106,6 +160,7 @@ def network_of(
         model: The model.
         mask: A boolean tensor per prunable parameter, of its shape, on any device; None keeps all.
         prunable: A key of `cops_core.prunable.PRUNABLE`.
+        names: The prunable parameters, by their first name, instead of those of `prunable`.
         revive: Whether removed weights may come back, see `Network.scored`.
 
     Returns:
@@ -114,7 +169,10 @@ def network_of(
     Raises:
         InputError: The model has nothing prunable, or the mask belongs to another network.
     """
+    every = dict(model.named_parameters())
     parameters = lookup("prunable part", prunable, PRUNABLE)(model)
+    if names is not None:
+        parameters = {name: parameter for name, parameter in every.items() if name in names}
     scored = {name: parameter.detach() for name, parameter in parameters.items()}
     if not scored:
         raise InputError(f"the model has no {prunable} to score: add a convolution or linear layer")
@@ -122,16 +180,23 @@ def network_of(
     if mask is not None:
         check_mask(mask, weights)
         weights = {name: w.masked_fill(~mask[name].to(w.device), 0) for name, w in weights.items()}
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    owners = {id(parameter) for parameter in maskable(model).values()}
-    biases = {
-        names[id(module._parameters["bias"])]
-        for module in model.modules()
-        if id(module._parameters.get("weight")) in owners and id(module._parameters.get("bias")) in names
-    }
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    tensors = {**every, **dict(model.named_buffers())}
     rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in weights}
+    biases = _biases(model, [*maskable(model).values(), *parameters.values()])
     return Network(model, weights, scored if revive else weights, rest, frozenset(biases & set(rest)))
+
+
+def _biases(model: nn.Module, weights: Iterable[nn.Parameter]) -> set[str]:
+    """The names of the biases of the layers that have these weights: `bias`, `in_proj_bias`, `bias_ih`."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    owners = {id(weight) for weight in weights}
+    return {
+        names[id(bias)]
+        for module in model.modules()
+        if any(id(weight) in owners for weight in module._parameters.values())
+        for kind, bias in module._parameters.items()
+        if kind.startswith(("bias", "in_proj_bias")) and id(bias) in names
+    }
 
 
 def check_mask(mask: Mapping[str, Tensor], weights: Weights) -> None:

@@ -1,30 +1,44 @@
-"""The input of scores (a network, a batch and a seed), and the functionals whose gradients are used."""
+"""The input of scores: a network, batches, a loss and a seed; and the functions whose gradients they use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor, nn
 
 from cops_core.errors import InputError
+from cops_core.scores.batches import (
+    Batch,
+    batches_of,
+    described_batch,
+    inputs_of,
+    moved,
+    pair_of,
+    tensors_in,
+)
 from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.scores.network import Network, Weights, network_of
+from cops_core.scores.setting import Setting, differentiate
 from cops_core.scores.substitutes import InDouble
 
 Precision = Literal["model", "float64"]
+Loss = Callable[[nn.Module, Batch], Tensor]
+"""`loss(model, batch)`: a tensor of shape (), differentiable in the weights of `model`."""
+SampleLosses = Callable[[nn.Module, Batch], Tensor]
+"""`sample_losses(model, batch)`: the loss of each sample, shape (N,), differentiable in the weights."""
 
 
-class Functional(ABC):
+class ScalarFunction(ABC):
     """A scalar function F of the maskable weights, whose gradient is used by scores.
 
-    Invariants. A subclass is a frozen dataclass: equal functionals share one gradient. `value` is
-    differentiable in `weights` and uses only this argument, never `network.weights`. The network and the
-    images have the type `precision`, the normalisation layers the mode `normalisation`.
+    Invariants. A subclass is a frozen dataclass: equal functions share one gradient. It is differentiable in
+    `setting.weights` and uses only these, never `network.weights`. The network and the inputs have the type
+    `precision`, the normalisation layers the mode `normalisation`.
 
     Attributes:
-        needs_data: Whether the values of the images (not only their shape) or the labels matter.
+        needs_data: Whether the values of the inputs (not only their shape) or the labels matter.
         needs_second_derivative: Whether F contains a gradient itself.
         of_magnitudes: Whether F is a function of |theta|. It then receives |theta| and is differentiated in
             |theta|; unlike dF/dtheta this derivative exists at theta = 0.
@@ -39,75 +53,186 @@ class Functional(ABC):
     @property
     @abstractmethod
     def normalisation(self) -> NormalisationMode:
-        """The mode of the normalisation layers while `value` is computed."""
+        """The mode of the normalisation layers while F is computed."""
 
     @abstractmethod
-    def value(self, network: Network, weights: Weights, images: Tensor, labels: Tensor) -> Tensor:
+    def gradient(self, setting: Setting) -> Sequence[Tensor]:
+        """dF/dtheta.
+
+        Args:
+            setting: The network, its weights and its batches.
+
+        Returns:
+            A tensor for each of `setting.weights`, of its shape; zero where F does not depend on it.
+        """
+
+
+class Functional(ScalarFunction):
+    """A function of inputs and labels: of several batches it is the mean of its values for each of them.
+
+    A function that needs no data receives the problem's example as its inputs.
+    """
+
+    @abstractmethod
+    def value(self, network: Network, weights: Weights, images: Any, labels: Tensor) -> Tensor:
         """F at some weights.
 
         Args:
             network: The network.
             weights: theta, or |theta| if `of_magnitudes`, by parameter name.
-            images: Shape (N, channels, height, width).
-            labels: Shape (N,), class numbers.
+            images: The inputs: of a trial, shape (N, channels, height, width); else anything that
+                `Network.output` accepts.
+            labels: Of a trial, class numbers of shape (N,). If F needs no data, without any meaning.
 
         Returns:
             A tensor of shape ().
         """
 
-
-def differentiate(
-    value: Callable[[], Tensor], variables: Sequence[Tensor], *, whole: bool = False
-) -> Sequence[Tensor]:
-    """The gradient of a value; zero where it does not depend on a variable.
-
-    Args:
-        value: Computes a tensor of shape (), every time the same.
-        variables: Leaves that require a gradient.
-        whole: Whether the value contains a gradient itself. The backward pass then visits everything: a
-            function that can be differentiated once only raises, where torch would else leave it out.
-
-    Returns:
-        A tensor for each variable, of its shape.
-    """
-    try:
-        if not whole:
-            return torch.autograd.grad(value(), list(variables), materialize_grads=True)
-    except RuntimeError as error:
-        # Layers with a reentrant checkpoint have only a whole backward pass.
-        if "use_reentrant" not in str(error):
-            raise
-    torch.autograd.backward(value())
-    gradients = [torch.zeros_like(v) if v.grad is None else v.grad for v in variables]
-    for variable in variables:
-        variable.grad = None
-    return gradients
+    @final
+    def gradient(self, setting: Setting) -> Sequence[Tensor]:
+        """The mean over the batches of the gradients of `value`."""
+        if self.needs_data:
+            return setting.mean_gradient(
+                lambda number: self.value(setting.network, setting.weights, *setting.pair(number)),
+                whole=self.needs_second_derivative,
+            )
+        none = torch.empty(0, dtype=torch.long, device=setting.network.device)
+        return differentiate(
+            lambda: self.value(setting.network, setting.weights, setting.example, none),
+            list(setting.weights.values()),
+            whole=self.needs_second_derivative,
+        )
 
 
 class Problem:
-    """A network to score, its batch, and the gradients that have already been computed.
+    """A network to score, its batches, and the gradients that have already been computed.
 
     It is used for one call of `compute_scores`, so a gradient never belongs to other weights.
 
     Args:
         network: The network.
-        images: Shape (N, channels, height, width), on the network's device.
-        labels: Shape (N,), class numbers, on the same device.
+        batches: The batches, on any device; none if no score needs one.
         seed: The trial's, in [0, 2**32).
+        loss: The loss of a batch; None for the mean cross-entropy of (inputs, labels). The loss of several
+            batches is the mean of theirs.
+        sample_losses: The losses of a batch's samples; None for the cross-entropies of (inputs, labels).
+        example: An input for scores that need no data; None for that of the first batch.
+
+    Attributes:
+        network: The network.
+        seed: The trial's, in [0, 2**32).
+        loss: See above.
+        sample_losses: See above.
     """
 
-    def __init__(self, network: Network, images: Tensor, labels: Tensor, seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        batches: Sequence[Batch],
+        seed: int,
+        *,
+        loss: Loss | None = None,
+        sample_losses: SampleLosses | None = None,
+        example: Any = None,
+    ) -> None:
         self.network = network
-        self.images = images
-        self.labels = labels
         self.seed = seed
-        self._gradients: dict[Functional, tuple[Weights, Weights]] = {}
+        self.loss = loss
+        self.sample_losses = sample_losses
+        self._batches = list(batches)
+        self._example = example
+        self._first = None if not batches else moved(batches[0], network.device, network.dtype)
+        self._gradients: dict[ScalarFunction, tuple[Weights, Weights]] = {}
         self._read: dict[str, tuple[Tensor, int]] = {}
         model = network.model
-        self._note({"the images": images, "the labels": labels})
+        pair = pair_of(self._first)
+        if pair is not None and isinstance(pair[0], Tensor):
+            self._note({"the images": pair[0], "the labels": pair[1]})
+        else:
+            tensors = tensors_in(self._first)
+            self._note({f"tensor {place} of the batch": tensor for place, tensor in enumerate(tensors)})
         self._note({**dict(model.named_parameters()), **dict(model.named_buffers())})
 
-    def gradient(self, functional: Functional) -> tuple[Weights, Weights]:
+    @property
+    def count(self) -> int:
+        """The number of batches, at least 1.
+
+        Raises:
+            InputError: There is none.
+        """
+        if not self._batches:
+            raise InputError("this needs data: write batches=, e.g. (inputs, labels) or a list of batches")
+        return len(self._batches)
+
+    def batch(self, number: int = 0) -> Batch:
+        """A batch on the network's device, in the type of its weights.
+
+        Args:
+            number: From 0 to `count` - 1.
+
+        Returns:
+            The batch, which other scores read, too.
+        """
+        assert 0 <= number < self.count
+        if number == 0:
+            return self._first
+        return moved(self._batches[number], self.network.device, self.network.dtype)
+
+    def pair(self, number: int = 0) -> tuple[Any, Tensor]:
+        """A batch as inputs and labels.
+
+        Args:
+            number: From 0 to `count` - 1.
+
+        Returns:
+            The inputs, and N >= 1 class numbers of shape (N,).
+
+        Raises:
+            InputError: The batch is something else.
+        """
+        batch = self.batch(number)
+        pair = pair_of(batch)
+        if pair is None:
+            raise InputError(
+                f"batch {number} is {described_batch(batch)}, not (inputs, labels): write such a tuple, or a"
+                " loss, e.g. loss=lambda model, batch: model(**batch).loss"
+            )
+        images, labels = pair
+        size = len(images) if isinstance(images, Tensor) and images.ndim else len(labels)
+        if labels.ndim != 1 or not 0 < len(labels) == size:
+            shape = f" of shape {tuple(images.shape)}" if isinstance(images, Tensor) else ""
+            raise InputError(
+                f"images{shape} with labels of shape {tuple(labels.shape)}:"
+                " pass N >= 1 images and N labels, or another loss"
+            )
+        return images, labels
+
+    @property
+    def images(self) -> Any:
+        """The inputs of the first batch: of a trial, shape (N, channels, height, width)."""
+        return self.pair()[0]
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels of the first batch, class numbers of shape (N,)."""
+        return self.pair()[1]
+
+    @property
+    def example(self) -> Any:
+        """An input of the network: what the caller gives, or else the inputs of the first batch.
+
+        These are a tensor itself, the first entry of a tuple, or a Mapping without its labels.
+
+        Raises:
+            InputError: There is neither an example nor a batch.
+        """
+        if self._example is not None:
+            return moved(self._example, self.network.device, self.network.dtype)
+        if not self._batches:
+            raise InputError("this needs an input: write example=, e.g. example=torch.zeros(1, 3, 224, 224)")
+        return inputs_of(self._first)
+
+    def gradient(self, functional: ScalarFunction) -> tuple[Weights, Weights]:
         """The gradient of a functional, and the weights by which scores multiply it.
 
         Computed once per functional: SNIP and gradient share one backward pass.
@@ -133,62 +258,60 @@ class Problem:
     def _note(self, tensors: Mapping[str, Tensor], what: str = "{}") -> None:
         self._read |= {what.format(name): (tensor, tensor._version) for name, tensor in tensors.items()}
 
-    def _differentiate(self, functional: Functional) -> tuple[Weights, Weights]:
-        network, images = self.network, self.images
-        dtype = torch.float64 if functional.precision == "float64" else images.dtype
+    def _differentiate(self, functional: ScalarFunction) -> tuple[Weights, Weights]:
+        network = self.network
+        dtype = torch.float64 if functional.precision == "float64" else network.dtype
 
         def copied(weights: Weights) -> dict[str, Tensor]:
             copies = {name: weight.to(dtype, copy=True) for name, weight in weights.items()}
             return {n: copy.abs_() for n, copy in copies.items()} if functional.of_magnitudes else copies
 
         weights = {name: copy.requires_grad_() for name, copy in copied(network.weights).items()}
-        converted, images = network.to(dtype), images.to(dtype)
-
-        def value() -> Tensor:
-            return functional.value(converted, weights, images, self.labels)
-
+        setting = Setting(network.to(dtype), weights, self, dtype)
         wide = InDouble() if functional.precision == "float64" else nullcontext()
         with isolated(network.model, functional.normalisation, self.seed), wide:
-            whole = functional.needs_second_derivative
-            gradients = converted.holding(
-                weights, lambda: differentiate(value, list(weights.values()), whole=whole)
-            )
+            gradients = setting.network.holding(weights, lambda: functional.gradient(setting))
         revived = network.scored is not network.weights
-        scored = copied(network.scored) if revived else {n: w.detach() for n, w in weights.items()}
+        if functional.of_magnitudes or any(w.dtype != dtype for w in network.scored.values()):
+            scored = copied(network.scored) if revived else {n: w.detach() for n, w in weights.items()}
+        else:  # no copy: it would take as much memory as the network
+            scored = dict(network.scored)
         return dict(zip(weights, gradients, strict=True)), scored
 
 
 def pose(
     model: nn.Module,
-    batch: tuple[Tensor, Tensor],
+    batch: Any,
     seed: int,
     mask: Mapping[str, Tensor] | None = None,
     *,
     prunable: str = "weights",
+    names: Collection[str] | None = None,
     revive: bool = False,
+    loss: Loss | None = None,
+    sample_losses: SampleLosses | None = None,
+    example: Any = None,
 ) -> Problem:
-    """The problem of scoring a model on a batch, which is moved to the model's device and precision.
+    """The problem of scoring a model on one batch or several.
 
     Args:
         model: The model.
-        batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+        batch: One batch or several, see `cops_core.scores.batches.batches_of`; None if no score needs one.
         seed: The trial's, in [0, 2**32).
         mask: See `network_of`.
         prunable: A key of `cops_core.prunable.PRUNABLE`.
+        names: See `network_of`.
         revive: See `Network.scored`.
+        loss: See `Problem`.
+        sample_losses: See `Problem`.
+        example: See `Problem`.
 
     Returns:
         The problem.
 
     Raises:
-        InputError: The batch is empty, the numbers of images and labels differ, or see `network_of`.
+        InputError: There is no batch in `batch`, or see `network_of`.
     """
-    images, labels = batch
-    if labels.ndim != 1 or not 0 < len(labels) == len(images):
-        raise InputError(
-            f"images of shape {tuple(images.shape)} with labels of shape {tuple(labels.shape)}:"
-            " pass N >= 1 images and N labels"
-        )
-    network = network_of(model, mask, prunable=prunable, revive=revive)
-    first = next(iter(network.weights.values()))
-    return Problem(network, images.to(first.device, first.dtype), labels.to(first.device), seed)
+    network = network_of(model, mask, prunable=prunable, names=names, revive=revive)
+    batches = [] if batch is None else batches_of(batch)
+    return Problem(network, batches, seed, loss=loss, sample_losses=sample_losses, example=example)

@@ -78,7 +78,7 @@ def turns_cudnn_on(problem):
 
 
 def looks_at_the_first_image(problem):
-    first = Problem(problem.network, problem.images[:1], problem.labels[:1], problem.seed)
+    first = Problem(problem.network, [(problem.images[:1], problem.labels[:1])], problem.seed)
     return SNIP.compute(first)
 
 

@@ -110,7 +110,7 @@ def _layer_that_checkpoints(problem: Problem) -> str:
     try:
         with isolated(model, "eval", problem.seed):
             weights = {name: weight.detach().requires_grad_() for name, weight in network.weights.items()}
-            network.logits(weights, problem.images[:1])
+            network.output(weights, problem.example)
     except Exception:  # the first error is the one to report
         return ""
     finally:

@@ -115,6 +115,19 @@ def account(
     return found
 
 
+def multiply_adds(model: nn.Module, shape: Shape) -> int:
+    """Multiply-adds of a forward pass of the dense network.
+
+    Args:
+        model: The model, which is not changed.
+        shape: (channels, height, width) of an image.
+
+    Returns:
+        The number for one image, in convolution and linear layers.
+    """
+    return sum(use.weights * use.positions for use in _uses(model, shape))
+
+
 def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
     """The cost of each layer, by the name of its weight; `network` None: as if all weights were trained."""
     costs: dict[str, LayerCost] = {}

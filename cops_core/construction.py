@@ -74,7 +74,8 @@ def _filled_memory() -> Iterator[None]:
     """A context in which new tensors without values (`torch.empty`) are NaN, not what was in memory."""
     before = torch.get_deterministic_debug_mode()
     if before == 0:  # torch then fills them by default
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # The same without the import of torch's compiler, which takes a second.
+        torch.set_deterministic_debug_mode("warn")
     try:
         yield
     finally:

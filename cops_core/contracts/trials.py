@@ -5,35 +5,27 @@ can be in it. What is wrong with a network, its data or an arm is a failure. A s
 for one network is not: a space may propose it beside others that work.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from io import BytesIO
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cops_core.arms import scale_of
-from cops_core.artifact import ArtifactError, header_of, load_artifact, pack
-from cops_core.artifact.fingerprint import fingerprint
-from cops_core.config import Training, TrialConfig
-from cops_core.contracts.agreement import check_training
+from cops_core.artifact import ArtifactError
+from cops_core.config import TrialConfig
+from cops_core.contracts.arms import check_arm
 from cops_core.contracts.base import ContractError, require
 from cops_core.contracts.network_use import NetworkUse, unusable_score
-from cops_core.contracts.small_data import BATCH, SEED, SmallNetwork, random_mask
-from cops_core.data import ImageData
+from cops_core.contracts.small_data import BATCH, SEED, SmallNetwork
+from cops_core.data import ImageData, Split
 from cops_core.errors import InputError, described, listed
 from cops_core.facts import UnusableScore
-from cops_core.freeze import FreezeNet
 from cops_core.prunable import maskable
 from cops_core.scores import AnyScore, compute_scores
-from cops_core.train import Trainer
 
-STEPS = 4
-LEARNING_RATE = 0.05
-# Of large networks fewer steps are tried: one of ResNet18 takes as long as all of a small network.
-STEPS_OF_LARGE = 2
 # With few kept weights linear layers use sparse products, with many they do not.
 FEW, MANY = Decimal("0.1"), Decimal("0.5")
 
@@ -53,25 +45,72 @@ class TrialChecks:
     drawn: str = ""
 
 
-def check_network(use: NetworkUse, data: ImageData, extensions: Mapping[str, str]) -> TrialChecks:
+def check_network(
+    use: NetworkUse,
+    data: ImageData,
+    extensions: Mapping[str, str],
+    say: Callable[[str], None] = lambda _: None,
+) -> TrialChecks:
     """Check a network with all scores and arms of its configurations.
+
+    A large network is checked in fewer steps, on smaller images if it accepts them. Of the arms that scale
+    weights by a constant one is then checked, one arm is resumed, and that one and the dense one are saved.
 
     Args:
         use: The network.
         data: Its data set.
         extensions: Names and SHA-256 of plugins.
+        say: Receives a line before a check that takes seconds.
 
     Returns:
         What was found. If every configuration with a selection has an unusable score, this is a failure.
     """
     network, checks = SmallNetwork(use.config, data, extensions), TrialChecks()
-    unfit = _failure(lambda: _fits(network, bool(use.scores)))
-    if unfit:  # nothing else of it can be checked
-        checks.failures.append(f"{use.name}: {unfit}")
-        return checks
-    checks.drawn = _drawn(network)
+    with _one_thread() as all_threads:
+        unfit = _failure(lambda: _fits(network, bool(use.scores)))
+        if unfit:  # nothing else of it can be checked
+            checks.failures.append(f"{use.name}: {unfit}")
+            return checks
+        checks.drawn = _drawn(network)
+        if network.large:
+            all_threads()
+            say(f"checking {use.name} ({network.parameters:,} parameters) takes seconds: {_work(use)}")
+            unfit = _failure(lambda: network.train_once(network.whole))
+        if unfit:
+            checks.failures.append(f"{use.name}: {unfit}")
+            return checks
+        _check_scores(network, use, checks)
+        _check_arms(network, use, checks)
+    return checks
+
+
+@contextmanager
+def _one_thread() -> Iterator[Callable[[], None]]:
+    """A context with one thread, since several mostly wait in a small network; yields what undoes it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield lambda: torch.set_num_threads(threads)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _work(use: NetworkUse) -> str:
+    scores = dict.fromkeys(kind for _, kind in use.scores)
+    arms = dict.fromkeys(config.arm for config in use.arms.values())
+    parts = [*([f"scores {listed(scores)}"] if scores else []), f"arms {', '.join(arms)}"]
+    return ", ".join(parts)
+
+
+def _check_scores(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -> None:
+    """Note the scores that cannot be computed; a failure if every selection has one."""
+    model = network.build()
     for (convention, kind), (score, masked) in use.scores.items():
-        reason = _failure(lambda c=convention, s=score, m=masked: _scored(network, s, c, masked=m))  # type: ignore[misc]
+
+        def scored(images: Split) -> None:
+            _scored(network, model, images, score, convention, masked=masked)  # noqa: B023, called now
+
+        reason = _found(network, scored)
         if reason:
             checks.unusable.append(
                 UnusableScore(
@@ -83,19 +122,46 @@ def check_network(use: NetworkUse, data: ImageData, extensions: Mapping[str, str
                     reason=reason,
                 )
             )
+            model = network.build()  # the score may have changed it
     selected = [config for config in use.configs if config.selection is not None]
     if selected and all(unusable_score(config, checks.unusable) for config in selected):
         checks.failures += [f"{use.name}: {found['reason']}" for found in checks.unusable]
-    for place, config in enumerate(use.arms.values()):
-        for density in (FEW,) if place or network.large else (FEW, MANY):
-            broken = _failure(lambda c=config, d=density: _trains(network, c, d))  # type: ignore[misc]
+
+
+def _check_arms(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -> None:
+    """Check each arm; of a large network each kind of arm, and what arms have in common once."""
+    kinds: dict[tuple[bool, bool, bool], TrialConfig] = {}
+    for config in use.arms.values():
+        scale = scale_of(config)
+        kinds.setdefault((config.arm == "dense", scale.start == 0, scale.decays), config)
+    # Masked arms first: what the dense arm has in common with them is then known.
+    configs = sorted(kinds.values() if network.large else use.arms.values(), key=lambda c: c.arm == "dense")
+    for place, config in enumerate(configs):
+        first = place == 0
+        every = first or not network.large
+        for density in (FEW, MANY) if first and not network.large and config.arm != "dense" else (FEW,):
+
+            def trains(images: Split) -> None:
+                saved = every or config.arm == "dense"  # noqa: B023, called now
+                check_arm(network, images, config, density, resumed=every, saved=saved)  # noqa: B023
+
+            broken = _found(network, trains)
             if broken:
                 checks.failures.append(f"{use.name}, arm {config.arm!r}: {broken}")
                 break
-    return checks
 
 
-def _failure(check: Callable[[], None]) -> str:
+def _found(network: SmallNetwork, check: Callable[[Split], None]) -> str:
+    """Why a check fails on whole images if it fails on the first ones; empty if it does not."""
+    reason = ""
+    for images in network.splits:
+        reason = _failure(lambda i=images: check(i))  # type: ignore[misc]
+        if not reason:
+            break
+    return reason
+
+
+def _failure(check: Callable[[], object]) -> str:
     """Why a check fails, in one line; empty if it does not."""
     try:
         with torch.random.fork_rng():
@@ -111,99 +177,35 @@ def _failure(check: Callable[[], None]) -> str:
 
 def _fits(network: SmallNetwork, masked: bool) -> None:
     """The network has finite logits of the right shape for its images, each of its own image alone."""
-    model, _ = network.build()
-    images, _ = network.batch
-    classes = network.data.classes
+    model = network.build()
+    images, _ = network.batch(network.whole)
+    images, few = images[: 2 if network.large else BATCH], 1 if network.large else 2
     with torch.no_grad():
         model.eval()
-        logits, first = model(images.clone()), model(images[:2].clone())  # it may change its images
+        logits, first = model(images.clone()), model(images[:few].clone())  # it may change its images
     require(isinstance(logits, Tensor), f"it returns {type(logits).__name__}, not a tensor of logits")
-    shape, expected = tuple(logits.shape), (len(images), classes)
+    shape, expected = tuple(logits.shape), (len(images), network.data.classes)
     require(shape == expected, f"its logits have the shape {shape}, not {expected}: return one per class")
     require(bool(logits.isfinite().all()), "its logits are not finite at its initial weights")
-    close = torch.allclose(logits[:2], first, rtol=1e-3, atol=1e-4)
+    close = torch.allclose(logits[:few], first, rtol=1e-3, atol=1e-4)
     require(close, "in eval mode its logits depend on the other images of a batch, or on a random draw")
     require(not masked or bool(maskable(model)), "it has no convolution or linear layer to select from")
 
 
 def _drawn(network: SmallNetwork) -> str:
     """What is drawn of theta0; an author's own initialisation of these weights has no effect."""
-    model, _ = network.build()
-    weights = maskable(model)
+    weights = maskable(network.built)
     drawn = sum(weight.numel() for weight in weights.values())
-    others = sum(parameter.numel() for parameter in model.parameters()) - drawn
     return (
         f"{network.config.initialization} draws the {drawn:,} weights of {listed(weights)};"
-        f" {others:,} other parameters start as the network's code sets them"
+        f" {network.parameters - drawn:,} other parameters start as the network's code sets them"
     )
 
 
-def _scored(network: SmallNetwork, score: AnyScore, convention: str, *, masked: bool) -> None:
-    """The score can be computed, also on a masked network if there are rounds."""
-    model, _ = network.build()
-    compute_scores([score], model, network.batch, seed=SEED, convention=convention)
-    if masked:
-        mask = random_mask(model, MANY)
-        compute_scores([score], model, network.batch, seed=SEED, mask=mask, convention=convention)
-
-
-def _trains(network: SmallNetwork, config: TrialConfig, density: Decimal) -> None:
-    """An arm trains as a dense copy does, resumes from its state, and its artefact is the same network."""
-    model, _ = network.build()
-    trainer = _trainer(network, model, config, density)
-    if config.arm != "dense":
-        check_training(
-            lambda: network.build()[0],
-            random_mask(model, density),
-            scale_of(config),
-            [network.batch] * (STEPS_OF_LARGE if network.large else STEPS),
-            trainer.training,
-            exact=not network.large,
-        )
-    resumed = _trainer(network, network.build()[0], config, density)
-    trainer.run_epoch()
-    resumed.load_state(_as_written(trainer.state()))
-    one, other = trainer.run_epoch(), resumed.run_epoch()
-    same = (one.train_loss, one.validation_loss) == (other.train_loss, other.validation_loss)
-    require(
-        same or one.diverged,
-        "resumed from its state, it trains differently: keep all that changes in parameters and buffers",
-    )
-    trainer.network.audit(SEED, config.initialization)
-    _artefact_is_the_network(network, trainer.network, config, density)
-
-
-def _trainer(network: SmallNetwork, model: nn.Module, config: TrialConfig, density: Decimal) -> Trainer:
-    training = Training(
-        epochs=3,
-        batch_size=BATCH,
-        learning_rate=LEARNING_RATE,
-        schedule="constant",
-        precision=network.config.training.precision,
-    )
-    mask = None if config.arm == "dense" else random_mask(model, density)
-    return Trainer(FreezeNet(model, mask, scale_of(config)), network.split, training, SEED)
-
-
-def _as_written(state: dict[str, Any]) -> dict[str, Any]:
-    """A state after it was written to a checkpoint and read again."""
-    buffer = BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    read: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return read
-
-
-def _artefact_is_the_network(
-    network: SmallNetwork, trained: FreezeNet, config: TrialConfig, density: Decimal
+def _scored(
+    network: SmallNetwork, model: nn.Module, images: Split, score: AnyScore, convention: str, *, masked: bool
 ) -> None:
-    model, theta0 = network.build()
-    mask = None if config.arm == "dense" else random_mask(model, density)
-    config = config.model_copy(update={"density": None if mask is None else density, "seed": SEED})
-    mask_sha256 = None if mask is None else mask.sha256()
-    header = header_of(config, network.split, theta0, mask_sha256, network.extensions)
-    loaded = load_artifact(pack(trained, header), network.extensions, name="its artefact")
-    require(
-        fingerprint(loaded.model) == fingerprint(trained.model),
-        "the network in its artefact is not the trained one",
-    )
+    """The score can be computed, with rounds also on a masked network (of a large one only)."""
+    masks = [network.mask(MANY)] if masked else []
+    for mask in masks if masks and network.large else [None, *masks]:
+        compute_scores([score], model, network.batch(images), seed=SEED, mask=mask, convention=convention)

@@ -1,5 +1,7 @@
 """Before a study, each network, score and arm is tried on its own data: what does not work is named."""
 
+from decimal import Decimal
+
 import pytest
 import torch
 from torch import nn
@@ -7,12 +9,15 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from cops_core.arms import Scale
+from cops_core.artifact.fingerprint import fingerprint
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.contracts.network_use import network_uses, unusable_score
 from cops_core.contracts.oracle import dense_training
+from cops_core.contracts.small_data import SEED, SmallNetwork
 from cops_core.contracts.trials import check_network
-from cops_core.data import load_data
+from cops_core.data import ImageData, load_data
 from cops_core.freeze import FreezeNet
+from cops_core.initialization import initial_network
 from cops_core.mask import Mask
 from cops_core.models import MODELS
 from cops_core.scores import SCORES, Member
@@ -29,7 +34,7 @@ def digits(tmp_path_factory):
 def found(digits, monkeypatch):
     """What the check says of a network, given as a class with shape and classes."""
 
-    def check(build, scores=("snip", "magnitude"), arms=ARMS, rounds=1, **fields):
+    def check(build, scores=("snip", "magnitude"), arms=ARMS, rounds=1, data=digits, say=print, **fields):
         monkeypatch.setitem(MODELS, "mine", build)
         configs = [
             TrialConfig(model="mine", arm=arm, selection=selection, **fields)
@@ -39,7 +44,7 @@ def found(digits, monkeypatch):
             )
         ]
         (use,) = network_uses(configs)
-        return check_network(use, digits, {})
+        return check_network(use, data, {}, say)
 
     return check
 
@@ -254,3 +259,142 @@ def test_the_oracle_is_freezenet_by_hand(digits):
     trained = dense_training(model, mask, Scale(1.0), training, [(images, labels)], seed=0)
     expected = torch.where(mask["weight"], theta0 - 0.5 * gradient, theta0)
     assert torch.allclose(trained.weight, expected)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Images of 32 x 32 pixels: large networks are tried on smaller ones if they accept them."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (40, 1, 32, 32), generator=generator).to(torch.uint8)
+    labels = torch.arange(40) % 10
+    return ImageData(
+        name="noise",
+        classes=10,
+        train_images=pixels,
+        train_labels=labels,
+        test_images=pixels,
+        test_labels=labels,
+    )
+
+
+class Large(nn.Module):
+    """More than a million parameters; images may have any size."""
+
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(shape[0], 64, 3, padding=1)
+        self.norm = nn.BatchNorm2d(64)
+        self.first = nn.Linear(64 * 16, 1000)
+        self.head = nn.Linear(1000, classes)
+        self.sizes = []
+
+    def forward(self, images):
+        self.sizes.append(images.shape[-1])
+        features = functional.adaptive_avg_pool2d(torch.relu(self.norm(self.conv(images))), 4)
+        return self.head(self.hidden(torch.relu(self.first(features.flatten(1)))))
+
+    def hidden(self, features):
+        return features
+
+
+class OneSize(Large):
+    """Accepts images of its own size only."""
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.size = shape[-1]
+
+    def forward(self, images):
+        assert images.shape[-1] == self.size
+        return super().forward(images)
+
+
+class OneSizeInTraining(Large):
+    """Like batch norm, which accepts in eval mode what it refuses in train mode."""
+
+    def forward(self, images):
+        assert images.shape[-1] == 32 or not self.training
+        return super().forward(images)
+
+
+class WrongWhenSmall(Large):
+    """Has no gradients for small images, although it accepts them."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits.detach().requires_grad_() * 0 if images.shape[-1] < 32 else logits
+
+
+class LargeOnce(Large):
+    def hidden(self, features):
+        return FirstDerivative.apply(features)
+
+
+class LargeResetting(Large):
+    def hidden(self, features):
+        with torch.no_grad():
+            self.head.weight.mul_(0.9)
+        return features
+
+
+class LargeCounting(Large):
+    def hidden(self, features):
+        self.calls = getattr(self, "calls", 0) + self.training
+        return features / (1 + self.calls)
+
+
+@pytest.mark.parametrize("build", [Large, OneSize, OneSizeInTraining, WrongWhenSmall])
+def test_a_large_network_passes_whatever_sizes_it_accepts(found, images, build):
+    checks = found(build, tuple(SCORES), rounds=2, data=images)
+    assert (checks.failures, checks.unusable) == ([], [])
+
+
+def test_a_large_network_is_tried_on_images_of_its_own_size_and_smaller_ones(found, images):
+    built = []
+
+    def build(shape, classes):
+        built.append(Large(shape, classes))
+        return built[-1]
+
+    found(build, data=images)
+    sizes = [size for model in built for size in model.sizes]
+    assert {16, 32} == set(sizes)
+    assert sizes.count(32) < sizes.count(16)
+
+
+@pytest.mark.parametrize(("build", "part"), [(LargeResetting, "mine on digits"), (LargeCounting, "resumed")])
+def test_what_is_wrong_with_a_large_network_is_found(found, images, build, part):
+    failures = found(build, data=images).failures
+    assert any(part in line for line in failures)
+
+
+def test_a_score_that_a_large_network_does_not_support_is_found(found, images):
+    checks = found(LargeOnce, scores=("snip", "grasp"), data=images)
+    assert checks.failures == []
+    assert [unusable["score"] for unusable in checks.unusable] == ["grasp"]
+
+
+def test_before_a_check_that_takes_seconds_a_line_says_what_is_done(found, images):
+    lines = []
+    found(Large, data=images, say=lines.append)
+    (line,) = lines
+    assert "mine on digits" in line
+    for part in ("1,035,778 parameters", "snip", "magnitude", "prune", "freeze_wd"):
+        assert part in line
+    found(Wide, say=lines.append)
+    assert len(lines) == 1
+
+
+def test_networks_that_are_checked_have_the_initial_values_of_their_trials(images):
+    MODELS["mine"] = Large
+    try:
+        network = SmallNetwork(TrialConfig(model="mine"), images, {})
+        model, theta0 = initial_network("mine", images.shape, 10, SEED)
+        assert network.theta0_sha256 == theta0
+        for built in (network.built, network.build(), network.build()):
+            assert fingerprint(built) == fingerprint(model)
+        mask = network.mask(Decimal("0.1"))
+        assert mask.kappa / mask.size == pytest.approx(0.1, rel=0.05)
+        assert mask.sha256() == network.mask(Decimal("0.1")).sha256()
+    finally:
+        del MODELS["mine"]

@@ -7,6 +7,8 @@ that mypy finds a misspelt key, and the types say which values may be None.
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict, cast
 
+from cops_core.errors import listed
+
 
 class MetricRow(TypedDict):
     """The metrics of an epoch, see `cops_core.train.EpochMetrics`.
@@ -182,6 +184,36 @@ class UnusableScore(TypedDict):
     score: str
     convention: str
     reason: str
+
+
+class DrawnWeights(TypedDict):
+    """The initial weights of a network that the project draws, see `cops_core.initialization`.
+
+    `weights` are their names and `drawn` their number. `others` is the number of all other parameters, which
+    keep the values that the network's code gives them.
+    """
+
+    dataset: str
+    model: str
+    initialization: str
+    weights: list[str]
+    drawn: int
+    others: int
+
+
+def drawn_in_words(found: DrawnWeights) -> str:
+    """Which initial weights of a network are drawn, in one line.
+
+    Args:
+        found: Of the network.
+
+    Returns:
+        E.g. `xavier_normal draws the 640 weights of layer.weight; 10 other parameters start as ...`.
+    """
+    return (
+        f"{found['initialization']} draws the {found['drawn']:,} weights of {listed(found['weights'])},"
+        f" whatever the network's code sets; its {found['others']:,} other parameters start as it sets them"
+    )
 
 
 class Machine(TypedDict):

@@ -5,6 +5,7 @@ can be in it. What is wrong with a network, its data or an arm is a failure. A s
 for one network is not: a space may propose it beside others that work.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from cops_core.contracts.network_use import NetworkUse, unusable_score
 from cops_core.contracts.small_data import BATCH, SEED, SmallNetwork
 from cops_core.data import ImageData, Split
 from cops_core.errors import InputError, described, listed
-from cops_core.facts import UnusableScore
+from cops_core.facts import DrawnWeights, UnusableScore
 from cops_core.prunable import maskable
 from cops_core.scores import AnyScore, compute_scores
 
@@ -37,12 +38,12 @@ class TrialChecks:
     Attributes:
         failures: A line for each thing that is wrong.
         unusable: The scores that cannot be computed for the network.
-        drawn: Which initial values the project draws, and how many stay as the network's code sets them.
+        drawn: Its initial weights that the project draws; None if it cannot be built or run.
     """
 
     failures: list[str] = field(default_factory=list)
     unusable: list[UnusableScore] = field(default_factory=list)
-    drawn: str = ""
+    drawn: DrawnWeights | None = None
 
 
 def check_network(
@@ -66,14 +67,14 @@ def check_network(
         What was found. If every configuration with a selection has an unusable score, this is a failure.
     """
     network, checks = SmallNetwork(use.config, data, extensions), TrialChecks()
-    with _one_thread() as all_threads:
+    with _one_thread() as use_idle_cores:
         unfit = _failure(lambda: _fits(network, bool(use.scores)))
         if unfit:  # nothing else of it can be checked
             checks.failures.append(f"{use.name}: {unfit}")
             return checks
         checks.drawn = _drawn(network)
         if network.large:
-            all_threads()
+            use_idle_cores()
             say(f"checking {use.name} ({network.parameters:,} parameters) takes seconds: {_work(use)}")
             unfit = _failure(lambda: network.train_once(network.whole))
         if unfit:
@@ -86,11 +87,20 @@ def check_network(
 
 @contextmanager
 def _one_thread() -> Iterator[Callable[[], None]]:
-    """A context with one thread, since several mostly wait in a small network; yields what undoes it."""
+    """A context with one thread, since several mostly wait in a small network.
+
+    It yields a function that allows a thread for each idle core. Threads on busy cores wait for each other:
+    with two on two busy cores a large network takes four times as long as with one.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+
+    def use_idle_cores() -> None:
+        idle = (os.cpu_count() or 1) - round(os.getloadavg()[0])
+        torch.set_num_threads(min(threads, max(1, idle)))
+
     try:
-        yield lambda: torch.set_num_threads(threads)
+        yield use_idle_cores
     finally:
         torch.set_num_threads(threads)
 
@@ -192,13 +202,17 @@ def _fits(network: SmallNetwork, masked: bool) -> None:
     require(not masked or bool(maskable(model)), "it has no convolution or linear layer to select from")
 
 
-def _drawn(network: SmallNetwork) -> str:
+def _drawn(network: SmallNetwork) -> DrawnWeights:
     """What is drawn of theta0; an author's own initialisation of these weights has no effect."""
     weights = maskable(network.built)
     drawn = sum(weight.numel() for weight in weights.values())
-    return (
-        f"{network.config.initialization} draws the {drawn:,} weights of {listed(weights)};"
-        f" {network.parameters - drawn:,} other parameters start as the network's code sets them"
+    return DrawnWeights(
+        dataset=network.config.dataset,
+        model=network.config.model,
+        initialization=network.config.initialization,
+        weights=list(weights),
+        drawn=drawn,
+        others=network.parameters - drawn,
     )
 
 

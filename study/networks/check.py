@@ -13,6 +13,7 @@ from cops_core.contracts.data import DATA_CHECKS, DataSet
 from cops_core.contracts.models import MODEL_CHECKS
 from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
 from cops_core.data import NOT_DOWNLOADED, is_available
+from cops_core.facts import drawn_in_words
 from cops_core.plugins import Plugin, find_plugins
 from search_spaces import SEARCH_SPACES, find_space
 from search_spaces.contract import SPACE_CHECKS, draws
@@ -73,12 +74,12 @@ def check_space(reference: str, plugins: Sequence[Plugin], data_root: Path, cons
     with suppress(Exception):  # how it fails is in the space's own row
         for _, config in draws(space):
             configs.append(config)
-    check = TrialsCheck(configs, plugins, data_root)
+    check = TrialsCheck(configs, plugins, data_root, console)
     for name, _, run in check.parts:
         with console.status(name):
             found = run()
         notes = [f"infeasible: {score['reason']}" for score in found.unusable]
-        rows.append((name, found.failures, [*notes, found.drawn] if found.drawn else notes))
+        rows.append((name, found.failures, [*notes, drawn_in_words(found.drawn)] if found.drawn else notes))
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("checked", "result"):
         table.add_column(heading, overflow="fold")

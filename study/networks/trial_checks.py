@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import torch
 from rich.console import Console
@@ -24,10 +24,11 @@ from cops_core.contracts.scores import SCORE_CHECKS
 from cops_core.contracts.trials import TrialChecks, check_network
 from cops_core.data import load_data
 from cops_core.errors import InputError
-from cops_core.facts import UnusableScore
+from cops_core.facts import DrawnWeights, UnusableScore, drawn_in_words
 from cops_core.plugins import Plugin
 from cops_core.whole_file import write_whole
 from search_spaces.plugins import load_plugins
+from study.console import print_line
 from study.provenance import code_sha256
 
 FOLDER = "checks"
@@ -40,13 +41,17 @@ class TrialsCheck:
         configs: The configurations.
         plugins: The plugins of the study.
         data_root: The folder for downloads.
+        console: Receives a line before a check that takes seconds.
 
     Attributes:
         parts: A name, the content of the cache's key, and the check, for each part.
     """
 
-    def __init__(self, configs: Iterable[TrialConfig], plugins: Sequence[Plugin], data_root: Path) -> None:
+    def __init__(
+        self, configs: Iterable[TrialConfig], plugins: Sequence[Plugin], data_root: Path, console: Console
+    ) -> None:
         self.root = data_root.expanduser()
+        self.console = console
         self.extensions = {plugin.name: plugin.sha256 for plugin in plugins}
         self._added = {
             (attribute, name)
@@ -80,12 +85,24 @@ class TrialsCheck:
         return TrialChecks([f"score {name!r}: {line}" for line in failures(SCORE_CHECKS, name)])
 
     def _network(self, use: NetworkUse) -> TrialChecks:
-        return check_network(use, load_data(use.config.dataset, self.root), self.extensions)
+        data = load_data(use.config.dataset, self.root)
+        return check_network(use, data, self.extensions, lambda line: print_line(self.console, line))
+
+    def is_added(self, model: str) -> bool:
+        """Whether a network is a plugin's, not the project's own."""
+        return ("MODELS", model) in self._added
 
     def key(self, content: list[Any]) -> str:
         """The name under which a part's result is kept."""
         versions = [code_sha256(), torch.__version__, self.extensions]
         return hashlib.sha256(json.dumps([versions, content], sort_keys=True).encode()).hexdigest()
+
+
+class PassedCheck(TypedDict):
+    """What is remembered of a check that passed, see `TrialChecks`."""
+
+    unusable: list[UnusableScore]
+    drawn: DrawnWeights | None
 
 
 @dataclass(frozen=True)
@@ -94,19 +111,21 @@ class CheckedTrials:
 
     Attributes:
         unusable: The scores that cannot be computed for a network: their trials are infeasible.
+        drawn: For each network of a plugin, its initial weights that the project draws.
         line: What was checked now, for a person; empty if all was known.
     """
 
     unusable: list[UnusableScore]
+    drawn: list[DrawnWeights]
     line: str
-    _new: Mapping[Path, list[UnusableScore]]
+    _new: Mapping[Path, PassedCheck]
 
     def keep(self) -> None:
         """Remember on this machine what passed."""
-        for file, scores in self._new.items():
+        for file, passed in self._new.items():
             with suppress(OSError):  # a full disk: it is checked again the next time
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(file, json.dumps(scores).encode())
+                write_whole(file, json.dumps(passed).encode())
 
 
 def check_trials(
@@ -123,7 +142,7 @@ def check_trials(
         plugins: The plugins of the study.
         data_root: The folder for downloads.
         score_cache: The folder of the score cache.
-        console: Shows what is being checked.
+        console: Shows what is being checked; before a check that takes seconds it receives a line.
 
     Returns:
         What was found.
@@ -132,10 +151,11 @@ def check_trials(
         InputError: Something does not work; the message has a line for each problem.
     """
     started = time.monotonic()
-    check = TrialsCheck(configs, plugins, data_root)
+    check = TrialsCheck(configs, plugins, data_root, console)
     unusable: list[UnusableScore] = []
+    drawn: list[DrawnWeights] = []
     complaints: list[str] = []
-    new: dict[Path, list[UnusableScore]] = {}
+    new: dict[Path, PassedCheck] = {}
     names = []
     for name, content, run in check.parts:
         file = score_cache / FOLDER / f"{check.key(content)}.json"
@@ -144,14 +164,16 @@ def check_trials(
             with console.status(f"checking {name}"):
                 found = run()
             complaints += found.failures
-            known = new[file] = found.unusable
+            known = new[file] = PassedCheck(unusable=found.unusable, drawn=found.drawn)
             names.append(name)
-        unusable += known
+        unusable += known["unusable"]
+        if known["drawn"] is not None and check.is_added(known["drawn"]["model"]):
+            drawn.append(known["drawn"])
     if complaints:
         raise InputError("\n".join(dict.fromkeys(complaints)))
     seconds = time.monotonic() - started
     line = f"checked before the first trial: {', '.join(names)} ({seconds:.1f} s)" if names else ""
-    return CheckedTrials(unusable, line, new)
+    return CheckedTrials(unusable, drawn, line, new)
 
 
 def because(found: UnusableScore) -> str:
@@ -166,10 +188,22 @@ def because(found: UnusableScore) -> str:
     return f"{found['model']} on {found['dataset']}: {found['reason']}"
 
 
-def _read(file: Path) -> list[UnusableScore] | None:
+def initial_weights(found: DrawnWeights) -> str:
+    """Which initial weights of a network the project draws, in one line.
+
+    Args:
+        found: Of the network.
+
+    Returns:
+        The network, its data, and what is drawn.
+    """
+    return f"{found['model']} on {found['dataset']}: {drawn_in_words(found)}"
+
+
+def _read(file: Path) -> PassedCheck | None:
     """What an earlier check found; None if there was none, or if its file is damaged."""
     try:
         found = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return None
-    return cast(list[UnusableScore], found) if isinstance(found, list) else None
+    return cast(PassedCheck, found) if isinstance(found, dict) else None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NotRequired, TypedDict
 from uuid import uuid4
 
-from cops_core.facts import UnusableScore
+from cops_core.facts import DrawnWeights, UnusableScore
 from study.provenance import git_commit, versions
 
 # The settings as `study.settings.Settings.record` returns them; `parse_settings` reads them.
@@ -52,6 +52,7 @@ class StudyRecord(Code):
         imported: Where it was imported from.
         unusable_scores: Scores that cannot be computed for a network of the study: their trials are
             infeasible. Decided by the first launch that checked, and the same for all later ones.
+        drawn_weights: For each network of a plugin, its initial weights that the project draws.
     """
 
     study_id: str
@@ -60,6 +61,7 @@ class StudyRecord(Code):
     settings: SettingsRecord
     imported: NotRequired[ImportOrigin]
     unusable_scores: NotRequired[list[UnusableScore]]
+    drawn_weights: NotRequired[list[DrawnWeights]]
 
 
 def make_study_record(
@@ -69,6 +71,7 @@ def make_study_record(
     launched: bool = False,
     imported: ImportOrigin | None = None,
     unusable: Sequence[UnusableScore] | None = None,
+    drawn: Sequence[DrawnWeights] = (),
 ) -> StudyRecord:
     """The record of a study that has these settings from now on.
 
@@ -78,6 +81,7 @@ def make_study_record(
         launched: Whether a launch with these settings starts now. It is added, with the code that runs now.
         imported: Where the study was imported from, if it was imported now.
         unusable: Scores that cannot be computed for a network, if that was checked now.
+        drawn: For each network of a plugin, its initial weights that the project draws.
 
     Returns:
         The new record.
@@ -101,4 +105,6 @@ def make_study_record(
         record["imported"] = imported
     if unusable is not None:
         record["unusable_scores"] = list(unusable)
+    if drawn:
+        record["drawn_weights"] = list(drawn)
     return record

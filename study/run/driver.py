@@ -7,7 +7,7 @@ from typing import TextIO
 from rich.console import Console
 
 from study.console import print_line
-from study.networks.trial_checks import because
+from study.networks.trial_checks import because, initial_weights
 from study.records.lease import Lease
 from study.records.observer import Observer
 from study.records.store import StudyStore
@@ -54,7 +54,7 @@ def run_study(
         data = DataShare(study.identifier.data)
         allocation = stack.enter_context(connected(study, data, lease, console))
         study.checked.keep()
-        recording = Recording(study, lease, write_study_record(study.settings, store, study.unusable))
+        recording = Recording(study, lease, write_study_record(study))
         if events is None:
             announce(console, study, allocation)
         run = study.run
@@ -100,6 +100,8 @@ def _stop(run: StudyRun) -> str:
 def announce(console: Console, study: PreparedStudy, allocation: Allocation) -> None:
     """Print what was checked, how many trials there are, and how many have ended.
 
+    At the first launch also which initial weights of plugins' networks are drawn.
+
     Args:
         console: Receives the lines.
         study: The study.
@@ -109,6 +111,8 @@ def announce(console: Console, study: PreparedStudy, allocation: Allocation) -> 
         print_line(console, study.checked.line)
     for score in study.unusable:
         print_line(console, f"{because(score)}; its trials are recorded as infeasible, without training")
+    for network in study.drawn if study.is_new else ():
+        print_line(console, initial_weights(network))
     settings, run = study.settings, study.run
     seeds = f" on up to {settings.seeds} seeds" if settings.seeds > 1 else ""
     size = run.plan.configurations

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from cops_core.contracts.network_use import unusable_score
-from cops_core.facts import UnusableScore
+from cops_core.facts import DrawnWeights, UnusableScore
 from study.networks.trial_checks import CheckedTrials, because, check_trials
 from study.records.library import Library
 from study.records.store import StudyStore
@@ -32,6 +32,8 @@ class PreparedStudy:
         library: The results of all studies in the storage.
         checked: What was checked for this launch.
         unusable: Scores that cannot be computed for a network of the study.
+        drawn: For each network of a plugin, its initial weights that the project draws.
+        is_new: Whether this is the study's first launch.
     """
 
     settings: Settings
@@ -41,6 +43,8 @@ class PreparedStudy:
     library: Library
     checked: CheckedTrials
     unusable: Sequence[UnusableScore]
+    drawn: Sequence[DrawnWeights]
+    is_new: bool
 
 
 def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console: Console) -> PreparedStudy:
@@ -61,8 +65,12 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
     plan = make_plan(recorded)
     checked = check_trials(plan.samples, settings.plugins, settings.data_root, settings.score_cache, console)
     unusable: Sequence[UnusableScore] = checked.unusable
-    if store.exists:  # what was decided before holds: a resumed study must propose the same trials
-        unusable = store.record().get("unusable_scores", unusable)
+    drawn: Sequence[DrawnWeights] = checked.drawn
+    is_new = not store.exists
+    if not is_new:  # what was decided before holds: a resumed study must propose the same trials
+        record = store.record()
+        unusable = record.get("unusable_scores", unusable)
+        drawn = record.get("drawn_weights", drawn)
     reuse = [] if settings.fresh else [ResultReuse(library, store)]
     run = StudyRun(
         plan,
@@ -79,6 +87,8 @@ def prepare(make_plan: MakePlan, settings: Settings, store: StudyStore, console:
         library=library,
         checked=checked,
         unusable=unusable,
+        drawn=drawn,
+        is_new=is_new,
     )
 
 

@@ -1,23 +1,15 @@
 """Writes the study's record before anything runs."""
 
-from collections.abc import Sequence
-
 from cops_core.errors import InputError
-from cops_core.facts import UnusableScore
-from study.records.store import StudyStore
 from study.records.study_record import StudyRecord, make_study_record
-from study.settings import Settings
+from study.run.prepare import PreparedStudy
 
 
-def write_study_record(
-    settings: Settings, store: StudyStore, unusable: Sequence[UnusableScore]
-) -> StudyRecord:
+def write_study_record(study: PreparedStudy) -> StudyRecord:
     """Write the study's record. A later launch is added, and updates the size and the places.
 
     Args:
-        settings: Of the launch.
-        store: The study's folder.
-        unusable: Scores that cannot be computed for a network of the study.
+        study: The study, with what was checked for it.
 
     Returns:
         The record.
@@ -25,8 +17,11 @@ def write_study_record(
     Raises:
         InputError: The storage cannot be written.
     """
+    settings, store = study.settings, study.store
     before = store.record() if store.exists else None
-    record = make_study_record(settings.record(), before, launched=True, unusable=unusable)
+    record = make_study_record(
+        settings.record(), before, launched=True, unusable=study.unusable, drawn=study.drawn
+    )
     try:
         store.write_record(record)
         store.write_plugins(settings.plugins)

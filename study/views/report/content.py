@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cops_core.errors import InputError
+from cops_core.facts import drawn_in_words
 from search_spaces.question import Answer
 from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration
@@ -202,6 +203,9 @@ def _reproduction(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) 
         "seeds": f"study {settings['seed']}; trials {', '.join(map(str, seeds.values()))}",
         "commit": ", ".join(commits),
         "versions": versions,
+        "initial weights": "; ".join(
+            f"{network['model']}: {drawn_in_words(network)}" for network in record.get("drawn_weights", ())
+        ),
         "data, SHA-256": "; ".join(data),
         "machine": "; ".join(machine for machine in machines if machine),
         "launches": ", ".join(launch["at"][:16].replace("T", " ") for launch in launches),

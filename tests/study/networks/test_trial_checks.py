@@ -10,7 +10,7 @@ from cops_core.config import Selection, TrialConfig
 from cops_core.contracts.base import Check, ContractError
 from cops_core.contracts.trials import TrialChecks
 from cops_core.errors import InputError
-from cops_core.facts import UnusableScore
+from cops_core.facts import DrawnWeights, UnusableScore
 from cops_core.models import MODELS
 from cops_core.plugins import Plugin
 from study.networks import trial_checks
@@ -98,7 +98,7 @@ def test_a_space_is_checked_by_hand(run, written):
     assert "first_order on digits ok" in said
     assert "infeasible" in said
     assert "grasp" in said
-    assert "xavier_normal draws the 640 weights of layer.weight; 10 other parameters" in said
+    assert "xavier_normal draws the 640 weights of layer.weight" in said
 
 
 def test_a_space_and_a_cluster_are_not_checked_at_once(run, written):
@@ -126,9 +126,9 @@ UNUSABLE = UnusableScore(
 def prepared(settings, tmp_path, monkeypatch):
     """Prepares a study of two configurations; `found` is what its check would find now."""
 
-    def make(found=()):
-        def check(use, images, extensions):
-            return TrialChecks(unusable=list(found))
+    def make(found=(), drawn=None):
+        def check(use, images, extensions, say):
+            return TrialChecks(unusable=list(found), drawn=drawn)
 
         monkeypatch.setattr(trial_checks, "check_network", check)
         given = settings(score_cache=tmp_path / "scores")
@@ -154,7 +154,7 @@ def test_a_score_that_cannot_be_computed_ends_its_trials_as_infeasible(prepared)
 @pytest.mark.parametrize("recorded", [[], [UNUSABLE]])
 def test_a_resumed_study_decides_as_its_record_says(prepared, recorded):
     study, store = prepared(recorded)
-    write_study_record(study.settings, store, study.unusable)
+    write_study_record(study)
     assert store.record()["unusable_scores"] == recorded
     resumed, _ = prepared([] if recorded else [UNUSABLE])
     assert list(resumed.unusable) == recorded
@@ -163,7 +163,7 @@ def test_a_resumed_study_decides_as_its_record_says(prepared, recorded):
 def test_the_same_is_checked_once_and_other_plugins_or_scores_anew(tmp_path, monkeypatch):
     calls = []
 
-    def check(use, images, extensions):
+    def check(use, images, extensions, say):
         calls.append(use.name)
         return TrialChecks(unusable=[UNUSABLE])
 
@@ -225,6 +225,58 @@ def test_each_unusable_score_is_one_line(prepared):
     assert "2 trials" in size
 
 
+DRAWN = DrawnWeights(
+    dataset="digits",
+    model="lenet_300_100",
+    initialization="xavier_normal",
+    weights=["layer.weight"],
+    drawn=640,
+    others=10,
+)
+
+
+def announced(study):
+    console = Console(file=io.StringIO(), width=400)
+    announce(console, study, Allocation())
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("plugins", [True, False])
+def test_what_is_drawn_of_a_plugins_network_is_said_once_and_recorded(prepared, monkeypatch, plugins):
+    added = {"mine": {"MODELS": ("lenet_300_100",)}} if plugins else {}
+    monkeypatch.setattr(trial_checks, "load_plugins", lambda _: added)
+    study, store = prepared(drawn=DRAWN)
+    for part in ("lenet_300_100 on digits", "640 weights of layer.weight", "10 other parameters"):
+        assert (part in announced(study)) == plugins or part == "lenet_300_100 on digits"
+    write_study_record(study)
+    assert store.record().get("drawn_weights") == ([DRAWN] if plugins else None)
+    study.checked.keep()
+
+    resumed, _ = prepared()
+    assert list(resumed.drawn) == ([DRAWN] if plugins else [])
+    assert "640 weights" not in announced(resumed)
+    write_study_record(resumed)
+    assert store.record().get("drawn_weights") == ([DRAWN] if plugins else None)
+
+
+def test_another_study_of_a_known_network_says_what_is_drawn_too(tmp_path, monkeypatch):
+    calls = []
+
+    def check(use, images, extensions, say):
+        calls.append(use)
+        return TrialChecks(drawn=DRAWN)
+
+    monkeypatch.setattr(trial_checks, "check_network", check)
+    monkeypatch.setattr(trial_checks, "load_plugins", lambda _: {"mine": {"MODELS": ("lenet_300_100",)}})
+    for _ in range(2):
+        found = trial_checks.check_trials(
+            [config("snip")], (), tmp_path, tmp_path / "scores", Console(quiet=True)
+        )
+        found.keep()
+        assert found.drawn == [DRAWN]
+    assert len(calls) == 1
+
+
 def test_failures_are_not_kept(tmp_path, monkeypatch):
     wrong = TrialChecks(failures=["one is wrong", "another is wrong"])
     monkeypatch.setattr(trial_checks, "check_network", lambda *_: wrong)
@@ -241,4 +293,4 @@ def test_what_is_kept_is_json(prepared, tmp_path):
     assert not (tmp_path / "scores").exists()
     study.checked.keep()
     (file,) = (tmp_path / "scores" / trial_checks.FOLDER).iterdir()
-    assert json.loads(file.read_text()) == [UNUSABLE]
+    assert json.loads(file.read_text()) == {"unusable": [UNUSABLE], "drawn": None}

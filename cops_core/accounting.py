@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from cops_core.artifact.mask_code import entropy_bytes
 from cops_core.artifact.save import mask_bytes
 from cops_core.facts import Accounting, ConnectivityFacts
 from cops_core.freeze import FreezeNet
+from cops_core.mask_code import entropy_bytes
+from cops_core.masked.view import names_by_place
 from cops_core.models.base import Shape
 from cops_core.scores.isolation import isolated
 
@@ -87,12 +88,12 @@ def account(
 
         These are counts of operations, not measured savings.
     """
-    parameters = sum(parameter.numel() for parameter in network.model.parameters())
+    parameters = network.all_parameters
     trained = network.trained_parameters
     uses = _uses(network.model, shape)
     layers = _costs(uses, network)
     dense = _costs(uses, None)
-    masked = sum(network.model.get_parameter(name).numel() for name in network.places)
+    masked = sum(each.kept.shape.numel() for each in network.masked.values())
     kept = sum(len(places) for places in network.places.values())
     found: Accounting = {
         "parameters": parameters,
@@ -146,7 +147,7 @@ def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
 
 def _uses(model: nn.Module, shape: Shape) -> list[Use]:
     """Every use of a convolution or linear layer for one image of zeros, in order."""
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    names = names_by_place(model)
     uses: list[Use] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -161,7 +162,7 @@ def _uses(model: nn.Module, shape: Shape) -> list[Use]:
             place = inputs[0] if isinstance(layer, _ConvTransposeNd) else output
             positions = place[0, 0].numel()
         # A weight may be computed from other parameters (weight norm).
-        name = names.get(id(weight), f"{paths[layer]}.weight")
+        name = names.get((id(layer), "weight"), f"{paths[layer]}.weight")
         uses.append(Use(name, weight.numel(), positions, inputs[0].requires_grad))
 
     paths = {module: name for name, module in model.named_modules()}

@@ -28,6 +28,10 @@ class InfeasibleError(ValueError):
     """No mask meets all requested levels: a result, not a mistake."""
 
 
+class DriftError(RuntimeError):
+    """A weight outside the mask does not have the value that the arm requires."""
+
+
 def described(error: BaseException) -> str:
     """An error of somebody else's code, in one line: its type and the beginning of its message."""
     words = " ".join(str(error).split())

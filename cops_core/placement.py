@@ -8,12 +8,10 @@ weights itself, at the cost of a copy of them in each pass.
 import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.graph import increment_version
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from cops_core.config import Training
 from cops_core.errors import InputError, did_you_mean
@@ -133,8 +131,6 @@ def sgd(parameters: Iterable[nn.Parameter], training: Training, *, fused: bool) 
         weight_decay=training.weight_decay,
         fused=fused or None,  # None, not False: torch's own choice
     )
-    if fused:
-        optimizer.register_step_post_hook(_count_changes)
     set_fused(optimizer, fused)
     return optimizer
 
@@ -156,15 +152,6 @@ def set_fused(optimizer: SGD, fused: bool) -> None:
                 state = optimizer.state[parameter]
                 if state.get("momentum_buffer") is None:
                     state["momentum_buffer"] = torch.zeros_like(parameter)
-
-
-def _count_changes(optimizer: Optimizer, *_: Any) -> None:
-    """Increase the parameters' version counters: torch's fused kernels do not (observed with 2.13).
-
-    `FreezeNet.write` reads them; without this no trained value would be written into the model.
-    """
-    for group in optimizer.param_groups:
-        increment_version(group["params"])
 
 
 def release() -> None:

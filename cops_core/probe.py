@@ -1,10 +1,11 @@
 """How much of the gradient reaches each layer."""
 
+import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from cops_core.freeze import FreezeNet
-from cops_core.scores.loss import MeanCrossEntropy
-from cops_core.scores.problem import pose
+from cops_core.scores.isolation import isolated
 
 
 def gradient_norms(network: FreezeNet, batch: tuple[Tensor, Tensor], seed: int) -> dict[str, float]:
@@ -22,12 +23,17 @@ def gradient_norms(network: FreezeNet, batch: tuple[Tensor, Tensor], seed: int) 
     Returns:
         {parameter name: ||dL/dv||_2}.
     """
-    network.write()
-    problem = pose(network.model, batch, seed)
-    gradients, _ = problem.gradient(MeanCrossEntropy())
-    norms = {}
-    for name, gradient in gradients.items():
-        trained = network.places.get(name)
-        flat = gradient.reshape(-1)
-        norms[name] = float((flat if trained is None else flat.index_select(0, trained)).norm())
-    return norms
+    model = network.model
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    # Clones, so that the model's own tensors have no gradient and batch norm no new statistics.
+    values = {names[id(p)]: p.detach().clone() for p in network.trained.values()}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    layers = {name: values[names[id(network.trained[name])]].requires_grad_() for name in network.layers}
+    first = next(iter(layers.values()))
+    images, labels = batch
+    images = images.to(first.device, first.dtype, copy=True)
+    with isolated(model, "train", seed):
+        logits = torch.func.functional_call(model, {**values, **buffers}, (images,))
+        loss = cross_entropy(logits, labels.to(first.device))
+        gradients = torch.autograd.grad(loss, list(layers.values()), materialize_grads=True)
+    return {name: float(gradient.norm()) for name, gradient in zip(layers, gradients, strict=True)}

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from cops_core.masked.view import check_plain
+
 
 def maskable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The maskable weights: those of convolution and linear layers, in `named_parameters` order."""
@@ -21,6 +23,7 @@ def without_last_layer(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _owned(model: nn.Module, kinds: tuple[str, ...]) -> dict[str, nn.Parameter]:
+    check_plain(model)
     layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
     # Not by attribute: that would compute a weight that is made of parameters, and spectral norm would change
     # its buffers.

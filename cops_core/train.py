@@ -203,8 +203,16 @@ class Trainer:
         self.epoch = state["epoch"]
         self.network.load_state(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        _reshape(self.optimizer)
         set_fused(self.optimizer, self.placement.fused)
         self.scheduler.load_state_dict(state["scheduler"])
+
+
+def _reshape(optimizer: SGD) -> None:
+    """Give momentum the shape of its parameter: earlier versions wrote kept values as vectors."""
+    for parameter, state in optimizer.state.items():
+        if isinstance(momentum := state.get("momentum_buffer"), Tensor):
+            state["momentum_buffer"] = momentum.view(parameter.shape)
 
 
 def batch_sizes(images: int, size: int) -> list[int]:

@@ -7,13 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.mask import Mask
+from cops_core.masked.view import plain_parameters
 from cops_core.tensor_bytes import tensor_bytes, type_name
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over name, type, shape and little-endian values of all parameters, then all buffers."""
+    """SHA-256 over name, type, shape and little-endian values of all parameters, then all buffers.
+
+    A masked model has that of the plain model with the same weights.
+    """
     digest = hashlib.sha256()
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+    for name, tensor in (*plain_parameters(model).items(), *model.named_buffers()):
         digest.update(f"{name}:{type_name(tensor)}:{tuple(tensor.shape)}:".encode())
         digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
@@ -31,7 +35,7 @@ def mask_fingerprint(model: nn.Module, places: Mapping[str, Tensor]) -> str | No
     """
     layers = {
         name: torch.zeros(parameter.shape, dtype=torch.bool)
-        for name, parameter in model.named_parameters()
+        for name, parameter in plain_parameters(model).items()
         if name in places
     }
     for name, layer in layers.items():

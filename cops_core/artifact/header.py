@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cops_core.artifact.mask_code import Coding
 from cops_core.config import Arm, Density, TrialConfig
 from cops_core.data import Split
 from cops_core.errors import InputError
+from cops_core.mask_code import Coding
 from cops_core.streams import SEED_RANGE
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from cops_core.artifact.envelope import Arrays
 from cops_core.artifact.fingerprint import fingerprint, mask_fingerprint
 from cops_core.artifact.header import ArtifactError, ArtifactHeader, Contents
-from cops_core.artifact.mask_code import decode
 from cops_core.initialization import initialize, own_values
+from cops_core.mask_code import decode
 from cops_core.models import build_model
 from cops_core.prunable import maskable
 

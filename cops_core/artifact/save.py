@@ -11,8 +11,8 @@ from torch import Tensor
 from cops_core.artifact.envelope import Arrays, canonical, seal
 from cops_core.artifact.fingerprint import fingerprint, mask_fingerprint
 from cops_core.artifact.header import ArtifactError, ArtifactHeader, Contents
-from cops_core.artifact.mask_code import Coding, encode
 from cops_core.freeze import FreezeNet
+from cops_core.mask_code import Coding, encode
 from cops_core.whole_file import write_whole
 
 
@@ -49,18 +49,15 @@ def pack(network: FreezeNet, header: ArtifactHeader) -> bytes:
     Raises:
         ArtifactError: The header belongs to another network.
     """
-    network.write()
     model = network.model
     if mask_fingerprint(model, network.places) != header.mask_sha256:
         raise ArtifactError("the header's mask_sha256 belongs to another mask: pass this network's header")
     masks, mask = encode_masks(network)
-    trained = [
-        (name in network.places, network.trained[name].detach()) for name, _ in model.named_parameters()
-    ]
+    trained = [(name in network.places, values.detach()) for name, values in network.trained.items()]
     buffers = list(model.buffers())
     exact = [buffer.is_floating_point() or buffer.is_complex() for buffer in buffers]
     contents = Contents(
-        dtype="float64" if any(p.dtype == torch.float64 for p in model.parameters()) else "float32",
+        dtype="float64" if any(p.dtype == torch.float64 for p in network.trained.values()) else "float32",
         scale=network.scale,
         masks=masks,
         weights_sha256=fingerprint(model),
@@ -88,9 +85,10 @@ def encode_masks(network: FreezeNet) -> tuple[tuple[Coding | None, ...], bytes]:
     """The coding of each parameter's mask (None without a mask), and the bytes of all masks."""
     codings: list[Coding | None] = []
     parts = []
-    for name, weight in network.model.named_parameters():
+    for name in network.trained:
         if name in network.places:
-            coding, part = encode(network.places[name].cpu().numpy(), weight.numel())
+            size = network.masked[name].kept.shape.numel()
+            coding, part = encode(network.places[name].cpu().numpy(), size)
             codings.append(coding)
             parts.append(part)
         else:

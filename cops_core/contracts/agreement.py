@@ -18,6 +18,7 @@ from cops_core.contracts.base import require
 from cops_core.contracts.oracle import Batch, dense_training
 from cops_core.freeze import FreezeNet
 from cops_core.mask import Mask
+from cops_core.masked.view import plain_parameters
 from cops_core.placement import placement_of, sgd
 from cops_core.train import DTYPES, autocast
 
@@ -161,7 +162,7 @@ def _runs_in_double(model: nn.Module, images: Tensor) -> bool:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {**plain_parameters(model), **dict(model.named_buffers())}
 
 
 def _copied(model: nn.Module) -> dict[str, Tensor]:

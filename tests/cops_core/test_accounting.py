@@ -8,11 +8,11 @@ from torch import nn
 
 from cops_core.accounting import account
 from cops_core.arms import Scale
-from cops_core.artifact.mask_code import entropy_bytes
 from cops_core.collapse import connectivity
 from cops_core.freeze import FROZEN, PRUNED, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
+from cops_core.mask_code import entropy_bytes
 from cops_core.models import build_model
 from cops_core.prunable import maskable
 

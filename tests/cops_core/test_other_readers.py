@@ -11,13 +11,15 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
-import cops_core.sparse
 from cops_core.arms import SCALES
 from cops_core.config import Training
 from cops_core.contracts.agreement import check_training, disagreement
 from cops_core.contracts.base import ContractError
+from cops_core.errors import DriftError, InputError
 from cops_core.freeze import FROZEN, FreezeNet
 from cops_core.mask import Mask
+from cops_core.masked import products
+from cops_core.masked.kept_weights import KeptWeights
 from cops_core.prunable import maskable
 
 SHAPE = (2, 4, 4)
@@ -25,8 +27,8 @@ SHAPE = (2, 4, 4)
 
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch) -> None:
-    monkeypatch.setattr(cops_core.sparse, "MIN_WEIGHTS", 0)
-    monkeypatch.setattr(cops_core.sparse, "MAX_SPARSE_DENSITY", 1.0)
+    monkeypatch.setattr(products, "MIN_WEIGHTS", 0)
+    monkeypatch.setattr(products, "MAX_SPARSE_DENSITY", 1.0)
 
 
 class Net(nn.Module):
@@ -245,9 +247,8 @@ class Wide(Net):
 
 NETWORKS = (
     Net, Functional, Product, Both, Twice, Data, Standardised, TiedLayers, TiedParameter, TiedEmbedding,
-    Reentrant, NotReentrant, Swapped, Attention, Encoder, Hook, LateHook, OwnForward, NotTrained,
-    TrainedLater, Keyword, OldForward, Dropping, ModuleHooks, Wide,
-    EachImage, SpectralNorm,
+    Reentrant, NotReentrant, Attention, Encoder, Hook, OwnForward, NotTrained, Keyword,
+    OldForward, Dropping, ModuleHooks, Wide, EachImage, SpectralNorm,
 )  # fmt: skip
 
 
@@ -278,7 +279,11 @@ def test_in_each_precision(precision):
 
 def test_only_plain_layers_have_sparse_products():
     names = {
-        build: set(FreezeNet(model, draw_mask(model))._sparse) for build in NETWORKS for model in [build()]
+        build: {
+            n for n, m in FreezeNet(model, draw_mask(model)).masked.items() if m.kept.products is not None
+        }
+        for build in NETWORKS
+        for model in [build()]
     }
     assert names[Net] == {"fc1.weight", "fc2.weight", "head.weight"}
     others = (TiedLayers, TiedParameter, TiedEmbedding, Hook, OwnForward, NotTrained)
@@ -295,12 +300,30 @@ class Clipped(Net):
         return super().block(x)
 
 
+class ClippedData(Net):
+    """Does so where torch does not count it."""
+
+    def block(self, x):
+        self.fc2.weight.data.clamp_(-0.05, 0.05)
+        return super().block(x)
+
+
 @pytest.mark.parametrize("arm", ["prune", "freeze"])
-def test_the_oracle_finds_what_is_trained_otherwise(arm):
-    with pytest.raises(ContractError, match="from a plain dense copy after 3 steps"):
-        check_training(Clipped, draw_mask(Clipped()), SCALES[arm], batches(), TRAINING)
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (Clipped, DriftError, "changed in place"),
+        (ClippedData, ContractError, "from a plain dense copy after 3 steps"),
+        (Swapped, InputError, "cannot be assigned"),
+        (LateHook, ContractError, "from a plain dense copy after 3 steps"),
+        (TrainedLater, RuntimeError, "requires_grad flags of leaf variables"),
+    ],
+)
+def test_what_a_masked_weight_cannot_follow_is_found(build, error, words, arm):
+    with pytest.raises(error, match=words):
+        check_training(build, draw_mask(build()), SCALES[arm], batches(), TRAINING)
 
 
 def test_the_oracle_finds_old_values(monkeypatch):
-    monkeypatch.setattr(FreezeNet, "write", lambda network: None)
+    monkeypatch.setattr(KeptWeights, "written", lambda kept, v: kept._dense.detach())
     assert "dense copy" in (disagreement(Functional, draw_mask(Net()), FROZEN, batches(), TRAINING) or "")

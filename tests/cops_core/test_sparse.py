@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
-import cops_core.sparse
 from cops_core.arms import SCALES, Scale, scale_of
 from cops_core.config import Selection, Training, TrialConfig
-from cops_core.freeze import FROZEN, PRUNED, DriftError, FreezeNet
+from cops_core.errors import DriftError
+from cops_core.freeze import FROZEN, PRUNED, FreezeNet
 from cops_core.initialization import initial_weight, initialize
 from cops_core.mask import Mask
+from cops_core.masked import products
+from cops_core.masked.view import plain_parameters, plain_state
 from cops_core.models import build_model
 from cops_core.prunable import maskable
 from cops_core.train import Trainer
@@ -75,8 +77,8 @@ def build(request) -> Callable[[], nn.Module]:
 @pytest.fixture
 def everywhere(monkeypatch) -> None:
     """Sampled products for layers of every size."""
-    monkeypatch.setattr(cops_core.sparse, "MIN_WEIGHTS", 0)
-    monkeypatch.setattr(cops_core.sparse, "MAX_SPARSE_DENSITY", 1.0)
+    monkeypatch.setattr(products, "MIN_WEIGHTS", 0)
+    monkeypatch.setattr(products, "MAX_SPARSE_DENSITY", 1.0)
 
 
 def draw_mask(model: nn.Module, density: float = 0.3, seed: int = 0) -> Mask:
@@ -96,8 +98,7 @@ def test_gradients_of_the_trained_values_are_autograds_on_the_dense_network(buil
     model, reference = build(), build()
     mask = draw_mask(model, density)
     network = FreezeNet(model, mask, scale)
-    network.write()
-    reference.load_state_dict(model.state_dict())
+    reference.load_state_dict(plain_state(model))
     for seed in (1, 2):  # the second adds to the first
         images, labels = batch(seed=seed)
         inputs = images.clone().requires_grad_()
@@ -107,13 +108,15 @@ def test_gradients_of_the_trained_values_are_autograds_on_the_dense_network(buil
         torch.testing.assert_close(inputs.grad, others.grad, rtol=1e-6, atol=1e-12)
     for name, parameter in reference.named_parameters():
         expected = parameter.grad[mask[name]] if name in mask else parameter.grad
-        torch.testing.assert_close(network.trained[name].grad, expected, rtol=1e-6, atol=1e-12)
+        torch.testing.assert_close(
+            network.trained[name].grad.view_as(expected), expected, rtol=1e-6, atol=1e-12
+        )
 
 
 @pytest.mark.usefixtures("everywhere")
 def test_the_sparse_products_are_those_that_run(monkeypatch):
     calls = []
-    for kind in (cops_core.sparse._DenseProduct, cops_core.sparse._SparseProduct):
+    for kind in (products._Dense, products._Sparse):
         whole = kind.apply
         monkeypatch.setattr(kind, "apply", lambda *a, k=kind, w=whole: calls.append(k.__name__) or w(*a))
     for scale in (PRUNED, FROZEN):
@@ -121,19 +124,22 @@ def test_the_sparse_products_are_those_that_run(monkeypatch):
         network = FreezeNet(model, draw_mask(model), scale)
         images, labels = batch()
         cross_entropy(network(images), labels).backward()
-        assert all(weight.grad is None for weight in maskable(model).values())
         with torch.no_grad():
             network(images)
         with torch.autocast("cpu", torch.bfloat16):
             network(images.float().double())
-    assert calls == ["_SparseProduct"] * 3 + ["_DenseProduct"] * 3
+    assert calls == ["_Sparse"] * 3 + ["_Dense"] * 3
+
+
+def sparse_layers(network: FreezeNet) -> set[str]:
+    return {name for name, masked in network.masked.items() if masked.kept.products is not None}
 
 
 def test_they_run_where_they_pay_alone():
     model = build_model("lenet_300_100", (1, 28, 28), 10)
     few, many = (FreezeNet(copy.deepcopy(model), draw_mask(model, density)) for density in (0.01, 0.5))
-    assert set(few._sparse) == {"fc1.weight", "fc2.weight"}
-    assert not many._sparse
+    assert sparse_layers(few) == {"fc1.weight", "fc2.weight"}
+    assert not sparse_layers(many)
 
 
 @pytest.mark.parametrize("arm", ["prune", "freeze"])
@@ -146,7 +152,7 @@ def test_training_with_them_is_training_without(arm, monkeypatch):
     )
     rows = []
     for fewest in (0, 10**9):
-        monkeypatch.setattr(cops_core.sparse, "MIN_WEIGHTS", fewest)
+        monkeypatch.setattr(products, "MIN_WEIGHTS", fewest)
         rows.append(run_trial(config, report=lambda row: None).metrics)
     assert rows[0].train_loss == pytest.approx(rows[1].train_loss, rel=1e-9)
     assert rows[0].validation_accuracy == rows[1].validation_accuracy
@@ -205,7 +211,8 @@ def test_freeze_wd_follows_the_very_update_of_sgd(build):
     assert network.scale == pytest.approx(decayed(20, lambda step: 0.3, 0.9, 0.05), rel=1e-5)
     assert network.scale < 0.5
     network.audit(SEED, METHOD)
-    for name, weight in maskable(model).items():
+    for name in mask:
+        weight = plain_parameters(model)[name]
         assert torch.equal(weight[~mask[name]], theta0[name][~mask[name]] * network.scale)
 
 
@@ -245,7 +252,8 @@ def test_the_arm_of_a_trial_decides_the_scale(arm, scale):
     config = TrialConfig(arm=arm, scale=scale, density="0.05", selection=Selection(target="snip"))
     trial = Trial(config)
     start = scale_of(config).start
-    for name, weight in maskable(trial.trainer.network.model).items():
+    for name, masked in trial.trainer.network.masked.items():
+        weight = masked.theta().detach()
         theta0 = initial_weight(name, weight.shape, 0)
         outside = torch.ones(weight.numel(), dtype=torch.bool)
         outside[trial.trainer.network.places[name]] = False
@@ -261,8 +269,8 @@ class LeakyTrainer(Trainer):
 
     def leak(self, *arguments) -> None:
         with torch.no_grad():
-            for weight in maskable(self.network.model).values():
-                weight.mul_(1 - 1e-6)
+            for masked in self.network.masked.values():
+                masked.theta().data.mul_(1 - 1e-6)
 
 
 def leaky(arm: str) -> TrialConfig:

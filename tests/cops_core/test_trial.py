@@ -9,9 +9,8 @@ import torch
 
 from cops_core.cache import ScoreCache
 from cops_core.config import Control, Selection, Training, TrialConfig
-from cops_core.freeze import DriftError
+from cops_core.errors import DriftError
 from cops_core.initialization import initial_weight
-from cops_core.prunable import maskable
 from cops_core.train import DTYPES, EpochMetrics, Trainer
 from cops_core.trial import Trial, TrialResult, reproducible, run_trial
 
@@ -119,12 +118,16 @@ def test_weights_outside_the_mask_are_those_of_the_arm_in_every_step(arm, scope)
     selection = Selection(target="synflow", controls=(Control(score="random", level=0.2),), scope=scope)
     settings = config(arm, selection=selection, seed=6, weight_decay=0.1, learning_rate=0.2)
     trial = Trial(settings)
-    weights = maskable(trial.trainer.network.model)
-    theta0 = {name: initial_weight(name, w.shape, 6) * (arm == "freeze") + 0.0 for name, w in weights.items()}
+    masked = trial.trainer.network.masked
+    theta0 = {
+        name: initial_weight(name, w.kept.shape, 6) * (arm == "freeze") + 0.0 for name, w in masked.items()
+    }
     moved: list[int] = []
 
     def look(*_: object) -> None:
-        pairs = [(w.detach().view(torch.int32), theta0[n].view(torch.int32)) for n, w in weights.items()]
+        pairs = [
+            (w.theta().detach().view(torch.int32), theta0[n].view(torch.int32)) for n, w in masked.items()
+        ]
         moved.append(sum(int((ours != expected).sum()) for ours, expected in pairs))
 
     trial.trainer.network.model.register_forward_hook(look)
@@ -142,11 +145,20 @@ def test_weights_outside_the_mask_are_those_of_the_arm_in_every_step(arm, scope)
 def test_a_weight_that_moved_ends_the_trial_with_an_error(arm):
     trial = Trial(config(arm))
     trial.step()
-    mask_free = maskable(trial.trainer.network.model)["fc2.weight"]
-    with torch.no_grad():
-        mask_free += 1e-3  # kept weights are written again before each pass, the others stay moved
+    # Behind the back of torch's counters. Kept weights are written again whenever they are read.
+    trial.trainer.network.model.fc2.weight.data += 1e-3
     trial.step()
     with pytest.raises(DriftError, match=r"weights of fc2\.weight outside the mask have changed"):
+        trial.step()
+
+
+@pytest.mark.parametrize("arm", ["prune", "freeze"])
+def test_a_weight_that_is_changed_in_place_is_found_when_it_is_read(arm):
+    trial = Trial(config(arm))
+    trial.step()
+    with torch.no_grad():
+        trial.trainer.network.model.fc2.weight.mul_(2)
+    with pytest.raises(DriftError, match="changed in place"):
         trial.step()
 
 

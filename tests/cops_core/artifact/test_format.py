@@ -13,6 +13,7 @@ import torch
 
 from cops_core.artifact import pack
 from cops_core.artifact.envelope import unseal
+from cops_core.masked.view import plain_parameters
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "artifact.md"
 TYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
@@ -90,14 +91,14 @@ def rebuild(fields: dict[str, Any], tensors: dict[str, np.ndarray], shapes: dict
 def test_another_program_reads_it(make, arm, prunable, dtype):
     network, header = make(arm=arm, prunable=prunable, dtype=dtype, density=0.15)
     fields, tensors = open_file(pack(network, header))
-    shapes = {name: tuple(p.shape) for name, p in network.model.named_parameters()}
+    shapes = {name: tuple(p.shape) for name, p in plain_parameters(network.model).items()}
     parameters = rebuild(fields, tensors, shapes)
     digest = hashlib.sha256()
     buffers = {name: buffer.numpy() for name, buffer in network.model.named_buffers()}
     for name, values in {**parameters, **buffers}.items():
         digest.update(f"{name}:{values.dtype.name}:{values.shape}:".encode() + values.tobytes())
     assert fields["contents"]["weights_sha256"] == digest.hexdigest()
-    for name, parameter in network.model.named_parameters():
+    for name, parameter in plain_parameters(network.model).items():
         assert parameter.detach().numpy().tobytes() == parameters[name].tobytes(), name
     assert tensors["float_buffers"].tolist() == [
         *network.model.norm.running_mean.tolist(),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cops_core.artifact.mask_code import Coding, decode, encode, entropy_bytes
 from cops_core.errors import InputError
+from cops_core.mask_code import Coding, decode, encode, entropy_bytes
 
 
 def bytes_of(bits: str) -> bytes:

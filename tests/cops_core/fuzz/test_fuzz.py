@@ -6,12 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import cops_core.sparse
 from cops_core.arms import SCALES, Scale
 from cops_core.collapse import connectivity
 from cops_core.config import Training
 from cops_core.contracts.agreement import disagreement
 from cops_core.mask import Mask
+from cops_core.masked import products
 from cops_core.paths.constant import drawn, images_for
 from cops_core.prunable import maskable
 
@@ -39,8 +39,8 @@ def batches() -> list[tuple[Tensor, Tensor]]:
 def check_training(graph: Graph, density: float, arm: str) -> None:
     """Training agrees with the dense oracle, with sparse products in every linear layer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cops_core.sparse, "MIN_WEIGHTS", 0)
-        patch.setattr(cops_core.sparse, "MAX_SPARSE_DENSITY", 1.0)
+        patch.setattr(products, "MIN_WEIGHTS", 0)
+        patch.setattr(products, "MAX_SPARSE_DENSITY", 1.0)
         assert disagreement(graph.build, draw_mask(graph, density), ARMS[arm], batches(), TRAINING) is None
 
 

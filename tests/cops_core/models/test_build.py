@@ -7,8 +7,8 @@ from torch import nn
 from cops_core.accounting import account
 from cops_core.artifact import load_artifact
 from cops_core.config import Selection, Training, TrialConfig
+from cops_core.masked.view import plain_state
 from cops_core.models import MODELS, build_model
-from cops_core.prunable import maskable
 from cops_core.trial import Trial
 
 SHAPE = (1, 8, 8)
@@ -65,8 +65,7 @@ def run(monkeypatch):
         trial.step()
         assert trial.status == "finished"
         rebuilt = load_artifact(trial.artifact()).model
-        trial.trainer.network.write()
-        for name, tensor in trial.trainer.network.model.state_dict().items():
+        for name, tensor in plain_state(trial.trainer.network.model).items():
             assert torch.equal(rebuilt.state_dict()[name], tensor), name
         return trial
 
@@ -80,7 +79,7 @@ def test_it_trains_and_comes_back_from_its_artefact(run, build, arm):
 
 
 def test_weights_are_drawn_in_single_precision(run):
-    values = maskable(run(half, "freeze").trainer.network.model)["middle.weight"]
+    values = run(half, "freeze").trainer.network.masked["middle.weight"].theta().detach()
     assert values.dtype == torch.float32
     assert not torch.equal(values, values.half().float())
 

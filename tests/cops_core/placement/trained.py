@@ -12,6 +12,7 @@ from cops_core.data import Split
 from cops_core.freeze import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
+from cops_core.masked.view import plain_parameters
 from cops_core.placement import Placement
 from cops_core.prunable import maskable
 from cops_core.train import DTYPES, EpochMetrics, Trainer
@@ -57,11 +58,7 @@ def trainer(
 
 def assert_alike(one: Trainer, other: Trainer, tolerance: float) -> None:
     """Trained values, running statistics, and every weight of the model."""
-    for trained in (one, other):
-        trained.network.write()
-    tensors = [
-        {**t.network.state()["buffers"], **dict(t.network.model.named_parameters())} for t in (one, other)
-    ]
+    tensors = [{**t.network.state()["buffers"], **plain_parameters(t.network.model)} for t in (one, other)]
     for name, tensor in tensors[0].items():
         expected = tensors[1][name].to(tensor.device)
         torch.testing.assert_close(tensor, expected, rtol=tolerance, atol=tolerance, msg=name)

@@ -1,4 +1,4 @@
-"""Linear layers with few trained weights: products whose cost is proportional to the trained weights.
+"""Products of linear layers with few kept weights: their cost is proportional to the kept weights.
 
 Only v needs a gradient: dL/dv[k] = sum over the batch of delta[row_k] x[column_k], a product of which only
 some entries are computed (sampled). If all other weights are zero, the forward pass and the gradient of the
@@ -6,12 +6,11 @@ input are sparse products, too. All results are exact.
 """
 
 import warnings
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 # Measured on one CPU thread: above this density, or below this size, the dense product is faster.
 MAX_SPARSE_DENSITY = 0.15
@@ -23,10 +22,10 @@ def pays(weight: Tensor, kept: int) -> bool:
 
     Args:
         weight: The layer's weight, shape (out, in).
-        kept: The number of trained weights.
+        kept: The number of kept weights.
 
     Returns:
-        True if `SparseLinear` should be used.
+        True if `SparseProducts` should be used.
     """
     return (
         weight.device.type == "cpu"
@@ -36,17 +35,17 @@ def pays(weight: Tensor, kept: int) -> bool:
     )
 
 
-def is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
+def is_plain(layer: nn.Module) -> bool:
     """Whether a layer's forward pass is the product with its weight, and the weight's gradient is that.
 
     Not so for subclasses, for a layer whose forward pass its author has replaced, and for a weight whose
     gradient a hook changes or that is not trained.
 
     Args:
-        layer: The layer.
+        layer: The layer, not yet masked.
 
     Returns:
-        True if `SparseLinear` computes the same.
+        True if `SparseProducts` computes the same.
     """
     return (
         type(layer) is nn.Linear
@@ -57,67 +56,71 @@ def is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
     )
 
 
-class SparseLinear:
-    """Replaces the forward pass of one linear layer.
+class SparseProducts:
+    """The products of one linear layer.
 
     Args:
-        layer: The layer.
-        places: Positions of the trained weights in the flattened weight, ascending, shape (kept,).
-        values: The trained weights, shape (kept,).
-        others_are_zero: Whether all other weights are zero, so that the product is sparse.
+        places: Positions of the kept weights in the flattened weight, ascending, shape (kept,).
+        shape: The weight's, (out, in).
+        like: Of the kept weights' type.
+        others_are_zero: Whether all other weights are zero, so that the product itself is sparse.
     """
 
-    def __init__(self, layer: nn.Linear, places: Tensor, values: nn.Parameter, others_are_zero: bool) -> None:
-        self.layer = layer
-        self.weight = layer.weight
-        self.values = values
+    def __init__(self, places: Tensor, shape: torch.Size, like: Tensor, others_are_zero: bool) -> None:
+        outputs, inputs = self.shape = (shape[0], shape[1])
         self.others_are_zero = others_are_zero
-        rows, columns = places // layer.in_features, places % layer.in_features
-        self.rows = _pointers(rows, layer.out_features)
+        rows, columns = places // inputs, places % inputs
+        self.rows = _pointers(rows, outputs)
         self.columns = columns.to(torch.int32)
         # The same weights by column, for the gradient of the input.
         self.by_column = torch.argsort(columns, stable=True)
-        self.transposed = _pointers(columns[self.by_column], layer.in_features)
+        self.transposed = _pointers(columns[self.by_column], inputs)
         self.transposed_columns = rows[self.by_column].to(torch.int32)
-        self.pattern = self.matrix(torch.zeros_like(values.detach()))
+        self.pattern = self.matrix(torch.zeros(len(places), dtype=like.dtype))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SparseProducts":
+        """Itself: nothing of it changes, and torch does not copy its compressed matrix."""
+        return self
 
     def matrix(self, values: Tensor) -> Tensor:
-        """The trained weights as a sparse matrix of shape (out, in)."""
-        return _compressed(self.rows, self.columns, values, (self.layer.out_features, self.layer.in_features))
+        """The kept weights as a sparse matrix of shape (out, in)."""
+        return _compressed(self.rows, self.columns, values, self.shape)
 
     def matrix_transposed(self, values: Tensor) -> Tensor:
         """The transposed matrix, of shape (in, out)."""
-        shape = (self.layer.in_features, self.layer.out_features)
         values = values.index_select(0, self.by_column)
-        return _compressed(self.transposed, self.transposed_columns, values, shape)
+        return _compressed(self.transposed, self.transposed_columns, values, self.shape[::-1])
 
-    def __call__(self, input: Tensor) -> Tensor:  # noqa: A002, as in torch: it may be a keyword
-        """The layer's output, shape (..., out), for inputs of shape (..., in).
+    def suit(self, inputs: Tensor, values: Tensor) -> bool:
+        """Whether they compute a forward pass: not without gradients, nor under autocast."""
+        return (
+            values.requires_grad
+            and inputs.dtype == values.dtype == self.pattern.dtype
+            and inputs.device.type == values.device.type == "cpu"
+            and torch.is_grad_enabled()
+            and not torch.is_autocast_enabled("cpu")
+        )
 
-        The dense product is used without gradients, under autocast, in torch.func's transforms (vmap), for
-        inputs of another type, and while the weight is another one (torch.func.functional_call), is not
-        trained, or has a hook.
+    def product(
+        self, inputs: Tensor, values: Tensor, weight: Tensor | None, scale: Tensor | None = None
+    ) -> Tensor:
+        """x W'.
+
+        Args:
+            inputs: x, shape (N, in).
+            values: The kept weights, shape (kept,).
+            weight: The whole weight, without a gradient; None if all others are zero.
+            scale: If given, its gradient is zero, not none.
+
+        Returns:
+            Shape (N, out).
         """
-        layer, weight, inputs = self.layer, self.layer.weight, input
-        if (
-            weight is not self.weight
-            or not weight.requires_grad
-            or weight._backward_hooks
-            or inputs.dtype != self.values.dtype
-            or not torch.is_grad_enabled()
-            or torch.is_autocast_enabled(inputs.device.type)
-            or torch._C._functorch.peek_interpreter_stack() is not None
-        ):
-            return functional.linear(inputs, weight, layer.bias)
-        kind = _SparseProduct if self.others_are_zero else _DenseProduct
-        flat = inputs.reshape(-1, layer.in_features)
-        output: Tensor = kind.apply(flat, self.values, self)  # type: ignore[no-untyped-call]
-        if layer.bias is not None:
-            output = output + layer.bias
-        return output.reshape(*inputs.shape[:-1], layer.out_features)
+        if weight is None:
+            return _Sparse.apply(inputs, values, self)  # type: ignore[no-untyped-call, no-any-return]
+        return _Dense.apply(inputs, values, self, weight, scale)  # type: ignore[no-untyped-call, no-any-return]
 
     def sampled(self, delta: Tensor, inputs: Tensor) -> Tensor:
-        """The gradient of the trained weights.
+        """The gradient of the kept weights.
 
         Args:
             delta: dL/d output, shape (N, out).
@@ -131,32 +134,34 @@ class SparseLinear:
         return gradient
 
 
-class _DenseProduct(torch.autograd.Function):
-    """x W', with the gradient of W at the trained positions only."""
+class _Dense(torch.autograd.Function):
+    """x W', with the gradient of W at the kept places only."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, _: Tensor, sparse: SparseLinear) -> Tensor:
-        weight = sparse.layer.weight.detach()
-        ctx.sparse = sparse
+    def forward(
+        ctx: Any, inputs: Tensor, _: Tensor, products: SparseProducts, weight: Tensor, scale: Tensor | None
+    ) -> Tensor:
+        ctx.products = products
+        ctx.zero = None if scale is None else torch.zeros_like(scale)
         ctx.save_for_backward(inputs, weight)
         return inputs @ weight.t()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, Tensor, None, None, Tensor | None]:
         inputs, weight = ctx.saved_tensors
         into = delta @ weight if ctx.needs_input_grad[0] else None
-        return into, ctx.sparse.sampled(delta, inputs), None
+        return into, ctx.products.sampled(delta, inputs), None, None, ctx.zero
 
 
-class _SparseProduct(torch.autograd.Function):
-    """x W' for a W that is zero except for the trained weights."""
+class _Sparse(torch.autograd.Function):
+    """x W' for a W that is zero except for the kept weights."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, values: Tensor, sparse: SparseLinear) -> Tensor:
-        ctx.sparse = sparse
+    def forward(ctx: Any, inputs: Tensor, values: Tensor, products: SparseProducts) -> Tensor:
+        ctx.products = products
         ctx.save_for_backward(inputs, values)
-        output: Tensor = torch.sparse.mm(sparse.matrix(values), inputs.t())
+        output: Tensor = torch.sparse.mm(products.matrix(values), inputs.t())
         return output.t().contiguous()  # as a dense product's: dropout draws in the order of memory
 
     @staticmethod
@@ -165,8 +170,8 @@ class _SparseProduct(torch.autograd.Function):
         inputs, values = ctx.saved_tensors
         into = None
         if ctx.needs_input_grad[0]:
-            into = torch.sparse.mm(ctx.sparse.matrix_transposed(values), delta.t()).t()
-        return into, ctx.sparse.sampled(delta, inputs), None
+            into = torch.sparse.mm(ctx.products.matrix_transposed(values), delta.t()).t()
+        return into, ctx.products.sampled(delta, inputs), None
 
 
 def _pointers(indices: Tensor, size: int) -> Tensor:

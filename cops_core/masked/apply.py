@@ -1,0 +1,128 @@
+"""Mask a model in place, and make it plain again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from cops_core.arms import Scale
+from cops_core.errors import InputError
+from cops_core.masked.kept_weights import KeptWeights
+from cops_core.masked.products import SparseProducts, is_plain, pays
+from cops_core.masked.states import guard_states
+from cops_core.masked.view import Place, attributes, check_plain, masked_list, masked_weights
+
+
+def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn.Parameter | None:
+    """Mask weights of a model, in place: it stays the same `nn.Module`.
+
+    A weight that several modules share is masked once, for all of them. Plain linear layers with few kept
+    weights compute their products from these alone.
+
+    Args:
+        model: The model with theta0 as its weights, not masked yet.
+        mask: Booleans by parameter name. Other parameters stay as they are.
+        scale: Of theta0 outside the mask.
+
+    Returns:
+        The scale as a parameter if it decays.
+
+    Raises:
+        InputError: A name or a shape that the model does not have, or a model that is masked already.
+    """
+    _check(model, mask)
+    users = _places(model)
+    factor = _parameter_of(scale, model) if scale.decays else None
+    for name, keep in mask.items():
+        weight = model.get_parameter(name)
+        places = users[id(weight)]
+        layer, _ = places[0]
+        plain = len(places) == 1 and is_plain(layer) and pays(weight, int(keep.sum()))
+        kept = KeptWeights(weight, keep, scale.start, factor)
+        if plain:
+            zero = scale.start == 0 and not scale.decays
+            kept.products = SparseProducts(kept.places, kept.shape, weight, zero)
+        kept.hooks = list((weight._backward_hooks or {}).values())
+        (weight._backward_hooks or {}).clear()
+        for module, attribute in places:
+            place = attributes(module).index(attribute)
+            parametrize.register_parametrization(module, attribute, kept, unsafe=True)
+            masked = masked_list(module, attribute)
+            assert masked is not None
+            # The same parameter for all modules that share it.
+            masked.original = weight
+            masked.place = place  # type: ignore[assignment]
+            masked.guards = guard_states(module, attribute)  # type: ignore[assignment]
+        if plain:
+            type(layer).forward = _linear  # the class is this module's alone since it is parametrised
+        kept.own(weight)
+    return factor
+
+
+def materialize(model: nn.Module) -> nn.Module:
+    """Make a masked model plain again, in place: every weight is a parameter with theta as its values.
+
+    An optimizer that was made before then has states of other shapes: make a new one.
+
+    Args:
+        model: The model; one that is not masked stays as it is.
+
+    Returns:
+        The model.
+    """
+    for masked in masked_weights(model).values():
+        for number, (module, attribute) in enumerate(masked.places):
+            names = attributes(module)
+            entry = masked_list(module, attribute)
+            assert entry is not None
+            for handle in entry.guards:  # type: ignore[union-attr]
+                handle.remove()
+            parametrize.remove_parametrizations(module, attribute, leave_parametrized=number == 0)
+            left = {name: module._parameters[name] for name in names if name in module._parameters}
+            module._parameters.clear()
+            module._parameters.update(left)
+        for hook in masked.kept.hooks:
+            masked.values.register_hook(hook)  # type: ignore[no-untyped-call]
+    return model
+
+
+def _check(model: nn.Module, mask: Mapping[str, Tensor]) -> None:
+    check_plain(model)
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    for name, keep in mask.items():
+        if shapes.get(name) != tuple(keep.shape):
+            raise InputError(
+                f"the mask has {tuple(keep.shape)} at {name!r} where the model has"
+                f" {shapes.get(name, 'nothing')}: pass a mask of this model"
+            )
+
+
+def _places(model: nn.Module) -> dict[int, list[Place]]:
+    """The modules that have each parameter, by the parameter's id."""
+    found: dict[int, list[Place]] = {}
+    for module in model.modules():
+        for attribute, parameter in module._parameters.items():
+            if parameter is not None:
+                found.setdefault(id(parameter), []).append((module, attribute))
+    return found
+
+
+def _parameter_of(scale: Scale, model: nn.Module) -> nn.Parameter:
+    """A scale as a parameter, of the weights' type and on their device."""
+    like = next((each for each in model.parameters() if each.is_floating_point()), torch.empty(()))
+    return nn.Parameter(torch.tensor(scale.start, dtype=like.dtype, device=like.device))
+
+
+def _linear(self: Any, input: Tensor) -> Tensor:  # noqa: A002, as in torch: it may be a keyword
+    """The forward pass of a linear layer with few kept weights."""
+    values, kept = self.parametrizations.weight.original, self.parametrizations.weight[0]
+    if not (kept.in_place(values) and not kept.hooks and kept.products.suit(input, values)):
+        return nn.functional.linear(input, self.weight, self.bias)
+    weight = None if kept.products.others_are_zero else kept.written(values)
+    flat = input.reshape(-1, self.in_features)
+    output: Tensor = kept.products.product(flat, values.reshape(-1), weight, kept.scale)
+    if self.bias is not None:
+        output = output + self.bias
+    return output.reshape(*input.shape[:-1], self.out_features)

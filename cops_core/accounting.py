@@ -8,7 +8,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from cops_core.artifact.save import mask_bytes
 from cops_core.facts import Accounting, ConnectivityFacts
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.mask_code import entropy_bytes
 from cops_core.masked.view import names_by_place
 from cops_core.models.base import Shape

@@ -205,7 +205,7 @@ class TrialConfig(Description):
         model: A key of `MODELS`.
         initialization: A key of `INITIALIZATIONS`.
         seed: A 32-bit seed, in [0, 2**32).
-        arm: The treatment of the weights outside the mask (see `cops_core.freeze`).
+        arm: The treatment of the weights outside the mask (see `cops_core.freeze_net`).
         scale: Only with arm "scale": the constant in (0, 1) that multiplies their initial values.
         selection: How the kept weights are chosen; None for the dense arm.
         density: The kept fraction in (0, 1], a decimal; the freezing rate is 1 - density. A search space

@@ -18,7 +18,7 @@ from cops_core.config import Training
 from cops_core.data import Part, Split
 from cops_core.errors import InputError
 from cops_core.facts import MetricRow
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.generators import reseed_own, seeded_generators
 from cops_core.placement import Placement, placement_of, set_fused, sgd
 from cops_core.probe import gradient_norms

@@ -33,7 +33,7 @@ from cops_core.data import ImageData, load_data, split_once
 from cops_core.errors import InputError
 from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.folders import user_cache
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initial_network
 from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device

@@ -11,7 +11,7 @@ from torch import Tensor
 from cops_core.artifact.envelope import Arrays, canonical, seal
 from cops_core.artifact.fingerprint import fingerprint, mask_fingerprint
 from cops_core.artifact.header import ArtifactError, ArtifactHeader, Contents
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.mask_code import Coding, encode
 from cops_core.whole_file import write_whole
 

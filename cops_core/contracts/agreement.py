@@ -16,7 +16,7 @@ from cops_core.config import Training
 from cops_core.construction import set_type
 from cops_core.contracts.base import require
 from cops_core.contracts.oracle import Batch, dense_training
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.mask import Mask
 from cops_core.masked.view import plain_parameters
 from cops_core.placement import placement_of, sgd

@@ -14,7 +14,7 @@ from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import require
 from cops_core.contracts.small_data import BATCH, SEED, SmallNetwork
 from cops_core.data import Split
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.train import Trainer
 
 STEPS, STEPS_OF_LARGE = 4, 2

@@ -18,7 +18,7 @@ from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import Check, each, require
 from cops_core.data import ImageData, split
 from cops_core.errors import InputError, listed
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.models import build_model

@@ -13,7 +13,7 @@ from rich.table import Table
 from cops_core.artifact import load_artifact
 from cops_core.data import Part, load_split
 from cops_core.errors import InputError
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.placement import placement_of
 from cops_core.train import evaluate
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable

@@ -19,7 +19,7 @@ from torch.optim import SGD
 
 from cops_core.arms import SCALES, Scale
 from cops_core.errors import lookup
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.models import build_model

@@ -9,7 +9,7 @@ from torch import nn
 from cops_core.accounting import account
 from cops_core.arms import Scale
 from cops_core.collapse import connectivity
-from cops_core.freeze import FROZEN, PRUNED, FreezeNet
+from cops_core.freeze_net import FROZEN, PRUNED, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.mask_code import entropy_bytes

@@ -16,7 +16,7 @@ from cops_core.config import Training
 from cops_core.contracts.agreement import check_training, disagreement
 from cops_core.contracts.base import ContractError
 from cops_core.errors import DriftError, InputError
-from cops_core.freeze import FROZEN, FreezeNet
+from cops_core.freeze_net import FROZEN, FreezeNet
 from cops_core.mask import Mask
 from cops_core.masked import products
 from cops_core.masked.kept_weights import KeptWeights

@@ -12,7 +12,7 @@ from torch.nn import functional
 from cops_core.arms import SCALES
 from cops_core.artifact import ArtifactHeader, load_artifact, pack
 from cops_core.config import Selection, Training, TrialConfig
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initial_network, own_values
 from cops_core.mask import Mask
 from cops_core.masked.apply import materialize

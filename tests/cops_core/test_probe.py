@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cops_core.config import Selection, Training, TrialConfig
-from cops_core.freeze import FROZEN, PRUNED, FreezeNet
+from cops_core.freeze_net import FROZEN, PRUNED, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.masked.view import plain_state

@@ -14,7 +14,7 @@ from torch.optim import SGD
 from cops_core.arms import SCALES, Scale, scale_of
 from cops_core.config import Selection, Training, TrialConfig
 from cops_core.errors import DriftError
-from cops_core.freeze import FROZEN, PRUNED, FreezeNet
+from cops_core.freeze_net import FROZEN, PRUNED, FreezeNet
 from cops_core.initialization import initial_weight, initialize
 from cops_core.mask import Mask
 from cops_core.masked import products

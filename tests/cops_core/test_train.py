@@ -10,7 +10,7 @@ from cops_core.augmentation import crop_flip
 from cops_core.config import Training
 from cops_core.construction import construct
 from cops_core.data import Part, Split, split
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.streams import stream
 from cops_core.train import DTYPES, SCHEDULES, EpochMetrics, Trainer, batch_sizes, evaluate

@@ -255,7 +255,7 @@ import torch
 from pathlib import Path
 from torch.nn.functional import cross_entropy
 from cops_core.artifact import ArtifactHeader
-from cops_core.freeze import FROZEN, FreezeNet
+from cops_core.freeze_net import FROZEN, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.models import build_model

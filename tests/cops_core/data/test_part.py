@@ -14,7 +14,7 @@ from cops_core.config import Training
 from cops_core.data import Part, Split, load_data, split
 from cops_core.data.channels import channel_counts, mean_and_deviation
 from cops_core.data.part import Normalisation
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.models import build_model
 from cops_core.train import Trainer
 

@@ -9,7 +9,7 @@ from cops_core.arms import SCALES
 from cops_core.config import Selection, Training, TrialConfig
 from cops_core.construction import construct
 from cops_core.data import Split
-from cops_core.freeze import FreezeNet
+from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.masked.view import plain_parameters

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from cops_core.artifact import ArtifactHeader, load_artifact, save_artifact
 from cops_core.construction import construct
-from cops_core.freeze import FROZEN, FreezeNet
+from cops_core.freeze_net import FROZEN, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.models import MODELS, build_model

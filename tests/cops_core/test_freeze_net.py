@@ -13,7 +13,7 @@ from torch.optim import SGD
 from cops_core.arms import SCALES, Scale
 from cops_core.construction import construct
 from cops_core.errors import DriftError
-from cops_core.freeze import FROZEN, FreezeNet
+from cops_core.freeze_net import FROZEN, FreezeNet
 from cops_core.initialization import initialize
 from cops_core.mask import Mask
 from cops_core.masked.view import plain_parameters, plain_state

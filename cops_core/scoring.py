@@ -18,7 +18,9 @@ from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find
 from cops_core.tensor_bytes import tensor_bytes, type_name
 
 # Increase it when a change of the code changes a score's values: the cache then has new entries.
-SCORES_VERSION = 1
+# 2: SynFlow behind layer, group, instance and RMS norm, softmax and attention; with negative parameters that
+# are not scored; of `dense_last_layer`, whose last layer has its magnitude.
+SCORES_VERSION = 2
 
 Batch = tuple[Tensor, Tensor]
 ScoreLayers = Mapping[AnyScore, Mapping[str, Tensor]]

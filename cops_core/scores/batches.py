@@ -109,6 +109,27 @@ def _rebuilt(batch: Batch, act: Callable[[Tensor], Tensor], other: Callable[[Any
     return batch
 
 
+def ones_of(inputs: Any) -> Any:
+    """The inputs of one sample, with ones in place of real numbers.
+
+    Args:
+        inputs: A tensor, or tensors inside of tuples, Mappings and dataclasses.
+
+    Returns:
+        The same with other tensors. Whole numbers and booleans (indices, masks) keep their values. Where the
+        tensors differ in their first dimension, all samples stay.
+    """
+    sizes = {len(tensor) for tensor in tensors_in(inputs) if tensor.ndim}
+
+    def ones(tensor: Tensor) -> Tensor:
+        first = tensor[:1] if tensor.ndim and len(sizes) == 1 else tensor
+        return torch.ones_like(first) if first.is_floating_point() else first
+
+    if isinstance(inputs, PackedSequence):
+        return inputs._replace(data=torch.ones_like(inputs.data))
+    return _rebuilt(inputs, ones, lambda other: other)
+
+
 def tensors_in(batch: Batch) -> list[Tensor]:
     """The tensors inside of tuples, lists, Mappings and dataclasses, in order."""
     if isinstance(batch, Tensor):

@@ -14,6 +14,7 @@ from cops_core.errors import InputError
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.loss import MeanCrossEntropy
+from cops_core.scores.network import Network
 from cops_core.scores.problem import Precision, ScalarFunction
 from cops_core.scores.setting import Setting, differentiate
 from cops_core.scores.substitutes import TwiceDifferentiable
@@ -46,6 +47,16 @@ class GradientFlow(ScalarFunction):
         """The loss's."""
         return self.loss.normalisation
 
+    @contextmanager
+    def context(self, network: Network) -> Iterator[None]:
+        """Functions with a second derivative, see `ScalarFunction.context`.
+
+        Attention is computed by matrix products and a softmax, also in layers of torch: fused kernels have
+        one derivative.
+        """
+        with sdpa_kernel(SDPBackend.MATH), TwiceDifferentiable():
+            yield
+
     def value(self, setting: Setting) -> Tensor:
         """F for a single batch, a tensor of shape ()."""
         gradients = self._flow(setting, 0)
@@ -59,8 +70,7 @@ class GradientFlow(ScalarFunction):
         """
         if setting.count == 1:
             return differentiate(lambda: self.value(setting), list(setting.weights.values()), whole=True)
-        with _twice():
-            mean = setting.mean_gradient(lambda number: self._loss(setting, number))
+        mean = setting.mean_gradient(lambda number: self._loss(setting, number))
 
         def along(number: int) -> Tensor:
             flow = self._flow(setting, number)
@@ -70,8 +80,7 @@ class GradientFlow(ScalarFunction):
 
     def _flow(self, setting: Setting, number: int) -> Sequence[Tensor]:
         """The gradient of L of one batch, which can be differentiated again."""
-        with _twice():
-            loss = self._loss(setting, number)
+        loss = self._loss(setting, number)
         return torch.autograd.grad(
             loss, list(setting.weights.values()), create_graph=True, materialize_grads=True
         )
@@ -91,16 +100,6 @@ class GradientFlow(ScalarFunction):
             for images, labels in parts
         ]
         return torch.stack(losses).mean()
-
-
-@contextmanager
-def _twice() -> Iterator[None]:
-    """A context in which what is computed has a second derivative.
-
-    Attention, also inside of torch's own layers, is then computed by its formula.
-    """
-    with TwiceDifferentiable(), sdpa_kernel(SDPBackend.MATH):
-        yield
 
 
 def _halves(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -27,6 +27,7 @@ class Network:
             network if removed weights may come back.
         rest: All other parameters and the buffers.
         biases: The names in `rest` of biases of maskable layers.
+        masked: Whether there is a mask.
     """
 
     model: nn.Module
@@ -34,6 +35,7 @@ class Network:
     scored: Weights
     rest: Mapping[str, Tensor]
     biases: frozenset[str]
+    masked: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -183,7 +185,10 @@ def network_of(
     tensors = {**every, **dict(model.named_buffers())}
     rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in weights}
     biases = _biases(model, [*maskable(model).values(), *parameters.values()])
-    return Network(model, weights, scored if revive else weights, rest, frozenset(biases & set(rest)))
+    biases &= set(rest)
+    return Network(
+        model, weights, scored if revive else weights, rest, frozenset(biases), masked=mask is not None
+    )
 
 
 def _biases(model: nn.Module, weights: Iterable[nn.Parameter]) -> set[str]:

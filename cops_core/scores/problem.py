@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar, Literal, final
 
 import torch
@@ -54,6 +55,43 @@ class ScalarFunction(ABC):
     @abstractmethod
     def normalisation(self) -> NormalisationMode:
         """The mode of the normalisation layers while F is computed."""
+
+    def prepared(self, network: Network) -> Network:
+        """The network on which F is computed; as it is, unless a function needs another.
+
+        Checkpointed layers run again in the backward pass, and are those of this network there, too.
+
+        Args:
+            network: The network, in F's precision.
+
+        Returns:
+            The network with other parameters besides its weights.
+        """
+        return network
+
+    def context(self, network: Network) -> AbstractContextManager[Any]:
+        """How the network is run and differentiated; as it is, unless a function needs more.
+
+        Args:
+            network: The network.
+
+        Returns:
+            A context.
+        """
+        return nullcontext()
+
+    def complaint(self, network: Network, weights: Weights, gradients: Weights) -> str | None:
+        """Why gradients cannot be scores, in one line; None if they can.
+
+        Args:
+            network: The network.
+            weights: theta, or |theta| if `of_magnitudes`.
+            gradients: The gradients of the weights on which F depends.
+
+        Returns:
+            What is wrong, in which layers, and what to write instead.
+        """
+        return None
 
     @abstractmethod
     def gradient(self, setting: Setting) -> Sequence[Tensor]:
@@ -267,16 +305,29 @@ class Problem:
             return {n: copy.abs_() for n, copy in copies.items()} if functional.of_magnitudes else copies
 
         weights = {name: copy.requires_grad_() for name, copy in copied(network.weights).items()}
-        setting = Setting(network.to(dtype), weights, self, dtype)
+        setting = Setting(functional.prepared(network.to(dtype)), weights, self, dtype)
+        reached: set[str] = set()
+        for name, weight in weights.items():
+            weight.register_hook(partial(_note_name, reached, name))  # type: ignore[no-untyped-call]
         wide = InDouble() if functional.precision == "float64" else nullcontext()
-        with isolated(network.model, functional.normalisation, self.seed), wide:
+        run = functional.context(setting.network)
+        with isolated(network.model, functional.normalisation, self.seed), wide, run:
             gradients = setting.network.holding(weights, lambda: functional.gradient(setting))
+        found = dict(zip(weights, gradients, strict=True))
+        through = {name: gradient.detach() for name, gradient in found.items() if name in reached}
+        if complaint := functional.complaint(network, weights, through):
+            raise InputError(complaint)
         revived = network.scored is not network.weights
         if functional.of_magnitudes or any(w.dtype != dtype for w in network.scored.values()):
             scored = copied(network.scored) if revived else {n: w.detach() for n, w in weights.items()}
         else:  # no copy: it would take as much memory as the network
             scored = dict(network.scored)
-        return dict(zip(weights, gradients, strict=True)), scored
+        return found, scored
+
+
+def _note_name(names: set[str], name: str, gradient: Tensor) -> None:
+    """A hook of a weight: the name is noted where the weight has a gradient."""
+    names.add(name)
 
 
 def pose(

@@ -1,16 +1,42 @@
 """Contexts in which torch's functions are replaced by others with the same values."""
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from functools import cache
+from types import FunctionType, TracebackType
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import relu6
+from torch.nn.functional import multi_head_attention_forward, relu6
 from torch.overrides import TorchFunctionMode
 
+RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 TO_A_TYPE = ("float", "half", "bfloat16", "double")
+
+
+# Functions of torch that call others. A mode receives them as one call, and is left before they are run: it
+# would not see the softmax of an attention layer, nor what a checkpointed layer computes in a backward pass.
+OF_FUNCTIONS: tuple[Any, ...] = (multi_head_attention_forward, torch.autograd.grad)
+
+
+@cache
+def opened(function: FunctionType) -> FunctionType:
+    """The same function of torch, not received as one call by a mode: the mode sees the functions in it.
+
+    Args:
+        function: One of `OF_FUNCTIONS`.
+
+    Returns:
+        Its own code, in which no argument has functions of its own.
+    """
+    asks = [name for name in function.__code__.co_names if name.startswith("has_torch_function")]
+    never = dict.fromkeys(asks, lambda *_: False)
+    names = {**function.__globals__, **never}
+    copy = FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 class InDouble(TorchFunctionMode):
@@ -69,7 +95,10 @@ def _wide(value: Any) -> Any:
 
 
 class TwiceDifferentiable(TorchFunctionMode):
-    """Inside this context functions without a second derivative in torch are computed by others with one."""
+    """Inside this context functions without a second derivative in torch are computed by others with one.
+
+    Recurrent layers are run without cuDNN. Fused attention is no function of its own: see `sdpa_kernel`.
+    """
 
     def __torch_function__(
         self,
@@ -83,7 +112,10 @@ class TwiceDifferentiable(TorchFunctionMode):
         if name == "hardsigmoid":
             images = args[0] if args else kwargs["input"]
             return relu6(images + 3) / 6
-        if name == "scaled_dot_product_attention":
-            with sdpa_kernel(SDPBackend.MATH):
+        if func in OF_FUNCTIONS:
+            with self:
+                return opened(func)(*args, **kwargs)
+        if name in RECURRENT:
+            with torch.backends.cudnn.flags(enabled=False):
                 return func(*args, **kwargs)
         return func(*args, **kwargs)

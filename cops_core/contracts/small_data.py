@@ -79,6 +79,11 @@ class SmallNetwork:
         """One network with its initial values, which must not be changed."""
         return self._first[0]
 
+    @cached_property
+    def tried(self) -> nn.Module:
+        """Another one, to run it on images of several sizes."""
+        return self.build()
+
     @property
     def theta0_sha256(self) -> str:
         """The hash of its initial values."""
@@ -151,7 +156,7 @@ class SmallNetwork:
         Raises:
             Exception: What its own code raises.
         """
-        model, (few, labels) = self.build().train(), (part[:2] for part in self.batch(images))
+        model, (few, labels) = self.tried.train(), (part[:2] for part in self.batch(images))
         with autocast(few, self.config.training.precision):
             loss = cross_entropy(model(few.clone()), labels)  # it may change its images
         torch.autograd.backward(loss)

@@ -114,7 +114,7 @@ def _work(use: NetworkUse) -> str:
 
 def _check_scores(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -> None:
     """Note the scores that cannot be computed; a failure if every selection has one."""
-    model = network.build()
+    model = network.built
     for (convention, kind), (score, masked) in use.scores.items():
 
         def scored(images: Split) -> None:
@@ -187,7 +187,7 @@ def _failure(check: Callable[[], object]) -> str:
 
 def _fits(network: SmallNetwork, masked: bool) -> None:
     """The network has finite logits of the right shape for its images, each of its own image alone."""
-    model = network.build()
+    model = network.tried
     images, _ = network.batch(network.whole)
     images, few = images[: 2 if network.large else BATCH], 1 if network.large else 2
     with torch.no_grad():

@@ -149,7 +149,10 @@ def _check_arms(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -> 
     for place, config in enumerate(configs):
         first = place == 0
         every = first or not network.large
-        for density in (FEW, MANY) if first and not network.large and config.arm != "dense" else (FEW,):
+        densities: tuple[Decimal, ...] = (FEW, MANY) if first else (FEW,)
+        if network.large:
+            densities = (FEW,) if first else (MANY,)
+        for density in densities if config.arm != "dense" else (FEW,):
 
             def trains(images: Split) -> None:
                 saved = every or config.arm == "dense"  # noqa: B023, called now

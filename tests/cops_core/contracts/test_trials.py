@@ -11,6 +11,8 @@ from torch.utils.checkpoint import checkpoint
 from cops_core.arms import Scale
 from cops_core.artifact.fingerprint import fingerprint
 from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.contracts import arms
+from cops_core.contracts.agreement import check_training
 from cops_core.contracts.network_use import network_uses, unusable_score
 from cops_core.contracts.oracle import dense_training
 from cops_core.contracts.small_data import SEED, SmallNetwork
@@ -383,6 +385,19 @@ def test_before_a_check_that_takes_seconds_a_line_says_what_is_done(found, image
         assert part in line
     found(Wide, say=lines.append)
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("build", [Wide, Large])
+def test_arms_are_tried_with_and_without_sparse_products(found, images, monkeypatch, build):
+    densities = []
+
+    def check(build, mask, *rest, **options):
+        densities.append(round(mask.kappa / mask.size, 1))
+        check_training(build, mask, *rest, **options)
+
+    monkeypatch.setattr(arms, "check_training", check)
+    assert found(build, data=images).failures == []
+    assert set(densities) == {0.1, 0.5}
 
 
 def test_networks_that_are_checked_have_the_initial_values_of_their_trials(images):

@@ -9,10 +9,11 @@ from torch.nn.utils import parametrize
 
 from cops_core.arms import Scale
 from cops_core.errors import InputError
+from cops_core.masked.draws import noted_draw
 from cops_core.masked.kept_weights import KeptWeights
 from cops_core.masked.products import SparseProducts, is_plain, pays
 from cops_core.masked.states import guard_states
-from cops_core.masked.view import Place, attributes, check_plain, masked_list, masked_weights
+from cops_core.masked.view import attributes, check_plain, masked_list, masked_weights, places_of_parameters
 
 
 def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn.Parameter | None:
@@ -33,7 +34,7 @@ def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn
         InputError: A name or a shape that the model does not have, or a model that is masked already.
     """
     _check(model, mask)
-    users = _places(model)
+    users = places_of_parameters(model)
     factor = _parameter_of(scale, model) if scale.decays else None
     for name, keep in mask.items():
         weight = model.get_parameter(name)
@@ -44,6 +45,7 @@ def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn
         if plain:
             zero = scale.start == 0 and not scale.decays
             kept.products = SparseProducts(kept.places, kept.shape, weight, zero)
+        kept.draw = next((draw for place in places if (draw := noted_draw(*place))), None)
         kept.hooks = list((weight._backward_hooks or {}).values())
         (weight._backward_hooks or {}).clear()
         for module, attribute in places:
@@ -97,16 +99,6 @@ def _check(model: nn.Module, mask: Mapping[str, Tensor]) -> None:
                 f"the mask has {tuple(keep.shape)} at {name!r} where the model has"
                 f" {shapes.get(name, 'nothing')}: pass a mask of this model"
             )
-
-
-def _places(model: nn.Module) -> dict[int, list[Place]]:
-    """The modules that have each parameter, by the parameter's id."""
-    found: dict[int, list[Place]] = {}
-    for module in model.modules():
-        for attribute, parameter in module._parameters.items():
-            if parameter is not None:
-                found.setdefault(id(parameter), []).append((module, attribute))
-    return found
 
 
 def _parameter_of(scale: Scale, model: nn.Module) -> nn.Parameter:

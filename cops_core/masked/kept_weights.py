@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.errors import DriftError, InputError
+from cops_core.masked.draws import Draw
 from cops_core.masked.products import SparseProducts
 from cops_core.tensor_bytes import tensor_bytes
 
@@ -35,6 +36,7 @@ class KeptWeights(nn.Module):
         factor: Of theta0 outside the mask, where it is constant.
         products: Products for a linear layer that cost as much as v is large; None without.
         hooks: Gradient hooks of theta.
+        draw: How theta0 was drawn, as far as it is noted.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class KeptWeights(nn.Module):
         self.factor = factor
         self.products: SparseProducts | None = None
         self.hooks: list[Callable[[Tensor], Tensor | None]] = []
+        self.draw: Draw | None = None
         self.scale = scale
         self._sha256 = ""
+        self._converted_sha256 = ""
         self._own: tuple[Tensor, ...] = ()
         self._written = self._counted = (0, 0)
         # theta itself; where the scale decays, theta0 outside the mask and zeros inside.
@@ -165,26 +169,53 @@ class KeptWeights(nn.Module):
         """The factor of theta0 outside the mask, now."""
         return self.factor if self.scale is None else float(self.scale.detach())
 
+    @property
+    def outside_is_zero(self) -> bool:
+        """Whether all weights outside the mask are zero."""
+        return self.scale is None and not self.factor
+
+    def restore(self, factor: float, outside_sha256: str) -> None:
+        """What a file says of this weight, which has its values outside the mask already.
+
+        Args:
+            factor: Of theta0 outside the mask.
+            outside_sha256: See `outside_sha256`.
+        """
+        now = self.outside_sha256()
+        self.factor, self._sha256 = factor, outside_sha256
+        self._converted_sha256 = now if now != outside_sha256 else ""
+
     def outside(self) -> Tensor:
         """What is outside the mask, with zeros inside: scale theta0, or theta0 where the scale decays."""
         return self._theta0.reshape(-1).index_fill(0, self.places, 0).view(self.shape)
 
     def outside_sha256(self) -> str:
         """SHA-256 of `outside` in the type in which the weight was masked; empty if that is all zeros."""
-        if self.scale is None and not self.factor:
+        if self.outside_is_zero:
             return ""
         if not self._sha256:
             self._sha256 = hashlib.sha256(tensor_bytes(self.outside())).hexdigest()
         return self._sha256
 
+    def has_drifted(self) -> bool:
+        """Whether what is outside the mask is another than when `outside_sha256` was first called."""
+        before = self._converted_sha256 or self.outside_sha256()
+        now = self.outside()
+        if not before:
+            return bool(now.any())
+        return hashlib.sha256(tensor_bytes(now)).hexdigest() != before
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or convert all tensors, as `nn.Module.to` does with parameters and buffers."""
-        if self._theta0.is_floating_point() and fn(self._theta0.new_empty(0)).dtype != self._theta0.dtype:
+        converted = fn(self._theta0.new_empty(0)).dtype != self._theta0.dtype
+        if converted:
             self.outside_sha256()  # of the original values
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         same = self._theta0 is self._dense
         self._theta0 = fn(self._theta0)
         self._dense = self._theta0 if same else fn(self._dense)
+        if converted and self._sha256:
+            self._converted_sha256 = hashlib.sha256(tensor_bytes(self.outside())).hexdigest()
         self.places = fn(self.places)
         self._written = self._counted = (0, 0)
         return self

@@ -34,6 +34,16 @@ def guard_states(module: nn.Module, attribute: str) -> tuple[Any, Any]:
     )
 
 
+def record_names(model: nn.Module) -> set[str]:
+    """The names under which the records of a network's masked weights stand in its state dict."""
+    return {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules(remove_duplicate=False)
+        for name in getattr(module, "parametrizations", ())
+        if masked_list(module, name) is not None
+    }
+
+
 def record_of(kept: KeptWeights) -> Tensor:
     """A masked weight's mask, and the SHA-256 of what is frozen, as bytes in a tensor.
 

@@ -71,6 +71,16 @@ def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
             yield (f"{path}.{attribute}" if path else attribute), module, attribute
 
 
+def places_of_parameters(model: nn.Module) -> dict[int, list[Place]]:
+    """The modules that have each parameter, with its name there, by the parameter's id."""
+    found: dict[int, list[Place]] = {}
+    for module in model.modules():
+        for attribute, parameter in module._parameters.items():
+            if parameter is not None:
+                found.setdefault(id(parameter), []).append((module, attribute))
+    return found
+
+
 def names_by_place(model: nn.Module) -> dict[tuple[int, str], str]:
     """The plain name of each module's parameters, by the module's id and the attribute.
 

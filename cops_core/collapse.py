@@ -28,6 +28,7 @@ from cops_core.paths.constant import drawn, images_for, seen_constant
 from cops_core.paths.flow import NO_FLOW, Flow, Flows, Kind, signal
 from cops_core.paths.rules import follow
 from cops_core.paths.tape import Recorder, Tape, difference
+from cops_core.prunable import maskable
 from cops_core.scores.isolation import isolated
 from cops_core.scores.network import Network, network_of
 
@@ -93,7 +94,7 @@ class Connectivity:
         return facts
 
 
-def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor]) -> Connectivity:
+def connectivity(model: nn.Module, shape: tuple[int, ...], mask: Mapping[str, Tensor]) -> Connectivity:
     """Which weights of a mask are connected in a model, in eval mode.
 
     Weights that the mask does not name count as kept. Biases carry no flow from the input, so a unit with
@@ -105,9 +106,9 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
 
     Args:
         model: The model.
-        shape: (channels, height, width) of an image.
-        mask: True where a weight is kept. By name, tensors of the shapes of some maskable weights, or of
-            biases of their layers.
+        shape: Of one input: (channels, height, width) of an image.
+        mask: True where a weight is kept. By name, tensors of the shapes of some weights, or of biases of
+            their layers.
 
     Returns:
         The counts, or why they are unknown.
@@ -115,7 +116,9 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
     Raises:
         InputError: The mask is empty or belongs to another network.
     """
-    network = network_of(model)
+    # In a trial only the first are masked; elsewhere, e.g., attention's weights are, too.
+    known_names = {*maskable(model), *(name for name, layer in mask.items() if layer.ndim > 1)}
+    network = network_of(model, weight_names=known_names)
     _check(mask, network)
     device = next(iter(network.weights.values())).device
     kept = {name: layer.bool().to(device) for name, layer in mask.items()}
@@ -146,7 +149,7 @@ def connectivity(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[st
 
 
 def _passes(
-    network: Network, shape: tuple[int, int, int], kept: Mapping[str, Tensor]
+    network: Network, shape: tuple[int, ...], kept: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Which weights and which outputs a path leads through, as booleans.
 
@@ -195,9 +198,7 @@ class _Recording:
     tensors: Mapping[str, Tensor]
 
 
-def _record(
-    model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor], seed: int
-) -> _Recording:
+def _record(model: nn.Module, shape: tuple[int, ...], mask: Mapping[str, Tensor], seed: int) -> _Recording:
     """Run a model with random weights and an image of noise."""
     with isolated(model, "eval", seed=0), drawn(model, mask, seed):
         # Batch norm with a batch's own statistics refuses a single image.

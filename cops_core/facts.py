@@ -121,7 +121,7 @@ class PricePoint(TypedDict):
 
 
 class SelectionManifest(TypedDict):
-    """How a mask was selected, see `cops_core.select.select_weights`.
+    """How a mask was selected, see `cops_core.trial_selection.select_weights`.
 
     Attributes:
         scores: By key, the target first.

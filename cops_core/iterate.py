@@ -12,15 +12,18 @@ and may come back: they are scored at theta0 with the masked network's gradient 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate
 
 import numpy as np
+from torch import Tensor
 
 from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
 from cops_core.errors import InfeasibleError
-from cops_core.mask import Mask, flatten, unflatten
+from cops_core.mask import Mask, flatten_away, kept_weights, layer_budgets, unflatten
 from cops_core.scores import AnyScore, find_score
-from cops_core.scoring import Batch, ScoreLayers, Scorer
+from cops_core.scoring import Batch, Scorer
 
 PATH_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -80,8 +83,8 @@ class Rounds:
     Attributes:
         mask: The final mask.
         solutions: The last round's solution of each group.
-        paths: By group, if there are controls: the target's kept sum against the controls' (the price of
-            control), with all levels equal to each of `PATH_LEVELS` in turn.
+        paths: By group, if there are controls and it was requested: the target's kept sum against the
+            controls' (the price of control), with all levels equal to each of `PATH_LEVELS` in turn.
         kappas: The number of kept weights after each round.
     """
 
@@ -92,7 +95,12 @@ class Rounds:
 
 
 def run_rounds(
-    scorer: Scorer, batches: Sequence[Batch], selection: Selection, groups: Mapping[str, Group]
+    scorer: Scorer,
+    batches: Sequence[Batch],
+    selection: Selection,
+    groups: Mapping[str, Group],
+    *,
+    priced: bool = True,
 ) -> Rounds:
     """Score and select `selection.rounds` times.
 
@@ -103,6 +111,7 @@ def run_rounds(
         batches: One for all rounds, or one per round.
         selection: How the weights are chosen.
         groups: By name, covering all D weights in order.
+        priced: Whether `Rounds.paths` is computed.
 
     Returns:
         The mask and how it was found.
@@ -112,7 +121,7 @@ def run_rounds(
     """
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
     keep = np.ones(sum(shape.numel() for shape in shapes.values()), dtype=bool)
-    flat = _flattened(scorer.whole(selection.scores, batches[0]))
+    flat = _flattened(dict(scorer.whole(selection.scores, batches[0])))
     moving = [score for score in selection.scores if find_score(score).traits.normalisation != "unused"]
     solutions: dict[str, CopsSolution] = {}
     paths: dict[str, CopsPath] = {}
@@ -121,17 +130,18 @@ def run_rounds(
         if round_ > 1 and moving:
             batch = batches[round_ - 1] if len(batches) > 1 else batches[0]
             mask = unflatten(keep, shapes)
-            flat |= _flattened(scorer.masked(moving, batch, mask, revive=selection.revive))
+            flat |= _flattened(dict(scorer.masked(moving, batch, mask, revive=selection.revive)))
         for name, group in groups.items():
-            candidates = keep[group.places] if not selection.revive else np.ones_like(keep[group.places])
-            places = group.places.start + np.flatnonzero(candidates)
-            live = [flat[score][places] for score in selection.scores]
+            own = keep[group.places]
+            everything = selection.revive or bool(own.all())  # then no copy is needed
+            live = [flat[score][group.places] for score in selection.scores]
+            live = live if everything else [values[own] for values in live]
             kappa = group.budget(round_, selection.rounds, selection.schedule)
             solutions[name] = _solve(live, selection, kappa)
             if solutions[name].status == "infeasible":
                 raise InfeasibleError(_infeasible(selection, name, round_, kappa))
-            keep[places] = solutions[name].mask
-            if selection.controls and round_ == selection.rounds:
+            own[slice(None) if everything else own.copy()] = solutions[name].mask
+            if priced and selection.controls and round_ == selection.rounds:
                 paths[name] = cops_path(
                     live[0], live[1:], kappa, PATH_LEVELS, kind=selection.level_kind, shrink=True
                 )
@@ -139,9 +149,34 @@ def run_rounds(
     return Rounds(unflatten(keep, shapes), solutions, paths, kappas)
 
 
-def _flattened(scores: ScoreLayers) -> dict[AnyScore, np.ndarray]:
-    """Each score as one vector of shape (D,)."""
-    return {score: flatten(layers) for score, layers in scores.items()}
+def groups_of(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:
+    """The weights with a common budget.
+
+    Args:
+        selection: Its scope is "global" or "layer".
+        density: The kept fraction, in (0, 1].
+        sizes: The number of weights of each layer, by parameter name.
+
+    Returns:
+        The groups by name, `global` or each layer, which cover all D weights in order.
+    """
+    total = sum(sizes.values())
+    if selection.scope == "global":
+        return {"global": Group(slice(0, total), kept_weights(density, total), float(density))}
+    stops = accumulate(sizes.values())
+    return {
+        name: Group(slice(stop - sizes[name], stop), budget, budget / sizes[name])
+        for stop, (name, budget) in zip(stops, layer_budgets(density, sizes).items(), strict=True)
+    }
+
+
+def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, np.ndarray]:
+    """Each score as one vector of shape (D,); `scores` is emptied, so that nothing is in memory twice."""
+    flat = {}
+    for score in list(scores):
+        layers = dict(scores.pop(score))
+        flat[score] = flatten_away(layers)
+    return flat
 
 
 def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:

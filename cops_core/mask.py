@@ -5,7 +5,7 @@ All D maskable weights, flattened and concatenated in `named_parameters` order, 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
@@ -54,6 +54,33 @@ class Mask(Mapping[str, Tensor]):
         """The kept fraction of each layer, in [0, 1]."""
         return {name: self.kept[name] / layer.numel() for name, layer in self.items()}
 
+    def summary(self, live: Mapping[str, int] | None = None) -> str:
+        """A table of all layers, for people.
+
+        Args:
+            live: The number of live weights of some layers, see `cops_core.collapse.Connectivity`.
+
+        Returns:
+            A line for each layer (its name, shape, weights, kept weights and density) and a line for all of
+            them. Layers without a kept weight are called empty, those without a live one dead.
+        """
+        title = ["weight", "shape", "weights", "kept", *(["live"] if live else []), "density", ""]
+        rows = [title]
+        for name, layer in self.items():
+            kept, alive = self.kept[name], (live or {}).get(name)
+            note = "empty" if not kept else "dead" if alive == 0 else ""
+            counts = [
+                f"{layer.numel():,}",
+                f"{kept:,}",
+                *(["" if alive is None else f"{alive:,}"] if live else []),
+            ]
+            shape = " x ".join(map(str, layer.shape))
+            rows.append([name, shape, *counts, f"{kept / layer.numel():.4g}", note])
+        total = [f"{self.size:,}", f"{self.kappa:,}", *([f"{sum(live.values()):,}"] if live else [])]
+        rows.append(["all", "", *total, f"{self.kappa / max(self.size, 1):.4g}", ""])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(_aligned(row, widths) for row in rows)
+
     def sha256(self) -> str:
         """SHA-256 over names, shapes and packed bits: equal for equal masks."""
         digest = hashlib.sha256()
@@ -61,6 +88,15 @@ class Mask(Mapping[str, Tensor]):
             digest.update(f"{name}:{tuple(layer.shape)}:".encode())
             digest.update(np.packbits(layer.numpy()).tobytes())
         return digest.hexdigest()
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Names and shapes on the left, numbers on the right."""
+    cells = [
+        cell.ljust(width) if place < 2 or place == len(row) - 1 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
 
 
 def kept_weights(density: Decimal, size: int) -> int:
@@ -122,6 +158,27 @@ def flatten(scores: Scores) -> np.ndarray:
     return np.concatenate(
         [layer.detach().reshape(-1).cpu().to(torch.float64).numpy() for layer in scores.values()]
     )
+
+
+def flatten_away(scores: dict[str, Tensor]) -> np.ndarray:
+    """All scores as one vector of shape (D,), layers in order, in as little memory as possible.
+
+    Args:
+        scores: The scores; emptied, each layer as soon as it is copied.
+
+    Returns:
+        float64 if one of the layers is, else float32, which has all values of smaller types.
+    """
+    double = any(layer.dtype == torch.float64 for layer in scores.values())
+    size = sum(layer.numel() for layer in scores.values())
+    flat = np.empty(size, dtype=np.float64 if double else np.float32)
+    start = 0
+    for name in list(scores):
+        layer = scores.pop(name).detach().reshape(-1)
+        stop = start + layer.numel()
+        torch.from_numpy(flat[start:stop]).copy_(layer)
+        start = stop
+    return flat
 
 
 def unflatten(keep: np.ndarray, shapes: Mapping[str, torch.Size]) -> Mask:

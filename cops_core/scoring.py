@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -15,6 +15,7 @@ from cops_core.facts import ScoreDescription, ScoreTraits
 from cops_core.mask import Mask
 from cops_core.prunable import PRUNABLE, maskable
 from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
+from cops_core.scores.problem import Loss, SampleLosses
 from cops_core.tensor_bytes import tensor_bytes, type_name
 
 # Increase it when a change of the code changes a score's values: the cache then has new entries.
@@ -22,7 +23,7 @@ from cops_core.tensor_bytes import tensor_bytes, type_name
 # are not scored; of `dense_last_layer`, whose last layer has its magnitude.
 SCORES_VERSION = 2
 
-Batch = tuple[Tensor, Tensor]
+Batch = Any  # one batch or several; in a trial images of shape (N, channels, height, width) and labels, (N,)
 ScoreLayers = Mapping[AnyScore, Mapping[str, Tensor]]
 
 
@@ -39,6 +40,10 @@ class Scorer:
         cache: Where scores are kept; None computes them each time.
         network_sha256: The network's identity (see `cops_core.network_identity`). Without one the cache is
             not used: another network could have the same names, shapes and values.
+        weight_names: The scored parameters, by their first name; None for the convention's.
+        loss: See `compute_scores`, as for the next two. They are no part of a key of the cache.
+        sample_losses: The losses of a batch's samples.
+        example: The input for scores without data.
         computed: How often each score of the whole network was computed, by its key.
         cached: How often each was read from the cache, by its key.
     """
@@ -50,12 +55,18 @@ class Scorer:
     extensions: Mapping[str, str] = field(default_factory=dict)
     cache: ScoreCache | None = None
     network_sha256: str | None = None
+    weight_names: Collection[str] | None = None
+    loss: Loss | None = None
+    sample_losses: SampleLosses | None = None
+    example: Any = None
     computed: dict[str, int] = field(default_factory=dict)
     cached: dict[str, int] = field(default_factory=dict)
 
     @property
     def prunable(self) -> dict[str, nn.Parameter]:
         """The parameters that are scored."""
+        if self.weight_names is not None:
+            return {name: p for name, p in self.model.named_parameters() if name in self.weight_names}
         return PRUNABLE[CONVENTIONS[self.convention].prunable](self.model)
 
     def whole(self, wanted: Sequence[AnyScore], batch: Batch) -> ScoreLayers:
@@ -63,16 +74,16 @@ class Scorer:
 
         Args:
             wanted: Keys of `SCORES`, or members of the family.
-            batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+            batch: See `compute_scores`.
 
         Returns:
             {score: {parameter name: values}}, see `compute_scores`.
         """
 
         def compute(missing: Sequence[AnyScore]) -> ScoreLayers:
-            return compute_scores(missing, self.model, batch, seed=self.seed, convention=self.convention)
+            return self._compute(missing, batch)
 
-        if self.cache is None or self.network_sha256 is None:
+        if self.cache is None or self.network_sha256 is None or self.loss is not None:
             scores, computed = compute(wanted), list(wanted)
         else:
             keys = {score: self.key(score, batch) for score in wanted}
@@ -87,13 +98,18 @@ class Scorer:
 
         Args:
             wanted: Keys of `SCORES`, or members of the family.
-            batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+            batch: See `compute_scores`.
             mask: The kept weights.
             revive: Whether removed weights are scored with their value in the model.
 
         Returns:
             {score: {parameter name: values}}, see `compute_scores`.
         """
+        return self._compute(wanted, batch, mask, revive=revive)
+
+    def _compute(
+        self, wanted: Sequence[AnyScore], batch: Batch, mask: Mask | None = None, *, revive: bool = False
+    ) -> dict[AnyScore, dict[str, Tensor]]:
         return compute_scores(
             wanted,
             self.model,
@@ -102,6 +118,10 @@ class Scorer:
             mask=mask,
             revive=revive,
             convention=self.convention,
+            weight_names=self.weight_names,
+            loss=self.loss,
+            sample_losses=self.sample_losses,
+            example=self.example,
         )
 
     def traits(self, score: AnyScore) -> ScoreTraits:

@@ -38,8 +38,8 @@ from cops_core.initialization import initial_network
 from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device
 from cops_core.scoring import Scorer
-from cops_core.select import select_weights
 from cops_core.train import DTYPES, EpochMetrics, Trainer
+from cops_core.trial_selection import select_weights
 from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]

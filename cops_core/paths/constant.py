@@ -53,7 +53,7 @@ def _draw(parameter: nn.Parameter, kept: Tensor | None, weight: bool, generator:
     return (old + 0.1 * draws).masked_fill(~keep, 0)
 
 
-def seen_constant(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor]) -> bool:
+def seen_constant(model: nn.Module, shape: tuple[int, ...], mask: Mapping[str, Tensor]) -> bool:
     """Whether the outputs of random images are the same, for random weights under a mask.
 
     Args:
@@ -67,7 +67,7 @@ def seen_constant(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[s
     return all(_same(model, shape, mask, seed) for seed in range(DRAWS))
 
 
-def _same(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tensor], seed: int) -> bool:
+def _same(model: nn.Module, shape: tuple[int, ...], mask: Mapping[str, Tensor], seed: int) -> bool:
     outputs = []
     with drawn(model, mask, seed):
         for part in range(2):
@@ -78,7 +78,7 @@ def _same(model: nn.Module, shape: tuple[int, int, int], mask: Mapping[str, Tens
     return bool((one - other).abs().max() <= ROUNDING * one.abs().max())  # False if one is not a number
 
 
-def images_for(model: nn.Module, shape: tuple[int, int, int], count: int, seed: int) -> Tensor:
+def images_for(model: nn.Module, shape: tuple[int, ...], count: int, seed: int) -> Tensor:
     """Images of noise in the type and on the device of a model.
 
     Args:

@@ -75,7 +75,7 @@ def compute_scores(
     mask: Mask | None = None,
     revive: bool = False,
     convention: str = "paper",
-    names: Collection[str] | None = None,
+    weight_names: Collection[str] | None = None,
     loss: Loss | None = None,
     sample_losses: SampleLosses | None = None,
     example: Any = None,
@@ -98,7 +98,7 @@ def compute_scores(
         revive: Whether removed weights are scored, too: with the masked network's gradient and their value
             in `model`.
         convention: A key of `CONVENTIONS`; most imitate a widely used code base.
-        names: The scored parameters, by their first name; None for the convention's.
+        weight_names: The scored parameters, by their first name; None for the convention's.
         loss: `loss(model, batch)`, a tensor of shape (); None for the mean cross-entropy of the model's
             output for (inputs, labels). The loss of several batches is the mean of theirs.
         sample_losses: `sample_losses(model, batch)`, of shape (N,): for Fisher, if there is a loss.
@@ -120,7 +120,7 @@ def compute_scores(
         seed,
         mask,
         prunable=prunable,
-        names=names,
+        weight_names=weight_names,
         revive=revive,
         loss=loss,
         sample_losses=sample_losses,

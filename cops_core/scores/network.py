@@ -150,7 +150,7 @@ def network_of(
     mask: Mapping[str, Tensor] | None = None,
     *,
     prunable: str = "weights",
-    names: Collection[str] | None = None,
+    weight_names: Collection[str] | None = None,
     revive: bool = False,
 ) -> Network:
     """The network of a model, its prunable parameters zero outside the mask.
@@ -162,7 +162,7 @@ def network_of(
         model: The model.
         mask: A boolean tensor per prunable parameter, of its shape, on any device; None keeps all.
         prunable: A key of `cops_core.prunable.PRUNABLE`.
-        names: The prunable parameters, by their first name, instead of those of `prunable`.
+        weight_names: The prunable parameters, by their first name, instead of those of `prunable`.
         revive: Whether removed weights may come back, see `Network.scored`.
 
     Returns:
@@ -173,8 +173,8 @@ def network_of(
     """
     every = dict(model.named_parameters())
     parameters = lookup("prunable part", prunable, PRUNABLE)(model)
-    if names is not None:
-        parameters = {name: parameter for name, parameter in every.items() if name in names}
+    if weight_names is not None:
+        parameters = {name: parameter for name, parameter in every.items() if name in weight_names}
     scored = {name: parameter.detach() for name, parameter in parameters.items()}
     if not scored:
         raise InputError(f"the model has no {prunable} to score: add a convolution or linear layer")

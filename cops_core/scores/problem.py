@@ -337,7 +337,7 @@ def pose(
     mask: Mapping[str, Tensor] | None = None,
     *,
     prunable: str = "weights",
-    names: Collection[str] | None = None,
+    weight_names: Collection[str] | None = None,
     revive: bool = False,
     loss: Loss | None = None,
     sample_losses: SampleLosses | None = None,
@@ -351,7 +351,7 @@ def pose(
         seed: The trial's, in [0, 2**32).
         mask: See `network_of`.
         prunable: A key of `cops_core.prunable.PRUNABLE`.
-        names: See `network_of`.
+        weight_names: See `network_of`.
         revive: See `Network.scored`.
         loss: See `Problem`.
         sample_losses: See `Problem`.
@@ -363,6 +363,6 @@ def pose(
     Raises:
         InputError: There is no batch in `batch`, or see `network_of`.
     """
-    network = network_of(model, mask, prunable=prunable, names=names, revive=revive)
+    network = network_of(model, mask, prunable=prunable, weight_names=weight_names, revive=revive)
     batches = [] if batch is None else batches_of(batch)
     return Problem(network, batches, seed, loss=loss, sample_losses=sample_losses, example=example)

@@ -172,7 +172,7 @@ class StudyTrial:
 
     @property
     def manifest(self) -> SelectionManifest | None:
-        """How the mask was chosen (see `cops_core.select`); None without a mask."""
+        """How the mask was chosen (see `cops_core.trial_selection`); None without a mask."""
         return None if self.facts is None else self.facts["manifest"]
 
     @property

@@ -9,7 +9,7 @@ from cops_core.data.base import split_places
 from cops_core.errors import InputError
 from cops_core.folders import check_writable
 from cops_core.models import build_model
-from cops_core.select import check_scoring, reads_images
+from cops_core.trial_selection import check_scoring, reads_images
 
 
 def check_home(home: Path) -> None:

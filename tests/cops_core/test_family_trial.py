@@ -13,8 +13,8 @@ from cops_core.initialization import initialize
 from cops_core.models import build_model
 from cops_core.scores import NAMED, Member, compute_scores
 from cops_core.scoring import Scorer
-from cops_core.select import select_weights
 from cops_core.trial import run_trial
+from cops_core.trial_selection import select_weights
 
 SEED = 3
 TARGET = Member(functional="gradient_flow", p=1.25, r=0.5)

@@ -19,7 +19,7 @@ from cops_core.models import build_model
 from cops_core.prunable import maskable
 from cops_core.scores import compute_scores
 from cops_core.scoring import Scorer
-from cops_core.select import select_weights
+from cops_core.trial_selection import select_weights
 
 SEED = 3
 DENSITY = Decimal("0.01")

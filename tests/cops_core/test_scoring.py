@@ -14,7 +14,7 @@ from cops_core.initialization import initialize
 from cops_core.models import build_model
 from cops_core.scores import SCORES, compute_scores
 from cops_core.scoring import Scorer, tensor_hash
-from cops_core.select import select_weights
+from cops_core.trial_selection import select_weights
 
 SEED = 3
 

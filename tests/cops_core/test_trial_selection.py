@@ -15,7 +15,7 @@ from cops_core.mask import flatten, kept_weights, layer_budgets, top_kappa
 from cops_core.prunable import maskable
 from cops_core.scores import SCORES, compute_scores
 from cops_core.scoring import Scorer, tensor_hash
-from cops_core.select import select_weights
+from cops_core.trial_selection import select_weights
 
 SEED = 4
 SHAPE, CLASSES = (1, 6, 6), 3

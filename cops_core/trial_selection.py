@@ -1,10 +1,8 @@
 """The selection of a trial's weights: from scores, combined by COPS, to a mask and its manifest."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate
 
 import torch
 
@@ -14,8 +12,8 @@ from cops_core.cops import CopsPath, CopsSolution
 from cops_core.data import ImageData, Split
 from cops_core.data.base import check_enough, split_places
 from cops_core.facts import PricePoint, SelectionManifest, Solution
-from cops_core.iterate import Group, run_rounds
-from cops_core.mask import Mask, kept_weights, layer_budgets
+from cops_core.iterate import groups_of, run_rounds
+from cops_core.mask import Mask
 from cops_core.scores import CONVENTIONS, find_score, key_of
 from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
@@ -65,7 +63,7 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
     ]
     batches = [batch for batch, _ in draws]
     sizes = {name: weight.numel() for name, weight in scorer.prunable.items()}
-    rounds = run_rounds(scorer, batches, selection, _groups(selection, density, sizes))
+    rounds = run_rounds(scorer, batches, selection, groups_of(selection, density, sizes))
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
@@ -120,18 +118,6 @@ def check_scoring(config: TrialConfig, data: ImageData) -> None:
         selection.samples_per_class,
         class_balanced=CONVENTIONS[selection.convention].class_balanced,
     )
-
-
-def _groups(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:
-    """The weights with a common budget, by name: `global`, or each layer."""
-    total = sum(sizes.values())
-    if selection.scope == "global":
-        return {"global": Group(slice(0, total), kept_weights(density, total), float(density))}
-    stops = accumulate(sizes.values())
-    return {
-        name: Group(slice(stop - sizes[name], stop), budget, budget / sizes[name])
-        for stop, (name, budget) in zip(stops, layer_budgets(density, sizes).items(), strict=True)
-    }
 
 
 def certificate(solution: CopsSolution) -> Solution:

@@ -4,7 +4,9 @@ As a library: `import cops_core as cops`, then `cops.select(...)` and the other 
 imported when they are first used.
 """
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,25 +27,25 @@ if TYPE_CHECKING:
     from cops_core.masked.apply import materialize as materialize
     from cops_core.scores.family import Member as Member
 
-# Each public name, and the module that defines it. No module of this package may have one of these names: its
-# import would hide the function.
-PUBLIC = {
-    "DriftError": "cops_core.errors",
-    "InfeasibleError": "cops_core.errors",
-    "InputError": "cops_core.errors",
-    "Mask": "cops_core.mask",
-    "Member": "cops_core.scores.family",
-    "audit": "cops_core.library.audit",
-    "candidates": "cops_core.library.candidates",
-    "explain": "cops_core.library.explain",
-    "freeze": "cops_core.library.arms",
-    "initialize": "cops_core.library.initialize",
-    "load": "cops_core.library.file",
-    "materialize": "cops_core.masked.apply",
-    "prune": "cops_core.library.arms",
-    "save": "cops_core.library.file",
-    "scale": "cops_core.library.arms",
-    "select": "cops_core.library.select",
+# Each public name, and what imports the module that defines it. No module of this package may have one of
+# these names: its import would hide the function.
+PUBLIC: Mapping[str, Callable[[], ModuleType]] = {
+    "DriftError": lambda: import_module("cops_core.errors"),
+    "InfeasibleError": lambda: import_module("cops_core.errors"),
+    "InputError": lambda: import_module("cops_core.errors"),
+    "Mask": lambda: import_module("cops_core.mask"),
+    "Member": lambda: import_module("cops_core.scores.family"),
+    "audit": lambda: import_module("cops_core.library.audit"),
+    "candidates": lambda: import_module("cops_core.library.candidates"),
+    "explain": lambda: import_module("cops_core.library.explain"),
+    "freeze": lambda: import_module("cops_core.library.arms"),
+    "initialize": lambda: import_module("cops_core.library.initialize"),
+    "load": lambda: import_module("cops_core.library.file"),
+    "materialize": lambda: import_module("cops_core.masked.apply"),
+    "prune": lambda: import_module("cops_core.library.arms"),
+    "save": lambda: import_module("cops_core.library.file"),
+    "scale": lambda: import_module("cops_core.library.arms"),
+    "select": lambda: import_module("cops_core.library.select"),
 }
 
 __all__ = [*PUBLIC]
@@ -52,7 +54,7 @@ __all__ = [*PUBLIC]
 def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(PUBLIC[name]), name)
+    return getattr(PUBLIC[name](), name)
 
 
 def __dir__() -> list[str]:

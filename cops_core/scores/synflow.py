@@ -88,8 +88,13 @@ class SynapticFlow(Functional):
                 f"SynFlow is negative in {listed(negative)}: a function behind it normalises, subtracts or"
                 " decreases; write a norm of torch there, or another score"
             )
-        empty = [name for name, gradient in gradients.items() if not bool((gradient * weights[name]).any())]
-        if empty and not network.masked:
+        if network.masked:  # it may disconnect layers
+            return None
+        # Nothing cancels, so a layer whose scores are all zero is one whose sum is.
+        sums = {
+            name: torch.vdot(g.flatten(), weights[name].detach().flatten()) for name, g in gradients.items()
+        }
+        if empty := [name for name, total in sums.items() if total == 0]:
             return (
                 f"SynFlow is zero for every weight of {listed(empty)}: the flow ends where an activation"
                 " saturates (sigmoid, tanh, ReLU6), or at weights or gains of zero; exclude these layers, or"
@@ -150,8 +155,9 @@ def _is_embedding(network: Network, name: str) -> bool:
 
 def _negative(gradients: Weights) -> list[str]:
     """The layers with a negative gradient, more than rounding."""
-    return [
-        name
-        for name, gradient in gradients.items()
-        if gradient.numel() and bool((gradient < -ROUNDING * gradient.abs().max()).any())
-    ]
+    found = []
+    for name, gradient in gradients.items():
+        lowest, highest = gradient.aminmax()
+        if lowest < -ROUNDING * torch.maximum(highest, -lowest):
+            found.append(name)
+    return found

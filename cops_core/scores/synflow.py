@@ -83,10 +83,18 @@ class SynapticFlow(Functional):
                 f"SynFlow has no flow through the embedding {listed(embeddings)}, since ones go in behind it:"
                 " exclude it, or write another score"
             )
-        if not _has_signed_norms(network.model) and (negative := _negative(gradients)):
+        bounds = {name: gradient.aminmax() for name, gradient in gradients.items()}
+        broken = [name for name, (low, high) in bounds.items() if not (low.isfinite() and high.isfinite())]
+        if broken and all(bool(weight.isfinite().all()) for weight in weights.values()):
+            return (
+                f"SynFlow overflows float64 in {listed(broken)}: it grows with the product of all widths, and"
+                " each layer that multiplies two signals (a gate) squares it; write another score"
+            )
+        negative = [n for n, (low, high) in bounds.items() if low < -ROUNDING * torch.maximum(high, -low)]
+        if negative and not _has_signed_norms(network.model):
             return (
                 f"SynFlow is negative in {listed(negative)}: a function behind it normalises, subtracts or"
-                " decreases; write a norm of torch there, or another score"
+                " decreases; write a norm of torch there, exclude these layers, or write another score"
             )
         if network.masked:  # it may disconnect layers
             return None
@@ -151,13 +159,3 @@ def _has_signed_norms(model: nn.Module) -> bool:
 def _is_embedding(network: Network, name: str) -> bool:
     owner = network.model.get_submodule(name.rpartition(".")[0])
     return isinstance(owner, nn.Embedding | nn.EmbeddingBag)
-
-
-def _negative(gradients: Weights) -> list[str]:
-    """The layers with a negative gradient, more than rounding."""
-    found = []
-    for name, gradient in gradients.items():
-        lowest, highest = gradient.aminmax()
-        if lowest < -ROUNDING * torch.maximum(highest, -lowest):
-            found.append(name)
-    return found

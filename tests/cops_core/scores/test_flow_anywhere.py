@@ -410,6 +410,15 @@ def test_flow_that_ends_is_refused_with_all_its_layers():
     assert "saturates" in str(error.value)
 
 
+def test_an_overflow_is_refused():
+    layers = [nn.Linear(3, 3).double() for _ in range(3)]
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.fill_(1e120)
+    with pytest.raises(InputError, match=r"overflows float64 in 0\.weight, 1\.weight"):
+        synflow(nn.Sequential(*layers), tokens())
+
+
 def test_a_mask_may_end_the_flow():
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     mask = Mask({name: torch.zeros(w.shape, dtype=torch.bool) for name, w in maskable(model).items()})

@@ -317,8 +317,8 @@ ATTENTION = [
 @pytest.mark.parametrize(("kind", "weights", "mask"), ATTENTION)
 def test_torchs_attention_is_attention_by_hand(kind, weights, mask):
     ours, theirs = seeded(kind, weights, mask), seeded(ByHand, weights, mask)
-    scores = synflow(ours, tokens(), names=NAMES)
-    same(scores, synflow(theirs, tokens(), names=NAMES))
+    scores = synflow(ours, tokens(), weight_names=NAMES)
+    same(scores, synflow(theirs, tokens(), weight_names=NAMES))
     query, key, value = (part.sum() for part in scores[NAMES[0]].chunk(3))
     torch.testing.assert_close(query, key)
     torch.testing.assert_close(query, value)
@@ -330,7 +330,7 @@ def test_grasp_through_attention_is_a_product_with_the_hessian(kind, weights, ma
     model, plain = seeded(kind, weights, mask), seeded(ByHand, weights, mask)
     batch = tokens(), torch.tensor([0, 1])
     with unchanged_model(model):
-        ours = compute_scores(["grasp"], model, batch, seed=0, names=NAMES)["grasp"]
+        ours = compute_scores(["grasp"], model, batch, seed=0, weight_names=NAMES)["grasp"]
     theta = [dict(plain.named_parameters())[name] for name in ours]
     loss = functional.cross_entropy(plain(batch[0]) / 200, batch[1])
     gradients = torch.autograd.grad(loss, theta, create_graph=True)
@@ -389,7 +389,7 @@ def test_other_words_have_the_same_flow():
 def test_an_embedding_has_no_flow_of_its_own():
     example = {"input_ids": torch.tensor([[1, 2, 3]]), "attention_mask": torch.tensor([[1, 1, 0]])}
     with pytest.raises(InputError, match=r"embedding places\.weight.*exclude it"):
-        synflow(seeded(Language), example, names=["places.weight", "hidden.weight"])
+        synflow(seeded(Language), example, weight_names=["places.weight", "hidden.weight"])
 
 
 def test_bags_of_words():

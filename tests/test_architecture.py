@@ -33,7 +33,12 @@ DOORS = {
     "optuna": ["study/search/", "study/views/figures/parameters.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
     "PIL": ["cops_core/data/images.py"],
-    "safetensors": ["cops_core/cache.py", "cops_core/artifact/envelope.py", "study/networks/unpack.py"],
+    "safetensors": [
+        "cops_core/cache.py",
+        "cops_core/artifact/envelope.py",
+        "cops_core/library/file.py",
+        "study/networks/unpack.py",
+    ],
 }
 
 # Import name -> the distribution that brings it.

@@ -276,10 +276,11 @@ header = ArtifactHeader(
 """
 
 PYTHON: dict[str, list[Python]] = {
-    "README.md": [Python()],
+    "README.md": [Python(), Python()],
     "docs/artifact.md": [Python(before=AT_HAND + NETWORK)],
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
+    "docs/library.md": [Python(), Python()],
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [
         Python(before="from cops_core.config import Control, Selection\nfrom cops_core.scores import Member")

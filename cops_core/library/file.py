@@ -106,9 +106,12 @@ def load(path: str | Path, build: Callable[[], nn.Module], *, plain: bool = Fals
         for name, entry in weights.items():
             _start(model, name, entry, outside.get(name))
         _mask(model, weights, {name: places for name, (_, places) in stored.items()})
-        ours = record_names(model)
-        state |= {name: tensor for name, tensor in model.state_dict().items() if name in ours}
-        model.load_state_dict(state)
+        complete = model.state_dict()
+        state |= {name: complete[name] for name in record_names(model)}
+        # Its own dict has the versions of its modules: some of other packages do not load a state without.
+        complete.clear()
+        complete.update(state)
+        model.load_state_dict(complete)
     except (RuntimeError, AttributeError, InputError) as error:
         raise InputError(f"{path} is of another network ({described(error)})") from None
     for name, weight in masked_weights(model).items():

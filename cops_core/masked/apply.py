@@ -36,8 +36,9 @@ def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn
     _check(model, mask)
     users = places_of_parameters(model)
     factor = _parameter_of(scale, model) if scale.decays else None
-    for name, keep in mask.items():
-        weight = model.get_parameter(name)
+    # In the model's order: that of `parameters()`, by which an optimizer's state is loaded, depends on it.
+    for name in [name for name, _ in model.named_parameters() if name in mask]:
+        weight, keep = model.get_parameter(name), mask[name]
         places = users[id(weight)]
         layer, _ = places[0]
         plain = len(places) == 1 and is_plain(layer) and pays(weight, int(keep.sum()))

@@ -22,6 +22,7 @@ from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
 from cops_core.errors import InfeasibleError
 from cops_core.mask import Mask, flatten_away, kept_weights, layer_budgets, unflatten
+from cops_core.memory import give_back
 from cops_core.scores import AnyScore, find_score
 from cops_core.scoring import Batch, Scorer
 
@@ -82,7 +83,7 @@ class Rounds:
 
     Attributes:
         mask: The final mask.
-        solutions: The last round's solution of each group.
+        solutions: The last round's solution of each group; of a layer that was emptied before, that round's.
         paths: By group, if there are controls and it was requested: the target's kept sum against the
             controls' (the price of control), with all levels equal to each of `PATH_LEVELS` in turn.
         kappas: The number of kept weights after each round.
@@ -133,6 +134,8 @@ def run_rounds(
             flat |= _flattened(dict(scorer.masked(moving, batch, mask, revive=selection.revive)))
         for name, group in groups.items():
             own = keep[group.places]
+            if not selection.revive and not own.any():  # a layer that an earlier round has emptied
+                continue
             everything = selection.revive or bool(own.all())  # then no copy is needed
             live = [flat[score][group.places] for score in selection.scores]
             live = live if everything else [values[own] for values in live]
@@ -172,10 +175,13 @@ def groups_of(selection: Selection, density: Decimal, sizes: Mapping[str, int]) 
 
 def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, np.ndarray]:
     """Each score as one vector of shape (D,); `scores` is emptied, so that nothing is in memory twice."""
-    flat = {}
+    flat: dict[AnyScore, np.ndarray] = {}
     for score in list(scores):
         layers = dict(scores.pop(score))
+        size = sum(layer.numel() for layer in layers.values())
+        give_back(size)
         flat[score] = flatten_away(layers)
+        give_back(size)
     return flat
 
 

@@ -25,9 +25,6 @@ KINDS: Mapping[type[nn.Module], tuple[str, ...]] = {
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
-MECHANISM = "cops_core.masked"
-"""The package whose modules compute a weight from a mask."""
-
 FROZEN = "frozen, requires_grad is False"
 EMBEDDED = "an embedding: name it in include, e.g. include=[nn.Linear, nn.Embedding]"
 RECURRENT = "a recurrent layer keeps its weights in a block of its own: write cells, e.g. nn.LSTMCell"
@@ -92,11 +89,6 @@ class _Weight:
         if isinstance(pattern, str):
             return pattern in self.names or (self.embedded and self.matches(pattern) and "*" not in pattern)
         return self.embedded and issubclass(pattern, EMBEDDINGS) and self.matches(pattern)
-
-
-def is_masked(model: nn.Module) -> bool:
-    """Whether some weights of a network are already made from a mask, by `freeze`, `prune` or `scale`."""
-    return any(type(module).__module__.startswith(MECHANISM) for module in model.modules())
 
 
 def candidates(

@@ -12,8 +12,9 @@ from cops_core.config import Control, IfInfeasible, LevelKind, Schedule, Scope, 
 from cops_core.errors import InputError, as_share, listed, one_line
 from cops_core.generators import seeded_generators
 from cops_core.iterate import groups_of, run_rounds
-from cops_core.library.candidates import Candidates, Patterns, candidates, is_masked
+from cops_core.library.candidates import Candidates, Patterns, candidates
 from cops_core.mask import Mask, kept_weights
+from cops_core.masked.view import check_plain
 from cops_core.scores import CONVENTIONS, AnyScore, find_score
 from cops_core.scores.batches import batches_of
 from cops_core.scores.problem import Loss, SampleLosses
@@ -88,8 +89,7 @@ def select(
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"model is an object of type {type(model).__name__}: write a torch.nn.Module")
-    if is_masked(model):
-        raise InputError("the model is already masked: call cops.materialize(model) first")
+    check_plain(model)
     selection = _selection(
         target=target,
         controls=_controls(controls),

@@ -126,7 +126,14 @@ def compute_scores(
         sample_losses=sample_losses,
         example=example,
     )
-    return {score: _values(str(score), computed, problem) for score, computed in found.items()}
+    values = {}
+    later = list(found)
+    for score, computed in found.items():
+        values[score] = _values(str(score), computed, problem)
+        del later[0]
+        # A gradient takes as much memory as the network.
+        problem.forget([getattr(found[other], "functional", None) for other in later])
+    return values
 
 
 def _values(name: str, score: Score, problem: Problem) -> dict[str, Tensor]:

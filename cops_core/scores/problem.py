@@ -181,7 +181,7 @@ class Problem:
         self._example = example
         self._first = None if not batches else moved(batches[0], network.device, network.dtype)
         self._gradients: dict[ScalarFunction, tuple[Weights, Weights]] = {}
-        self._read: dict[str, tuple[Tensor, int]] = {}
+        self._read: dict[ScalarFunction | None, dict[str, tuple[Tensor, int]]] = {}
         model = network.model
         pair = pair_of(self._first)
         if pair is not None and isinstance(pair[0], Tensor):
@@ -285,16 +285,30 @@ class Problem:
         if functional not in self._gradients:
             gradients, weights = self._differentiate(functional)
             self._gradients[functional] = gradients, weights
-            self._note(gradients, f"the gradient of {type(functional).__name__} in {{}}")
-            self._note(weights, f"the copy for {type(functional).__name__} of {{}}")
+            kind = type(functional).__name__
+            self._note(gradients, f"the gradient of {kind} in {{}}", functional)
+            self._note(weights, f"the copy for {kind} of {{}}", functional)
         return self._gradients[functional]
+
+    def forget(self, needed: Collection[object]) -> None:
+        """Free the memory of the gradients of all functions but some; they are computed again if needed.
+
+        Args:
+            needed: The functions whose gradients are kept.
+        """
+        for functional in [each for each in self._gradients if each not in needed]:
+            del self._gradients[functional], self._read[functional]
 
     def changed(self) -> list[str]:
         """What was changed in place since it was made, of the tensors that all scores of a call read."""
-        return [name for name, (tensor, version) in self._read.items() if tensor._version != version]
+        every = {name: pair for read in self._read.values() for name, pair in read.items()}
+        return [name for name, (tensor, version) in every.items() if tensor._version != version]
 
-    def _note(self, tensors: Mapping[str, Tensor], what: str = "{}") -> None:
-        self._read |= {what.format(name): (tensor, tensor._version) for name, tensor in tensors.items()}
+    def _note(
+        self, tensors: Mapping[str, Tensor], what: str = "{}", of: ScalarFunction | None = None
+    ) -> None:
+        read = self._read.setdefault(of, {})
+        read |= {what.format(name): (tensor, tensor._version) for name, tensor in tensors.items()}
 
     def _differentiate(self, functional: ScalarFunction) -> tuple[Weights, Weights]:
         network = self.network

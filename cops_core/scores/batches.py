@@ -25,8 +25,9 @@ def batches_of(data: Any) -> list[Batch]:
     """One batch or several, as a list.
 
     Args:
-        data: One batch: a tensor, a tuple, a Mapping, a dataclass, or any object with a method `to`. Several:
-            a list, a DataLoader, any other iterable; it is read once.
+        data: One batch: a tensor, a tuple, a Mapping, a dataclass, or any object with a method `to`; also the
+            list of inputs and class numbers that a DataLoader makes of pairs. Several: any other list, a
+            DataLoader, any other iterable; it is read once.
 
     Returns:
         The batches, at least one.
@@ -35,7 +36,7 @@ def batches_of(data: Any) -> list[Batch]:
         InputError: No batch, more than `MOST`, or nothing that contains one.
     """
     one = isinstance(data, Tensor | tuple | Mapping) or dataclasses.is_dataclass(data) or hasattr(data, "to")
-    if one:
+    if one or _is_inputs_and_labels(data):
         return [data]
     if isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise InputError(
@@ -50,6 +51,15 @@ def batches_of(data: Any) -> list[Batch]:
             f"batches has more than {MOST} batches: write a few, e.g. list(itertools.islice(loader, 10))"
         )
     return found
+
+
+def _is_inputs_and_labels(data: Any) -> bool:
+    """Whether a list is one batch, as DataLoaders collate pairs: inputs, and a class number for each."""
+    if type(data) is not list or len(data) != 2 or not all(isinstance(each, Tensor) for each in data):
+        return False
+    inputs, labels = data
+    numbers = labels.ndim == 1 and labels.dtype in (torch.int64, torch.int32)
+    return bool(numbers and inputs.ndim > 1 and len(inputs) == len(labels))
 
 
 def moved(batch: Batch, device: torch.device, dtype: torch.dtype) -> Batch:

@@ -253,3 +253,14 @@ def test_wrong_arguments_are_one_line(case):
         cops.select(given.pop("model"), given.pop("batches"), **given)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_list_that_a_loader_makes_of_pairs_is_one_batch():
+    """`next(iter(loader))` is a list of inputs and labels, not a tuple."""
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    inputs, labels = torch.randn(4, 6), torch.tensor([0, 1, 2, 0])
+    loader = torch.utils.data.DataLoader(list(zip(inputs, labels.tolist(), strict=True)), batch_size=4)
+    collated = next(iter(loader))
+    assert type(collated) is list
+    masks = [cops.select(model, batch, density=0.2) for batch in (collated, (inputs, labels), loader)]
+    assert masks[0].sha256() == masks[1].sha256() == masks[2].sha256()

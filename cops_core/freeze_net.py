@@ -101,7 +101,7 @@ class FreezeNet:
                 for name, values in self.trained.items()
             },
             "buffers": dict(self.model.named_buffers()),
-            "arm": {} if self._decaying is None else {"scale": self._decaying.detach()},
+            "arm": {} if self._decaying is None else {"scale": self._decaying.detach().view(())},
         }
 
     def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -25,7 +25,7 @@ def freeze(model: Network, mask: Mapping[str, Tensor], *, decay: bool = False) -
         model: The network, with theta0 as its weights. It is changed in place.
         mask: Booleans by parameter name, as `select` returns them. Parameters that it does not name are
             trained completely.
-        decay: Whether theta0 has a factor, a parameter of shape () that starts at 1 and whose gradient is
+        decay: Whether theta0 has a factor, a parameter of shape (1,) that starts at 1 and whose gradient is
             zero (FreezeNet-WD): SGD with weight decay lets it decay, and so does AdamW with decoupled weight
             decay. It then is one of `model.parameters()`, and must be in a group with weight decay.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cops_core.arms import Scale
 from cops_core.errors import InputError, described
 from cops_core.initialization import initial_weight
+from cops_core.library.audit import audit
 from cops_core.masked.apply import apply_mask, materialize
 from cops_core.masked.draws import Draw, note_draw
 from cops_core.masked.kept_weights import KeptWeights
@@ -43,9 +44,11 @@ def save(model: nn.Module, path: str | Path) -> int:
         Its size in bytes.
 
     Raises:
+        DriftError: A weight outside the mask has changed.
         InputError: The network has a tensor that such a file cannot hold.
         OSError: The file cannot be written.
     """
+    audit(model, processes=False)
     tensors: dict[str, Tensor] = {}
     weights: dict[str, Any] = {}
     for name, weight in masked_weights(model).items():
@@ -104,6 +107,9 @@ def load(path: str | Path, build: Callable[[], nn.Module], *, plain: bool = Fals
     try:
         _convert(model, state, weights)
         for name, entry in weights.items():
+            shapes = list(model.get_parameter(name).shape), stored[name][0]["shape"]
+            if shapes[0] != shapes[1]:
+                raise InputError(f"{name} has the shape {shapes[0]}, in the file {shapes[1]}")
             _start(model, name, entry, outside.get(name))
         _mask(model, weights, {name: places for name, (_, places) in stored.items()})
         complete = model.state_dict()
@@ -132,7 +138,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         fields: dict[str, Any] = json.loads(text)
         stated, newest = fields.pop("sha256"), fields["format"]
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{path} is damaged ({described(error)}): write it again") from None
     if stated != _sha256(fields, tensors):
         raise InputError(f"{path} is damaged, its content does not match its SHA-256: write it again")

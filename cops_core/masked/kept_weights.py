@@ -2,15 +2,20 @@
 
 import hashlib
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from cops_core.errors import DriftError, InputError
 from cops_core.masked.draws import Draw
 from cops_core.masked.products import SparseProducts
 from cops_core.tensor_bytes import tensor_bytes
+
+# Threads may run one model at the same time, e.g. to serve it.
+_WRITING = Lock()
 
 
 class KeptWeights(nn.Module):
@@ -27,8 +32,8 @@ class KeptWeights(nn.Module):
         weight: theta0. What it holds outside the mask is kept.
         keep: The mask, of the same shape, on any device.
         factor: Of theta0 outside the mask.
-        scale: If given, the factor is this parameter, of shape (). Its gradient is zero, so that an optimizer
-            changes it by weight decay only (FreezeNet-WD).
+        scale: If given, the factor is this parameter, of shape (1,). Its gradient is zero, so that an
+            optimizer changes it by weight decay only (FreezeNet-WD).
 
     Attributes:
         places: Positions of v in the flattened theta, ascending, int64 of shape (kept,).
@@ -117,7 +122,8 @@ class KeptWeights(nn.Module):
     def in_place(self, v: Tensor) -> bool:
         """Whether v may be written into a tensor that stays, which costs as much as v is large.
 
-        Not so while a compiler traces, in transforms of `torch.func`, and for a v that is not its own.
+        Not so while a compiler or a tracer records, in transforms of `torch.func`, with forward-mode
+        derivatives, for tensors of the inference mode, and for a v that is not its own.
         """
         return (
             not torch.compiler.is_compiling()
@@ -125,6 +131,9 @@ class KeptWeights(nn.Module):
             and v.device == self._dense.device
             and v.dtype == self._dense.dtype
             and torch._C._functorch.peek_interpreter_stack() is None
+            and forward_ad._current_level < 0
+            and not (v.is_inference() or self._dense.is_inference())
+            and torch._C._get_tracing_state() is None
         )
 
     def _computed(self, v: Tensor) -> Tensor:
@@ -145,19 +154,20 @@ class KeptWeights(nn.Module):
             DriftError: Somebody else has changed the tensor since.
         """
         dense = self._dense
-        # With their ids, since a copy's counters start anew.
-        if self._counted[0] == id(dense) and self._counted[1] != dense._version:
-            raise DriftError(
-                "a masked weight was changed in place, its frozen values too: change"
-                " parametrizations.<name>.original, its kept values, or call cops.materialize(model) first"
-            )
-        version = id(v), v._version + (0 if self.scale is None else self.scale._version)
-        target = dense if version != self._written else dense.data
-        with torch.no_grad():
+        with _WRITING, torch.no_grad():
+            # With their ids, since a copy's counters start anew.
+            if self._counted[0] == id(dense) and self._counted[1] != dense._version:
+                raise DriftError(
+                    "a masked weight was changed in place, its frozen values too: change"
+                    " parametrizations.<name>.original, its kept values, or call cops.materialize(model)"
+                    " first"
+                )
+            version = id(v), v._version + (0 if self.scale is None else self.scale._version)
+            target = dense if version != self._written else dense.data
             if self.scale is not None:
                 torch.mul(self._theta0, self.scale, out=target)
             target.view(-1).index_copy_(0, self.places, v.detach().reshape(-1))
-        self._written, self._counted = version, (id(dense), dense._version)
+            self._written, self._counted = version, (id(dense), dense._version)
         return dense.detach()
 
     def current(self, v: Tensor) -> Tensor:
@@ -194,7 +204,7 @@ class KeptWeights(nn.Module):
         if self.outside_is_zero:
             return ""
         if not self._sha256:
-            self._sha256 = hashlib.sha256(tensor_bytes(self.outside())).hexdigest()
+            self._sha256 = _sha256(self.outside())
         return self._sha256
 
     def has_drifted(self) -> bool:
@@ -203,20 +213,24 @@ class KeptWeights(nn.Module):
         now = self.outside()
         if not before:
             return bool(now.any())
-        return hashlib.sha256(tensor_bytes(now)).hexdigest() != before
+        return _sha256(now) != before
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or convert all tensors, as `nn.Module.to` does with parameters and buffers."""
+        places = fn(self.places)
+        if not places.is_meta and (self.places.is_meta or not torch.equal(places.cpu(), self.places.cpu())):
+            raise InputError("to_empty would lose the mask and the frozen values: give it the plain model")
         converted = fn(self._theta0.new_empty(0)).dtype != self._theta0.dtype
-        if converted:
-            self.outside_sha256()  # of the original values
+        # Of the original values. A change before the conversion must stay visible after it.
+        drifted = converted and self.has_drifted()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         same = self._theta0 is self._dense
-        self._theta0 = fn(self._theta0)
-        self._dense = self._theta0 if same else fn(self._dense)
+        # Positions assume the order of a contiguous tensor; `fn` may ask for channels last.
+        self._theta0 = fn(self._theta0).contiguous()
+        self._dense = self._theta0 if same else fn(self._dense).contiguous()
         if converted and self._sha256:
-            self._converted_sha256 = hashlib.sha256(tensor_bytes(self.outside())).hexdigest()
-        self.places = fn(self.places)
+            self._converted_sha256 = "drifted" if drifted else _sha256(self.outside())
+        self.places = places
         self._written = self._counted = (0, 0)
         return self
 
@@ -224,6 +238,10 @@ class KeptWeights(nn.Module):
         """The numbers of kept and of all values, and the factor."""
         factor = "decaying" if self.scale is not None else f"{self.factor:g}"
         return f"kept={len(self.places)} of {self.shape.numel()}, scale={factor}"
+
+
+def _sha256(values: Tensor) -> str:
+    return hashlib.sha256(tensor_bytes(values)).hexdigest()
 
 
 def _constant(scale: Tensor) -> Tensor:
@@ -238,9 +256,11 @@ class _Written(torch.autograd.Function):
     def forward(ctx: Any, v: Tensor, scale: Tensor | None, kept: KeptWeights) -> Tensor:
         ctx.places, ctx.vector_shape = kept.places, v.shape
         ctx.zero = None if scale is None else torch.zeros_like(scale)
+        ctx.save_for_backward(v)
         return kept.written(v)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        _ = ctx.saved_tensors  # an error if v has changed since, as of a plain parameter
         gradient = gradients[0].reshape(-1).index_select(0, ctx.places)
         return gradient.view(ctx.vector_shape), ctx.zero, None

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 # Measured on one CPU thread: above this density, or below this size, the dense product is faster.
 MAX_SPARSE_DENSITY = 0.15
@@ -68,6 +67,7 @@ class SparseProducts:
 
     def __init__(self, places: Tensor, shape: torch.Size, like: Tensor, others_are_zero: bool) -> None:
         outputs, inputs = self.shape = (shape[0], shape[1])
+        self.places = places
         self.others_are_zero = others_are_zero
         rows, columns = places // inputs, places % inputs
         self.rows = _pointers(rows, outputs)
@@ -119,6 +119,10 @@ class SparseProducts:
             return _Sparse.apply(inputs, values, self)  # type: ignore[no-untyped-call, no-any-return]
         return _Dense.apply(inputs, values, self, weight, scale)  # type: ignore[no-untyped-call, no-any-return]
 
+    def dense_gradients(self, delta: Tensor, inputs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of the inputs and of the kept weights by dense operations, which have derivatives."""
+        return delta @ weight, (delta.t() @ inputs).reshape(-1).index_select(0, self.places)
+
     def sampled(self, delta: Tensor, inputs: Tensor) -> Tensor:
         """The gradient of the kept weights.
 
@@ -139,17 +143,25 @@ class _Dense(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, _: Tensor, products: SparseProducts, weight: Tensor, scale: Tensor | None
+        ctx: Any,
+        inputs: Tensor,
+        values: Tensor,
+        products: SparseProducts,
+        weight: Tensor,
+        scale: Tensor | None,
     ) -> Tensor:
         ctx.products = products
         ctx.zero = None if scale is None else torch.zeros_like(scale)
-        ctx.save_for_backward(inputs, weight)
+        ctx.save_for_backward(inputs, values, weight)
         return inputs @ weight.t()
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, Tensor, None, None, Tensor | None]:
-        inputs, weight = ctx.saved_tensors
+    def backward(ctx: Any, *deltas: Tensor) -> tuple[Tensor | None, Tensor, None, None, Tensor | None]:
+        (delta,) = deltas
+        inputs, values, weight = ctx.saved_tensors
+        if _needs_dense(delta):
+            weight = weight.reshape(-1).index_copy(0, ctx.products.places, values).view(weight.shape)
+            return *ctx.products.dense_gradients(delta, inputs, weight), None, None, ctx.zero
         into = delta @ weight if ctx.needs_input_grad[0] else None
         return into, ctx.products.sampled(delta, inputs), None, None, ctx.zero
 
@@ -165,13 +177,23 @@ class _Sparse(torch.autograd.Function):
         return output.t().contiguous()  # as a dense product's: dropout draws in the order of memory
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, *deltas: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        (delta,) = deltas
         inputs, values = ctx.saved_tensors
+        if _needs_dense(delta):
+            shape = ctx.products.shape
+            weight = values.new_zeros(shape[0] * shape[1]).index_copy(0, ctx.products.places, values)
+            return *ctx.products.dense_gradients(delta, inputs, weight.view(shape)), None
         into = None
         if ctx.needs_input_grad[0]:
             into = torch.sparse.mm(ctx.products.matrix_transposed(values), delta.t()).t()
         return into, ctx.products.sampled(delta, inputs), None
+
+
+def _needs_dense(delta: Tensor) -> bool:
+    """Whether a backward pass itself is differentiated, or computes several gradients at once."""
+    # A tensor that stands for several, of `torch.func.vmap` or `is_grads_batched`, has no memory of its own.
+    return torch.is_grad_enabled() or not torch._C._has_storage(delta)
 
 
 def _pointers(indices: Tensor, size: int) -> Tensor:

@@ -18,7 +18,7 @@ from cops_core.masked.kept_weights import KeptWeights
 from cops_core.masked.view import masked_list
 
 
-def guard_states(module: nn.Module, attribute: str) -> tuple[Any, Any]:
+def guard_states(module: nn.Module, attribute: str) -> tuple[Any, ...]:
     """Add a masked weight's record to its module's state dicts, and check it when one is loaded.
 
     Args:
@@ -31,6 +31,7 @@ def guard_states(module: nn.Module, attribute: str) -> tuple[Any, Any]:
     return (
         module.register_state_dict_post_hook(partial(_add_record, attribute)),  # type: ignore[no-untyped-call]
         module.register_load_state_dict_pre_hook(partial(_check_record, attribute)),  # type: ignore[no-untyped-call]
+        module.register_load_state_dict_post_hook(partial(_own_again, attribute)),  # type: ignore[no-untyped-call]
     )
 
 
@@ -97,6 +98,12 @@ def _check_record(
         missing.append(name)
     elif complaint := _complaint(masked[0], found):  # type: ignore[arg-type]
         errors.append(f"{name}: {complaint}")
+
+
+def _own_again(attribute: str, module: nn.Module, _: Any) -> None:
+    masked = masked_list(module, attribute)
+    if masked is not None and isinstance(masked.original, nn.Parameter):
+        masked[0].own(masked.original)  # type: ignore[operator]  # `assign=True` has made it
 
 
 def _complaint(kept: KeptWeights, found: Tensor) -> str:

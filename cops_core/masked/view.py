@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
@@ -18,7 +19,7 @@ class MaskedWeight:
 
     Attributes:
         kept: How theta follows from v.
-        values: v.
+        values: v; a view of a larger parameter where a trainer has flattened all of them (FSDP1).
         places: The modules that have the weight, each with its name there.
     """
 
@@ -51,8 +52,8 @@ def attributes(module: nn.Module) -> list[str]:
     return names
 
 
-def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The plain model's modules with their paths."""
+def _modules(model: nn.Module, every_name: bool = False) -> Iterator[tuple[str, nn.Module]]:
+    """The plain model's modules with their paths; of those with several names the first path, or each."""
     ours = {
         id(inner)
         for module in model.modules()
@@ -61,7 +62,8 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         if found is not None
         for inner in (found, found[0])
     }
-    return ((path, module) for path, module in model.named_modules() if id(module) not in ours)
+    named = model.named_modules(remove_duplicate=not every_name)
+    return ((path, module) for path, module in named if id(module) not in ours)
 
 
 def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
@@ -113,8 +115,9 @@ def parameters_by_plain_name(model: nn.Module) -> dict[str, nn.Parameter | Maske
     for name, module, attribute in _walk(model):
         masked = masked_list(module, attribute)
         parameter = module._parameters[attribute] if masked is None else masked.original
-        if not isinstance(parameter, nn.Parameter):
+        if not isinstance(parameter, nn.Parameter if masked is None else Tensor):
             continue  # a bias that is None
+        parameter = cast("nn.Parameter", parameter)
         first = names.setdefault(id(parameter), name)
         if masked is None:
             found.setdefault(first, parameter)
@@ -176,7 +179,7 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
     """
     whole = model.state_dict()
     state: dict[str, Tensor] = {}
-    for path, module in _modules(model):
+    for path, module in _modules(model, every_name=True):
         prefix = f"{path}." if path else ""
         for attribute in attributes(module):
             if masked_list(module, attribute) is not None:

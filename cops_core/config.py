@@ -10,7 +10,7 @@ from cops_core.data import DATASETS
 from cops_core.description import Description, named
 from cops_core.errors import InputError, one_line, unknown
 from cops_core.initialization import INITIALIZATIONS
-from cops_core.models import MODELS
+from cops_core.models import find_model
 from cops_core.scores import CONVENTIONS, SCORES, AnyScore, Member, find_score, kind_of, member_of
 from cops_core.streams import SEED_RANGE
 
@@ -46,6 +46,12 @@ def _score(given: Any) -> AnyScore:
     if given not in SCORES:
         raise ValueError(unknown("score", given, SCORES))
     return given
+
+
+def _model(name: str) -> str:
+    """The name of a network, checked to exist."""
+    find_model(name)
+    return name
 
 
 ScoreName = Annotated[str, named("score", SCORES)]
@@ -202,7 +208,7 @@ class TrialConfig(Description):
     Attributes:
         dataset: A key of `DATASETS`.
         validation_fraction: Fraction of the training images used for validation, a decimal in (0, 1).
-        model: A key of `MODELS`.
+        model: A key of `MODELS`, or a package and a name in it: `timm/vit_tiny_patch16_224`.
         initialization: A key of `INITIALIZATIONS`.
         seed: A 32-bit seed, in [0, 2**32).
         arm: The treatment of the weights outside the mask (see `cops_core.freeze_net`).
@@ -219,7 +225,7 @@ class TrialConfig(Description):
     validation_fraction: Annotated[Decimal, Field(gt=0, lt=1), AfterValidator(Decimal.normalize)] = Decimal(
         "0.1"
     )
-    model: Annotated[str, named("model", MODELS)] = "lenet_300_100"
+    model: Annotated[str, AfterValidator(_model)] = "lenet_300_100"
     initialization: Annotated[str, named("initialization", INITIALIZATIONS)] = "xavier_normal"
     seed: Annotated[int, Field(ge=0, lt=SEED_RANGE)] = 0
     arm: Arm = "dense"

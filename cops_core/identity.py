@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 
 from cops_core.config import TrialConfig
+from cops_core.models.packages import package_extensions
 
 # Increase it when the same configuration, seed and data give other numbers than before.
 TRIALS_VERSION = 3
@@ -14,7 +15,8 @@ def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[st
     """The SHA-256 that identifies a trial on every machine.
 
     Over the configuration's fields that differ from their defaults (the seed is one of them), the data's
-    hash, the numerics version and the extensions. A new field whose default changes nothing therefore
+    hash, the numerics version and the extensions, with the version of the package that has the network
+    (`timm/...`, `torchvision/...`). A new field whose default changes nothing therefore
     changes no identity.
 
     Args:
@@ -28,7 +30,7 @@ def trial_identity(config: TrialConfig, data_sha256: str, extensions: Mapping[st
     content = {
         "config": config.model_dump(mode="json", exclude_defaults=True),
         "data": data_sha256,
-        "extensions": dict(extensions or {}),
+        "extensions": {**(extensions or {}), **package_extensions(config.model)},
         "numerics": TRIALS_VERSION,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

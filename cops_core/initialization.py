@@ -89,7 +89,7 @@ def initial_network(
     """A network with theta0 as its values.
 
     Args:
-        name: A key of `MODELS`.
+        name: See `cops_core.models.find_model`.
         shape: (channels, height, width) of an image.
         classes: The number of classes, at least 2.
         seed: The trial's, in [0, 2**32).

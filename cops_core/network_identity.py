@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cops_core.initialization import initial_network
-from cops_core.models import MODELS
+from cops_core.models import find_model
 from cops_core.models.base import Shape
 from cops_core.scores.isolation import NormalisationMode, isolated
 from cops_core.streams import stream
@@ -29,10 +29,10 @@ _KNOWN: dict[tuple[int, Shape, int], tuple[object, str | None]] = {}
 
 
 def network_sha256(name: str, shape: Shape, classes: int) -> str | None:
-    """The identity of a registered network, computed once per process.
+    """The identity of a network, computed once per process.
 
     Args:
-        name: A key of `MODELS`.
+        name: See `find_model`.
         shape: (channels, height, width) of an image.
         classes: The number of classes, at least 2.
 
@@ -42,7 +42,7 @@ def network_sha256(name: str, shape: Shape, classes: int) -> str | None:
     Raises:
         InputError: See `cops_core.models.build_model`.
     """
-    builder = MODELS.get(name)
+    builder = find_model(name)
     key = (id(builder), shape, classes)
     if key not in _KNOWN:
         model, _ = initial_network(name, shape, classes, seed=0)

@@ -35,6 +35,7 @@ from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.folders import user_cache
 from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initial_network
+from cops_core.models.packages import package_extensions
 from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device
 from cops_core.scoring import Scorer
@@ -106,7 +107,7 @@ class Trial:
         if config.arm != "dense" and config.density is None:
             raise InputError("density is missing: write the kept fraction, e.g. density='0.01'")
         self.config = config
-        self.extensions = dict(extensions or {})
+        self.extensions = {**(extensions or {}), **package_extensions(config.model)}
         self.device = use_device(device)
         self.status: Status = "running"
         self.history: list[EpochMetrics] = []

@@ -4,26 +4,32 @@ from pathlib import Path
 
 from cops_core.errors import InputError, lookup
 from search_spaces.arms import arms
-from search_spaces.base import SearchSpace, load_space_file
+from search_spaces.base import SETTABLE, SampleFunction, SearchSpace, load_space_file
 from search_spaces.cifar10 import cifar10
 from search_spaces.fashion_mnist import fashion_mnist
 from search_spaces.freezing_rates import freezing_rates
 from search_spaces.gss import gss
 from search_spaces.presets import PRESETS
-from search_spaces.question import Pareto, Rates
+from search_spaces.question import Pareto, Question, Rates
 from search_spaces.quickstart import quickstart
 from search_spaces.score_pairs import score_pairs
 
 __all__ = ["SEARCH_SPACES", "SearchSpace", "find_space"]
 
+
+def _space(name: str, sample: SampleFunction, question: Question, trials: int) -> SearchSpace:
+    """A space of this project: data set, network and learning rate may be set."""
+    return SearchSpace(name, sample, question, trials, settable=tuple(SETTABLE))
+
+
 SEARCH_SPACES: dict[str, SearchSpace] = {
-    "quickstart": SearchSpace("quickstart", quickstart, Rates(), trials=24),
-    "score_pairs": SearchSpace("score_pairs", score_pairs, Rates(), trials=60),
-    "arms": SearchSpace("arms", arms, Rates(), trials=60),
-    "freezing_rates": SearchSpace("freezing_rates", freezing_rates, Pareto(), trials=60),
-    "gss": SearchSpace("gss", gss, Pareto(), trials=150),
-    "fashion_mnist": SearchSpace("fashion_mnist", fashion_mnist, Rates(), trials=60),
-    "cifar10": SearchSpace("cifar10", cifar10, Rates(), trials=60),
+    "quickstart": _space("quickstart", quickstart, Rates(), 24),
+    "score_pairs": _space("score_pairs", score_pairs, Rates(), 60),
+    "arms": _space("arms", arms, Rates(), 60),
+    "freezing_rates": _space("freezing_rates", freezing_rates, Pareto(), 60),
+    "gss": _space("gss", gss, Pareto(), 150),
+    "fashion_mnist": _space("fashion_mnist", fashion_mnist, Rates(), 60),
+    "cifar10": _space("cifar10", cifar10, Rates(), 60),
 }
 
 

@@ -1,17 +1,22 @@
 """The class of search spaces: a function from an Optuna trial to a configuration, and a question."""
 
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import BaseTrial
+from pydantic import ValidationError
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError, near_path, nearest
+from cops_core.errors import InputError, near_path, nearest, one_line
+from search_spaces.fields import WithFields
 from search_spaces.question import Question, Rates
 
 SampleFunction = Callable[[BaseTrial], TrialConfig]
+# The fields of configurations that a space may let a study set, with their flags.
+SETTABLE: Mapping[str, str] = {"dataset": "--dataset", "model": "--model", "learning_rate": "--lr"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class SearchSpace:
         question: The question of a study that does not choose another.
         trials: The number of configurations of a study that does not choose another, at least 1.
         file: The Python file of a user's own space; None for a space of this project or of a plugin.
+        settable: Which fields of its configurations a study may set for all trials, keys of `SETTABLE`.
+        fields: Those that are set, with their values.
     """
 
     name: str
@@ -32,6 +39,44 @@ class SearchSpace:
     question: Question
     trials: int
     file: Path | None = None
+    settable: tuple[str, ...] = ()
+    fields: tuple[tuple[str, Any], ...] = ()
+
+    def with_fields(self, fields: Mapping[str, Any]) -> "SearchSpace":
+        """This space with some fields set for all trials. A parameter of that name is not searched.
+
+        Args:
+            fields: Values by the field's name.
+
+        Returns:
+            The space.
+
+        Raises:
+            InputError: The space does not let a field be set, or a value is wrong.
+        """
+        for name in fields:
+            if name not in self.settable:
+                words = name.replace("_", " ")
+                raise InputError(
+                    f"space {self.name!r} does not let its {words} be set: leave {SETTABLE[name]} out, or"
+                    f" write settable = ({name!r},) in the space's file"
+                )
+        if not fields:
+            return self
+        own = replace(self, fields=tuple(fields.items()))
+        try:
+            own.fixed(TrialConfig())
+        except ValidationError as error:
+            raise InputError(one_line(error)) from None
+        return replace(own, sample=WithFields(self.sample, own.fixed, dict(fields)))
+
+    def fixed(self, config: TrialConfig) -> TrialConfig:
+        """A configuration with the values of the fields that are set."""
+        values = dict(self.fields)
+        if not values:
+            return config
+        training = {name: values.pop(name) for name in ("learning_rate",) if name in values}
+        return config.changed(**values, training=config.training.model_copy(update=training))
 
     @property
     def reference(self) -> str:
@@ -47,7 +92,8 @@ class SearchSpace:
 def load_space_file(path: Path) -> SearchSpace:
     """A user's own space: a Python file with a function `space(trial) -> TrialConfig`.
 
-    The file may also define `question` (a `Question`) and `trials` (a whole number).
+    The file may also define `question` (a `Question`), `trials` (a whole number) and `settable` (the fields
+    that the command line may set, see `SETTABLE`).
 
     Args:
         path: The Python file.
@@ -81,4 +127,7 @@ def load_space_file(path: Path) -> SearchSpace:
     trials = getattr(module, "trials", 60)
     if not isinstance(trials, int):
         raise InputError(f"{path}: trials must be a whole number, not {trials!r}")
-    return SearchSpace(path.stem, sample, question, trials, path)
+    settable = getattr(module, "settable", ())
+    if not isinstance(settable, tuple) or not set(settable) <= set(SETTABLE):
+        raise InputError(f"{path}: settable must be a tuple of {', '.join(SETTABLE)}, not {settable!r}")
+    return SearchSpace(path.stem, sample, question, trials, path, settable)

@@ -71,9 +71,26 @@ SETTINGS: Mapping[str, Flag] = {
     ),
     "epochs": Flag(
         help="Number of epochs of each trial.",
-        panel="Question",
+        panel="Data, network, training",
         default="the space's",
         type="int",
+    ),
+    "dataset": Flag(
+        help="The data set of all trials (see `cops datasets`).",
+        panel="Data, network, training",
+        default="the space's",
+    ),
+    "model": Flag(
+        help="The network of all trials (see `cops models`).",
+        panel="Data, network, training",
+        default="the space's",
+    ),
+    "learning_rate": Flag(
+        help="The learning rate of all trials, which is then not searched.",
+        panel="Data, network, training",
+        default="the space's",
+        spelling="--lr",
+        type="float",
     ),
     "fresh": Flag(
         help="Run every trial, even if another study already has its result.",
@@ -219,6 +236,9 @@ class Arguments(TypedDict, total=False):
         sampler: Search algorithm: tpe, random, qmc, nsga2 or gp.
         stopping: Early stopping of trials at the same rate: asha, hyperband or none.
         epochs: Number of epochs of each trial.
+        dataset: The data set of all trials (see `cops datasets`).
+        model: The network of all trials (see `cops models`).
+        learning_rate: The learning rate of all trials, which is then not searched.
         fresh: Run every trial, even if another study already has its result.
         retry: Run failed trials again.
         concurrency: Number of trials that run at the same time.
@@ -243,6 +263,9 @@ class Arguments(TypedDict, total=False):
     sampler: Literal["tpe", "random", "qmc", "nsga2", "gp"] | None
     stopping: Literal["asha", "hyperband", "none"] | None
     epochs: int | None
+    dataset: str | None
+    model: str | None
+    learning_rate: float | None
     fresh: bool | None
     retry: bool | None
     concurrency: int | None

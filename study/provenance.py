@@ -3,12 +3,16 @@
 import hashlib
 import platform
 import subprocess
+import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("cops_core", "search_spaces", "study")
 LIBRARIES = ("cops-study", "torch", "torchvision", "numpy", "scipy", "ray", "optuna", "mlflow", "pyarrow")
+ABSENT = "not installed"
+OPTIONAL = ("timm",)  # may be absent, and matter only to those who import them
 
 
 @cache
@@ -19,8 +23,23 @@ def versions() -> dict[str, str]:
         try:
             found[library] = version(library)
         except PackageNotFoundError:
-            found[library] = "not installed"
+            found[library] = ABSENT
+    for library in OPTIONAL:
+        with suppress(PackageNotFoundError):
+            found[library] = version(library)
     return found
+
+
+def needed_versions() -> dict[str, str]:
+    """`versions` without optional libraries that this process has not imported.
+
+    A process that has a network of such a library in a configuration has imported it.
+    """
+    return {
+        library: number
+        for library, number in versions().items()
+        if library not in OPTIONAL or library in sys.modules
+    }
 
 
 @cache

@@ -28,9 +28,9 @@ from cops_core.errors import InputError, one_line, parse_decimal, refuse_unknown
 from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
 from cops_core.trial import DEFAULT_DATA_ROOT
-from search_spaces.base import SearchSpace
+from search_spaces.base import SETTABLE, SearchSpace
 from search_spaces.question import Question, choose_question, parse_question
-from study.flags import MACHINE, PLACES, QUESTION, SEARCH, Flag
+from study.flags import FIELDS, MACHINE, PLACES, QUESTION, SEARCH, Flag
 from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_uri, without_secret
 
 Device = Literal["auto", "cpu"]
@@ -144,7 +144,25 @@ class Settings(BaseModel):
     epochs: Annotated[
         int | None,
         Field(ge=1),
-        Flag(help="Number of epochs of each trial.", panel=QUESTION, default="the space's"),
+        Flag(help="Number of epochs of each trial.", panel=FIELDS, default="the space's"),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        Flag(help="The data set of all trials (see `cops datasets`).", panel=FIELDS, default="the space's"),
+    ] = None
+    model: Annotated[
+        str | None,
+        Flag(help="The network of all trials (see `cops models`).", panel=FIELDS, default="the space's"),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(gt=0, allow_inf_nan=False),
+        Flag(
+            help="The learning rate of all trials, which is then not searched.",
+            panel=FIELDS,
+            default="the space's",
+            spelling="--lr",
+        ),
     ] = None
     first: tuple[dict[str, Any], ...] = ()
     fresh: Annotated[
@@ -282,6 +300,12 @@ class Settings(BaseModel):
         return refuse_unknown(cls, data)
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of configurations that are set for all trials of the space."""
+        given = {name: getattr(self, name) for name in SETTABLE}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
     def storage_uri(self) -> str:
         """The storage of the studies' folders: an absolute path, or a URI."""
         return storage_uri(self.home, self.storage)
@@ -344,7 +368,8 @@ def settings_of(
         The settings.
 
     Raises:
-        InputError: A value is wrong, or there is early stopping although trials have no common rate.
+        InputError: A value is wrong, the space does not let a field be set, or there is early stopping
+            although trials have no common rate.
     """
     asked = {name: value for name, value in given.items() if value is not None}
     if asked.get("stopping", "none") != "none" and not question.axis:
@@ -352,7 +377,9 @@ def settings_of(
             f"--stopping {asked['stopping']} is for studies at given rates: leave it out, or write --rates"
         )
     own = {"space": space.reference, "name": space.name, "trials": space.trials}
-    return make_settings(**{**own, **asked, "question": question, "plugins": plugins})
+    settings = make_settings(**{**own, **asked, "question": question, "plugins": plugins})
+    space.with_fields(settings.fields)
+    return settings
 
 
 def parse_settings(record: Mapping[str, Any]) -> Settings:

@@ -9,6 +9,7 @@ from cops_core.config import Arm, Density, TrialConfig
 from cops_core.data import Split
 from cops_core.errors import InputError
 from cops_core.mask_code import Coding
+from cops_core.models.packages import package_extensions
 from cops_core.streams import SEED_RANGE
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -28,7 +29,7 @@ class ArtifactHeader(_Frozen):
     Names and shapes of its layers are not included: they follow from `build_model(model, shape, classes)`.
 
     Attributes:
-        model: A key of `MODELS`.
+        model: See `cops_core.models.find_model`.
         shape: (channels, height, width) of an image.
         classes: The number of classes, at least 2.
         initialization: A key of `INITIALIZATIONS`; with the seed it determines theta0.
@@ -40,7 +41,7 @@ class ArtifactHeader(_Frozen):
         theta0_sha256: SHA-256 of the initial weights.
         mask_sha256: `Mask.sha256()`; None if everything is trained.
         data_sha256: SHA-256 of the data set on which it was trained.
-        extensions: Names and SHA-256 of the plugins of its study.
+        extensions: Names and SHA-256 of the plugins of its study, and of the package that has the model.
     """
 
     model: str
@@ -106,5 +107,5 @@ def header_of(
         theta0_sha256=theta0_sha256,
         mask_sha256=mask_sha256,
         data_sha256=split.data.sha256,
-        extensions=dict(extensions),
+        extensions={**extensions, **package_extensions(config.model)},
     )

@@ -64,6 +64,7 @@ def image_folder(name: str, size: int, *, folder: str | None = None) -> Callable
             test_labels=test_labels,
         )
 
+    load.__doc__ = f"Your images in folders, {size} x {size} in colour, below `{folder or name}` of the root."
     return load
 
 

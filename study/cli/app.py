@@ -15,6 +15,7 @@ from study.cli.components import check, scores, spaces
 from study.cli.examples import epilog
 from study.cli.experiments import experiment
 from study.cli.imports import import_
+from study.cli.lists import datasets, models
 from study.cli.networks import replay, unpack
 from study.cli.reports import report
 from study.cli.results import compare, export, show
@@ -27,7 +28,7 @@ COMMANDS = {
     "Studies": (launch, resume, status, stop),
     "Results": (report, compare, show, export, import_, close, experiment, table),
     "Networks": (replay, unpack),
-    "Components": (spaces, scores, check),
+    "Components": (spaces, models, datasets, scores, check),
     "Servers": (ui, serve),
 }
 # Packages that results depend on.

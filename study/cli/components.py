@@ -71,6 +71,7 @@ def scores(
     data_root: DataRootOption = None,
     score_cache: ScoreCacheOption = None,
     plugin: PluginOption = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the scores, and compute nothing.")] = False,
 ) -> None:
     """Compare scores without training: ranks, masks, layers, the price of control.
 
@@ -78,6 +79,13 @@ def scores(
     which is named after network, data set and seed.
     """
     from rich.console import Console
+
+    if listed:
+        from study.networks.registered import score_table
+
+        use_plugins(plugin)
+        Console().print(score_table())
+        return
 
     from cops_core.cache import DEFAULT_CACHE
     from cops_core.errors import parse_decimal

@@ -12,6 +12,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "cops launch quickstart --trials 10 --epochs 3",
         "cops launch my_space.py --rates 0.95,0.99 --seeds 3",
         "cops launch fashion_mnist --objective smallest --keep 0.99",
+        "cops launch quickstart --model timm/test_resnet --lr 0.05 --name tiny",
         "cops launch score_pairs --dry-run",
     ),
     "resume": (
@@ -53,7 +54,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "cops unpack 0123456789abcdef0123456789abcdef --out network.safetensors",
     ),
     "spaces": ("cops spaces", "cops spaces --plugin my_scores.py"),
+    "models": ("cops models", "cops models torchvision/", "cops models timm/vit_tiny"),
+    "datasets": ("cops datasets", "cops datasets --data-root data"),
     "scores": (
+        "cops scores --list",
         "cops scores --model lenet_300_100 --dataset digits",
         "cops scores --score snip --score synflow --density 0.01",
     ),

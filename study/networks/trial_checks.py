@@ -25,6 +25,7 @@ from cops_core.contracts.trials import TrialChecks, check_network
 from cops_core.data import load_data
 from cops_core.errors import InputError
 from cops_core.facts import DrawnWeights, UnusableScore, drawn_in_words
+from cops_core.models.packages import package_extensions
 from cops_core.plugins import Plugin
 from cops_core.whole_file import write_whole
 from search_spaces.plugins import load_plugins
@@ -71,7 +72,8 @@ class TrialsCheck:
             if ("SCORES", name) in self._added:
                 yield f"score {name}", ["score", name], lambda n=name: self._score(n)  # type: ignore[misc]
         for use in uses:
-            key = ["network", use.key, self._sha256(use.config.dataset)]
+            package = package_extensions(use.config.model)
+            key = ["network", use.key, self._sha256(use.config.dataset), *([package] if package else [])]
             yield use.name, key, lambda u=use: self._network(u)  # type: ignore[misc]
 
     def _sha256(self, dataset: str) -> str:
@@ -89,8 +91,8 @@ class TrialsCheck:
         return check_network(use, data, self.extensions, lambda line: print_line(self.console, line))
 
     def is_added(self, model: str) -> bool:
-        """Whether a network is a plugin's, not the project's own."""
-        return ("MODELS", model) in self._added
+        """Whether a network is a plugin's or another package's, not the project's own."""
+        return ("MODELS", model) in self._added or bool(package_extensions(model))
 
     def key(self, content: list[Any]) -> str:
         """The name under which a part's result is kept."""

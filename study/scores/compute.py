@@ -14,6 +14,7 @@ from cops_core.cache import ScoreCache
 from cops_core.data import load_split
 from cops_core.initialization import initial_network
 from cops_core.mask import flatten, kept_weights
+from cops_core.models.packages import package_extensions
 from cops_core.network_identity import network_sha256
 from cops_core.scores import CONVENTIONS
 from cops_core.scoring import Scorer
@@ -58,6 +59,7 @@ def score_network(
         InputError: The data are missing, or a density keeps no weight. Nothing has been computed then.
     """
     trial = study.trial
+    extensions = {**extensions, **package_extensions(trial.model)}
     split = load_split(trial.dataset, data_root, trial.seed, trial.validation_fraction)
     model, theta0_sha256 = initial_network(
         trial.model, split.data.shape, split.data.classes, trial.seed, trial.initialization

@@ -45,7 +45,8 @@ class ScoreStudy(BaseModel):
     def name(self) -> str:
         """The folder of its results: `lenet_300_100-digits-seed0`."""
         suffix = "" if self.convention == "paper" else f"-{self.convention}"
-        return f"{self.trial.model}-{self.trial.dataset}-seed{self.trial.seed}{suffix}"
+        network = self.trial.model.replace("/", "-")
+        return f"{network}-{self.trial.dataset}-seed{self.trial.seed}{suffix}"
 
     @property
     def title(self) -> str:

@@ -46,7 +46,7 @@ class Proposals:
             check_parameters(
                 space, self.question, parameters, f"configuration {place} of the settings' first"
             )
-        self.base = dense_baseline(self.first_draws[0])
+        self.base = space.fixed(dense_baseline(self.first_draws[0]))
         self.histories = Histories(settings)
         self._given = settings.first
 

@@ -41,6 +41,7 @@ class SearchPlan(Plan):
 
     def __init__(self, space: SearchSpace, settings: Settings) -> None:
         self.settings = settings
+        space = space.with_fields(settings.fields)
         self.proposals = Proposals(space, settings)
         self.seeds = Seeds(settings)
         self.queue = ConfigurationQueue(self.proposals, self.seeds, settings.trials)

@@ -14,7 +14,8 @@ from study.records.trial import OPEN, StudyTrial
 
 NETWORK_FILE = "network.safetensors"  # the trial's stored network, an artifact of its run
 LOAD_FILE = "load.py"  # in the same folder; MLflow's UI displays it
-LOAD_LINE = f'model = load_artifact(Path("{NETWORK_FILE}")).model'
+LOAD_LINE = f'network = load_artifact(Path("{NETWORK_FILE}"))'
+PREDICT_LINE = "classes = network.predict(images)"
 # `![words](artifact:PATH)` shows an artifact of the run as a picture, `[words](artifact:PATH)` links to it.
 OWN_FILE = re.compile(r"(!?)\[([^\]]*)\]\(artifact:([^)\s]+)\)")
 
@@ -60,9 +61,11 @@ def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
     if trial.rows:
         commands += [f"cops replay {run_id}{options}", f"cops unpack {run_id}{options}"]
         parts.append(
-            f"Its network is `{NETWORK_FILE}` under *Artifacts*. After a download, this line loads it:"
-            f"\n\n```python\n{LOAD_LINE}\n```\n\n`cops show` prints everything about the trial,"
-            " `cops replay` runs it again and compares, `cops unpack` writes its weights as a state_dict:"
+            f"Its network is `{NETWORK_FILE}` under *Artifacts*. After a download, this loads it; it takes"
+            " raw images, as the data set has them:"
+            f"\n\n```python\n{LOAD_LINE}\n{PREDICT_LINE}\n```\n\n`cops show` prints everything about the"
+            " trial, `cops replay` runs it again and compares, `cops unpack` writes its weights as a"
+            " state_dict:"
         )
     parts.append("```sh\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
@@ -78,6 +81,7 @@ def load_code(trial: StudyTrial) -> bytes:
         "from pathlib import Path\n\n"
         "from cops_core.artifact import load_artifact\n\n"
         f"{LOAD_LINE}\n"
+        f"# {PREDICT_LINE}: of raw images, as the data set has them; network.model needs normalised ones.\n"
     ).encode()
 
 

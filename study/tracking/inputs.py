@@ -54,7 +54,8 @@ class Inputs:
         """The id of the trial's initial state, created if it does not exist; None on an old server."""
         if self._too_old:
             return None
-        name = f"{config.model}-{config.initialization}-{theta0_sha256[:HEAD_LENGTH]}"
+        network = config.model.replace("/", "-")  # MLflow refuses a slash in a name
+        name = f"{network}-{config.initialization}-{theta0_sha256[:HEAD_LENGTH]}"
         try:
             return self._read_known().get(name) or self._create(
                 name,

@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+from cops_core.data import DATASETS
+from cops_core.models import MODELS
+from cops_core.scores import SCORES
+
 WRONG = [
     (["launch", "quikstart"], "unknown space 'quikstart': did you mean 'quickstart'?"),
     (["launch", "no/such.py"], "is not a file"),
@@ -139,6 +143,33 @@ def test_the_spaces_are_listed(run):
     code, out, _ = run("spaces")
     assert code == 0
     assert all(name in out for name in SEARCH_SPACES)
+
+
+def test_networks_data_sets_and_scores_are_listed(run):
+    code, out, _ = run("models")
+    assert code == 0
+    assert all(name in out for name in (*MODELS, "torchvision/", "timm/", "269,722 parameters"))
+    code, out, _ = run("datasets", "--data-root", "nowhere")
+    assert code == 0
+    rows = {line.split()[0]: line for line in out.splitlines()[1:] if line.split()[0] in DATASETS}
+    assert set(rows) == set(DATASETS)
+    assert "available" in rows["digits"]
+    assert "downloaded" in rows["cifar10"]
+    assert "copied" in rows["imagenet64"]
+    code, out, _ = run("scores", "--list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(SCORES)
+
+
+def test_networks_of_a_package_are_listed_by_the_beginning_of_their_names(run):
+    code, out, _ = run("models", "torchvision/resnet")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [
+        f"torchvision/resnet{layers}" for layers in (101, 152, 18, 34, 50)
+    ]
+    code, _, err = run("models", "resnat")
+    assert code == 2
+    assert "did you mean 'resnet" in err
 
 
 def test_no_studies_yet_is_not_an_error(run):

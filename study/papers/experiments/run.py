@@ -7,7 +7,7 @@ from rich.console import Console
 from cops_core.config import TrialConfig
 from cops_core.data import DATASETS
 from cops_core.errors import lookup
-from cops_core.models import MODELS
+from cops_core.models import find_model
 from study.console import print_line
 from study.papers.experiments import EXPERIMENTS
 from study.papers.experiments.base import Experiment, ExperimentChanges
@@ -28,7 +28,7 @@ def make_experiment(name: str, changes: ExperimentChanges) -> Experiment:
     if changes.dataset is not None:
         lookup("data set", changes.dataset, DATASETS)
     if changes.model is not None:
-        lookup("model", changes.model, MODELS)
+        find_model(changes.model)
     return default.changed(changes)
 
 

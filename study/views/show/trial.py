@@ -162,7 +162,8 @@ def commands(details: TrialDetails, home: Path) -> dict[str, str]:
         written["unpack its network"] = f"cops unpack {quote(_short(details.network))}{flags}"
         written["load it in Python"] = (
             "from pathlib import Path; from cops_core.artifact import load_artifact;"
-            f" model = load_artifact(Path({_short(details.network)!r})).model"
+            f" network = load_artifact(Path({_short(details.network)!r}))"
+            "  # network.predict(images) takes raw images, as the data set has them"
         )
     return written
 

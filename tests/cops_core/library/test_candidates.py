@@ -193,7 +193,7 @@ def test_wrong_patterns(patterns, words):
 @pytest.mark.parametrize("name", MODELS)
 def test_those_of_a_trial(name):
     """In the project's networks they are what a trial may remove."""
-    shape = (3, 32, 32) if name.startswith(("resnet", "vgg")) else (1, 28, 28)
+    shape = (3, 32, 32) if name.startswith(("resnet", "vgg", "wrn")) else (1, 28, 28)
     model = build_model(name, shape, 10, seed=0)
     assert names(model) == list(maskable(model))
 

@@ -23,13 +23,15 @@ def name(request) -> str:
 
 
 # To draw the weights of a large network takes a quarter of a second, to train it some seconds.
-LARGE = ("resnet18", "vgg16")
+LARGE = ("resnet18", "vgg16", "wrn_16_8")
+# They have the layers of a network that is checked: resnet18, resnet20 or vgg16.
+ALIKE = ("resnet32", "resnet34", "resnet56", "vgg19")
 
 
 def slow(name, check, case):
-    """resnet18 stands for resnet34 and for the training of large networks, one shape of images for all."""
+    """resnet18 stands for the training of large networks, one shape of images for all."""
     trained = check.name.startswith("trains_") and name != "resnet18"
-    return name == "resnet34" or (name in LARGE and (trained or case != check.cases[0]))
+    return name in ALIKE or (name in LARGE and (trained or case != check.cases[0]))
 
 
 @pytest.mark.parametrize(

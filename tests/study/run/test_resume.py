@@ -37,6 +37,7 @@ def test_what_a_study_is_never_changes():
     """Each setting declares whether a study is the same with another value of it."""
     free = {name for name, flag in setting_flags().items() if flag.changes != "never"}
     compared = {"space", "question", "seed", "seeds", "racing", "sampler", "stopping", "epochs", "plugins"}
+    compared |= {"dataset", "model", "learning_rate"}
     assert set(Settings.model_fields) - free == compared | {"first", "kind"}
 
 
@@ -46,6 +47,8 @@ def test_what_a_study_is_never_changes():
         ({"seed": 1}, "seed 0, now 1"),
         ({"seeds": 2}, "seeds 1, now 2"),
         ({"epochs": 3}, "epochs None, now 3"),
+        ({"model": "resnet20"}, "model None, now resnet20"),
+        ({"learning_rate": 0.1}, "learning rate None, now 0.1"),
         ({"sampler": "random"}, "sampler tpe, now random"),
         ({"stopping": "none"}, "stopping asha, now none"),
         ({"racing": False}, "racing True, now False"),

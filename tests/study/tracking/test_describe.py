@@ -129,7 +129,7 @@ def test_the_line_that_comes_with_a_network_loads_it(make_view, sqlite, shown, e
     code = (tmp_path / "load.py").read_text()
     assert "freeze snip q=0.99 s=0" in code
     said = subprocess.run(
-        [sys.executable, "-c", f"{code}\nprint(sum(p.numel() for p in model.parameters()))"],
+        [sys.executable, "-c", f"{code}\nprint(sum(p.numel() for p in network.model.parameters()))"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

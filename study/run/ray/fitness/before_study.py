@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cops_core.data import ImageData
 from cops_core.plugins import Plugin
-from study.provenance import code_sha256, versions
+from study.provenance import code_sha256, needed_versions
 from study.run.ray.fitness.checks import (
     code_problems,
     data_problems,
@@ -40,7 +40,7 @@ class NodeRequirements:
     data_sha256: str = ""
     plugins: tuple[Plugin, ...] = ()
     code_sha256: str = field(default_factory=code_sha256)
-    versions: Mapping[str, str] = field(default_factory=lambda: dict(versions()))
+    versions: Mapping[str, str] = field(default_factory=needed_versions)
 
 
 @dataclass(frozen=True, kw_only=True)

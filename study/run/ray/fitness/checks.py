@@ -11,7 +11,7 @@ import torch
 from cops_core.data import ImageData
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
-from study.provenance import code_sha256, versions
+from study.provenance import ABSENT, code_sha256, versions
 from study.run.preflight import check_score_cache
 
 CLOCK_S = 5.0  # a lease on an object store needs clocks that differ by less than half a minute
@@ -28,7 +28,7 @@ def code_problems(wanted: str) -> Iterator[str]:
 def version_problems(wanted: Mapping[str, str]) -> Iterator[str]:
     """Packages must have the driver's versions. wanted: its `versions`."""
     for library, version in wanted.items():
-        if (found := versions().get(library)) != version:
+        if (found := versions().get(library, ABSENT)) != version:
             yield f"its {library} is {found}, the driver's {version}: install it with -c constraints.txt"
 
 

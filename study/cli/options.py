@@ -22,6 +22,8 @@ Given = Mapping[str, Any]
 
 FLAGS = {**SETTINGS, **QUESTION_FLAGS}
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
+# The names that complete a setting, where these are components.
+NAMES = {"dataset": complete.datasets, "model": complete.models}
 # The options of every command that runs trials: the machine, and the places.
 RUN_FLAGS = tuple(name for name, flag in SETTINGS.items() if flag.panel in (MACHINE, PLACES))
 
@@ -41,7 +43,7 @@ def option(name: str, default: str = "", panel: str | None = None) -> Any:
         show_default=default or flag.default or not _is_switch(flag),
         envvar=flag.environment,
         rich_help_panel=panel or flag.panel,
-        autocompletion=(lambda: list(flag.choices)) if flag.choices else None,
+        autocompletion=(lambda: list(flag.choices)) if flag.choices else NAMES.get(name),
     )
 
 

@@ -24,12 +24,13 @@ def model_table(beginning: str = "") -> Table:
     Raises:
         InputError: No name begins so, or the package is not installed.
     """
-    table = _table("model", "what it is")
     package, slash, _ = beginning.partition("/")
-    if slash and package in PACKAGES:
+    of_package = bool(slash) and package in PACKAGES
+    table = _table("model", *([] if of_package else ["what it is"]))
+    if of_package:
         for name in sorted(f"{package}/{own}" for own in package_names(package)):
             if name.startswith(beginning):
-                table.add_row(name, f"of {package}, for images of the data's size and channels")
+                table.add_row(name)
     else:
         for name, build in MODELS.items():
             if name.startswith(beginning):

@@ -15,6 +15,7 @@ from cops_core.config import parse_config
 from cops_core.errors import InputError
 from cops_core.facts import Facts, Machine, MetricRow, values_of
 from cops_core.machine import machine
+from cops_core.models.packages import PACKAGES, package_version
 from cops_core.trial import Trial
 from study.console import print_line
 from study.tracking import CONFIG_FILE, ReplayRecord, fetch, histories
@@ -52,11 +53,12 @@ def replay(
         relative difference of 1e-3; else 1.
 
     Raises:
-        InputError: There is no such run, it is not a trial's or has no epoch, its plugins are not loaded, or
-            the data differ.
+        InputError: There is no such run, it is not a trial's or has no epoch, its plugins are not loaded, the
+            package of its network has another version, or the data differ.
     """
     record = _recorded(run_id, tracking_uri, home)
     _check_plugins(record["plugins"], extensions)
+    _check_package(record)
     if not record["epochs"]:
         raise InputError(
             f"run {run_id} has no epoch ({record['status']}): write the run of a trial that was trained"
@@ -113,6 +115,18 @@ def _check_plugins(needed: Mapping[str, str], loaded: Mapping[str, str]) -> None
             raise InputError(
                 f"this trial used another version of the plugin {name!r} (SHA-256 {sha256[:12]}, not"
                 f" {loaded[name][:12]}): load that one with --plugin"
+            )
+
+
+def _check_package(record: ReplayRecord) -> None:
+    """Raise InputError if the package that has the trial's network has another version here."""
+    package, slash, _ = str(record["config"].get("model", "")).partition("/")
+    if slash and package in PACKAGES:
+        recorded = record["versions"].get(package, "").partition("+")[0]
+        if recorded and recorded != package_version(package):
+            raise InputError(
+                f"this trial used {package} {recorded}, and {package_version(package)} is installed:"
+                f" install {package}=={recorded}"
             )
 
 

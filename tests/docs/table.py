@@ -53,6 +53,7 @@ ACCOUNT = Parse("needs an account")
 INSTALL = Shell("tests/environments installs from nothing")
 OF_LONG = Parse("needs the study of a command that takes long")
 PART = Parse("runs tests, as CI does")
+NAMED = Parse("tests/study/run/test_named_networks.py runs it, shorter")
 OWN_STUDY = Parse("SPACE stands for the reader's own")
 SHORT = "--trials 8 --epochs 1"
 FEW = "--epochs 3"
@@ -189,6 +190,8 @@ COMMANDS: dict[str, dict[str, Check]] = {
         " --seed 3": Run("slow"),
     },
     "docs/studies.md": {
+        "cops launch fashion_mnist --model resnet20 --name small": LONG,
+        "cops launch quickstart --model timm/test_resnet --lr 0.05 --epochs 10 --name tiny": NAMED,
         "cops launch quickstart": Run("slow", SHORT),
         "cops resume quickstart": Run("slow"),
         "cops resume quickstart --trials 40": Run("slow"),
@@ -249,6 +252,7 @@ class Python:
 
 FILE = Python()
 
+RAW = "images = (255 * images).byte()\n"
 # What a reader of artifact.md and freezing.md has at hand: a network, its mask, a batch.
 AT_HAND = """
 import torch
@@ -277,7 +281,7 @@ header = ArtifactHeader(
 
 PYTHON: dict[str, list[Python]] = {
     "README.md": [Python(), Python()],
-    "docs/artifact.md": [Python(before=AT_HAND + NETWORK)],
+    "docs/artifact.md": [Python(before=AT_HAND + NETWORK + RAW)],
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/library.md": [Python(), Python()],

@@ -87,7 +87,7 @@ def test_the_presets_are_as_large_as_the_docs_say():
 USED = {
     r"--sampler (\w+)": SAMPLERS,
     r"--stopping (\w+)": STOPPINGS,
-    r"--model (\w+)": MODELS,
+    r"--model (\w+)(?![\w/])": MODELS,
     r"--dataset (\w+)": DATASETS,
     r"--score (\w+)": SCORES,
     r"cops experiment (\w+)": EXPERIMENTS,

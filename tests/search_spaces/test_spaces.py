@@ -23,7 +23,7 @@ from search_spaces.question import Pareto, Rates
 
 SPACES = sorted(SEARCH_SPACES)
 # Modules of the package that hold no space of their own.
-PARTS = {"base", "baselines", "contract", "plugins", "presets", "question", "suggest"}
+PARTS = {"base", "baselines", "contract", "fields", "plugins", "presets", "question", "suggest"}
 
 
 @pytest.mark.parametrize("check", SPACE_CHECKS, ids=lambda check: check.name)

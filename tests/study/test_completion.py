@@ -119,7 +119,7 @@ LINES = [
     ("cops launch --device ", ["auto", "cpu"]),
     ("cops launch --checkpoint-e", ["--checkpoint-every"]),
     ("cops experiment ", list(EXPERIMENTS)),
-    ("cops experiment headline --model v", ["vgg16"]),
+    ("cops experiment headline --model v", ["vgg16", "vgg19"]),
     ("cops table freezenet_vgg", ["freezenet_vgg16_cifar10", "freezenet_vgg16_cifar100"]),
     ("cops scores --score s", ["snip", "synflow"]),
     ("cops scores --dataset fa", ["fashion_mnist"]),

@@ -13,9 +13,10 @@ from rich.console import Console
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.machine import machine
+from cops_core.models.packages import package_version
 from cops_core.trial import Trial
 from search_spaces.question import Rates
-from study.networks.replay import _relative, replay
+from study.networks.replay import _check_package, _relative, replay
 from study.records.trial import StudyTrial
 from study.tracking import EXPERIMENT, MlflowView
 
@@ -199,6 +200,19 @@ def test_an_epoch_that_was_not_logged_is_seen(trained, log, again):
 )
 def test_relative_differences_by_hand(value, logged, expected):
     assert _relative(value, logged) == expected
+
+
+def test_another_version_of_the_networks_package_is_one_line():
+    installed = package_version("torchvision")
+    record = {"config": {"model": "torchvision/resnet50"}, "versions": {"torchvision": f"{installed}+cpu"}}
+    _check_package(record)
+    record["versions"]["torchvision"] = "0.1+cpu"
+    with pytest.raises(InputError) as error:
+        _check_package(record)
+    assert str(error.value) == (
+        f"this trial used torchvision 0.1, and {installed} is installed: install torchvision==0.1"
+    )
+    _check_package({"config": {"model": "lenet_300_100"}, "versions": {}})
 
 
 def test_wrong_input_is_one_line(trained, log, again, home):

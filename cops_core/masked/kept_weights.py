@@ -166,7 +166,7 @@ class KeptWeights(nn.Module):
             target = dense if version != self._written else dense.data
             if self.scale is not None:
                 torch.mul(self._theta0, self.scale, out=target)
-            target.view(-1).index_copy_(0, self.places, v.detach().reshape(-1))
+            target.view(-1).index_copy_(0, self.places, v.reshape(-1))
             self._written, self._counted = version, (id(dense), dense._version)
         return dense.detach()
 

@@ -1,7 +1,8 @@
 """What a training step costs, frozen and pruned against dense: `python tests/benchmarks/step_speed.py`.
 
 Forward, backward and SGD with momentum and weight decay, batches of 100, one CPU thread. Ratios are
-medians over rounds in which every candidate runs in turn.
+medians over rounds in which every candidate runs in turn. "own loop" is a loop of one's own: `cops.freeze`
+and AdamW, against the plain model and AdamW.
 """
 
 import time
@@ -15,8 +16,9 @@ from command import as_command
 from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
-from torch.optim import SGD
+from torch.optim import SGD, AdamW
 
+import cops_core as cops
 from cops_core.arms import SCALES, Scale
 from cops_core.errors import lookup
 from cops_core.freeze_net import FreezeNet
@@ -51,6 +53,28 @@ def step(name: str, rate: float | None, scale: Scale) -> tuple[Callable[[], None
     return run, sum(buffer.numel() for buffer in states)
 
 
+def own_loop(name: str, rate: float | None) -> Callable[[], None]:
+    """A training step as a user of the library writes it."""
+    shape = lookup("model", name, SHAPES)
+    model = build_model(name, shape, 10).train()
+    cops.initialize(model, 0)
+    generator = torch.Generator().manual_seed(0)
+    if rate is not None:
+        weights = cops.candidates(model).weights
+        masks = {n: torch.rand(w.shape, generator=generator) >= rate for n, w in weights.items()}
+        cops.freeze(model, masks)
+    optimizer = AdamW(model.parameters(), lr=1e-3)
+    images, labels = torch.randn((100, *shape), generator=generator), torch.arange(100) % 10
+
+    def run() -> None:
+        optimizer.zero_grad()
+        cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    run()
+    return run
+
+
 def main(
     model: Annotated[str, typer.Option(help="lenet_300_100, lenet_5_caffe or resnet18.")] = "lenet_300_100",
     rounds: Annotated[int, typer.Option(help="Rounds in which each candidate runs once.")] = 301,
@@ -60,18 +84,22 @@ def main(
     arms = ("freeze", "freeze_wd", "prune")
     steps = {("dense", None): step(model, None, SCALES["dense"])}
     steps |= {(arm, rate): step(model, rate, SCALES[arm]) for arm in arms for rate in RATES}
-    times: dict[tuple[str, float | None], list[float]] = {key: [] for key in steps}
+    runs = {key: run for key, (run, _) in steps.items()}
+    runs |= {("own loop", rate): own_loop(model, rate) for rate in (None, *RATES)}
+    times: dict[tuple[str, float | None], list[float]] = {key: [] for key in runs}
     for _ in range(rounds):
-        for key, (run, _) in steps.items():
+        for key, run in runs.items():
             started = time.perf_counter()
             run()
             times[key].append(time.perf_counter() - started)
     dense = np.array(times["dense", None])
     table = Table(title=f"{model}: dense {np.median(dense) * 1e3:.2f} ms", box=None, header_style="dim")
-    for heading in ("rate", *arms, "optimizer state"):
+    own = np.array(times["own loop", None])
+    for heading in ("rate", *arms, "own loop", "optimizer state"):
         table.add_column(heading, justify="right")
     for rate in RATES:
         ratios = [f"{np.median(np.array(times[arm, rate]) / dense):.2f}" for arm in arms]
+        ratios.append(f"{np.median(np.array(times['own loop', rate]) / own):.2f}")
         share = steps["freeze", rate][1] / steps["dense", None][1]
         table.add_row(f"{rate}", *ratios, f"{share:.2%}")
     Console().print(table)

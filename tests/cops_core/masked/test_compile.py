@@ -33,8 +33,8 @@ def same_training(name: str, arm: str, density: float, backend: str) -> None:
     [
         ("mlp", "freeze", 0.05),
         ("tied", "prune", 0.1),
-        ("batch norm", "freeze_wd", 0.1),
-        ("cnn", "scale", 0.0),
+        pytest.param("batch norm", "freeze_wd", 0.1, marks=pytest.mark.slow),
+        pytest.param("cnn", "scale", 0.0, marks=pytest.mark.slow),
     ],
 )
 def test_one_graph(name, arm, density):

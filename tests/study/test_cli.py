@@ -25,6 +25,12 @@ WRONG = [
     (["launch", "quickstart", "--objective", "smallest", "--keep", "1.2"], "keep 1.2 is not in (0, 1]"),
     (["launch", "quickstart", "--trials", "6"], "write 7 or more"),
     (["launch", "quickstart", "--trials", "many"], "--trials"),
+    (
+        ["launch", "quickstart", "--model", "lenet_300"],
+        "unknown model 'lenet_300': did you mean 'lenet_300_100'",
+    ),
+    (["launch", "quickstart", "--dataset", "digts"], "unknown data set 'digts': did you mean 'digits'?"),
+    (["launch", "quickstart", "--lr", "0"], "learning_rate: Input should be greater than 0"),
     (["launch", "quickstart", "--epochs", "0"], "epochs: Input should be greater than or equal to 1"),
     (["launch", "quickstart", "--concurrency", "0"], "concurrency: Input should be greater"),
     (["launch", "quickstart", "--seed", "-1"], "seed: Input should be greater than or equal to 0"),
@@ -135,6 +141,13 @@ def test_a_dry_run_prints_what_would_run_and_writes_nothing(run, tmp_path):
     assert out.count("baseline: ") == 7
     assert "then 2 proposals" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fields_of_a_space_are_set_from_the_command_line(run):
+    words = ("--model", "mlp_512", "--lr", "0.125", "--dry-run", "--trials", "7")
+    code, out, _ = run("launch", "quickstart", *words)
+    assert code == 0
+    assert "mlp_512 on digits, 30 epochs" in out
 
 
 def test_the_spaces_are_listed(run):

@@ -16,6 +16,7 @@ from study.views.figures.style import FAINT, note, percent_axis
 
 MOST_METHODS = 6  # of a freezing rate
 MOST_LABELLED = 12  # layers up to which the densities are written into the cells
+MOST_BESIDE = 4  # layers up to which their names are beside each other, not upright
 BRIGHT = 0.55
 MOST_LETTERS, LETTER = 45, 0.062  # letters of a label that fit, and inches for each further one
 SUFFIX = ".weight"
@@ -46,7 +47,7 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
     names_width = 4.6 + LETTER * max(0, longest - MOST_LETTERS)
     size = (
         names_width + max(2.4, 0.55 * min(widest, MOST_LABELLED), 0.3 * widest),
-        0.25 * rows + 0.75 * len(tables),
+        0.25 * rows + 0.75 * len(tables) + sum(_height(best) for _, best in groups),
     )
     figure = Figure(figsize=size, layout="constrained")
     heights = [len(table) for table in tables]
@@ -56,8 +57,8 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
         axes.set_facecolor(FAINT)
         shown = np.ma.masked_invalid(np.where(table > 0, table, np.nan))
         image = axes.imshow(shown, cmap="cividis", norm=scale, aspect="auto")
-        names = [layer.removesuffix(SUFFIX) for layer in _names(best)]
-        axes.set_xticks(range(len(names)), names, fontsize=8, rotation=0 if len(names) <= 4 else 90)
+        names = _layers(best)
+        axes.set_xticks(range(len(names)), names, fontsize=8, rotation=90 if _are_upright(names) else 0)
         axes.set_yticks(range(len(best)), [_label(each) for each in best], fontsize=8)
         axes.set_title(group.title, fontsize=9, loc="left")
         axes.tick_params(length=0)
@@ -85,6 +86,21 @@ def _label(each: ConfigurationResult) -> str:
 def _names(best: Sequence[ConfigurationResult]) -> list[str]:
     """The layers of all masks: conventions differ in which parameters are pruned."""
     return list(dict.fromkeys(layer for each in best for layer in layer_densities(each)))
+
+
+def _layers(best: Sequence[ConfigurationResult]) -> list[str]:
+    """The layers of all masks as they are written below the columns."""
+    return [layer.removesuffix(SUFFIX) for layer in _names(best)]
+
+
+def _are_upright(layers: Sequence[str]) -> bool:
+    return len(layers) > MOST_BESIDE
+
+
+def _height(best: Sequence[ConfigurationResult]) -> float:
+    """Inches for the names of layers, where they are upright."""
+    layers = _layers(best)
+    return LETTER * max(map(len, layers)) if _are_upright(layers) else 0.0
 
 
 def _table(best: Sequence[ConfigurationResult]) -> Floats:

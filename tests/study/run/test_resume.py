@@ -17,7 +17,9 @@ from ..made_record import made_record
 
 def test_settings_come_back_from_their_record(settings):
     for question in (Rates(), Pareto(cost="bytes"), Smallest()):
-        made = settings(question=question, seeds=3, sampler="gp", epochs=4, tracking_uri="sqlite:///here.db")
+        fields = {"dataset": "digits", "model": "mlp_512", "learning_rate": 0.1}
+        changes = {"seeds": 3, "sampler": "gp", "epochs": 4, "tracking_uri": "sqlite:///here.db"}
+        made = settings(question=question, **fields, **changes)
         again = parse_settings(json.loads(json.dumps(made.record())))
         assert again == made
         check_same("test", made.record(), again.record())

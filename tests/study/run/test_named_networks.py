@@ -25,8 +25,8 @@ def few(root):
     return replace(
         data,
         name="few",
-        train_images=data.train_images[:1000],
-        train_labels=data.train_labels[:1000],
+        train_images=data.train_images[:500],
+        train_labels=data.train_labels[:500],
         test_images=data.test_images[:500],
         test_labels=data.test_labels[:500],
     )

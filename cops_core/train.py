@@ -1,8 +1,8 @@
-"""The training loop: SGD with momentum, a learning-rate schedule, a precision; one epoch at a time."""
+"""The training loop, one epoch at a time."""
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
+from torch.optim import Optimizer
 
 from cops_core.augmentation import AUGMENTATIONS
 from cops_core.config import Training
@@ -20,31 +19,14 @@ from cops_core.errors import InputError
 from cops_core.facts import MetricRow
 from cops_core.freeze_net import FreezeNet
 from cops_core.generators import reseed_own, seeded_generators
-from cops_core.placement import Placement, placement_of, set_fused, sgd
+from cops_core.optimizers import build_optimizer, build_schedule, loss_of, set_fused, update
+from cops_core.placement import Placement, placement_of
 from cops_core.probe import gradient_norms
 from cops_core.streams import stream
 
 EVALUATION_BATCH = 500  # ResNet18 on 32 x 32 needs about 1 MB per image
 NORM_PREFIX = "gradient_norm."
 
-
-def _constant(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
-    return ConstantLR(optimizer, factor=1.0)
-
-
-def _step(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
-    return StepLR(optimizer, training.step_every, training.step_factor)
-
-
-def _cosine(optimizer: SGD, training: Training, steps: int) -> LRScheduler:
-    return CosineAnnealingLR(optimizer, steps)
-
-
-SCHEDULES: Mapping[str, Callable[[SGD, Training, int], LRScheduler]] = {
-    "constant": _constant,
-    "step": _step,
-    "cosine": _cosine,
-}
 
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
@@ -59,8 +41,9 @@ class EpochMetrics:
 
     Attributes:
         epoch: The epoch, 1 is the first; 0 for a network that collapsed before training.
-        train_loss: Mean cross-entropy in nats, during the epoch.
-        validation_loss: Mean cross-entropy in nats, after the epoch.
+        train_loss: What is minimised: mean cross-entropy in nats during the epoch, with label smoothing if
+            the training has it.
+        validation_loss: Mean cross-entropy in nats, after the epoch, never with label smoothing.
         validation_accuracy: In [0, 1]. An image whose logits are not finite counts as wrong.
         learning_rate: The next step's.
         train_seconds: Time for the training steps.
@@ -120,12 +103,11 @@ class Trainer:
         self.epoch = 0
         device = split.train.labels.device
         self.placement = placement or placement_of(device, network.model, training.precision)
-        self.optimizer = sgd(network.parameters(), training, fused=self.placement.fused)
+        self.optimizer = build_optimizer(network.parameters(), training, fused=self.placement.fused)
         self.sizes = batch_sizes(len(split.train), training.batch_size)
         if min(self.sizes) == 1 and any(isinstance(m, _BatchNorm) for m in network.model.modules()):
             raise InputError("batch norm cannot train on a single image: write a batch_size of 2 or more")
-        steps = training.epochs * len(self.sizes)
-        self.scheduler = SCHEDULES[training.schedule](self.optimizer, training, steps)
+        self.scheduler = build_schedule(self.optimizer, training, len(self.sizes))
 
     def run_epoch(self) -> EpochMetrics:
         """Train for one epoch, then evaluate on the validation part."""
@@ -181,13 +163,9 @@ class Trainer:
             The loss before the step, a scalar.
         """
         images = images.to(DTYPES[self.training.precision], memory_format=self.placement.memory_format)
-        with autocast(images, self.training.precision):
-            loss = functional.cross_entropy(self.network(images), labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self.optimizer.step()
+        loss = train_step(self.network, self.optimizer, self.training, images, labels)
         self.scheduler.step()
-        return loss.detach()
+        return loss
 
     def state(self) -> dict[str, Any]:
         """The epoch, trained values, buffers, optimizer and schedule."""
@@ -208,7 +186,30 @@ class Trainer:
         self.scheduler.load_state_dict(state["scheduler"])
 
 
-def _reshape(optimizer: SGD) -> None:
+def train_step(
+    network: FreezeNet, optimizer: Optimizer, training: Training, images: Tensor, labels: Tensor
+) -> Tensor:
+    """Train on one batch; the network must be in train mode.
+
+    Args:
+        network: The network.
+        optimizer: Of its parameters.
+        training: Loss, clipping and precision.
+        images: Shape (N, channels, height, width), of the type of the weights, on the network's device.
+        labels: Shape (N,).
+
+    Returns:
+        The loss before the step, a scalar.
+    """
+    with autocast(images, training.precision):
+        loss = loss_of(network(images), labels, training)
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    update(network, optimizer, training)
+    return loss.detach()
+
+
+def _reshape(optimizer: Optimizer) -> None:
     """Give momentum the shape of its parameter: earlier versions wrote kept values as vectors."""
     for parameter, state in optimizer.state.items():
         if isinstance(momentum := state.get("momentum_buffer"), Tensor):

@@ -18,7 +18,9 @@ from cops_core.freeze_net import FreezeNet
 from cops_core.train import Trainer
 
 STEPS, STEPS_OF_LARGE = 4, 2
-LEARNING_RATE = 0.05
+# By optimizer: a few steps change the network, and do not break it.
+LEARNING_RATES = {"sgd": 0.05, "adamw": 0.002}
+CLIPPED_NORM = 0.1  # shorter than the gradient of an untrained network
 
 
 def check_arm(
@@ -35,7 +37,8 @@ def check_arm(
     Args:
         network: The network.
         images: What it is trained on.
-        config: Its arm and its scale count.
+        config: Its arm, its scale and its training count; of the training neither the learning rate nor how
+            it changes.
         density: The kept fraction of each layer; not used for the dense arm.
         resumed: Whether to resume it.
         saved: Whether to save it.
@@ -50,7 +53,7 @@ def check_arm(
             network.mask(density),
             scale_of(config),
             [network.batch(images)] * (STEPS_OF_LARGE if network.large else STEPS),
-            _training(network),
+            _training(config.training),
             exact=not network.large,
         )
     if not (resumed or saved):
@@ -72,19 +75,30 @@ def check_arm(
         _artefact_is_the_network(network, trainer.network, config, density)
 
 
-def _training(network: SmallNetwork) -> Training:
+def _training(training: Training) -> Training:
+    """A few steps of a training, at a constant learning rate. A gradient is clipped if it may be."""
+    longest = training.max_gradient_norm
     return Training(
         epochs=3,
         batch_size=BATCH,
-        learning_rate=LEARNING_RATE,
+        optimizer=training.optimizer,
+        learning_rate=LEARNING_RATES[training.optimizer],
+        momentum=training.momentum,
+        nesterov=training.nesterov,
+        betas=training.betas,
+        eps=training.eps,
         schedule="constant",
-        precision=network.config.training.precision,
+        label_smoothing=training.label_smoothing,
+        max_gradient_norm=None if longest is None else min(longest, CLIPPED_NORM),
+        precision=training.precision,
     )
 
 
 def _trainer(network: SmallNetwork, images: Split, config: TrialConfig, density: Decimal) -> Trainer:
     mask = None if config.arm == "dense" else network.mask(density)
-    return Trainer(FreezeNet(network.build(), mask, scale_of(config)), images, _training(network), SEED)
+    return Trainer(
+        FreezeNet(network.build(), mask, scale_of(config)), images, _training(config.training), SEED
+    )
 
 
 def _as_written(state: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from cops_core.config import TrialConfig
+from cops_core.config import Training, TrialConfig
 from cops_core.facts import UnusableScore
 from cops_core.scores import AnyScore, kind_of
 
@@ -42,15 +42,28 @@ class NetworkUse:
         return found
 
     @cached_property
-    def arms(self) -> dict[tuple[str, str], TrialConfig]:
-        """A configuration for each arm."""
-        return {(config.arm, str(config.scale)): config for config in self.configs}
+    def arms(self) -> dict[tuple[str, str, str], TrialConfig]:
+        """A configuration for each arm under each way to train it."""
+        return {
+            (config.arm, str(config.scale), way_to_train(config.training)): config for config in self.configs
+        }
 
     @property
     def key(self) -> str:
         """All that the checks depend on, apart from code, data and plugins."""
         scores = sorted([*key, str(masked)] for key, (_, masked) in self.scores.items())
         return json.dumps([*_network_of(self.config), scores, sorted(self.arms)])
+
+
+def way_to_train(training: Training) -> str:
+    """What differs in the steps of two trainings: `adamw, label smoothing, clipped`, or `sgd`."""
+    parts = [
+        training.optimizer,
+        "nesterov" if training.nesterov else "",
+        "label smoothing" if training.label_smoothing else "",
+        "" if training.max_gradient_norm is None else "clipped",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def network_uses(configs: Iterable[TrialConfig]) -> list[NetworkUse]:

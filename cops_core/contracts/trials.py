@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from cops_core.arms import scale_of
 from cops_core.artifact import ArtifactError
-from cops_core.config import TrialConfig
+from cops_core.config import Training, TrialConfig
 from cops_core.contracts.arms import check_arm
 from cops_core.contracts.base import ContractError, require
-from cops_core.contracts.network_use import NetworkUse, unusable_score
+from cops_core.contracts.network_use import NetworkUse, unusable_score, way_to_train
 from cops_core.contracts.small_data import BATCH, SEED, SmallNetwork
 from cops_core.data import ImageData, Split
 from cops_core.errors import InputError, described, listed
@@ -29,6 +29,7 @@ from cops_core.scores import AnyScore, compute_scores
 
 # With few kept weights linear layers use sparse products, with many they do not.
 FEW, MANY = Decimal("0.1"), Decimal("0.5")
+PLAIN = way_to_train(Training())
 
 
 @dataclass
@@ -139,13 +140,9 @@ def _check_scores(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -
 
 
 def _check_arms(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -> None:
-    """Check each arm; of a large network each kind of arm, and what arms have in common once."""
-    kinds: dict[tuple[bool, bool, bool], TrialConfig] = {}
-    for config in use.arms.values():
-        scale = scale_of(config)
-        kinds.setdefault((config.arm == "dense", scale.start == 0, scale.decays), config)
+    """Check each arm under each way to train it; of a large network each kind of arm, and each way, once."""
     # Masked arms first: what the dense arm has in common with them is then known.
-    configs = sorted(kinds.values() if network.large else use.arms.values(), key=lambda c: c.arm == "dense")
+    configs = sorted(_kinds(use) if network.large else use.arms.values(), key=lambda c: c.arm == "dense")
     for place, config in enumerate(configs):
         first = place == 0
         every = first or not network.large
@@ -160,8 +157,26 @@ def _check_arms(network: SmallNetwork, use: NetworkUse, checks: TrialChecks) -> 
 
             broken = _found(network, trains)
             if broken:
-                checks.failures.append(f"{use.name}, arm {config.arm!r}: {broken}")
+                way = way_to_train(config.training)
+                trained = "" if way == PLAIN else f" with {way}"
+                checks.failures.append(f"{use.name}, arm {config.arm!r}{trained}: {broken}")
                 break
+
+
+def _kinds(use: NetworkUse) -> list[TrialConfig]:
+    """Configurations in which each kind of arm occurs, and each way to train a masked network."""
+    kinds: dict[tuple[bool, bool, bool], TrialConfig] = {}
+    for config in use.arms.values():
+        scale = scale_of(config)
+        kinds.setdefault((config.arm == "dense", scale.start == 0, scale.decays), config)
+    found = list(kinds.values())
+    ways = {way_to_train(config.training) for config in found if config.arm != "dense"}
+    for config in use.arms.values():
+        way = way_to_train(config.training)
+        if config.arm != "dense" and way not in ways:
+            found.append(config)
+            ways.add(way)
+    return found
 
 
 def _found(network: SmallNetwork, check: Callable[[Split], None]) -> str:

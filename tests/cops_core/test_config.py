@@ -144,10 +144,18 @@ def test_through_json_and_back(name):
     assert config_hash(parse_config(config.model_dump())) == config_hash(config)
 
 
-def put_back(model: BaseModel) -> Iterator[dict[str, Any]]:
-    """Each field of `model` with its default, or where that does not fit with another value."""
+# With `cops`, every field there is.
+OTHER_TRAININGS = (
+    Training(nesterov=True, warmup_epochs=0.5, label_smoothing=0.1, max_gradient_norm=1),
+    Training(optimizer="adamw", betas=(0.8, 0.9), eps=1e-6),
+)
+
+
+def put_back(model: BaseModel, *names: str) -> Iterator[dict[str, Any]]:
+    """Each of the named fields with its default, or where that does not fit with another value."""
     fitting = {"target": "gradient", "rounds": 2, "scale": 0.25}
-    for name, field in type(model).model_fields.items():
+    for name in names:
+        field = type(model).model_fields[name]
         value = fitting.get(name, field.default)
         change = {"arm": "prune", "scale": None} if name == "arm" else {name: value}
         assert getattr(model, name) != change[name]
@@ -156,13 +164,43 @@ def put_back(model: BaseModel) -> Iterator[dict[str, Any]]:
 
 def test_every_field_is_in_the_hash():
     config = cops()
-    changed = [config.changed(**change) for change in put_back(config) if "selection" not in change]
-    for part in ("training", "selection"):
-        model = getattr(config, part)
-        changed += [config.changed(**{part: model.model_copy(update=change)}) for change in put_back(model)]
-    hashes = {config_hash(other) for other in [config, *changed]}
-    parts = (TrialConfig, Training, Selection)
-    assert len(hashes) == sum(len(part.model_fields) for part in parts)
+    trainings, earlier = [config.training, *OTHER_TRAININGS], set()
+    changed = [
+        config.changed(**change)
+        for change in put_back(config, *TrialConfig.model_fields)
+        if "selection" not in change
+    ]
+    changed += [
+        config.changed(selection=config.selection.model_copy(update=change))
+        for change in put_back(config.selection, *Selection.model_fields)
+    ]
+    for training in trainings:
+        fields = {n for n, f in Training.model_fields.items() if getattr(training, n) != f.default} - earlier
+        earlier |= fields
+        changed += [  # not validated: one field back alone may not fit the others
+            config.model_copy(update={"training": training.model_copy(update=change)})
+            for change in put_back(training, *fields)
+        ]
+    assert earlier == set(Training.model_fields)
+    whole = [config, *(config.changed(training=training) for training in OTHER_TRAININGS)]
+    hashes = {config_hash(other) for other in [*whole, *changed]}
+    assert len(hashes) == len(whole) + len(changed)
+
+
+def test_a_training_is_written_with_the_fields_that_have_a_meaning():
+    """A training without the optional fields is written as before there were any."""
+    every = "epochs batch_size learning_rate momentum weight_decay schedule step_every step_factor precision"
+    plain = [*every.split(), "augmentation", "probes"]
+    assert list(Training().model_dump()) == plain
+    written = OTHER_TRAININGS[1].model_dump(mode="json")
+    assert set(written) == {*plain, "optimizer", "betas", "eps"} - {"momentum"}
+    assert (written["optimizer"], written["betas"], written["eps"]) == ("adamw", [0.8, 0.9], 1e-6)
+    for training in OTHER_TRAININGS:
+        assert Training.model_validate_json(training.model_dump_json()) == training
+        assert Training.model_validate_json(training.model_dump_json(exclude_defaults=True)) == training
+        assert config_hash(TrialConfig(training=training)) == config_hash(
+            parse_config(TrialConfig(training=training).model_dump(mode="json"))
+        )
 
 
 @pytest.mark.parametrize("written", ["0.1", "0.10", "0.1000", "1e-1", ".1", 0.1, Decimal("0.1")])

@@ -170,6 +170,50 @@ WRONG = {
     "learning rate zero": ({"training": {"learning_rate": 0}}, "Input should be greater than 0"),
     "momentum one": ({"training": {"momentum": 1}}, r"training\.momentum: Input should be less than 1"),
     "momentum NaN": ({"training": {"momentum": float("nan")}}, r"training\.momentum: Input should be"),
+    "unknown optimizer": (
+        {"training": {"optimizer": "adam"}},
+        "training: unknown optimizer 'adam': did you mean 'adamw'",
+    ),
+    "momentum with AdamW": (
+        {"training": {"optimizer": "adamw", "momentum": 0.5, "nesterov": True}},
+        "training: momentum, nesterov without effect with optimizer 'adamw': leave out.*optimizer='sgd'",
+    ),
+    "betas with SGD": (
+        {"training": {"betas": [0.9, 0.95], "eps": 1e-6}},
+        "training: betas, eps without effect with optimizer 'sgd': leave out.*optimizer='adamw'",
+    ),
+    "nesterov without momentum": (
+        {"training": {"nesterov": True, "momentum": 0}},
+        r"training: nesterov needs a momentum: write e\.g\. momentum=0\.9",
+    ),
+    "beta one": (
+        {"training": {"optimizer": "adamw", "betas": [0.9, 1]}},
+        r"training\.betas\.1: Input should be less than 1",
+    ),
+    "one beta": (
+        {"training": {"optimizer": "adamw", "betas": [0.9]}},
+        r"training\.betas\.1: Field required",
+    ),
+    "eps zero": (
+        {"training": {"optimizer": "adamw", "eps": 0}},
+        r"training\.eps: Input should be greater than 0",
+    ),
+    "nothing but warm-up": (
+        {"training": {"epochs": 3, "warmup_epochs": 3}},
+        "training: warmup_epochs 3 of 3 epochs leave no step at the learning rate: write fewer",
+    ),
+    "warm-up negative": (
+        {"training": {"warmup_epochs": -1}},
+        r"training\.warmup_epochs: Input should be greater than or equal to 0",
+    ),
+    "labels smoothed away": (
+        {"training": {"label_smoothing": 1}},
+        r"training\.label_smoothing: Input should be less than 1",
+    ),
+    "gradients clipped to zero": (
+        {"training": {"max_gradient_norm": 0}},
+        r"training\.max_gradient_norm: Input should be greater than 0",
+    ),
     "weight decay negative": (
         {"training": {"weight_decay": -1e-4}},
         "weight_decay: Input should be greater than or equal to 0",

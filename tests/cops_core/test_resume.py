@@ -13,7 +13,8 @@ from torch import nn
 
 from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.models import MODELS
-from cops_core.train import DTYPES, SCHEDULES, EpochMetrics
+from cops_core.optimizers import SCHEDULES
+from cops_core.train import DTYPES, EpochMetrics
 from cops_core.trial import Trial, run_trial
 
 COPS = Selection(target="synflow", controls=(Control(score="snip", level=0.3),), samples_per_class=2)
@@ -84,9 +85,28 @@ def test_in_another_trial_after_each_epoch(tmp_path, arm, schedule):
     assert trial.status == "finished"
 
 
+# The checkpoint after the second epoch is in the warm-up, or after it.
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "nesterov": {"nesterov": True, "warmup_epochs": 2.5},
+    "adamw": {"optimizer": "adamw", "learning_rate": 1e-3, "warmup_epochs": 2.5, "schedule": "step"},
+    "adamw of freeze_wd": {"optimizer": "adamw", "weight_decay": 0.1, "max_gradient_norm": 1.0},
+    "clipped": {"max_gradient_norm": 0.5, "label_smoothing": 0.1, "warmup_epochs": 1},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_with_every_optimizer(tmp_path, name):
+    settings = config("freeze", **OPTIMIZERS[name])
+    settings = settings.changed(arm="freeze_wd" if "freeze_wd" in name else "freeze")
+    resumes_after_two_epochs(settings, tmp_path)
+
+
 @pytest.mark.parametrize("precision", DTYPES)
 def test_in_every_precision(tmp_path, precision):
-    settings = config(precision=precision)
+    resumes_after_two_epochs(config(precision=precision), tmp_path)
+
+
+def resumes_after_two_epochs(settings: TrialConfig, tmp_path: Path) -> None:
     rows, final = uninterrupted(settings)
     first, second = Trial(settings), Trial(settings)
     first.step()

@@ -12,8 +12,9 @@ from cops_core.construction import construct
 from cops_core.data import Part, Split, split
 from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initialize
+from cops_core.optimizers import SCHEDULES
 from cops_core.streams import stream
-from cops_core.train import DTYPES, SCHEDULES, EpochMetrics, Trainer, batch_sizes, evaluate
+from cops_core.train import DTYPES, EpochMetrics, Trainer, batch_sizes, evaluate
 
 RATE = 0.2
 

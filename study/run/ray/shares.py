@@ -5,7 +5,7 @@ import math
 from cops_core.config import TrialConfig
 
 # The properties of a trial that its memory depends on.
-Kind = tuple[str, str, str, int]
+Kind = tuple[str, str, str, str, int]
 
 
 def spread(share: float, trials: int, gpus: float) -> float:
@@ -62,4 +62,4 @@ class Shares:
 
 def _kind(config: TrialConfig) -> Kind:
     training = config.training
-    return config.model, config.dataset, training.precision, training.batch_size
+    return config.model, config.dataset, training.optimizer, training.precision, training.batch_size

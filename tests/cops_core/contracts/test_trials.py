@@ -11,17 +11,18 @@ from torch.utils.checkpoint import checkpoint
 from cops_core.arms import Scale
 from cops_core.artifact.fingerprint import fingerprint
 from cops_core.config import Control, Selection, Training, TrialConfig
-from cops_core.contracts import arms
+from cops_core.contracts import agreement, arms
 from cops_core.contracts.agreement import check_training
-from cops_core.contracts.network_use import network_uses, unusable_score
+from cops_core.contracts.network_use import network_uses, unusable_score, way_to_train
 from cops_core.contracts.oracle import dense_training
 from cops_core.contracts.small_data import SEED, SmallNetwork
-from cops_core.contracts.trials import check_network
+from cops_core.contracts.trials import _kinds, check_network
 from cops_core.data import ImageData, load_data
 from cops_core.initialization import initial_network
 from cops_core.mask import Mask
 from cops_core.masked.kept_weights import KeptWeights
 from cops_core.models import MODELS
+from cops_core.optimizers import build_optimizer
 from cops_core.scores import SCORES, Member
 
 ARMS = ("dense", "prune", "freeze", "freeze_wd")
@@ -181,6 +182,63 @@ def test_the_oracle_finds_weights_that_are_one_step_old(found, monkeypatch):
     monkeypatch.setattr(KeptWeights, "written", lambda kept, v: kept._dense.detach())
     failures = found(Wide, arms=("prune", "freeze")).failures
     assert any("dense copy" in line for line in failures), failures
+
+
+class InFloat32(Normalised):
+    """Cannot be compared in float64. The gradient of a bias before batch norm is nothing but rounding."""
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.second = nn.Linear(200, 60)
+
+    def forward(self, images):
+        return super().forward(images.float()).float()
+
+
+WAYS = {
+    "sgd, nesterov": {"nesterov": True},
+    "adamw": {"optimizer": "adamw", "betas": (0.8, 0.95)},
+    "sgd, label smoothing": {"label_smoothing": 0.1},
+    "adamw, label smoothing, clipped": {
+        "optimizer": "adamw",
+        "label_smoothing": 0.1,
+        "max_gradient_norm": 5.0,
+    },
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_arms_are_checked_with_the_training_that_they_have(found, way, monkeypatch):
+    training = Training(**WAYS[way])
+    assert way_to_train(training) == way
+    arms = ("dense", "prune", "freeze_wd")
+    for build in (Wide, InFloat32):
+        assert found(build, scores=("magnitude",), arms=arms, training=training).failures == []
+    # Without what the training says, it is another training.
+    plain = Training(precision=training.precision, learning_rate=0.002)
+    monkeypatch.setattr(
+        agreement, "build_optimizer", lambda p, _, fused: build_optimizer(p, plain, fused=fused)
+    )
+    step = agreement.train_step
+    monkeypatch.setattr(agreement, "train_step", lambda n, o, _, *batch: step(n, o, plain, *batch))
+    failures = found(Wide, scores=("magnitude",), arms=("freeze",), training=training).failures
+    assert any(f"mine on digits, arm 'freeze' with {way}: " in line for line in failures), failures
+
+
+def test_of_a_large_network_each_arm_and_each_way_to_train_it_is_checked_once():
+    selection = Selection(target="snip")
+    trainings = [Training(), Training(batch_size=7), *(Training(**way) for way in WAYS.values())]
+    configs = [
+        TrialConfig(arm=arm, selection=None if arm == "dense" else selection, training=training)
+        for training in trainings
+        for arm in ("dense", "prune", "freeze", "freeze_wd")
+    ]
+    (use,) = network_uses(configs)
+    assert len(use.arms) == 4 * 5
+    found = [(config.arm, way_to_train(config.training)) for config in _kinds(use)]
+    assert len(found) == 4 + 4
+    assert {way for _, way in found} == {"sgd", *WAYS}
+    assert {arm for arm, _ in found} == {"dense", "prune", "freeze", "freeze_wd"}
 
 
 class FirstDerivative(torch.autograd.Function):

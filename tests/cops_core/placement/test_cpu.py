@@ -15,7 +15,8 @@ from cops_core.contracts.networks import NETWORKS, batch, build
 from cops_core.errors import DriftError
 from cops_core.masked.view import plain_parameters, plain_state
 from cops_core.models import build_model
-from cops_core.placement import Placement, placement_of, release, set_fused, sgd, use_device
+from cops_core.optimizers import build_optimizer, set_fused
+from cops_core.placement import Placement, placement_of, release, use_device
 from cops_core.scores import SCORES, compute_scores
 from cops_core.train import EpochMetrics, Trainer
 from cops_core.trial import Trial, run_trial
@@ -187,14 +188,15 @@ def test_fused_sgd_trains_the_same_network(parts, arm, momentum):
     ours.network.audit(SEED, METHOD)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize(("before", "after"), [(AS_THEY_ARE, FUSED), (FUSED, AS_THEY_ARE)])
-def test_a_checkpoint_goes_on_with_the_other_kernels(parts, before, after):
-    first, expected = trainer(parts, "freeze_wd", before), trainer(parts, "freeze_wd", AS_THEY_ARE)
+def test_a_checkpoint_goes_on_with_the_other_kernels(parts, before, after, optimizer):
+    first, expected = (trainer(parts, "freeze_wd", p, optimizer=optimizer) for p in (before, AS_THEY_ARE))
     first.run_epoch()
     stored = io.BytesIO()
     torch.save(first.state(), stored)
     stored.seek(0)
-    resumed = trainer(parts, "freeze_wd", after)
+    resumed = trainer(parts, "freeze_wd", after, optimizer=optimizer)
     resumed.load_state(torch.load(stored, weights_only=True))
     assert bool(resumed.optimizer.param_groups[0]["fused"]) == after.fused
     resumed.run_epoch()
@@ -207,7 +209,7 @@ def test_a_parameter_may_get_its_first_gradient_after_the_others():
     results = []
     for fused in (True, False):
         early, late = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2))
-        optimizer = sgd([early, late], Training(learning_rate=0.1), fused=fused)
+        optimizer = build_optimizer([early, late], Training(learning_rate=0.1), fused=fused)
         for step in range(4):
             optimizer.zero_grad(set_to_none=True)
             early.grad = torch.full((3,), 0.5 + step)
@@ -219,7 +221,7 @@ def test_a_parameter_may_get_its_first_gradient_after_the_others():
 
 def test_a_momentum_that_is_there_stays():
     parameter = nn.Parameter(torch.ones(3))
-    optimizer = sgd([parameter], Training(learning_rate=0.1, weight_decay=0), fused=False)
+    optimizer = build_optimizer([parameter], Training(learning_rate=0.1, weight_decay=0), fused=False)
     parameter.grad = torch.full((3,), 2.0)
     optimizer.step()
     set_fused(optimizer, True)

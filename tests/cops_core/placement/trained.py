@@ -43,16 +43,14 @@ def built_in_channels_last(shape: tuple[int, int, int], classes: int) -> nn.Modu
     return convolutional(shape, classes).to(memory_format=torch.channels_last)
 
 
-def trainer(
-    parts: Split, arm: str, placement: Placement, precision: str = "float64", momentum: float = 0.9
-) -> Trainer:
+def trainer(parts: Split, arm: str, placement: Placement, precision: str = "float64", **fields) -> Trainer:
     model = construct(lambda: convolutional((3, 8, 8), 3), (3, 8, 8), SEED)
     initialize(model, SEED, METHOD)
     draws = torch.Generator().manual_seed(0)
     mask = Mask({name: torch.rand(w.shape, generator=draws) < 0.3 for name, w in maskable(model).items()})
     model.to(placement.device, DTYPES[precision])
     network = FreezeNet(model, None if arm == "dense" else mask, SCALES[arm])
-    training = Training(epochs=3, batch_size=10, precision=precision, momentum=momentum)
+    training = Training(epochs=3, batch_size=10, precision=precision, **fields)
     return Trainer(network, parts.to(placement.device), training, 0, placement)
 
 

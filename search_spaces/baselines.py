@@ -9,17 +9,19 @@ from optuna.trial import FixedTrial
 from cops_core.config import Selection, Training, TrialConfig
 from search_spaces.base import SearchSpace
 
-RECIPE: Mapping[str, float] = {
-    "learning_rate": Training().learning_rate,
-    "weight_decay": Training().weight_decay,
+# By optimizer; torch's own for AdamW.
+RECIPES: Mapping[str, Mapping[str, float]] = {
+    "sgd": {"learning_rate": Training().learning_rate, "weight_decay": Training().weight_decay},
+    "adamw": {"learning_rate": 1e-3, "weight_decay": 1e-2},
 }
+# Those that the baselines take from a space's first configuration.
+SEARCHED_FIELDS = ("optimizer", "nesterov", "warmup_epochs", "label_smoothing", "max_gradient_norm")
 
 # SNIP pruned and FreezeNet (SNIP frozen), in the parameters of `search_spaces.suggest`.
 _SNIP: Mapping[str, Any] = {
     "target": "snip",
     "combine": False,
     "scope": "global",
-    **RECIPE,
 }
 BASELINE_PARAMETERS: tuple[Mapping[str, Any], ...] = (
     {"arm": "prune", **_SNIP},
@@ -28,7 +30,7 @@ BASELINE_PARAMETERS: tuple[Mapping[str, Any], ...] = (
 
 
 def dense_baseline(first: TrialConfig) -> TrialConfig:
-    """The dense baseline, from which the others are built: data, network and epochs of `first`.
+    """The dense baseline, from which the others are built: data, network, epochs and optimizer of `first`.
 
     A space may vary them. The baselines then use those of its first configuration.
 
@@ -36,9 +38,9 @@ def dense_baseline(first: TrialConfig) -> TrialConfig:
         first: The space's first configuration.
 
     Returns:
-        `first` with the arm "dense", without selection and density, and with the recipe of `RECIPE`.
+        `first` with the arm "dense", without selection and density, and with the recipe of its optimizer.
     """
-    training = first.training.model_copy(update=dict(RECIPE))
+    training = first.training.model_copy(update=dict(RECIPES[first.training.optimizer]))
     return first.changed(arm="dense", scale=None, selection=None, density=None, training=training)
 
 
@@ -55,6 +57,22 @@ def baseline_config(base: TrialConfig, parameters: Mapping[str, Any]) -> TrialCo
     return base.changed(arm=parameters["arm"], selection=Selection(target=parameters["target"]))
 
 
+def space_parameters(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with which a space gives a baseline, if it is in the space.
+
+    Args:
+        base: The dense baseline, see `dense_baseline`.
+        parameters: One of `BASELINE_PARAMETERS`.
+
+    Returns:
+        `parameters`, with the recipe of the base's optimizer, and with the fields of its training that a
+        space may search under their own names.
+    """
+    training = base.training
+    searched = {name: getattr(training, name) for name in SEARCHED_FIELDS}
+    return {**parameters, **RECIPES[training.optimizer], **searched}
+
+
 def in_space(space: SearchSpace, base: TrialConfig, parameters: Mapping[str, Any]) -> bool:
     """Whether the space, replayed with these parameters, gives the baseline itself.
 
@@ -69,6 +87,7 @@ def in_space(space: SearchSpace, base: TrialConfig, parameters: Mapping[str, Any
         True if the replayed configuration equals `baseline_config(base, parameters)`.
     """
     try:
-        return space.sample(FixedTrial(dict(parameters))) == baseline_config(base, parameters)
+        config = space.sample(FixedTrial(space_parameters(base, parameters)))
+        return config == baseline_config(base, parameters)
     except (ValueError, optuna.TrialPruned):  # it has a parameter that is not among them, or prunes them
         return False

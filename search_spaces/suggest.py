@@ -83,6 +83,25 @@ def suggest_training(trial: BaseTrial, epochs: int) -> Training:
     )
 
 
+def suggest_adamw_training(trial: BaseTrial, epochs: int) -> Training:
+    """A training with AdamW, of which a tenth is warm-up; learning rate and weight decay are searched.
+
+    Args:
+        trial: The Optuna trial that suggests the parameters.
+        epochs: Number of epochs, at least 1.
+
+    Returns:
+        The training: learning rate in [1e-4, 1e-2], weight decay in [1e-4, 1e-1], both log-uniform.
+    """
+    return Training(
+        epochs=epochs,
+        optimizer="adamw",
+        learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
+        weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),
+        warmup_epochs=epochs / 10,
+    )
+
+
 def suggest_density(trial: BaseTrial) -> Decimal:
     """A density in [0.0005, 0.5], log-uniform, with four significant digits."""
     density = trial.suggest_float("density", MIN_DENSITY, MAX_DENSITY, log=True)

@@ -7,7 +7,7 @@ from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
 from search_spaces.base import SearchSpace
-from search_spaces.baselines import baseline_config, dense_baseline, in_space
+from search_spaces.baselines import baseline_config, dense_baseline, in_space, space_parameters
 from search_spaces.suggest import MAX_DENSITY, MIN_DENSITY, suggest_density
 from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
@@ -104,7 +104,7 @@ class Proposals:
         """The parameters of a baseline, or those that the user gives; None if the sampler proposes."""
         if slot.baseline is not None:
             density = {} if slot.density is None else {"density": float(slot.density)}
-            return {**slot.baseline, **density}
+            return {**space_parameters(self.base, slot.baseline), **density}
         # The user's configurations come after the baselines, each one at each rate.
         place = number - baseline_count(self.question)
         if self.question.axis:

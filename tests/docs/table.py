@@ -211,6 +211,10 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops launch --help": Run("slow"),
         "cops --install-completion": Parse("writes into the start file of the shell above it"),
     },
+    "docs/training.md": {
+        "cops check adamw.py": Run("slow"),
+        "cops launch adamw.py": Run("slow", SHORT),
+    },
     "docs/tutorial.md": {
         "python3 -m venv ~/cops-venv": INSTALL,
         ". ~/cops-venv/bin/activate": INSTALL,
@@ -290,5 +294,6 @@ PYTHON: dict[str, list[Python]] = {
         Python(before="from cops_core.config import Control, Selection\nfrom cops_core.scores import Member")
     ],
     "docs/studies.md": [Python("slow")],
+    "docs/training.md": [FILE],
     "docs/tutorial.md": [FILE, FILE, FILE, Python("slow")],
 }

@@ -20,6 +20,7 @@ from search_spaces.baselines import (
 )
 from search_spaces.contract import SPACE_CHECKS, draws
 from search_spaces.question import Pareto, Rates
+from search_spaces.suggest import suggest_adamw_training, suggest_arm, suggest_selection
 
 SPACES = sorted(SEARCH_SPACES)
 # Modules of the package that hold no space of their own.
@@ -169,6 +170,28 @@ def test_baselines_are_snip_pruned_and_freezenet():
     assert base.method == "dense"
     assert [baseline_config(base, p).method for p in BASELINE_PARAMETERS] == ["prune snip", "freeze snip"]
     assert {baseline_config(base, p).training for p in BASELINE_PARAMETERS} == {base.training}
+
+
+def test_baselines_have_the_recipe_of_the_spaces_optimizer():
+    """With AdamW the rate of SGD would be no comparison; also in a space that searches more of a training."""
+
+    def sample(trial):
+        training = suggest_adamw_training(trial, epochs=10)
+        smoothing = trial.suggest_float("label_smoothing", 0.0, 0.2)
+        return TrialConfig(
+            arm=suggest_arm(trial),
+            selection=suggest_selection(trial),
+            training=training.model_copy(update={"label_smoothing": smoothing}),
+        )
+
+    space = SearchSpace("adamw", sample, Rates(), 60)
+    first = next(draws(space))[1]
+    base = dense_baseline(first)
+    rate, decay = base.training.learning_rate, base.training.weight_decay
+    assert (base.training.optimizer, rate, decay) == ("adamw", 1e-3, 1e-2)
+    assert base.training.label_smoothing == first.training.label_smoothing
+    assert base.training.warmup_epochs == 1.0
+    assert all(in_space(space, base, parameters) for parameters in BASELINE_PARAMETERS)
 
 
 USER_SPACE = """

@@ -23,9 +23,9 @@ def name(request) -> str:
 
 
 # To draw the weights of a large network takes a quarter of a second, to train it some seconds.
-LARGE = ("resnet18", "vgg16", "wrn_16_8")
-# They have the layers of a network that is checked: resnet18, resnet20 or vgg16.
-ALIKE = ("resnet32", "resnet34", "resnet56", "vgg19")
+LARGE = ("resnet18", "vgg16")
+# They have the layers of resnet18, resnet20 or vgg16, which are checked, more of them or in another order.
+ALIKE = ("resnet32", "resnet34", "resnet56", "vgg19", "wrn_16_8")
 
 
 def slow(name, check, case):

@@ -50,7 +50,7 @@ def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn
         kept.draw = next((draw for place in places if (draw := noted_draw(*place))), None)
         kept.hooks = list((weight._backward_hooks or {}).values())
         (weight._backward_hooks or {}).clear()
-        for module, attribute in places:
+        for number, (module, attribute) in enumerate(places):
             place = attributes(module).index(attribute)
             parametrize.register_parametrization(module, attribute, kept, unsafe=True)
             masked = masked_list(module, attribute)
@@ -58,7 +58,7 @@ def apply_mask(model: nn.Module, mask: Mapping[str, Tensor], scale: Scale) -> nn
             # The same parameter for all modules that share it.
             masked.original = weight
             masked.place = place  # type: ignore[assignment]
-            masked.guards = guard_states(module, attribute)  # type: ignore[assignment]
+            masked.guards = guard_states(module, attribute, number)  # type: ignore[assignment]
         if plain:
             type(layer).forward = _linear  # the class is this module's alone since it is parametrised
         weight.grad = None  # it has the plain weight's shape

@@ -18,18 +18,19 @@ from cops_core.masked.kept_weights import KeptWeights
 from cops_core.masked.view import masked_list
 
 
-def guard_states(module: nn.Module, attribute: str) -> tuple[Any, ...]:
+def guard_states(module: nn.Module, attribute: str, number: int = 0) -> tuple[Any, ...]:
     """Add a masked weight's record to its module's state dicts, and check it when one is loaded.
 
     Args:
         module: The module.
         attribute: The masked weight's name in it.
+        number: The module's place among those that share the weight.
 
     Returns:
         The handles that end this.
     """
     return (
-        module.register_state_dict_post_hook(partial(_add_record, attribute)),  # type: ignore[no-untyped-call]
+        module.register_state_dict_post_hook(partial(_add_record, attribute, number)),  # type: ignore[no-untyped-call]
         module.register_load_state_dict_pre_hook(partial(_check_record, attribute)),  # type: ignore[no-untyped-call]
         module.register_load_state_dict_post_hook(partial(_own_again, attribute)),  # type: ignore[no-untyped-call]
     )
@@ -72,10 +73,18 @@ def fields_of(record: Tensor) -> tuple[dict[str, Any], np.ndarray]:
     return fields, places
 
 
-def _add_record(attribute: str, module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+def _add_record(
+    attribute: str, number: int, module: nn.Module, state: dict[str, Any], prefix: str, _: Any
+) -> None:
     masked = masked_list(module, attribute)
-    if masked is not None:
-        state[prefix + attribute] = record_of(masked[0])  # type: ignore[arg-type]
+    if masked is None:
+        return
+    state[prefix + attribute] = record_of(masked[0])  # type: ignore[arg-type]
+    # Clones of what is shared, except at the weight's first module: safetensors refuses shared memory.
+    shared = ["0.scale", *(["original"] if number else [])]
+    for name in (f"{prefix}parametrizations.{attribute}.{part}" for part in shared):
+        if name in state and not isinstance(state[name], nn.Parameter):  # as with keep_vars=True
+            state[name] = state[name].clone()
 
 
 def _check_record(

@@ -186,7 +186,10 @@ class SearchPlan(Plan):
             The configuration with this seed and the study's epochs.
         """
         epochs = self.settings.epochs or config.training.epochs
-        training = config.training.model_copy(update={"epochs": epochs})
+        training = config.training
+        if epochs != training.epochs:  # the warm-up stays the same share of the training
+            warmup = training.warmup_epochs * epochs / training.epochs
+            training = training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
         return config.changed(seed=self.seeds.value(seed_index), training=training)
 
     def _enter(self, configuration: Configuration, trial: StudyTrial) -> None:

@@ -11,6 +11,12 @@ from .networks import ARMS, batch, mask_of, masked, step
 from .networks import build as built
 
 
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    """torch limits how often it compiles one function in a process, for all tests together."""
+    torch._dynamo.reset()
+
+
 def same_training(name: str, arm: str, density: float, backend: str) -> None:
     eager, compiled = masked(name, arm, density), masked(name, arm, density)
     run = torch.compile(compiled, fullgraph=True, backend=backend)
@@ -55,6 +61,22 @@ def test_changes_between_compiled_runs_are_seen():
     for parameter in model.parameters():
         parameter.data.mul_(2)
     torch.testing.assert_close(run(batch()), model(batch()))
+
+
+def test_steps_and_reads_between_them_do_not_compile_again():
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    model = masked()
+    run = torch.compile(model, fullgraph=True, backend=backend)
+    optimizer = SGD(model.parameters(), 0.1)
+    for _ in range(4):
+        step(run, optimizer, batch())
+        model(batch())
+    assert len(graphs) == 1
 
 
 def test_masking_a_compiled_network():

@@ -1,5 +1,6 @@
 """What a network costs: parameters, bytes and multiply-adds, each compared with the dense network's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from cops_core.masked.view import names_by_place
 from cops_core.models.base import Shape
 from cops_core.scores.isolation import isolated
 
+Run = Callable[[nn.Module], object]
 DENSE_BYTES = 4  # of a parameter in the dense checkpoint, float32
 
 
@@ -56,7 +58,7 @@ class Use:
 
 def account(
     network: FreezeNet,
-    shape: Shape,
+    sample: Shape | Run,
     artifact_bytes: int,
     connectivity: ConnectivityFacts | None = None,
 ) -> Accounting:
@@ -66,7 +68,8 @@ def account(
 
     Args:
         network: The network.
-        shape: (channels, height, width) of an image.
+        sample: (channels, height, width) of an image, or a function that runs the network it is given; the
+            costs then are those of this run.
         artifact_bytes: The size of its artefact in bytes (see `save_artifact`).
         connectivity: `Connectivity.facts()` of its mask, if known.
 
@@ -90,7 +93,7 @@ def account(
     """
     parameters = network.all_parameters
     trained = network.trained_parameters
-    uses = _uses(network.model, shape)
+    uses = _uses(network.model, sample)
     layers = _costs(uses, network)
     dense = _costs(uses, None)
     masked = sum(each.kept.shape.numel() for each in network.masked.values())
@@ -145,8 +148,8 @@ def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
     return costs
 
 
-def _uses(model: nn.Module, shape: Shape) -> list[Use]:
-    """Every use of a convolution or linear layer for one image of zeros, in order."""
+def _uses(model: nn.Module, sample: Shape | Run) -> list[Use]:
+    """Every use of a convolution or linear layer for one image of zeros or in a run, in order."""
     names = names_by_place(model)
     uses: list[Use] = []
 
@@ -171,7 +174,10 @@ def _uses(model: nn.Module, shape: Shape) -> list[Use]:
     first = next(model.parameters())
     try:
         with isolated(model, "eval", seed=0):
-            model(torch.zeros((1, *shape), dtype=first.dtype, device=first.device))
+            if callable(sample):
+                sample(model)
+            else:
+                model(torch.zeros((1, *sample), dtype=first.dtype, device=first.device))
     finally:
         for hook in hooks:
             hook.remove()

@@ -9,7 +9,10 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -21,6 +24,15 @@ from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import find_model
 from cops_core.scores import CONVENTIONS, SCORES, AnyScore, Member, find_score, kind_of, member_of
 from cops_core.streams import SEED_RANGE
+from cops_core.trainers import (
+    IMAGES,
+    TRAINERS,
+    Measure,
+    Scalar,
+    TrainerSettings,
+    checked_settings,
+    measure_of,
+)
 
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
 LevelKind = Literal["relative", "absolute"]
@@ -279,6 +291,10 @@ class TrialConfig(Description):
     """One trial: data, network, seed, arm, selection, density, training.
 
     Attributes:
+        trainer: "images", or a key of `cops_core.trainers.TRAINERS`. A trainer of one's own has data, a
+            network and a training loop. `dataset` and `model` then are its name, and of `training` only
+            `epochs` counts.
+        settings: The trainer's own fields, see `CustomTrainer.defaults`, without those that have their default.
         dataset: A key of `DATASETS`.
         validation_fraction: Fraction of the training images used for validation, a decimal in (0, 1).
         model: A key of `MODELS`, or a package and a name in it: `timm/vit_tiny_patch16_224`.
@@ -294,6 +310,8 @@ class TrialConfig(Description):
             for trials after which nothing is selected; in a search it is False, and no test label is read.
     """
 
+    trainer: str = IMAGES
+    settings: Mapping[str, Scalar] = TrainerSettings()
     dataset: Annotated[str, named("data set", DATASETS)] = "digits"
     validation_fraction: Annotated[Decimal, Field(gt=0, lt=1), AfterValidator(Decimal.normalize)] = Decimal(
         "0.1"
@@ -308,8 +326,39 @@ class TrialConfig(Description):
     training: Training = Training()
     test: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_trainer(cls, data: Any) -> Any:
+        """Name data and network after a trainer of one's own, so that tables and messages have a name."""
+        trainer = data.get("trainer", IMAGES) if isinstance(data, Mapping) else IMAGES
+        return data if trainer == IMAGES else {"dataset": trainer, "model": trainer, **data}
+
+    @field_validator("trainer")
+    @classmethod
+    def _known_trainer(cls, name: str) -> str:
+        if name != IMAGES and name not in TRAINERS:
+            raise ValueError(unknown("trainer", name, (IMAGES, *TRAINERS)))
+        return name
+
+    @field_validator("settings")
+    @classmethod
+    def _known_settings(cls, given: Mapping[str, Scalar], info: ValidationInfo) -> TrainerSettings:
+        return checked_settings(info.data.get("trainer", IMAGES), given)
+
+    @field_validator("dataset", "model", mode="wrap")
+    @classmethod
+    def _trainers_own(cls, given: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        trainer = info.data.get("trainer", IMAGES)
+        if trainer == IMAGES:
+            return check(given)
+        if given != trainer:
+            raise ValueError(f"trainer {trainer!r} has its own data and network: leave {info.field_name} out")
+        return given
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.trainer != IMAGES:
+            self._check_own()
         if self.arm == "dense" and (self.selection is not None or self.density is not None):
             raise ValueError("arm 'dense' trains every weight: leave selection and density out")
         if self.arm != "dense" and self.selection is None:
@@ -317,6 +366,34 @@ class TrialConfig(Description):
         if (self.arm == "scale") != (self.scale is not None):
             raise ValueError("scale and arm 'scale' need each other: write both, e.g. arm='scale', scale=0.5")
         return self
+
+    def _check_own(self) -> None:
+        """Raise ValueError if a field is set that a trainer of one's own does not read."""
+        fields = type(self).model_fields
+        idle = [name for name in ("validation_fraction",) if getattr(self, name) != fields[name].default]
+        training = Training.model_fields
+        idle += [
+            f"training.{name}"
+            for name, field in training.items()
+            if name != "epochs" and getattr(self.training, name) != field.default
+        ]
+        selection = self.selection
+        if selection and selection.samples_per_class != Selection.model_fields["samples_per_class"].default:
+            idle.append("selection.samples_per_class")
+        if idle:
+            raise ValueError(
+                f"{', '.join(idle)} without effect with trainer {self.trainer!r}: use its settings"
+            )
+
+    @property
+    def measure(self) -> Measure:
+        """The number by which the trial is compared with others."""
+        return measure_of(self.trainer)
+
+    @property
+    def subject(self) -> str:
+        """What is trained on what, for titles: `lenet_300_100 on digits`, or the trainer's name."""
+        return f"{self.model} on {self.dataset}" if self.trainer == IMAGES else self.trainer
 
     @property
     def method(self) -> str:

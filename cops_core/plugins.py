@@ -1,7 +1,7 @@
-"""Plugins: scores, models, data sets and search spaces that a user adds without changing this project.
+"""Plugins: scores, models, data sets, trainers and search spaces that a user adds, with the project unchanged.
 
 A plugin is a Python module or a single .py file. It defines some of the dicts `SCORES`, `MODELS`,
-`DATASETS` and `SEARCH_SPACES`: its components by name, as in the project's registries.
+`DATASETS`, `TRAINERS` and `SEARCH_SPACES`: its components by name, as in the project's registries.
 """
 
 import hashlib
@@ -25,6 +25,8 @@ from cops_core.generators import seeded_generators
 from cops_core.imported_code import imported_code, is_followed
 from cops_core.models import MODELS
 from cops_core.scores import SCORES, Score
+from cops_core.trainers import TRAINERS
+from cops_core.trainers import complaint as trainer_complaint
 
 # Installed distributions announce their plugins by entry points of this group; the value is a module.
 ENTRY_POINTS = "cops_study.plugins"
@@ -333,4 +335,5 @@ CORE_REGISTRIES: Mapping[str, Registry] = {
     "SCORES": Registry("score", SCORES, _score_complaint),
     "MODELS": Registry("model", MODELS, _model_complaint),
     "DATASETS": Registry("data set", DATASETS, _data_complaint),
+    "TRAINERS": Registry("trainer", TRAINERS, trainer_complaint),
 }

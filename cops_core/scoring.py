@@ -15,6 +15,7 @@ from cops_core.facts import ScoreDescription, ScoreTraits
 from cops_core.mask import Mask
 from cops_core.prunable import PRUNABLE, maskable
 from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
+from cops_core.scores.batches import tensors_in
 from cops_core.scores.problem import Loss, SampleLosses
 from cops_core.tensor_bytes import tensor_bytes, type_name
 
@@ -38,10 +39,11 @@ class Scorer:
         convention: A key of `CONVENTIONS`.
         extensions: Names and SHA-256 of plugins, to which scores or the model may belong.
         cache: Where scores are kept; None computes them each time.
-        network_sha256: The network's identity (see `cops_core.network_identity`). Without one the cache is
-            not used: another network could have the same names, shapes and values.
+        network_sha256: The network's identity (see `cops_core.network_identity`), and that of the loss if
+            there is one. Without it the cache is not used: another network could have the same names, shapes
+            and values.
         weight_names: The scored parameters, by their first name; None for the convention's.
-        loss: See `compute_scores`, as for the next two. They are no part of a key of the cache.
+        loss: See `compute_scores`, as for the next two.
         sample_losses: The losses of a batch's samples.
         example: The input for scores without data.
         computed: How often each score of the whole network was computed, by its key.
@@ -83,7 +85,7 @@ class Scorer:
         def compute(missing: Sequence[AnyScore]) -> ScoreLayers:
             return self._compute(missing, batch)
 
-        if self.cache is None or self.network_sha256 is None or self.loss is not None:
+        if self.cache is None or self.network_sha256 is None:
             scores, computed = compute(wanted), list(wanted)
         else:
             keys = {score: self.key(score, batch) for score in wanted}
@@ -138,13 +140,12 @@ class Scorer:
 
         Args:
             score: A key of `SCORES`, or a member of the family.
-            batch: Images of shape (N, channels, height, width) and labels of shape (N,).
+            batch: See `compute_scores`.
 
         Returns:
             64 hexadecimal digits.
         """
         traits = self.traits(score)
-        images, labels = batch
         first = next(self.model.parameters())
         identity = {
             "score": _made_of(score) if isinstance(score, Member) else score,
@@ -154,7 +155,7 @@ class Scorer:
             "theta0": self.theta0_sha256,
             "network": self.network_sha256,
             "tensors": self._tensors,
-            "batch": tensor_hash(images, labels) if traits["needs_data"] else list(images.shape[1:]),
+            "batch": self._batch_key(batch, traits),
             "precision": str(first.dtype),
             "device": first.device.type,
             # The order of sums depends on the threads, and so do the last digits.
@@ -164,6 +165,13 @@ class Scorer:
             "extensions": dict(self.extensions),
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def _batch_key(self, batch: Batch, traits: ScoreTraits) -> str | list[int]:
+        """What scores depend on of a batch: its content, or of images for scores without data their shape."""
+        if traits["needs_data"] or self.loss is not None:
+            return tensor_hash(*tensors_in(batch))
+        images, _ = batch
+        return list(images.shape[1:])
 
     @cached_property
     def _tensors(self) -> str:

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -261,9 +261,7 @@ class Trial:
             "final_facts": {name: self.facts[name] for name in FINAL_FACTS if name in self.facts},
             **self.trainer.state(),
         }
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        return buffer.getvalue()
+        return written_state(content)
 
     def load_state(self, content: bytes) -> None:
         """Resume from the state of a trial with the same configuration, as if never interrupted.
@@ -276,23 +274,15 @@ class Trial:
                 unchanged.
         """
         try:
-            state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
+            state = read_state(content, self.device)
             belongs = state["config"] == config_hash(self.config)
             # On another machine, or with another version of a user's network, these may come out differently.
             fits = state["origin"] == self._origin and self.trainer.network.fits(state["network"])
             history = [EpochMetrics(**metrics) for metrics in state["history"]]
             status, facts = state["status"], state["final_facts"]
         except Exception as error:  # torch may raise anything for a file that it did not write
-            raise InputError(
-                f"this is not a checkpoint of a trial ({type(error).__name__}): remove it or use another"
-            ) from error
-        if not belongs:
-            raise InputError("this checkpoint belongs to another configuration: resume it with its own")
-        if not fits:
-            raise InputError(
-                "this checkpoint belongs to a network with other initial weights, another mask or other"
-                " layers: remove it"
-            )
+            raise not_a_state(error) from error
+        check_origin(belongs=belongs, fits=fits)
         self.trainer.load_state(state)
         self.status, self.history = status, history
         self.facts |= facts
@@ -355,6 +345,37 @@ def run_trial(
     if artifact is not None:
         write_whole(artifact, trial.artifact())
     return TrialResult(trial.status, trial.history[-1], trial.facts)
+
+
+def written_state(content: Mapping[str, Any]) -> bytes:
+    """A state as bytes, which are read without running any code from them."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def read_state(content: bytes, device: torch.device) -> dict[str, Any]:
+    """What `written_state` wrote: tensors and plain values, nothing else."""
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    return state
+
+
+def not_a_state(error: Exception) -> InputError:
+    """The error for bytes that are not a checkpoint."""
+    return InputError(
+        f"this is not a checkpoint of a trial ({type(error).__name__}): remove it or use another"
+    )
+
+
+def check_origin(*, belongs: bool, fits: bool) -> None:
+    """Raise InputError unless a checkpoint is of this configuration, and of this network."""
+    if not belongs:
+        raise InputError("this checkpoint belongs to another configuration: resume it with its own")
+    if not fits:
+        raise InputError(
+            "this checkpoint belongs to a network with other initial weights, another mask or other"
+            " layers: remove it"
+        )
 
 
 def config_hash(config: TrialConfig) -> str:

@@ -1,8 +1,9 @@
 """The selection of a trial's weights: from scores, combined by COPS, to a mask and its manifest."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import torch
 
@@ -15,6 +16,7 @@ from cops_core.facts import PricePoint, SelectionManifest, Solution
 from cops_core.iterate import groups_of, run_rounds
 from cops_core.mask import Mask
 from cops_core.scores import CONVENTIONS, find_score, key_of
+from cops_core.scores.batches import tensors_in
 from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
 
@@ -29,6 +31,25 @@ class SelectionResult:
 
     mask: Mask
     manifest: SelectionManifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledBatches:
+    """What a network is scored on.
+
+    Attributes:
+        batches: One for all rounds, or one for each; each may be a list of batches.
+        data_sha256: SHA-256 of the data set.
+        sample_indices: The places of each batch's images; empty if a trainer of one's own made the batches.
+        samples_per_class: Of images; 0 if there are none.
+        class_balanced: Whether each class has as many images.
+    """
+
+    batches: list[Any]
+    data_sha256: str
+    sample_indices: list[list[int]] = field(default_factory=list)
+    samples_per_class: int = 0
+    class_balanced: bool = False
 
 
 def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> SelectionResult:
@@ -61,9 +82,35 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         )
         for round_ in (range(1, selection.rounds + 1) if selection.fresh_batches else (1,))
     ]
-    batches = [batch for batch, _ in draws]
+    drawn = SampledBatches(
+        batches=[batch for batch, _ in draws],
+        data_sha256=split.data.sha256,
+        sample_indices=[places for _, places in draws],
+        samples_per_class=selection.samples_per_class,
+        class_balanced=class_balanced,
+    )
+    return select_on(scorer, drawn, selection, density)
+
+
+def select_on(
+    scorer: Scorer, drawn: SampledBatches, selection: Selection, density: Decimal
+) -> SelectionResult:
+    """Score the scorer's model on batches and select kappa of its weights.
+
+    Args:
+        scorer: See `select_weights`.
+        drawn: What it is scored on.
+        selection: How the weights are chosen.
+        density: The kept fraction, in (0, 1].
+
+    Returns:
+        The mask and its manifest.
+
+    Raises:
+        InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
+    """
     sizes = {name: weight.numel() for name, weight in scorer.prunable.items()}
-    rounds = run_rounds(scorer, batches, selection, groups_of(selection, density, sizes))
+    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(selection, density, sizes))
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
@@ -76,12 +123,12 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         "revive": selection.revive,
         "ablation": selection.ablation,
         "kappas": rounds.kappas,
-        "sample_indices": [places for _, places in draws],
-        "samples_per_class": selection.samples_per_class,
-        "class_balanced": class_balanced,
+        "sample_indices": drawn.sample_indices,
+        "samples_per_class": drawn.samples_per_class,
+        "class_balanced": drawn.class_balanced,
         "augmentation": "none",
-        "batch_sha256": [tensor_hash(*batch) for batch in batches],
-        "data_sha256": split.data.sha256,
+        "batch_sha256": [tensor_hash(*tensors_in(batch)) for batch in drawn.batches],
+        "data_sha256": drawn.data_sha256,
         "theta0_sha256": scorer.theta0_sha256,
         "seed": scorer.seed,
         "numerics_version": SCORES_VERSION,

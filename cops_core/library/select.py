@@ -106,7 +106,7 @@ def select(
         if function is not None and not callable(function):
             raise InputError(f"{name} is {function!r}: write a function of the model and a batch")
     share = _density(density)
-    weights = _weights(candidates(model, include, exclude), selection)
+    weights = scored_weights(candidates(model, include, exclude), selection)
     sizes = {name: weight.numel() for name, weight in weights.items()}
     if not kept_weights(share, total := sum(sizes.values())):
         raise InputError(f"density {density} keeps none of {total} weights: write at least {1 / total:.2g}")
@@ -131,8 +131,19 @@ def select(
     return run_rounds(scorer, [data], selection, groups, priced=False).mask
 
 
-def _weights(found: Candidates, selection: Selection) -> dict[str, nn.Parameter]:
-    """The scored weights, without those that a convention never prunes."""
+def scored_weights(found: Candidates, selection: Selection) -> dict[str, nn.Parameter]:
+    """The weights of a network that are scored: its candidates, without those that a convention never prunes.
+
+    Args:
+        found: The candidates.
+        selection: Its convention counts.
+
+    Returns:
+        The weights by name.
+
+    Raises:
+        InputError: There are none, or the convention removes biases.
+    """
     weights = dict(found.weights)
     prunable = CONVENTIONS[selection.convention].prunable
     if prunable == "weights and biases":

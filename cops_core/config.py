@@ -294,7 +294,7 @@ class TrialConfig(Description):
         trainer: "images", or a key of `cops_core.trainers.TRAINERS`. A trainer of one's own has data, a
             network and a training loop. `dataset` and `model` then are its name, and of `training` only
             `epochs` counts.
-        settings: The trainer's own fields, see `CustomTrainer.defaults`, without those that have their default.
+        settings: The trainer's own fields (see `CustomTrainer.defaults`) that differ from their defaults.
         dataset: A key of `DATASETS`.
         validation_fraction: Fraction of the training images used for validation, a decimal in (0, 1).
         model: A key of `MODELS`, or a package and a name in it: `timm/vit_tiny_patch16_224`.

@@ -21,6 +21,7 @@ from cops_core.cache import ScoreCache
 from cops_core.collapse import Connectivity
 from cops_core.config import TrialConfig
 from cops_core.construction import construct
+from cops_core.data import ImageData
 from cops_core.errors import InputError
 from cops_core.facts import Accounting, ConnectivityFacts, Facts, MetricRow
 from cops_core.freeze_net import FreezeNet
@@ -43,6 +44,7 @@ from cops_core.trainers import (
     trainer_of,
 )
 from cops_core.trial import (
+    DEFAULT_DATA_ROOT,
     FINAL_FACTS,
     Status,
     Trial,
@@ -340,6 +342,34 @@ class OwnTrial:
 
 
 AnyTrial = Trial | OwnTrial
+
+
+def start_trial(
+    config: TrialConfig,
+    *,
+    data: ImageData | None = None,
+    data_root: Path = DEFAULT_DATA_ROOT,
+    device: str = "cpu",
+    cache: ScoreCache | None = None,
+    extensions: Mapping[str, str] | None = None,
+) -> AnyTrial:
+    """The trial of any configuration, ready for its first epoch.
+
+    Args:
+        config: With a trainer of one's own, or without.
+        data: See `Trial`, as for all that follow; not used by a trainer of one's own.
+        data_root: The folder for downloads.
+        device: Where it is trained.
+        cache: Where scores are kept.
+        extensions: Names and SHA-256 of plugins.
+
+    Raises:
+        InputError: See `Trial`.
+        InfeasibleError: See `Trial`.
+    """
+    if config.trainer != IMAGES:
+        return OwnTrial(config, device=device, cache=cache, extensions=extensions)
+    return Trial(config, data=data, data_root=data_root, device=device, cache=cache, extensions=extensions)
 
 
 def initial_model(trainer: CustomTrainer, seed: int, initialization: str) -> nn.Module:

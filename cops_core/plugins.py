@@ -1,4 +1,4 @@
-"""Plugins: scores, models, data sets, trainers and search spaces that a user adds, with the project unchanged.
+"""Plugins: scores, models, data sets, trainers and search spaces of a user, with the project unchanged.
 
 A plugin is a Python module or a single .py file. It defines some of the dicts `SCORES`, `MODELS`,
 `DATASETS`, `TRAINERS` and `SEARCH_SPACES`: its components by name, as in the project's registries.

@@ -42,6 +42,11 @@ class Measure:
         return self.name.replace("_", " ")
 
     @property
+    def noun(self) -> str:
+        """The same without the part of the data: `accuracy`."""
+        return self.words.removeprefix("validation ")
+
+    @property
     def spec(self) -> str:
         """The format of its values."""
         return ".2%" if self.share else ".4f"
@@ -75,6 +80,7 @@ class CustomTrainer(ABC):
 
     Attributes:
         defaults: The settings, each with its default value; their types are those of the defaults.
+        tiny: Settings with which an epoch takes a moment, for checks.
         measure: The number by which trials are compared.
         settings: All settings with their values.
         seed: The trial's.
@@ -83,6 +89,7 @@ class CustomTrainer(ABC):
     """
 
     defaults: ClassVar[Mapping[str, Scalar]] = {}
+    tiny: ClassVar[Mapping[str, Scalar]] = {}
     measure: ClassVar[Measure]
 
     def __init__(
@@ -257,6 +264,8 @@ def complaint(name: str, trainer: object) -> str:
     for key, value in trainer.defaults.items():
         if type(value) not in (bool, int, float, str):
             return f"has the setting {key!r} of type {type(value).__name__}: use bool, int, float or str"
+    if foreign := sorted(set(trainer.tiny) - set(trainer.defaults)):
+        return f"has {foreign[0]!r} in tiny, but not in defaults: write its default there"
     return ""
 
 

@@ -68,8 +68,8 @@ def check_network(
         What was found. If every configuration with a selection has an unusable score, this is a failure.
     """
     network, checks = SmallNetwork(use.config, data, extensions), TrialChecks()
-    with _one_thread() as use_idle_cores:
-        unfit = _failure(lambda: _fits(network, bool(use.scores)))
+    with one_thread() as use_idle_cores:
+        unfit = failure(lambda: _fits(network, bool(use.scores)))
         if unfit:  # nothing else of it can be checked
             checks.failures.append(f"{use.name}: {unfit}")
             return checks
@@ -77,7 +77,7 @@ def check_network(
         if network.large:
             use_idle_cores()
             say(f"checking {use.name} ({network.parameters:,} parameters) takes seconds: {_work(use)}")
-            unfit = _failure(lambda: network.train_once(network.whole))
+            unfit = failure(lambda: network.train_once(network.whole))
         if unfit:
             checks.failures.append(f"{use.name}: {unfit}")
             return checks
@@ -87,7 +87,7 @@ def check_network(
 
 
 @contextmanager
-def _one_thread() -> Iterator[Callable[[], None]]:
+def one_thread() -> Iterator[Callable[[], None]]:
     """A context with one thread, since several mostly wait in a small network.
 
     It yields a function that allows a thread for each idle core. Threads on busy cores wait for each other:
@@ -183,13 +183,13 @@ def _found(network: SmallNetwork, check: Callable[[Split], None]) -> str:
     """Why a check fails on whole images if it fails on the first ones; empty if it does not."""
     reason = ""
     for images in network.splits:
-        reason = _failure(lambda i=images: check(i))  # type: ignore[misc]
+        reason = failure(lambda i=images: check(i))  # type: ignore[misc]
         if not reason:
             break
     return reason
 
 
-def _failure(check: Callable[[], object]) -> str:
+def failure(check: Callable[[], object]) -> str:
     """Why a check fails, in one line; empty if it does not."""
     try:
         with torch.random.fork_rng():

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args, get_origin
 
 from cops_core.errors import InputError, as_share, parse_decimal, unknown
+from cops_core.trainers import ACCURACY, Measure
 
 DEFAULT_RATES = (Decimal("0.95"), Decimal("0.99"), Decimal("0.995"))
 
@@ -44,7 +45,19 @@ class Candidate(Protocol):
 
     @property
     def mean(self) -> float:
-        """Validation accuracy in [0, 1], mean over the seeds."""
+        """Validation accuracy in [0, 1], or value of its measure, mean over the seeds."""
+
+    @property
+    def quality(self) -> float:
+        """The mean as a number of which more is better: of a measure to be minimised its negative."""
+
+    @property
+    def measure(self) -> Measure:
+        """What the mean is one of: the validation accuracy, or what a trainer of one's own says."""
+
+    @property
+    def shown_mean(self) -> str:
+        """The mean as text, without its interval."""
 
     @property
     def stored_bytes(self) -> float:
@@ -127,12 +140,17 @@ class Question(ABC):
     def sentence(self) -> str:
         """The question in one sentence."""
 
+    def about(self, measure: Measure) -> str:
+        """The question in one sentence, for trials that are compared by this measure."""
+        return self.sentence.replace(ACCURACY.words, measure.words)
+
     @abstractmethod
     def values(self, accuracy: float, density: float, stored_bytes: float) -> tuple[float, ...]:
         """The values that the sampler receives for a configuration.
 
         Args:
-            accuracy: Validation accuracy in [0, 1], mean over the seeds.
+            accuracy: Validation accuracy in [0, 1], mean over the seeds; of another measure its
+                `Measure.quality`.
             density: Fraction of kept weights, in (0, 1].
             stored_bytes: Size of the artefact in bytes.
 
@@ -148,8 +166,8 @@ class Question(ABC):
         """A constraint on a configuration, for the sampler.
 
         Args:
-            accuracy: Validation accuracy in [0, 1].
-            dense_accuracy: The dense network's validation accuracy in [0, 1]; None if unknown.
+            accuracy: Validation accuracy in [0, 1]; of another measure its `Measure.quality`.
+            dense_accuracy: The dense network's; None if unknown.
 
         Returns:
             A number that must be at most 0, or None without a constraint.
@@ -213,6 +231,11 @@ def _read(name: str, kind: Any, text: str) -> Any:
     if text not in get_args(kind):
         raise InputError(unknown(name, text, get_args(kind)))
     return text
+
+
+def measure_in(compared: Sequence[C]) -> Measure:
+    """The measure of the configurations of a study; all have the same."""
+    return compared[0].measure if compared else ACCURACY
 
 
 def without_dense(compared: Sequence[C]) -> list[C]:

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from search_spaces.question.base import DEFAULT_RATES, Answer, C, Candidate, Question, without_dense
+from search_spaces.question.base import (
+    DEFAULT_RATES,
+    Answer,
+    C,
+    Candidate,
+    Question,
+    measure_in,
+    without_dense,
+)
 
 Cost = Literal["density", "bytes"]
 
@@ -40,7 +48,7 @@ class Pareto(Question):
     def answer(self, compared: Sequence[C]) -> Answer[C]:
         """The front of accuracy and cost."""
         front = pareto_front(compared, self.cost)
-        title = f"no trial beats these in both accuracy and {self.cost}"
+        title = f"no trial beats these in both {measure_in(compared).noun} and {self.cost}"
         return Answer(self._headline(front), title, tuple(front), shows_bytes=self.cost == "bytes")
 
     def _headline(self, answered: Sequence[C]) -> str:
@@ -50,7 +58,7 @@ class Pareto(Question):
         first, last = front[0], front[-1]
         ends = _point(first) if first is last else f"from {_point(last)} to {_point(first)}"
         kind = "configuration is" if len(front) == 1 else "configurations are"
-        return f"{len(front)} {kind} on the front of accuracy and {self.cost}, {ends}."
+        return f"{len(front)} {kind} on the front of {measure_in(front).noun} and {self.cost}, {ends}."
 
 
 def cost_of(each: Candidate, cost: Cost) -> float:
@@ -78,8 +86,8 @@ def pareto_front(compared: Sequence[C], cost: Cost = "density") -> list[C]:
     """
     known = [each for each in compared if not math.isnan(cost_of(each, cost))]
     front: list[C] = []
-    for each in sorted(known, key=lambda each: (cost_of(each, cost), -each.mean)):
-        if not front or each.mean > front[-1].mean:
+    for each in sorted(known, key=lambda each: (cost_of(each, cost), -each.quality)):
+        if not front or each.quality > front[-1].quality:
             front.append(each)
     return front[::-1]
 

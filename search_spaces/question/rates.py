@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question
+from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question, measure_in
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rates(Question):
 
     def answer(self, compared: Sequence[C]) -> Answer[C]:
         """The best of each method at each rate. The headline is for the highest, which separates them."""
-        title = "best of each method by validation accuracy, within each rate"
+        title = f"best of each method by {measure_in(compared).words}, within each rate"
         return Answer(_headline(compared), title, tuple(best_per_method(compared)))
 
 
@@ -54,9 +54,9 @@ def best_per_method(compared: Sequence[C]) -> list[C]:
     best: dict[tuple[float, str], C] = {}
     for each in compared:
         group = (-1.0 if each.rate is None else float(each.rate), each.method)
-        if group not in best or each.mean > best[group].mean:
+        if group not in best or each.quality > best[group].quality:
             best[group] = each
-    return [best[key] for key in sorted(best, key=lambda key: (key[0], -best[key].mean))]
+    return [best[key] for key in sorted(best, key=lambda key: (key[0], -best[key].quality))]
 
 
 def _headline(compared: Sequence[C]) -> str:
@@ -68,9 +68,9 @@ def _headline(compared: Sequence[C]) -> str:
     best: dict[str, C] = {}
     for each in best_per_method([each for each in compared if each.rate == rate]):
         best.setdefault(each.arm, each)
-    ranked = sorted(best.values(), key=lambda each: -each.mean)
+    ranked = sorted(best.values(), key=lambda each: -each.quality)
     others = "".join(f", {each.detailed_method} {each.shown_accuracy}" for each in ranked[1:])
     return (
-        f"At a freezing rate of {rate}, {ranked[0].detailed_method} reaches a validation accuracy of"
+        f"At a freezing rate of {rate}, {ranked[0].detailed_method} reaches a {ranked[0].measure.words} of"
         f" {ranked[0].shown_accuracy}{others}."
     )

@@ -48,8 +48,16 @@ class Smallest(Question):
         return (density,)
 
     def constraint(self, accuracy: float, dense_accuracy: float | None) -> float | None:
-        """keep * dense_accuracy - accuracy, which must be at most 0; None without a dense accuracy."""
-        return None if dense_accuracy is None else float(self.keep) * dense_accuracy - accuracy
+        """keep * dense_accuracy - accuracy, which must be at most 0; None without a dense accuracy.
+
+        Of a measure to be minimised, keep * value - the dense network's: the value may be 1 / keep times as
+        large.
+        """
+        if dense_accuracy is None:
+            return None
+        if accuracy < 0 or dense_accuracy < 0:  # the negatives of what is minimised
+            return dense_accuracy - float(self.keep) * accuracy
+        return float(self.keep) * dense_accuracy - accuracy
 
     @property
     def needs_dense(self) -> bool:
@@ -62,9 +70,10 @@ class Smallest(Question):
         dense = next((each for each in finished if each.method == "dense"), None)
         if dense is None:
             return Answer("The dense network has not finished yet.", "", ())
-        kept = [each for each in finished if each.mean >= float(self.keep) * dense.mean]
+        kept = [each for each in finished if (self.constraint(each.quality, dense.quality) or 0) <= 0]
         sparsest = tuple(sorted(kept, key=lambda each: each.density)[:MAX_CONFIGURATIONS])
-        title = f"fewest weights that keep {float(self.keep):.1%} of the dense accuracy {dense.mean:.2%}"
+        value = f"dense {dense.measure.noun} {dense.shown_mean}"
+        title = f"fewest weights that keep {float(self.keep):.1%} of the {value}"
         return Answer(self._headline(sparsest), title, sparsest)
 
     def _headline(self, answered: Sequence[C]) -> str:

@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import groupby
 from statistics import fmean
 
+from cops_core.trainers import Measure
 from study.analysis.statistics import Interval, holm, interval, paired
-from study.analysis.words import share, size
+from study.analysis.words import measured, size
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
 
 # The status of a configuration whose trials ended differently: the first of these that a trial has.
@@ -84,15 +85,25 @@ class ConfigurationResult:
         found = {trial.status for trial in self.trials}
         return next(status for status in WORST_FIRST if status in found)
 
+    @property
+    def measure(self) -> Measure:
+        """The number by which it is compared: the validation accuracy, or what its trainer says."""
+        return self.trials[0].measure
+
     @cached_property
     def accuracies(self) -> dict[int, float]:
-        """The last epoch's validation accuracy by seed index, of the trials that have one."""
+        """The last epoch's validation accuracy, or value of its measure, by seed index."""
         return {t.seed_index: t.accuracy for t in self.trials if not math.isnan(t.accuracy)}
 
     @cached_property
     def mean(self) -> float:
         """The mean accuracy over the seeds; NaN without any."""
         return fmean(self.accuracies.values()) if self.accuracies else math.nan
+
+    @property
+    def quality(self) -> float:
+        """The mean as a number of which more is better; NaN without any."""
+        return self.measure.quality(self.mean)
 
     @cached_property
     def interval(self) -> Interval | None:
@@ -123,7 +134,12 @@ class ConfigurationResult:
     @property
     def shown_accuracy(self) -> str:
         """`78.80 % ± 1.14 % (3 seeds)`, `78.80 % (1 seed)`; empty without any accuracy."""
-        return "" if self.interval is None else share(self.interval)
+        return "" if self.interval is None else measured(self.interval, self.measure)
+
+    @property
+    def shown_mean(self) -> str:
+        """`78.80%`: the mean without its interval."""
+        return f"{self.mean:{self.measure.spec}}"
 
     @property
     def shown_size(self) -> str:
@@ -208,7 +224,7 @@ def comparisons(best: Sequence[ConfigurationResult]) -> list[MethodComparison]:
 
 
 def _within(group: Sequence[ConfigurationResult]) -> list[MethodComparison]:
-    first = max(group, key=lambda found: found.mean)
+    first = max(group, key=lambda found: found.quality)
     others = [found for found in group if found is not first]
     adjusted = holm([paired(first.accuracies, other.accuracies) for other in others])
     return [

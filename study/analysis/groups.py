@@ -36,7 +36,7 @@ def networks(found: Iterable[ConfigurationResult]) -> dict[str, list[Configurati
     groups: dict[str, list[ConfigurationResult]] = {}
     for each in found:
         config = each.trials[0].config
-        groups.setdefault(f"{config.model} on {config.dataset}", []).append(each)
+        groups.setdefault(config.subject, []).append(each)
     return groups
 
 

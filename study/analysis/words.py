@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from cops_core.trainers import Measure
 from study.analysis.statistics import Interval, interval
 
 SPACE = "\u00a0"  # a space at which lines are not broken
@@ -23,9 +24,25 @@ def share(found: Interval) -> str:
     return f"{mean}{SPACE}±{SPACE}{100 * found.half_width:.2f}{SPACE}% ({found.count}{SPACE}seeds)"
 
 
-def shares(values: Sequence[float]) -> str:
-    """The mean of shares in [0, 1] as text, as of `share`; empty without values."""
-    return share(interval(values)) if values else ""
+def measured(found: Interval, measure: Measure) -> str:
+    """A mean as text: as of `share` if the measure is one, else `1.9200 ± 0.0100 (3 seeds)`.
+
+    Args:
+        found: The mean.
+        measure: What was measured.
+    """
+    if measure.share:
+        return share(found)
+    mean = f"{found.mean:{measure.spec}}"
+    if found.count == 1:
+        return f"{mean} (1{SPACE}seed)"
+    width = f"{found.half_width:{measure.spec}}"
+    return f"{mean}{SPACE}±{SPACE}{width} ({found.count}{SPACE}seeds)"
+
+
+def means(values: Sequence[float], measure: Measure) -> str:
+    """The mean of some values as text, as of `measured`; empty without values."""
+    return measured(interval(values), measure) if values else ""
 
 
 def size(count: float) -> str:

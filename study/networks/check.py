@@ -12,6 +12,7 @@ from cops_core.contracts.base import failures
 from cops_core.contracts.data import DATA_CHECKS, DataSet
 from cops_core.contracts.models import MODEL_CHECKS
 from cops_core.contracts.scores import GPU_CHECKS, SCORE_CHECKS
+from cops_core.contracts.trainers import trainer_failures
 from cops_core.data import NOT_DOWNLOADED, is_available
 from cops_core.facts import drawn_in_words
 from cops_core.plugins import Plugin, find_plugins
@@ -151,6 +152,10 @@ def _data_failures(name: str, data_root: Path) -> Iterator[str]:
     return failures(DATA_CHECKS, DataSet(name, data_root))
 
 
+def _trainer_failures(name: str, data_root: Path) -> Iterator[str]:
+    return trainer_failures(name)
+
+
 def _space_failures(name: str, data_root: Path) -> Iterator[str]:
     return failures(SPACE_CHECKS, SEARCH_SPACES[name])
 
@@ -159,5 +164,6 @@ CONTRACTS: Mapping[str, Callable[[str, Path], Iterator[str]]] = {
     "SCORES": _score_failures,
     "MODELS": _model_failures,
     "DATASETS": _data_failures,
+    "TRAINERS": _trainer_failures,
     "SEARCH_SPACES": _space_failures,
 }

@@ -14,8 +14,10 @@ from cops_core.artifact import load_artifact
 from cops_core.data import Part, load_split
 from cops_core.errors import InputError
 from cops_core.freeze_net import FreezeNet
+from cops_core.own_trial import evaluate_stored
 from cops_core.placement import placement_of
 from cops_core.train import evaluate
+from cops_core.trainers import IMAGES, Measure, trainer_of
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
 from study.analysis.statistics import interval
 from study.console import print_line
@@ -84,7 +86,7 @@ def check_ended(name: str, trials: Sequence[StudyTrial]) -> None:
 
 
 def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[ConfigurationResult]:
-    """Choose the best configurations of each rate by mean validation accuracy, and all baselines.
+    """Choose the best configurations of each rate by mean validation accuracy or measure, and all baselines.
 
     Only complete trainings with the most seeds are compared. The dense configurations are a separate group,
     so that they do not displace the others in a study without rates.
@@ -103,7 +105,7 @@ def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[Conf
         groups.setdefault((found.rate, found.trials[0].config.arm == "dense"), []).append(found)
     numbers = {found.number for found in configurations if found.trials[0].baseline}
     for group in groups.values():
-        best = sorted(comparable(group), key=lambda found: -found.mean)  # stable: of equals the first
+        best = sorted(comparable(group), key=lambda found: -found.quality)  # stable: of equals the first
         numbers |= {found.number for found in best[:top]}
     return [found for found in configurations if found.number in numbers]
 
@@ -117,6 +119,13 @@ def _evaluate_all(
     ready = [trial for trial in trials if trial.name not in left_out]
     _check_data(ready, root)
     accuracies: dict[str, float] = {}
+    for trial in (trial for trial in ready if trial.config.trainer != IMAGES):
+        if isinstance(stored := _artifact(store, trial), str):
+            left_out[trial.name] = stored
+        else:
+            _check_plugins(trial, extensions)
+            accuracies[trial.name] = evaluate_stored(trial.config, stored, "test")
+    ready = [trial for trial in ready if trial.config.trainer == IMAGES]
     # All trials of a seed use the same test part, since the normalisation depends on the seed.
     for _, group in groupby(sorted(ready, key=_split_key), key=_split_key):
         same = list(group)
@@ -143,11 +152,29 @@ def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
     """Raises InputError if a data set differs from the one that a trial used."""
     for trial in trials:
         config = trial.config
-        split = load_split(config.dataset, root, config.seed, config.validation_fraction)
-        if split.data.sha256 != trial.data_sha256:
+        if config.trainer == IMAGES:
+            split = load_split(config.dataset, root, config.seed, config.validation_fraction)
+            sha256 = split.data.sha256
+        else:
+            sha256 = trainer_of(config.trainer, config.settings).data_sha256()
+        if sha256 != trial.data_sha256 and config.trainer != IMAGES:
+            raise InputError(
+                f"the data of trainer {config.trainer!r} are not those that trial {trial.number} used (their"
+                " SHA-256 differs): evaluate where they are the same"
+            )
+        if sha256 != trial.data_sha256:
             raise InputError(
                 f"data set {config.dataset!r} in {root} is not the one that trial {trial.number} used (its"
                 " SHA-256 differs): write the right --data-root"
+            )
+
+
+def _check_plugins(trial: StudyTrial, extensions: Mapping[str, str]) -> None:
+    """Raises InputError if a plugin is not the version that a trial used."""
+    for name, sha256 in trial.plugins.items():
+        if extensions.get(name, sha256) != sha256:
+            raise InputError(
+                f"trial {trial.number} used another version of the plugin {name!r}: load that one"
             )
 
 
@@ -226,18 +253,19 @@ def _print_evaluation(
     for one in evaluation["results"]:
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
     ranked = (found for found in chosen if found.number in by_number)
-    for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.mean)):
+    for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.quality)):
         table.add_row(
             "" if found.rate is None else str(found.rate),
             found.title if found.rate is None else found.detailed_method,
-            _shown(list(found.accuracies.values())),
-            _shown(by_number[found.number]),
+            _shown(list(found.accuracies.values()), found.measure),
+            _shown(by_number[found.number], found.measure),
         )
     console.print(table)
     for name, reason in left_out.items():
         print_line(console, f"not evaluated: {name}, {reason}")
 
 
-def _shown(accuracies: Sequence[float]) -> str:
-    """A mean with its interval; a single accuracy as it is."""
-    return f"{interval(accuracies):.2%}" if len(accuracies) > 1 else f"{accuracies[0]:.2%}"
+def _shown(values: Sequence[float], measure: Measure) -> str:
+    """A mean with its interval; a single value as it is."""
+    spec = measure.spec
+    return f"{interval(values):{spec}}" if len(values) > 1 else f"{values[0]:{spec}}"

@@ -16,7 +16,7 @@ from cops_core.errors import InputError
 from cops_core.facts import Facts, Machine, MetricRow, values_of
 from cops_core.machine import machine
 from cops_core.models.packages import PACKAGES, package_version
-from cops_core.trial import Trial
+from cops_core.own_trial import start_trial
 from study.console import print_line
 from study.tracking import CONFIG_FILE, ReplayRecord, fetch, histories
 
@@ -137,7 +137,7 @@ def _run_again(record: ReplayRecord, data_root: Path) -> Rerun:
     config = parse_config({**record["config"], "test": False})
     device = "cuda" if recorded.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
     with _threads(recorded.get("threads", torch.get_num_threads())):
-        trial = Trial(config, data_root=data_root, device=device, extensions=record["plugins"])
+        trial = start_trial(config, data_root=data_root, device=device, extensions=record["plugins"])
         data, expected = trial.facts["data_sha256"], record["data_sha256"] or "none"
         if data != expected:
             raise InputError(

@@ -21,12 +21,14 @@ from cops_core.contracts.base import failures
 from cops_core.contracts.data import DATA_CHECKS, DataSet
 from cops_core.contracts.network_use import NetworkUse, network_uses
 from cops_core.contracts.scores import SCORE_CHECKS
+from cops_core.contracts.trainers import check_trainer
 from cops_core.contracts.trials import TrialChecks, check_network
 from cops_core.data import load_data
 from cops_core.errors import InputError
 from cops_core.facts import DrawnWeights, UnusableScore, drawn_in_words
 from cops_core.models.packages import package_extensions
 from cops_core.plugins import Plugin
+from cops_core.trainers import IMAGES, trainer_of
 from cops_core.whole_file import write_whole
 from search_spaces.plugins import load_plugins
 from study.console import print_line
@@ -63,7 +65,7 @@ class TrialsCheck:
         self.parts = list(self._parts(network_uses(configs)))
 
     def _parts(self, uses: list[NetworkUse]) -> Iterator[tuple[str, list[Any], Callable[[], TrialChecks]]]:
-        datasets = dict.fromkeys(use.config.dataset for use in uses)
+        datasets = dict.fromkeys(use.config.dataset for use in uses if use.config.trainer == IMAGES)
         scores = dict.fromkeys(str(score) for use in uses for score, _ in use.scores.values())
         for name in datasets:
             if ("DATASETS", name) in self._added:
@@ -72,6 +74,11 @@ class TrialsCheck:
             if ("SCORES", name) in self._added:
                 yield f"score {name}", ["score", name], lambda n=name: self._score(n)  # type: ignore[misc]
         for use in uses:
+            if use.config.trainer != IMAGES:
+                trainer = trainer_of(use.config.trainer, use.config.settings)
+                key = ["trainer", use.key, use.config.settings, trainer.data_sha256()]
+                yield f"trainer {use.config.trainer}", key, lambda u=use: check_trainer(u, self.extensions)  # type: ignore[misc]
+                continue
             package = package_extensions(use.config.model)
             key = ["network", use.key, self._sha256(use.config.dataset), *([package] if package else [])]
             yield use.name, key, lambda u=use: self._network(u)  # type: ignore[misc]
@@ -91,8 +98,9 @@ class TrialsCheck:
         return check_network(use, data, self.extensions, lambda line: print_line(self.console, line))
 
     def is_added(self, model: str) -> bool:
-        """Whether a network is a plugin's or another package's, not the project's own."""
-        return ("MODELS", model) in self._added or bool(package_extensions(model))
+        """Whether a network is a plugin's, its trainer's or another package's, not the project's own."""
+        own = ("MODELS", model) in self._added or ("TRAINERS", model) in self._added
+        return own or bool(package_extensions(model))
 
     def key(self, content: list[Any]) -> str:
         """The name under which a part's result is kept."""
@@ -187,7 +195,7 @@ def because(found: UnusableScore) -> str:
     Returns:
         The network, its data and the reason.
     """
-    return f"{found['model']} on {found['dataset']}: {found['reason']}"
+    return f"{_subject(found)}: {found['reason']}"
 
 
 def initial_weights(found: DrawnWeights) -> str:
@@ -199,7 +207,13 @@ def initial_weights(found: DrawnWeights) -> str:
     Returns:
         The network, its data, and what is drawn.
     """
-    return f"{found['model']} on {found['dataset']}: {drawn_in_words(found)}"
+    return f"{_subject(found)}: {drawn_in_words(found)}"
+
+
+def _subject(found: UnusableScore | DrawnWeights) -> str:
+    """The network and its data; a trainer of one's own has one name for both."""
+    model, dataset = found["model"], found["dataset"]
+    return model if model == dataset else f"{model} on {dataset}"
 
 
 def _read(file: Path) -> PassedCheck | None:

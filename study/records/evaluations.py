@@ -18,8 +18,8 @@ class EvaluatedTrial(TypedDict):
         seed_index: Which of the configuration's seeds it has.
         method: The name under which it is compared.
         rate: The freezing rate within which it was chosen, as text; None if the rate is not an axis.
-        validation_accuracy: The last epoch's, in [0, 1].
-        test_accuracy: The accuracy on the test images, in [0, 1].
+        validation_accuracy: The last epoch's, in [0, 1]; or the value of a trainer's own measure.
+        test_accuracy: The accuracy on the test images, in [0, 1]; or that measure on the test part.
     """
 
     trial: str

@@ -3,12 +3,13 @@
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cops_core.facts import values_of
 from cops_core.scores import key_of
 from study.records.trial import StudyTrial
 
@@ -63,6 +64,9 @@ SCHEMA = pa.schema(
         "best_validation_accuracy": pa.float64(),
         "best_epoch": pa.int64(),
         "seconds": pa.float64(),
+        "trainer": pa.string(),
+        "measure": pa.string(),
+        "value": pa.float64(),
         "proposed": pa.string(),
         "config": pa.string(),
     }
@@ -88,9 +92,10 @@ EPOCH_SCHEMA = pa.schema(
 def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     """One trial as a row of `SCHEMA`.
 
-    Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `reused_from` is
-    None if the trial ran itself. `stored_bytes` is the size of its artefact. `seconds` is wall-clock time,
-    None while the trial runs. `proposed`: the sampler's parameters, as JSON.
+    Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `value` is that
+    of the `measure` by which trials are compared: the validation accuracy with the trainer "images".
+    `reused_from` is None if the trial ran itself. `stored_bytes` is the size of its artefact. `seconds` is
+    wall-clock time, None while the trial runs. `proposed`: the sampler's parameters, as JSON.
 
     Args:
         study: The study's name.
@@ -102,7 +107,8 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
     config, selection = trial.config, trial.config.selection
     controls = () if selection is None else selection.controls
     facts, connected = trial.facts, trial.connectivity
-    last, best = trial.rows[-1] if trial.rows else None, trial.best_row
+    best: Mapping[str, float] | None = None if trial.best_row is None else values_of(trial.best_row)
+    last: Mapping[str, float] = values_of(trial.rows[-1]) if trial.rows else {}
     row = {
         "study": study,
         "number": trial.number,
@@ -142,12 +148,15 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "learning_rate": config.training.learning_rate,
         "weight_decay": config.training.weight_decay,
         "epochs": len(trial.rows),
-        "validation_accuracy": None if last is None else last["validation_accuracy"],
-        "validation_loss": None if last is None else last["validation_loss"],
-        "train_loss": None if last is None else last["train_loss"],
-        "best_validation_accuracy": None if best is None else best["validation_accuracy"],
+        "validation_accuracy": last.get("validation_accuracy"),
+        "validation_loss": last.get("validation_loss"),
+        "train_loss": last.get("train_loss"),
+        "best_validation_accuracy": None if best is None else best.get("validation_accuracy"),
         "best_epoch": None if best is None else best["epoch"],
         "seconds": None if trial.ended is None else trial.ended - trial.started,
+        "trainer": config.trainer,
+        "measure": trial.measure.name,
+        "value": None if math.isnan(trial.accuracy) else trial.accuracy,
         "proposed": json.dumps(trial.parameters) if trial.parameters else None,
         "config": json.dumps(config.model_dump(mode="json")),
     }

@@ -8,6 +8,7 @@ from typing import Any, Literal, Never, NotRequired, TypedDict, cast
 
 from cops_core.config import TrialConfig, parse_config
 from cops_core.facts import ConnectivityFacts, MetricRow, SelectionManifest, values_of
+from cops_core.trainers import Measure
 from study.records.facts import Artifact, TrialFacts, TrialLocation
 
 # stopped: early, in its race. collapsed: no signal passes the pruned network, so that it was not trained.
@@ -153,17 +154,26 @@ class StudyTrial:
         return self.status not in OPEN
 
     @property
+    def measure(self) -> Measure:
+        """The number by which it is compared: the validation accuracy, or what its trainer says."""
+        return self.config.measure
+
+    @property
     def accuracy(self) -> float:
-        """The last epoch's validation accuracy; NaN before the first."""
-        return self.rows[-1]["validation_accuracy"] if self.rows else math.nan
+        """The last epoch's validation accuracy, or value of its measure; NaN before the first."""
+        return self.value_in(self.rows[-1]) if self.rows else math.nan
 
     @property
     def best_row(self) -> MetricRow | None:
-        """The first epoch with the best validation accuracy; None before the first epoch.
+        """The first epoch with the best value of its measure; None before the first epoch.
 
         It is not the trial's result: choosing an epoch is a further choice.
         """
-        return max(self.rows, key=lambda row: row["validation_accuracy"], default=None)
+        return max(self.rows, key=lambda row: self.measure.quality(self.value_in(row)), default=None)
+
+    def value_in(self, row: MetricRow) -> float:
+        """The value of its measure in an epoch."""
+        return values_of(row)[self.measure.name]
 
     @property
     def connectivity(self) -> ConnectivityFacts | None:
@@ -197,7 +207,7 @@ class StudyTrial:
 
     @property
     def test_accuracy(self) -> float | None:
-        """The accuracy on the test images, in [0, 1]; None without `TrialConfig.test`, and before the end."""
+        """The measure on the test part; None without `TrialConfig.test`, and before the end."""
         return None if self.facts is None else self.facts.get("test_accuracy")
 
     @property

@@ -3,6 +3,7 @@
 from cops_core.config import TrialConfig
 from cops_core.data import ImageData, load_data
 from cops_core.identity import trial_identity
+from cops_core.trainers import IMAGES, trainer_of
 from study.settings import Settings
 
 
@@ -34,4 +35,8 @@ class Identifier:
 
     def __call__(self, config: TrialConfig) -> str:
         """The identity of a trial with this configuration."""
-        return trial_identity(config, self.data_sha256(config.dataset), self._extensions)
+        if config.trainer == IMAGES:
+            sha256 = self.data_sha256(config.dataset)
+        else:
+            sha256 = trainer_of(config.trainer, config.settings).data_sha256()
+        return trial_identity(config, sha256, self._extensions)

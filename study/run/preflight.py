@@ -9,6 +9,7 @@ from cops_core.data.base import split_places
 from cops_core.errors import InputError
 from cops_core.folders import check_writable
 from cops_core.models import build_model
+from cops_core.trainers import IMAGES
 from cops_core.trial_selection import check_scoring, reads_images
 
 
@@ -52,7 +53,14 @@ def check_data(configs: Iterable[TrialConfig], data_root: Path) -> None:
     """
     fitted: set[tuple[str, str]] = set()
     scored: set[tuple[object, ...]] = set()
-    for config in sorted(configs, key=lambda config: config.dataset):  # few data sets fit into memory
+    every = list(configs)
+    if len(trainers := sorted({config.trainer for config in every})) > 1:
+        raise InputError(
+            f"the space has trials of the trainers {' and '.join(trainers)}, which cannot be compared:"
+            " make a space for each"
+        )
+    images = [config for config in every if config.trainer == IMAGES]
+    for config in sorted(images, key=lambda config: config.dataset):  # few data sets fit into memory
         data = load_data(config.dataset, data_root.expanduser())
         if (config.dataset, config.model) not in fitted:
             fitted.add((config.dataset, config.model))

@@ -38,5 +38,12 @@ class Configuration:
 
     @property
     def accuracies(self) -> dict[int, float]:
-        """The accuracies of the trials that ran to their end, by seed index."""
-        return {trial.seed_index: trial.accuracy for trial in self.trials if trial.status in COMPARABLE}
+        """The accuracies of the trials that ran to their end, by seed index.
+
+        Of another measure they are the values as numbers of which more is better, see `Measure.quality`.
+        """
+        return {
+            trial.seed_index: trial.measure.quality(trial.accuracy)
+            for trial in self.trials
+            if trial.status in COMPARABLE
+        }

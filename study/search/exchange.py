@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from cops_core.errors import InputError
+from cops_core.facts import values_of
 from search_spaces.base import SearchSpace
 from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.records.study_record import StudyRecord
@@ -135,7 +136,7 @@ def _frozen(trial: FrozenTrial, found: ConfigurationResult, *, axis: bool) -> Fr
 def _outside(found: ConfigurationResult, settings: Settings) -> FrozenTrial:
     """A configuration outside the histories: with the values that a sampler would receive, no parameters."""
     ended = all(trial.has_ended for trial in found.trials)
-    values = settings.question.values(found.mean, found.density, found.stored_bytes)
+    values = settings.question.values(found.quality, found.density, found.stored_bytes)
     known = all(trial.status in COMPARABLE for trial in found.trials) and not any(map(math.isnan, values))
     state = TrialState.RUNNING if not ended else TrialState.COMPLETE if known else TrialState.FAIL
     return _dated(
@@ -174,9 +175,14 @@ def _attributes(found: ConfigurationResult) -> dict[str, Any]:
 
 
 def _accuracies(found: ConfigurationResult) -> dict[int, float]:
-    """The mean validation accuracy by epoch, over those epochs that all started seeds have reported."""
+    """The mean validation accuracy by epoch, over those epochs that all started seeds have reported.
+
+    Of another measure it is the mean of `Measure.quality`.
+    """
     known = [trial.rows for trial in found.trials if trial.rows]
     return {
-        int(rows[0]["epoch"]): fmean(row["validation_accuracy"] for row in rows)
+        int(rows[0]["epoch"]): fmean(
+            found.measure.quality(values_of(row)[found.measure.name]) for row in rows
+        )
         for rows in zip(*known, strict=False)
     }

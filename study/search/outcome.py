@@ -45,7 +45,7 @@ def tell_sampler(
     if not known:
         study.tell(optuna_trial, state=TrialState.FAIL)
         return
-    accuracy = fmean(trial.accuracy if trial.rows else 0.0 for trial in known)
+    accuracy = fmean(_quality(trial) for trial in known)
     # If no mask meets the levels, there is no network to store. Its size is then that of the dense one.
     stored = [trial.stored_bytes for trial in (*known, *dense) if not math.isnan(trial.stored_bytes)]
     stored_bytes = fmean(stored[: len(known)]) if stored else math.nan
@@ -67,9 +67,17 @@ def tell_sampler(
 
 
 def mean_accuracy(trials: Sequence[StudyTrial]) -> float | None:
-    """The mean accuracy of the trials that ran to their end; None if there are none."""
-    accuracies = [trial.accuracy for trial in trials if trial.status in COMPARABLE]
+    """The mean accuracy of the trials that ran to their end; None if there are none.
+
+    Of another measure it is the mean of `Measure.quality`, of which more is better.
+    """
+    accuracies = [_quality(trial) for trial in trials if trial.status in COMPARABLE]
     return fmean(accuracies) if accuracies else None
+
+
+def _quality(trial: StudyTrial) -> float:
+    """The trial's accuracy, or value of another measure, as a number of which more is better."""
+    return trial.measure.quality(trial.accuracy if trial.rows else trial.measure.worst)
 
 
 def _avoided(trial: StudyTrial) -> bool:

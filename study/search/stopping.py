@@ -105,7 +105,7 @@ class Race:
             are compared with the others nevertheless.
         """
         running = self._running[trial.number]
-        running.report(row["validation_accuracy"], int(row["epoch"]))
+        running.report(trial.measure.quality(trial.value_in(row)), int(row["epoch"]))
         stop = running.should_prune()
         return stop and not trial.baseline and row["epoch"] < trial.config.training.epochs
 

@@ -180,8 +180,8 @@ def closing_metrics(trial: StudyTrial) -> list[Metric]:
     if trial.status not in OPEN and (best := trial.best_row):
         epoch = int(best["epoch"])
         received = trial.stamps[trial.rows.index(best)]
-        accuracy = _loggable(best["validation_accuracy"])
-        metrics.append(Metric("best_validation_accuracy", accuracy, received, epoch))
+        value = _loggable(trial.value_in(best))
+        metrics.append(Metric(f"best_{trial.measure.name}", value, received, epoch))
         metrics.append(Metric("best_epoch", float(epoch), received, epoch))
     return metrics
 

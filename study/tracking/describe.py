@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote as url_quote
 
 from cops_core.config import TrialConfig
+from cops_core.trainers import IMAGES
 from search_spaces.question import parse_question
 from study.places import DEFAULT_HOME, find_flags, tracking
 from study.records.trial import OPEN, StudyTrial
@@ -16,6 +17,7 @@ NETWORK_FILE = "network.safetensors"  # the trial's stored network, an artifact 
 LOAD_FILE = "load.py"  # in the same folder; MLflow's UI displays it
 LOAD_LINE = f'network = load_artifact(Path("{NETWORK_FILE}"))'
 PREDICT_LINE = "classes = network.predict(images)"
+OWN_LOAD_LINE = f'model = load(Path("{NETWORK_FILE}"), build, plain=True).eval()'
 # `![words](artifact:PATH)` shows an artifact of the run as a picture, `[words](artifact:PATH)` links to it.
 OWN_FILE = re.compile(r"(!?)\[([^\]]*)\]\(artifact:([^)\s]+)\)")
 
@@ -59,13 +61,14 @@ def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
     commands = [f"cops show {run_id}{options}"]
     parts = [f"**{_result(trial)}**", opening_note(trial)]
     if trial.rows:
-        commands += [f"cops replay {run_id}{options}", f"cops unpack {run_id}{options}"]
+        images = trial.config.trainer == IMAGES
+        unpack = "`cops unpack` writes its weights as a state_dict" if images else ""
+        commands.append(f"cops replay {run_id}{options}")
+        commands += [f"cops unpack {run_id}{options}"] if images else []
         parts.append(
-            f"Its network is `{NETWORK_FILE}` under *Artifacts*. After a download, this loads it; it takes"
-            " raw images, as the data set has them:"
-            f"\n\n```python\n{LOAD_LINE}\n{PREDICT_LINE}\n```\n\n`cops show` prints everything about the"
-            " trial, `cops replay` runs it again and compares, `cops unpack` writes its weights as a"
-            " state_dict:"
+            f"Its network is `{NETWORK_FILE}` under *Artifacts*. After a download, {_loading(trial)}"
+            "`cops show` prints everything about the trial, `cops replay` runs it again and"
+            f" compares{', ' * bool(unpack)}{unpack}:"
         )
     parts.append("```sh\n" + "\n".join(commands) + "\n```")
     return "\n\n".join(parts)
@@ -73,15 +76,22 @@ def trial_note(trial: StudyTrial, run_id: str, options: str) -> str:
 
 def load_code(trial: StudyTrial) -> bytes:
     """The text of `load.py`: a complete program that loads the network from the same folder."""
-    plugins = trial.plugins
+    plugins, config = trial.plugins, trial.config
+    imports = "from cops_core.artifact import load_artifact\n\n"
+    line = (
+        f"{LOAD_LINE}\n"
+        f"# {PREDICT_LINE}: of raw images, as the data set has them; network.model needs normalised ones."
+    )
+    if config.trainer != IMAGES:
+        imports = "from cops_core.library.file import load\nfrom cops_core.trainers import trainer_of\n\n"
+        trainer = f"trainer_of({config.trainer!r}, {dict(config.settings)!r})"
+        line = f"build = {trainer}.build\n{OWN_LOAD_LINE}"
     needs = f"# It needs {', '.join(plugins)}: see docs/extending.md on how to load a plugin first.\n"
     return (
         f"# {run_name(trial)}: the trained network, on the CPU, in eval mode, with all weights.\n"
         f"{needs if plugins else ''}"
         "from pathlib import Path\n\n"
-        "from cops_core.artifact import load_artifact\n\n"
-        f"{LOAD_LINE}\n"
-        f"# {PREDICT_LINE}: of raw images, as the data set has them; network.model needs normalised ones.\n"
+        f"{imports}{line}\n"
     ).encode()
 
 
@@ -138,17 +148,30 @@ def _method(config: TrialConfig) -> str:
     """The trial's method in a sentence."""
     selection, density = config.selection, config.density
     if selection is None or density is None:
-        return f"The dense network: all weights of `{config.model}` are trained on `{config.dataset}`."
+        return f"The dense network: all weights of {_network(config)}."
     levels = " and ".join(
         f"{control.score} above level {control.level:.3g}" for control in selection.controls
     )
     chosen = f"as much {selection.target} as keeps {levels}" if levels else f"the highest {selection.target}"
     others = OTHERS[config.arm].format(scale=config.scale or 0)
     share = f"{(density * 100).normalize():f} %"
+    return f"{share} of the weights of {_network(config)}: those of {chosen}{selection.suffix}; {others}."
+
+
+def _loading(trial: StudyTrial) -> str:
+    """How a trial's network is loaded, as the end of a sentence and a block of code."""
+    if trial.config.trainer != IMAGES:
+        return f"`{LOAD_FILE}` loads it:\n\n```python\n{OWN_LOAD_LINE}\n```\n\n"
     return (
-        f"{share} of the weights of `{config.model}` are trained on `{config.dataset}`: those of {chosen}"
-        f"{selection.suffix}; {others}."
+        "this loads it; it takes raw images, as the data set has them:"
+        f"\n\n```python\n{LOAD_LINE}\n{PREDICT_LINE}\n```\n\n"
     )
+
+
+def _network(config: TrialConfig) -> str:
+    if config.trainer != IMAGES:
+        return f"the network of trainer `{config.trainer}` are trained"
+    return f"`{config.model}` are trained on `{config.dataset}`"
 
 
 def _result(trial: StudyTrial) -> str:
@@ -157,7 +180,7 @@ def _result(trial: StudyTrial) -> str:
         return f"{trial.status} after {len(trial.rows)} epochs"
     parts = [f"{trial.status} after {len(trial.rows)} epochs" if trial.rows else trial.status]
     if trial.rows:
-        parts.append(f"validation accuracy {trial.accuracy:.2%}")
+        parts.append(f"{trial.measure.words} {trial.accuracy:{trial.measure.spec}}")
     if trial.facts is not None:
         parts.append(
             f"{trial.facts['trained_parameters']:,} of {trial.facts['parameters']:,} parameters trained"

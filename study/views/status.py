@@ -4,11 +4,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
+from cops_core.trainers import ACCURACY, Measure
 from search_spaces.question import parse_question
 from search_spaces.question.rates import best_per_method
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable, comparisons
@@ -135,7 +137,10 @@ def _races(each: ConfigurationResult) -> bool:
 
 
 def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
-    """A configuration as JSON values, with its mean accuracy, deviation and 95 % interval over the seeds."""
+    """A configuration as JSON values, with its mean accuracy, deviation and 95 % interval over the seeds.
+
+    With a trainer of one's own these are values of its `measure`.
+    """
     found = each.interval
     several = found is not None and found.count > 1
     return {
@@ -148,6 +153,7 @@ def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
         "seeds": len(each.accuracies),
         "accuracies": {str(seed): accuracy for seed, accuracy in each.accuracies.items()},
         "validation_accuracy": _finite(each.mean),
+        "measure": asdict(each.measure),
         "deviation": found.deviation if found is not None and several else None,
         "interval": (
             [found.mean - found.half_width, found.mean + found.half_width]
@@ -206,14 +212,20 @@ def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyT
     print_best(console, trials, parse_question(content["question"]))
 
 
+def _best(found: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, Measure]:
+    """The best of some configurations, and the measure of all."""
+    measure = Measure(**found[0]["measure"]) if found else ACCURACY
+    return max(found, key=lambda row: measure.quality(row["validation_accuracy"]), default=None), measure
+
+
 def _overview(summaries: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("study", "space", "state", "started", "ended", "status", "best"):
         table.add_column(heading)
     for study in summaries:
         counts = ", ".join(f"{count} {status}" for status, count in study["status"].items())
-        best = max(study["best"], key=lambda row: row["validation_accuracy"], default=None)
-        shown = "" if best is None else f"{best['method']} {best['validation_accuracy']:.2%}"
+        best, measure = _best(study["best"])
+        shown = "" if best is None else f"{best['method']} {best['validation_accuracy']:{measure.spec}}"
         table.add_row(
             study["name"],
             study["space"],

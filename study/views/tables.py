@@ -47,7 +47,8 @@ def best_table(
     table = Table(title=escape(title), title_justify="left", box=None, header_style="dim", pad_edge=False)
     table.add_column("rate")
     table.add_column("method", overflow="fold")
-    for heading in shown:
+    named = {"accuracy": configurations[0].measure.noun} if configurations else {}
+    for heading in (named.get(name, name) for name in shown):
         table.add_column(heading, justify="right", no_wrap=True)
     for index, found in enumerate(configurations):
         if index and found.rate != configurations[index - 1].rate:
@@ -60,12 +61,12 @@ def best_table(
 def _cells(found: ConfigurationResult) -> dict[str, str]:
     """A configuration as text, by column."""
     rate, interval = found.freezing_rate, found.interval
-    several = interval is not None and interval.count > 1
+    several, spec = interval is not None and interval.count > 1, found.measure.spec
     return {
         "rate": "" if rate is None else str(rate),
         "method": found.marked_method,
-        "accuracy": f"{interval:.2%}" if interval is not None and several else f"{found.mean:.2%}",
-        "sd": f"{interval.deviation:.2%}" if interval is not None and several else "",
+        "accuracy": f"{interval:{spec}}" if interval is not None and several else found.shown_mean,
+        "sd": f"{interval.deviation:{spec}}" if interval is not None and several else "",
         "density": f"{found.density:.4g}",
         "bytes": "" if math.isnan(found.stored_bytes) else f"{found.stored_bytes:,.0f}",
         "trained": "" if found.trained_parameters is None else f"{found.trained_parameters:,}",

@@ -76,10 +76,10 @@ class PlainLines(View):
     def _print_totals(self) -> None:
         tally = self._tally
         self._printed_at, self._new = tally.seconds, False
-        best = max(tally.best, key=lambda found: found.mean, default=None)
+        best = max(tally.best, key=lambda found: found.quality, default=None)
         parts = (
             f"{totals(tally)} after {duration(tally.seconds)}: {counts(tally.status, tally.reused)}",
-            "" if best is None else f"best {best.mean:.2%} {best.title}",
+            "" if best is None else f"best {best.shown_mean} {best.title}",
             time_left(tally.left),
         )
         self.say("; ".join(part for part in parts if part))

@@ -25,8 +25,8 @@ def place(trial: StudyTrial, *, with_host: bool) -> str:
 
 
 def accuracy(trial: StudyTrial) -> str:
-    """`91.25%`: the accuracy of a trial; empty before the first epoch."""
-    return "" if math.isnan(trial.accuracy) else f"{trial.accuracy:.2%}"
+    """`91.25%`: the accuracy of a trial, or value of its measure; empty before the first epoch."""
+    return "" if math.isnan(trial.accuracy) else f"{trial.accuracy:{trial.measure.spec}}"
 
 
 def time_left(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ import ray
 from rich.console import Console
 
 from cops_core.errors import InputError
+from cops_core.trainers import IMAGES
 from study.console import print_line
 from study.run.ray.fitness.cluster import check_nodes, refuse_unfit
 from study.run.ray.gpus import usual_share, waits_for_gpus
@@ -59,7 +60,8 @@ def allocate(
     example = plan.example
     if example is None:
         return Allocation(concurrency=settings.concurrency)
-    reference = data.reference(example.dataset)
+    images = example.trainer == IMAGES
+    reference = data.reference(example.dataset) if images else None
     if settings.address is not None:
         refuse_unfit(
             check_nodes(
@@ -67,7 +69,7 @@ def allocate(
                 score_cache=settings.score_cache,
                 plugins=settings.plugins,
                 data=reference,
-                data_sha256=data.sha256(example.dataset),
+                data_sha256=data.sha256(example.dataset) if images else "",
                 use_gpus=settings.device != "cpu",
                 console=console,
             )

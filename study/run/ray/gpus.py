@@ -10,6 +10,7 @@ from cops_core.config import TrialConfig, parse_config
 from cops_core.demand import Demand, measure_demand, share_of
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
+from cops_core.trainers import IMAGES
 from search_spaces.plugins import load_plugins
 from study.run.ray.shared_data import received
 from study.run.ray.shares import spread
@@ -26,7 +27,7 @@ def usual_share(
     Args:
         settings: The study's.
         example: A trial of the study.
-        data: Its data set, see `DataShare`.
+        data: Its data set, see `DataShare`; None if it has a trainer of its own.
         trials: The largest number of trials at a time.
         stopped: Whether to stop waiting.
 
@@ -40,6 +41,11 @@ def usual_share(
     gpus, wanted = float(resources.get("GPU", 0)), settings.gpus_per_trial
     if settings.device == "cpu":
         return (0.0 if wanted in (None, "auto") else float(wanted)), ""
+    if wanted == "auto" and example.trainer != IMAGES and gpus:
+        raise InputError(
+            f"--gpus-per-trial auto: the demand of trainer {example.trainer!r} cannot be measured: write a"
+            " number"
+        )
     if wanted is None or wanted == "auto":
         if not gpus and not resources.get("CPU") and wanted is None:
             raise InputError(

@@ -75,7 +75,7 @@ class StudySearcher(DriverOnly, Searcher):
             "gpus": gpus,
             "device": "cuda" if gpus > 0 and not self._on_cpu else "cpu",
             "name": trial.name,
-            "data": [self._data.reference(trial.config.dataset)],
+            "data": self._data.references(trial.config),
             "trial": trial.config.model_dump_json(),
         }
 

@@ -8,7 +8,9 @@ from typing import Any
 import ray
 import torch
 
+from cops_core.config import TrialConfig
 from cops_core.data import ImageData
+from cops_core.trainers import IMAGES
 
 
 class DataShare:
@@ -35,6 +37,10 @@ class DataShare:
         if name not in self._references:
             self._references[name] = ray.put(_packed(self._load(name)))
         return self._references[name]
+
+    def references(self, config: TrialConfig) -> list[Any]:
+        """The objects of a trial's data set; none for a trainer of one's own, which loads its data itself."""
+        return [self.reference(config.dataset)] if config.trainer == IMAGES else []
 
 
 @lru_cache(maxsize=2)

@@ -24,9 +24,9 @@ from cops_core.cache import ScoreCache
 from cops_core.config import parse_config
 from cops_core.errors import InfeasibleError, InputError
 from cops_core.machine import machine
+from cops_core.own_trial import AnyTrial, start_trial
 from cops_core.placement import release
 from cops_core.plugins import Plugin
-from cops_core.trial import Trial
 from study.records.facts import KeptNetwork, TrialFacts, TrialLocation
 from study.records.store import ARTIFACTS, CHECKPOINTS, OWNER_FILE, STATE_FILE, StudyStore
 from study.run.ray.fitness.before_trial import UNFIT, UnfitError, check_this_node, refused
@@ -47,7 +47,7 @@ class TrialWorker(tune.Trainable):
         """Start the first trial."""
         gc.freeze()  # imported objects stay: to search them for garbage takes a tenth of a second
         torch.set_num_threads(config["threads"])
-        self._trial: Trial | None = None
+        self._trial: AnyTrial | None = None
         self._assign(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -81,13 +81,13 @@ class TrialWorker(tune.Trainable):
         self._kept: KeptNetwork = {}
         self._checkpointed = time.monotonic()
 
-    def _prepared(self) -> Trial:
+    def _prepared(self) -> AnyTrial:
         """The trial, built at its first use, so that errors are reported as its result."""
         if self._trial is None:
             check_this_node(self._task["code_sha256"], self._task["device"], self._plugins, self._store)
-            trial = Trial(
+            trial = start_trial(
                 parse_config(json.loads(self._task["trial"])),
-                data=received(self._task["data"][0]),
+                data=received(self._task["data"][0]) if self._task["data"] else None,
                 device=self._task["device"],
                 extensions=self._extensions,
                 cache=ScoreCache(Path(self._task["score_cache"])),
@@ -96,7 +96,7 @@ class TrialWorker(tune.Trainable):
             self._trial = trial
         return self._trial
 
-    def _take_over(self, trial: Trial) -> None:
+    def _take_over(self, trial: AnyTrial) -> None:
         """Claim the trial, and load its last checkpoint if there is one."""
         try:
             self._store.write(self._owner_file, self._owner.encode())
@@ -137,7 +137,7 @@ class TrialWorker(tune.Trainable):
         self._forget()  # not before: the exception refers to the trial's memory
         return failed
 
-    def _report(self, trial: Trial) -> dict[str, Any]:
+    def _report(self, trial: AnyTrial) -> dict[str, Any]:
         """The new epochs and facts of the trial."""
         # After a checkpoint all of its epochs are reported: the driver may not have received the last ones.
         rows = [metrics.row() for metrics in trial.history[self._reported :]]
@@ -161,7 +161,7 @@ class TrialWorker(tune.Trainable):
         self._trial = None
         release()
 
-    def _facts(self, trial: Trial) -> TrialFacts:
+    def _facts(self, trial: AnyTrial) -> TrialFacts:
         return {
             **trial.facts,
             **self._kept,
@@ -180,7 +180,7 @@ class TrialWorker(tune.Trainable):
             "resumed_after": self._resumed_after,
         }
 
-    def _checkpoint(self, trial: Trial) -> None:
+    def _checkpoint(self, trial: AnyTrial) -> None:
         """Write a checkpoint, from which another worker can resume. A full disk does not end the trial."""
         self._checkpointed = time.monotonic()
         if self._owns():
@@ -196,7 +196,7 @@ class TrialWorker(tune.Trainable):
         except OSError:
             return True
 
-    def _keep_artifact(self, trial: Trial) -> None:
+    def _keep_artifact(self, trial: AnyTrial) -> None:
         """Write the trained network into the storage. If the disk is full, the results are kept."""
         if not self._owns():
             return

@@ -16,6 +16,7 @@ from study.settings import Settings, parse_settings, setting_flags
 Read = Callable[[StudyTrial], object]
 # What a trial's accuracy depends on, apart from its method and the searched parameters.
 TRAINED: Mapping[str, Read] = {
+    "trainer": lambda trial: trial.config.trainer,
     "dataset": lambda trial: trial.config.dataset,
     "model": lambda trial: trial.config.model,
     "initialization": lambda trial: trial.config.initialization,
@@ -65,7 +66,7 @@ class Entry:
         if self.method == "dense":
             rate = None
         found = comparable([each for each in self.configurations if each.freezing_rate == rate])
-        return max(found, key=lambda each: each.mean, default=None)
+        return max(found, key=lambda each: each.quality, default=None)
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,17 @@ class StudyFigure(FigureText):
 
     Attributes:
         draw: Draws it from all configurations of the study; returns None if there is nothing to draw.
+        of_shares: Whether it can only show shares in [0, 1], such as accuracies.
     """
 
     draw: Callable[[Sequence[ConfigurationResult]], Figure | None]
+    of_shares: bool = False
+
+    def drawn(self, found: Sequence[ConfigurationResult]) -> Figure | None:
+        """The figure of a study; None if there is nothing to draw, or its measure cannot be drawn."""
+        if self.of_shares and found and not found[0].measure.share:
+            return None
+        return self.draw(found)
 
 
 NOTHING_FINISHED = "No configuration has finished."
@@ -62,8 +70,9 @@ FIGURES: Mapping[str, StudyFigure] = {
         "The best configuration of each target and control: its validation accuracy in per cent, and the"
         " number of configurations from which it was chosen. Colours are comparable within one freezing rate;"
         " the darkest is ten or more points below the best.",
-        "No configuration with a control has finished.",
+        "No configuration with a control has finished, or trials are not compared by a share in [0, 1].",
         pairs,
+        of_shares=True,
     ),
     "accuracy_by_level": StudyFigure(
         "What does control improve, and what does it cost?",
@@ -80,8 +89,10 @@ FIGURES: Mapping[str, StudyFigure] = {
         " density is searched, the part of the accuracy that it explains is subtracted. In a column of at"
         f" least {FEWEST_OF_FAMILY} configurations rings mark the best tenth. Without control a score's mask"
         " depends only on p : r; with control on both powers.",
-        "No two different members of the score family have finished as targets.",
+        "No two different members of the score family have finished as targets, or trials are not compared by"
+        " a share in [0, 1].",
         family,
+        of_shares=True,
     ),
     "accuracy_by_bytes": StudyFigure(
         "What does accuracy cost in storage?",

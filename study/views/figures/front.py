@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter
 from search_spaces.question.pareto import pareto_front
 from study.analysis.configurations import ConfigurationResult, comparable
 from study.analysis.groups import ARMS, half_width, networks, over_seeds
-from study.views.figures.style import FAINT, GREY, bare, ink, note, percent_axis
+from study.views.figures.style import FAINT, GREY, bare, ink, note, value_axis
 
 DENSE = "dense"
 
@@ -49,10 +49,10 @@ def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(EngFormatter(unit="B"))
         axes.set_xlabel("size of the stored network", fontsize=9)
-        axes.set_ylabel("validation accuracy, last epoch", fontsize=9)
+        axes.set_ylabel(f"{members[0].measure.words}, last epoch", fontsize=9)
         axes.set_title(network, fontsize=10)
         axes.grid(color=FAINT, linewidth=0.6)
-        percent_axis(axes.yaxis)
+        value_axis(axes.yaxis, members[0].measure)
         bare(axes)
     handles = [
         Line2D([], [], linestyle="", label=arm, markersize=5, **ink(number))

@@ -32,7 +32,7 @@ def layer_densities(each: ConfigurationResult) -> dict[str, float]:
 def best_masks(group: Group) -> list[ConfigurationResult]:
     """The best configuration with a mask of each method, the best first; at most `MOST_METHODS`."""
     best = [each for each in best_per_method(group.members) if layer_densities(each)]
-    return sorted(best, key=lambda each: -each.mean)[:MOST_METHODS]
+    return sorted(best, key=lambda each: -each.quality)[:MOST_METHODS]
 
 
 def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
@@ -80,7 +80,8 @@ def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
 
 
 def _label(each: ConfigurationResult) -> str:
-    return f"{each.method}  {each.mean:.1%}"
+    spec = ".1%" if each.measure.share else each.measure.spec
+    return f"{each.method}  {each.mean:{spec}}"
 
 
 def _names(best: Sequence[ConfigurationResult]) -> list[str]:

@@ -14,7 +14,7 @@ from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import Group, arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
 from study.analysis.statistics import interval
 from study.records.trial import StudyTrial
-from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink
+from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink, value_axis
 
 # Of a trial: the share of its target that is lost, by the level of its control.
 Prices = dict[float, float]
@@ -51,14 +51,17 @@ def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
         _draw_prices(grid[-1][place], group.members)
         grid[-1][place].set_title(f"price of control, {group.title}", fontsize=9)
         grid[-1][place].set_xlabel("level of the control", fontsize=9)
+    measure = members[0].measure
     for row in grid:
         for axes in row:
             axes.set_xlim(-0.03, 1.03)
             axes.grid(color=FAINT, linewidth=0.5)
-            percent_axis(axes.yaxis)
+            value_axis(axes.yaxis, measure)
             bare(axes)
+    for axes in grid[-1]:
+        percent_axis(axes.yaxis)
     for axes in grid[:-1, 0]:
-        axes.set_ylabel("validation accuracy", fontsize=9)
+        axes.set_ylabel(measure.words, fontsize=9)
     grid[-1][0].set_ylabel("lost share of the target", fontsize=9)
     figure.legend(handles=_legend(members), loc="outside right upper", fontsize=8, frameon=False)
     note(figure, over_seeds(found))

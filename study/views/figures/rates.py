@@ -15,7 +15,7 @@ from search_spaces.question.pareto import pareto_front
 from search_spaces.question.rates import best_per_method
 from study.analysis.configurations import ConfigurationResult, comparable
 from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
-from study.views.figures.style import FAINT, GREY, bare, note, percent_axis, score_ink
+from study.views.figures.style import FAINT, GREY, bare, note, score_ink, value_axis
 
 STYLES = ("-", "--", ":", "-.")
 MOST_LINES = 12  # of a panel; more cannot be distinguished
@@ -49,9 +49,9 @@ class Curve:
         return scores + self.suffix
 
     @property
-    def mean(self) -> float:
-        """The mean accuracy of its points. Lines are chosen by it."""
-        return fmean(point.mean for point in self.points)
+    def quality(self) -> float:
+        """The mean accuracy of its points. Lines are chosen by it; of another measure, by its quality."""
+        return fmean(point.quality for point in self.points)
 
 
 def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
@@ -74,7 +74,8 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
     ]
     if not panels:
         return None
-    rows = 2 if any(_is_wide(members) for _, _, members in panels) else 1
+    measure = found[0].measure
+    rows = 2 if measure.share and any(_is_wide(members) for _, _, members in panels) else 1
     figure = Figure(figsize=(4.1 * len(panels) + 2.6, 3.7 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, len(panels), squeeze=False, sharex="col", sharey="row")
     labels: dict[str, Line2D] = {}
@@ -87,14 +88,14 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
         column[-1].set_xlabel("freezing rate", fontsize=9)
     for axes in grid[1:].flat:
         axes.set_title("the same, near the dense network", fontsize=9)
-    for axes in grid[0]:  # the interval of few seeds may extend beyond [0, 1]
+    for axes in grid[0] if measure.share else ():  # the interval of few seeds may extend beyond [0, 1]
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -EDGE), min(high, 1 + EDGE))
     if rows > 1:
         tops = [max(each.mean for each in comparable(members)) for _, _, members in panels]
         grid[1][0].set_ylim(min(tops) - ZOOM, max(tops) + 0.1 * ZOOM)
     for axes in grid[:, 0]:
-        axes.set_ylabel("validation accuracy, last epoch", fontsize=9)
+        axes.set_ylabel(f"{measure.words}, last epoch", fontsize=9)
     note(figure, over_seeds(found))
     if labels:
         shown = [labels[name] for name in sorted(labels)]
@@ -112,7 +113,8 @@ def _panel(
     axes: Axes, members: Sequence[ConfigurationResult], dense: ConfigurationResult | None
 ) -> dict[str, Line2D]:
     """Draw the lines of an arm, and return them by label. The title says how many are left out."""
-    lines = sorted(curves(members), key=lambda line: -line.mean)
+    measure = members[0].measure
+    lines = sorted(curves(members), key=lambda line: -line.quality)
     drawn = lines[:MOST_LINES]
     places = sorted({point.density for line in drawn for point in line.points})
     labels = {}
@@ -125,7 +127,7 @@ def _panel(
     if len(lines) > MOST_LINES:
         axes.set_title(f", the best {MOST_LINES} of {len(lines)} lines")
     axes.grid(color=FAINT, linewidth=0.6)
-    percent_axis(axes.yaxis)
+    value_axis(axes.yaxis, measure)
     bare(axes)
     return labels
 
@@ -148,7 +150,7 @@ def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
     """The best at each rate, densest first; without rates, the Pareto front."""
     best: dict[float, ConfigurationResult] = {}
     for each in best_per_method([each for each in members if each.rate is not None]):
-        if each.density not in best or each.mean > best[each.density].mean:
+        if each.density not in best or each.quality > best[each.density].quality:
             best[each.density] = each
     points = [*best.values(), *pareto_front([each for each in members if each.rate is None])]
     return sorted(points, key=lambda point: -point.density)

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from cops_core.scores import KINDS, SCORES
 from cops_core.scores.family import WEIGHTS
+from cops_core.trainers import Measure
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish; each also has a marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -59,6 +60,12 @@ def bare(axes: Axes) -> None:
 def percent_axis(axis: Any) -> None:
     """Label an axis of shares in per cent, without superfluous digits."""
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
+
+
+def value_axis(axis: Any, measure: Measure) -> None:
+    """Label an axis of values of a measure: in per cent if they are shares."""
+    if measure.share:
+        percent_axis(axis)
 
 
 def note(figure: Figure, text: str) -> None:

@@ -7,11 +7,12 @@ from functools import cached_property
 
 from cops_core.errors import InputError
 from cops_core.facts import drawn_in_words
+from cops_core.trainers import ACCURACY
 from search_spaces.question import Answer
 from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration
 from study.analysis.regions import Region, searched_regions
-from study.analysis.words import seconds, shares
+from study.analysis.words import means, seconds
 from study.records.evaluations import Evaluation, read_evaluations
 from study.records.store import StudyStore
 from study.records.study_record import StudyRecord
@@ -93,7 +94,7 @@ def make_report(
     """
     settings, found = parse_settings(record["settings"]), by_configuration(trials)
     question = settings.question
-    drawings = {name: figure.draw(found) for name, figure in FIGURES.items()}
+    drawings = {name: figure.drawn(found) for name, figure in FIGURES.items()}
     parameters, missing = _parameters(settings, trials)
     names = sorted({name.split("_", 1)[1] for name in parameters})
     return Report(
@@ -106,7 +107,7 @@ def make_report(
         answer=answer(found, question),
         test_results=tuple(_test_results(evaluations, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
-        regions=tuple(searched_regions(found)),
+        regions=tuple(searched_regions(found)) if found and found[0].measure.share else (),
         histories=tuple(names),
         no_parameters=missing,
         ends=tuple(ends(trials)),
@@ -120,10 +121,8 @@ def _facts(
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
     spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
     return {
-        "question": settings.question.sentence,
-        "data and network": "; ".join(
-            dict.fromkeys(f"{trial.config.model} on {trial.config.dataset}" for trial in trials)
-        ),
+        "question": settings.question.about(trials[0].measure if trials else ACCURACY),
+        "data and network": "; ".join(dict.fromkeys(trial.config.subject for trial in trials)),
         "configurations": f"{len(found)} of {settings.trials}, with up to {settings.seeds} seeds",
         "trials": ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none yet",
         "search": f"{settings.sampler}, early stopping {settings.stopping}, space {settings.space}",
@@ -158,14 +157,14 @@ def _test_results(
     for one in evaluations[-1]["results"] if evaluations else ():
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
     chosen = [each for each in found if each.number in by_number]
-    chosen.sort(key=lambda each: (-1.0 if each.rate is None else float(each.rate), -each.mean))
+    chosen.sort(key=lambda each: (-1.0 if each.rate is None else float(each.rate), -each.quality))
     return [
         (
             "" if each.rate is None else str(each.rate),
             each.detailed_method,
             each.number,
-            shares(list(each.accuracies.values())),
-            shares(by_number[each.number]),
+            means(list(each.accuracies.values()), each.measure),
+            means(by_number[each.number], each.measure),
         )
         for each in chosen
     ]

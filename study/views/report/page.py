@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from search_spaces.question.base import measure_in
 from study.analysis.answer import NOTHING, first_of_each_rate
 from study.analysis.configurations import comparisons
 from study.analysis.regions import ASPECTS, CAVEAT
@@ -84,6 +85,7 @@ def page(report: Report) -> bytes:
         best_title=_title(report),
         nothing=NOTHING,
         rows=rows,
+        measure=measure_in(report.configurations).words,
         left_out=total - sum(map(len, rows)),
         p_values=any(row.p for group in rows for row in group),
         figures=[_picture(report, name, text) for name, text in FIGURES.items()],

@@ -11,6 +11,7 @@ from typing import Any
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
+from cops_core.trainers import IMAGES
 from study.places import find_flags, storage_uri
 from study.records.evaluations import evaluated_accuracies, read_evaluations
 from study.records.store import StudyStore, find_study
@@ -158,7 +159,8 @@ def commands(details: TrialDetails, home: Path) -> dict[str, str]:
     written = {}
     if details.run_id is not None and details.trial.rows:
         written["run it again"] = f"cops replay {details.run_id}{where}{flags}"
-    if details.network is not None and details.store.is_local:
+    images = details.trial.config.trainer == IMAGES
+    if details.network is not None and details.store.is_local and images:
         written["unpack its network"] = f"cops unpack {quote(_short(details.network))}{flags}"
         written["load it in Python"] = (
             "from pathlib import Path; from cops_core.artifact import load_artifact;"

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cops_core.facts import ConnectivityFacts, SelectionManifest, values_of
+from cops_core.trainers import IMAGES
 from study.console import print_line
 from study.records.facts import TrialFacts
 from study.records.trial import StudyTrial
@@ -66,8 +67,12 @@ def _identity(details: TrialDetails) -> dict[str, Value]:
     return {
         "trial": f"{details.store.name}/{trial.name}",
         "status": f"{trial.status}{': ' if trial.reason else ''}{trial.reason}",
-        "accuracy": f"{trial.accuracy:.2%}{', at chance' * trial.at_chance}" if trial.rows else None,
-        "test accuracy": None if details.test_accuracy is None else f"{details.test_accuracy:.2%}",
+        "accuracy": f"{trial.accuracy:{trial.measure.spec}}{', at chance' * trial.at_chance}"
+        if trial.rows
+        else None,
+        "test accuracy": None
+        if details.test_accuracy is None
+        else f"{details.test_accuracy:{trial.measure.spec}}",
         "configuration": f"{trial.configuration}{', a baseline' if trial.baseline else ''}",
         "seed": f"{trial.config.seed}, index {trial.seed_index}",
         "rate": None if rate is None else str(rate),
@@ -77,8 +82,20 @@ def _identity(details: TrialDetails) -> dict[str, Value]:
     }
 
 
+NAMES: Mapping[str, str] = {
+    "train_loss": "train loss",
+    "validation_loss": "validation loss",
+    "validation_accuracy": "accuracy",
+    "learning_rate": "learning rate",
+    "train_seconds": "seconds",
+}
+"""The metrics of an epoch of a trial on images, and the headings of their columns."""
+
+
 def _epochs(trial: StudyTrial) -> tuple[Sequence[str], list[list[Value]]]:
-    names = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "train_seconds")
+    names = (
+        NAMES if trial.config.trainer == IMAGES else {name: name.replace("_", " ") for name in _own(trial)}
+    )
     last = len(trial.rows) - 1
     spread = {round(place * last / (MOST_EPOCHS - 2)) for place in range(MOST_EPOCHS - 1)}
     assert trial.best_row is not None
@@ -86,10 +103,15 @@ def _epochs(trial: StudyTrial) -> tuple[Sequence[str], list[list[Value]]]:
     rows: list[list[Value]] = []
     for place in sorted(spread | {best}):
         row = trial.rows[place]
-        accuracy = f"{row['validation_accuracy']:.2%}{'*' if place == best else ' '}"
-        values: dict[str, Value] = {**values_of(row), "validation_accuracy": accuracy}
+        value = f"{trial.value_in(row):{trial.measure.spec}}{'*' if place == best else ' '}"
+        values: dict[str, Value] = {**values_of(row), trial.measure.name: value}
         rows.append([str(int(row["epoch"])), *(values.get(name) for name in names)])
-    return ("epoch", "train loss", "validation loss", "accuracy", "learning rate", "seconds"), rows
+    return ("epoch", *names.values()), rows
+
+
+def _own(trial: StudyTrial) -> list[str]:
+    """The metrics that a trainer of one's own has reported."""
+    return list(dict.fromkeys(name for row in trial.rows for name in row if name != "epoch"))
 
 
 def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:

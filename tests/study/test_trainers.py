@@ -65,4 +65,4 @@ def test_a_study_of_the_transformer_is_run_shown_replayed_and_closed(folder):
     assert "metrics identical bit for bit" in cops(folder, "replay", run[1])
     closed = cops(folder, "close", "characters")
     assert len(ROW.findall(closed)) == len(ROW.findall(PAGE)) == 7
-    assert [row[1] for row in ROW.findall(PAGE)][0] == "dense"
+    assert ROW.findall(PAGE)[0][1] == "dense"

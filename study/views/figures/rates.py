@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from cops_core.trainers import Measure
 from search_spaces.question.pareto import pareto_front
 from search_spaces.question.rates import best_per_method
 from study.analysis.configurations import ConfigurationResult, comparable
@@ -82,7 +83,7 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
     for column, (network, arm, members) in zip(grid.T, panels, strict=True):
         where = "" if len(networks(found)) == 1 else f"\n{network}"
         for axes in column:
-            labels |= _panel(axes, of_arm(members, arm), dense_of(members))
+            labels |= _panel(axes, of_arm(members, arm), dense_of(members), measure)
         left_out = column[0].get_title()
         column[0].set_title(f"{arm or 'dense'}{left_out}{where}", fontsize=10)
         column[-1].set_xlabel("freezing rate", fontsize=9)
@@ -110,10 +111,12 @@ def _is_wide(members: Sequence[ConfigurationResult]) -> bool:
 
 
 def _panel(
-    axes: Axes, members: Sequence[ConfigurationResult], dense: ConfigurationResult | None
+    axes: Axes,
+    members: Sequence[ConfigurationResult],
+    dense: ConfigurationResult | None,
+    measure: Measure,
 ) -> dict[str, Line2D]:
     """Draw the lines of an arm, and return them by label. The title says how many are left out."""
-    measure = members[0].measure
     lines = sorted(curves(members), key=lambda line: -line.quality)
     drawn = lines[:MOST_LINES]
     places = sorted({point.density for line in drawn for point in line.points})

@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 
 import study.run.launch
+from cops_core.trainers import ACCURACY
 from search_spaces.question import Pareto, Rates, Smallest
 from study import cli
 from study.analysis.answer import NOTHING, headline
 from study.analysis.configurations import by_configuration
 from study.analysis.statistics import Interval
-from study.analysis.words import seconds, share, shares, size
+from study.analysis.words import means, seconds, share, size
 from study.settings import make_settings, parse_settings
 from study.views.report.command import launch_command
 from study.views.report.ends import ends, why
@@ -31,8 +32,8 @@ def said(trials, question=RATES):
 
 def test_a_share_has_its_interval_and_its_seeds():
     assert plain(share(Interval(0.8181, 0.0123, 5, 0.01))) == "81.81 % ± 1.23 % (5 seeds)"
-    assert plain(shares([0.5])) == "50.00 % (1 seed)"
-    assert shares([]) == ""
+    assert plain(means([0.5], ACCURACY)) == "50.00 % (1 seed)"
+    assert means([], ACCURACY) == ""
 
 
 @pytest.mark.parametrize(

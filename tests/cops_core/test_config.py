@@ -167,11 +167,7 @@ def test_every_field_is_in_the_hash():
     # The trainer and its settings go together: see test_trainers.py.
     own = [name for name in TrialConfig.model_fields if name not in ("trainer", "settings")]
     trainings, earlier = [config.training, *OTHER_TRAININGS], set()
-    changed = [
-        config.changed(**change)
-        for change in put_back(config, *own)
-        if "selection" not in change
-    ]
+    changed = [config.changed(**change) for change in put_back(config, *own) if "selection" not in change]
     changed += [
         config.changed(selection=config.selection.model_copy(update=change))
         for change in put_back(config.selection, *Selection.model_fields)

@@ -211,6 +211,11 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops launch --help": Run("slow"),
         "cops --install-completion": Parse("writes into the start file of the shell above it"),
     },
+    "docs/trainers.md": {
+        "cops check --plugin characters": Parse("tests/study/test_trainers.py runs it"),
+        "cops launch characters --plugin characters --rates 0.9,0.95,0.99 --trials 7": Parse("the same test"),
+        "cops close characters --plugin characters": Parse("the same test"),
+    },
     "docs/training.md": {
         "cops check adamw.py": Run("slow"),
         "cops launch adamw.py": Run("slow", SHORT),
@@ -294,6 +299,7 @@ PYTHON: dict[str, list[Python]] = {
         Python(before="from cops_core.config import Control, Selection\nfrom cops_core.scores import Member")
     ],
     "docs/studies.md": [Python("slow")],
+    "docs/trainers.md": [FILE],
     "docs/training.md": [FILE],
     "docs/tutorial.md": [FILE, FILE, FILE, Python("slow")],
 }

@@ -101,7 +101,7 @@ USED = {
     r"cops launch ([a-z_0-9]+)(?![\w./])": SEARCH_SPACES,
 }
 # Of the reader: what the pages themselves build, and a name that is meant to be wrong.
-OWN = {"stripes", "tiny_conv", "right_logit", "synflo", "NAME"}
+OWN = {"stripes", "tiny_conv", "right_logit", "synflo", "characters", "NAME"}
 
 
 @pytest.mark.parametrize("pattern", USED)

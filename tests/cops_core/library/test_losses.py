@@ -203,7 +203,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "three entries": ("snip", {"batch": (noise(2, 4), noise(2, 4), noise(2))}, "batch 0 is a tuple of 3"),
     "a mapping without labels": ("snip", {"batch": {"pixels": noise(2, 4)}}, "a dict with pixels, not"),
     "a tensor": ("grasp", {"batch": noise(2, 4)}, "a tensor of shape (2, 4)"),
-    "images and labels in a list": ("snip", {"batch": [noise(2, 4), torch.tensor([0, 1])]}, "batch 0 is"),
+    "two tensors in a list": ("snip", {"batch": [noise(2, 4), noise(2, 4)]}, "batch 0 is"),
     "no batch": ("snip", {"batch": None}, "write batches="),
     "no example": ("synflow", {"batch": None}, "write example="),
     "no losses of samples": (

@@ -1,4 +1,4 @@
-"""Studies of networks by name: one of timm on digits, ResNet-20 on a part of Fashion-MNIST."""
+"""Studies of networks by name: two of timm on digits, ResNet-20 on a part of Fashion-MNIST."""
 
 import io
 import json
@@ -33,6 +33,21 @@ def few(root):
 
 
 DATASETS = {"few": few}
+"""
+
+WIDE = """
+from dataclasses import replace
+from cops_core.data.digits import digits
+
+
+def digits_32(root):
+    data = digits(root)
+    parts = (data.train_images, data.test_images)
+    train, test = (images.repeat_interleave(4, 2).repeat_interleave(4, 3) for images in parts)
+    return replace(data, name="digits_32", train_images=train, test_images=test)
+
+
+DATASETS = {"digits_32": digits_32}
 """
 
 
@@ -75,3 +90,13 @@ def test_resnet20_on_a_part_of_fashion_mnist(tmp_path):
     found = records(tmp_path, "fashion_mnist")
     assert [record["config"]["model"] for record in found] == ["resnet20"] * 3
     assert {record["facts"]["parameters"] for record in found} == {269_434}
+
+
+def test_a_transformer_of_timm_on_digits_of_32_by_32(tmp_path):
+    (tmp_path / "wide.py").write_text(WIDE)
+    words = ("--dataset", "digits_32", "--model", "timm/test_vit", "--epochs", 1, "--rates", "0.9")
+    done = cops(tmp_path, "launch", "quickstart", *words, "--trials", 3, "--plugin", "wide.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = records(tmp_path, "quickstart")
+    assert [record["config"]["model"] for record in found] == ["timm/test_vit"] * 3
+    assert all(record["status"] in ("finished", "stopped") for record in found)

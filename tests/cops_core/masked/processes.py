@@ -1,10 +1,12 @@
 """Processes that train one network: run by spawning, over gloo, with files to meet in and to answer."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -143,7 +145,10 @@ def in_processes(folder: Path, job: Callable[[Any, int], Any], arguments: list[A
 
     This process has rank 0: each other one imports torch, which takes seconds.
     """
-    others = mp.spawn(_work, (str(folder), job, arguments, 1), nprocs=RANKS - 1, join=False)
+    # New processes import this file as a part of `tests`, which pytest's own command has not on its path.
+    root = str(Path(__file__).resolve().parents[3])
+    with mock.patch.object(sys, "path", [root, *sys.path]):
+        others = mp.spawn(_work, (str(folder), job, arguments, 1), nprocs=RANKS - 1, join=False)
     try:
         _work(0, str(folder), job, arguments, 0)
     finally:

@@ -154,4 +154,4 @@ def in_processes(folder: Path, job: Callable[[Any, int], Any], arguments: list[A
     finally:
         while not others.join():
             pass
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(RANKS)]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]

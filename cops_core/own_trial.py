@@ -43,20 +43,16 @@ from cops_core.trainers import (
     sample_losses_of,
     trainer_of,
 )
-from cops_core.trial import (
-    DEFAULT_DATA_ROOT,
-    FINAL_FACTS,
-    Status,
-    Trial,
+from cops_core.trial import DEFAULT_DATA_ROOT, FINAL_FACTS, Status, Trial, reproducible
+from cops_core.trial_selection import SampledBatches, SelectionResult, select_on
+from cops_core.trial_state import (
+    Resumable,
     check_origin,
     config_hash,
     not_a_state,
     read_state,
-    reproducible,
     written_state,
 )
-from cops_core.trial_selection import SampledBatches, SelectionResult, select_on
-from cops_core.whole_file import write_whole
 
 UNKNOWN_PATHS = "the network of a trainer of one's own is not followed"
 WORDS = ("trainer",)
@@ -77,7 +73,7 @@ class EpochReport:
         return cast(MetricRow, dict(self.values))
 
 
-class OwnTrial:
+class OwnTrial(Resumable):
     """One trial with a trainer of one's own, one epoch at a time.
 
     A network through which nothing flows is trained, since it is not followed: it never ends as collapsed.
@@ -321,24 +317,6 @@ class OwnTrial:
         self.trainer.load_state(own)
         self.status, self.history = status, history
         self.facts |= facts
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, completely or not at all."""
-        write_whole(path, self.state())
-
-    def load(self, path: Path) -> None:
-        """Resume from a checkpoint of the same configuration.
-
-        Args:
-            path: The file that `save` wrote.
-
-        Raises:
-            InputError: The file is not a checkpoint, or belongs to another configuration.
-        """
-        try:
-            self.load_state(path.read_bytes())
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
 
 
 AnyTrial = Trial | OwnTrial

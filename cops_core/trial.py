@@ -8,8 +8,6 @@ config = TrialConfig(arm="freeze", selection=Selection(target="snip"), density="
 result = run_trial(config, report=print)
 """
 
-import hashlib
-import io
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -41,6 +39,14 @@ from cops_core.placement import use_device
 from cops_core.scoring import Scorer
 from cops_core.train import DTYPES, EpochMetrics, Trainer
 from cops_core.trial_selection import select_weights
+from cops_core.trial_state import (
+    Resumable,
+    check_origin,
+    config_hash,
+    not_a_state,
+    read_state,
+    written_state,
+)
 from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
@@ -65,7 +71,7 @@ class TrialResult:
     facts: Facts
 
 
-class Trial:
+class Trial(Resumable):
     """One trial, one epoch at a time.
 
     A pruned network through which nothing flows (`collapsed`) is a result, not an error: its only report has
@@ -287,24 +293,6 @@ class Trial:
         self.status, self.history = status, history
         self.facts |= facts
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, completely or not at all."""
-        write_whole(path, self.state())
-
-    def load(self, path: Path) -> None:
-        """Resume from a checkpoint of the same configuration.
-
-        Args:
-            path: The file that `save` wrote.
-
-        Raises:
-            InputError: The file is not a checkpoint, or belongs to another configuration.
-        """
-        try:
-            self.load_state(path.read_bytes())
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-
 
 def run_trial(
     config: TrialConfig,
@@ -345,42 +333,6 @@ def run_trial(
     if artifact is not None:
         write_whole(artifact, trial.artifact())
     return TrialResult(trial.status, trial.history[-1], trial.facts)
-
-
-def written_state(content: Mapping[str, Any]) -> bytes:
-    """A state as bytes, which are read without running any code from them."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-def read_state(content: bytes, device: torch.device) -> dict[str, Any]:
-    """What `written_state` wrote: tensors and plain values, nothing else."""
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    return state
-
-
-def not_a_state(error: Exception) -> InputError:
-    """The error for bytes that are not a checkpoint."""
-    return InputError(
-        f"this is not a checkpoint of a trial ({type(error).__name__}): remove it or use another"
-    )
-
-
-def check_origin(*, belongs: bool, fits: bool) -> None:
-    """Raise InputError unless a checkpoint is of this configuration, and of this network."""
-    if not belongs:
-        raise InputError("this checkpoint belongs to another configuration: resume it with its own")
-    if not fits:
-        raise InputError(
-            "this checkpoint belongs to a network with other initial weights, another mask or other"
-            " layers: remove it"
-        )
-
-
-def config_hash(config: TrialConfig) -> str:
-    """SHA-256 of the configuration's fields that differ from their defaults."""
-    return hashlib.sha256(config.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def reproducible() -> AbstractContextManager[None]:

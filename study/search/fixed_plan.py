@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cops_core.config import TrialConfig
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 from study.records.trial import StudyTrial
 from study.search.plan import Forecast, Plan
 

@@ -14,7 +14,7 @@ from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
 from cops_core.scores import NAMED, SCORES, Member
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 
 
 def cops(**changes) -> TrialConfig:

@@ -16,7 +16,7 @@ from cops_core.errors import InputError
 from cops_core.own_trial import OwnTrial, evaluate_stored, start_trial
 from cops_core.plugins import CORE_REGISTRIES
 from cops_core.trainers import TRAINERS, CustomTrainer, Measure
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 
 INPUTS = torch.linspace(-1, 1, 40).unsqueeze(1)
 

@@ -13,7 +13,7 @@ from cops_core.data import DATASETS
 from cops_core.errors import InputError
 from cops_core.models import MODELS
 from cops_core.streams import derive_seed
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 from search_spaces import find_space, presets
 from search_spaces.presets import PRESETS
 from search_spaces.presets.base import PAPERS, with_epochs

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
 from study.run.driver import run_study

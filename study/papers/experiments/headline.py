@@ -17,7 +17,7 @@ import numpy as np
 from cops_core.config import Arm, Control, Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.streams import derive_seed, stream
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 from study.papers.experiments.base import Experiment, ExperimentChanges, ExperimentResult, RunTrials
 from study.papers.experiments.figures import Curves, accuracy_by_rate
 from study.papers.experiments.headline_words import Contender, ContenderResult, Outcome, tables

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cops_core.config import TrialConfig
-from cops_core.trial import config_hash
+from cops_core.trial_state import config_hash
 from search_spaces.presets.base import PublishedValue, Unit
 from study.analysis.statistics import Interval, interval
 from study.papers.table.verdict import compare_with_published, tolerance_of

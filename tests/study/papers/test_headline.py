@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from cops_core.errors import InputError
-from cops_core.trial import config_hash, run_trial
+from cops_core.trial import run_trial
+from cops_core.trial_state import config_hash
 from study.papers.experiments.base import ExperimentChanges
 from study.papers.experiments.headline import (
     COMPARISONS,

@@ -39,6 +39,7 @@ from cops_core.trainers import (
     OWN_METRICS,
     CustomTrainer,
     ModelPart,
+    check_state,
     check_value,
     sample_losses_of,
     trainer_of,
@@ -282,7 +283,13 @@ class OwnTrial(Resumable):
         return [self.facts["theta0_sha256"], self.facts["mask_sha256"]]
 
     def state(self) -> bytes:
-        """All that the trial needs to resume on another machine: tensors and plain values."""
+        """All that the trial needs to resume on another machine: tensors and plain values.
+
+        Raises:
+            InputError: The trainer's state has other values, which would be lost.
+        """
+        own = dict(self.trainer.state())
+        check_state(own)
         content = {
             "config": config_hash(self.config),
             "origin": self._origin,
@@ -290,7 +297,7 @@ class OwnTrial(Resumable):
             "history": [dict(report.values) for report in self.history],
             "final_facts": {name: self.facts[name] for name in FINAL_FACTS if name in self.facts},
             "network": self.network.state(),
-            "trainer": dict(self.trainer.state()),
+            "trainer": own,
         }
         return written_state(content)
 

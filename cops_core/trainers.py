@@ -286,3 +286,28 @@ def check_value(name: str, value: object) -> float:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"metric {name!r} is of type {type(value).__name__}: return a number") from None
+
+
+def check_state(value: object, place: str = "state()") -> None:
+    """Check that a trainer's state can be written and read again without running code.
+
+    Args:
+        value: What `CustomTrainer.state` returned, or a part of it.
+        place: Where the part stands, for the message.
+
+    Raises:
+        InputError: It contains something else than tensors and plain values.
+    """
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            if type(key) not in (str, int):
+                raise InputError(f"{place} has a key of type {type(key).__name__}: use texts or numbers")
+            check_state(entry, f"{place}[{key!r}]")
+    elif type(value) in (list, tuple):
+        for number, entry in enumerate(value):  # type: ignore[arg-type]
+            check_state(entry, f"{place}[{number}]")
+    elif not (value is None or isinstance(value, Tensor) or type(value) in (bool, int, float, str)):
+        raise InputError(
+            f"{place} is an object of type {type(value).__name__}:"
+            " return tensors, numbers, texts, lists and dicts only"
+        )

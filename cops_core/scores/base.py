@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cops_core.mask import Scores
-from cops_core.scores.problem import Precision, Problem
+from cops_core.scores.functional import Precision
+from cops_core.scores.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from cops_core.scores.base import Score
 from cops_core.scores.fisher import FisherScore
+from cops_core.scores.functional import ScalarFunction
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
-from cops_core.scores.problem import ScalarFunction
 
 _EVAL_LOSS = MeanCrossEntropy(normalisation="eval")
 _EVAL_FLOW = GradientFlow(MeanCrossEntropy(TEMPERATURE, normalisation="eval"))

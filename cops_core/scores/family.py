@@ -10,10 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from cops_core.description import Description, named
+from cops_core.scores.functional import ScalarFunction
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
-from cops_core.scores.problem import ScalarFunction
 from cops_core.scores.synflow import SynapticFlow
 
 Form = Literal["powers", "signed"]

@@ -11,11 +11,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from cops_core.errors import InputError
+from cops_core.scores.functional import Precision, ScalarFunction
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.loss import MeanCrossEntropy
 from cops_core.scores.network import Network
-from cops_core.scores.problem import Precision, ScalarFunction
 from cops_core.scores.setting import Setting, differentiate
 from cops_core.scores.substitutes import TwiceDifferentiable
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from cops_core.errors import InputError
 from cops_core.mask import Scores
 from cops_core.scores.base import Score, Traits
+from cops_core.scores.functional import Precision, ScalarFunction
 from cops_core.scores.network import Weights
-from cops_core.scores.problem import Precision, Problem, ScalarFunction
+from cops_core.scores.problem import Problem
 
 
 class GeneralizedSynapticScore(Score):

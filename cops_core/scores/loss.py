@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from cops_core.errors import InputError
+from cops_core.scores.functional import Precision, ScalarFunction
 from cops_core.scores.isolation import NormalisationMode
-from cops_core.scores.problem import Precision, ScalarFunction
 from cops_core.scores.setting import Setting
 
 

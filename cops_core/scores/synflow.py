@@ -11,12 +11,12 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from cops_core.errors import InputError, listed
 from cops_core.scores.batches import ones_of, tensors_in
+from cops_core.scores.functional import Functional, Precision
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.linear_parts import LinearParts
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.own_norms import norms_as_gain
-from cops_core.scores.problem import Functional, Precision
 
 BIASES = ("bias", "in_proj_bias")
 ROUNDING = 1e-9  # of a layer's largest gradient

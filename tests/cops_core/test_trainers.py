@@ -4,6 +4,7 @@ import hashlib
 import io
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ from cops_core.contracts.trainers import trainer_failures
 from cops_core.errors import InputError
 from cops_core.own_trial import OwnTrial, evaluate_stored, start_trial
 from cops_core.plugins import CORE_REGISTRIES
-from cops_core.trainers import TRAINERS, CustomTrainer, Measure
+from cops_core.trainers import TRAINERS, CustomTrainer, Measure, check_state
 from cops_core.trial_state import config_hash
 
 INPUTS = torch.linspace(-1, 1, 40).unsqueeze(1)
@@ -256,3 +257,29 @@ def test_what_a_trainer_lacks_is_one_line(trainer, words):
 
 def test_the_name_of_the_trial_on_images_is_taken():
     assert "choose another name" in CORE_REGISTRIES["TRAINERS"].complaint("images", Sine)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (object(), r"state\(\)\['extra'\] is an object of type object"),
+        ([1, {"deep": np.float64(1.0)}], r"state\(\)\['extra'\]\[1\]\['deep'\] is an object of type float64"),
+        ({(1, 2): 3}, "has a key of type tuple"),
+    ],
+)
+def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_written(value, words, monkeypatch):
+    monkeypatch.setattr(Sine, "state", lambda trainer: {"extra": value})
+    trial = start_trial(config())
+    trial.step()
+    with pytest.raises(InputError, match=words):
+        trial.state()
+
+
+def test_states_of_torchs_optimizers_and_schedules_are_plain():
+    layer = nn.Linear(2, 2)
+    layer(torch.ones(1, 2)).sum().backward()
+    for make in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adagrad, torch.optim.RMSprop):
+        optimizer = make(layer.parameters(), lr=0.1)
+        optimizer.step()
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 5)
+        check_state({"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()})

@@ -21,7 +21,7 @@ from torch import Tensor
 from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
 from cops_core.errors import InfeasibleError
-from cops_core.mask import Mask, flatten_away, kept_weights, layer_budgets, unflatten
+from cops_core.mask import Mask, flatten_away, kept_weights, layer_budgets, top_kappa, unflatten
 from cops_core.memory import give_back
 from cops_core.scores import AnyScore, find_score
 from cops_core.scoring import Batch, Scorer
@@ -140,10 +140,14 @@ def run_rounds(
             live = [flat[score][group.places] for score in selection.scores]
             live = live if everything else [values[own] for values in live]
             kappa = group.budget(round_, selection.rounds, selection.schedule)
+            chosen = slice(None) if everything else own.copy()
+            if kappa and round_ < selection.rounds and not selection.controls:
+                own[chosen] = top_kappa(live[0], kappa)  # the solution's mask; a later one is recorded
+                continue
             solutions[name] = _solve(live, selection, kappa)
             if solutions[name].status == "infeasible":
                 raise InfeasibleError(_infeasible(selection, name, round_, kappa))
-            own[slice(None) if everything else own.copy()] = solutions[name].mask
+            own[chosen] = solutions[name].mask
             if priced and selection.controls and round_ == selection.rounds:
                 paths[name] = cops_path(
                     live[0], live[1:], kappa, PATH_LEVELS, kind=selection.level_kind, shrink=True

@@ -36,7 +36,7 @@ from cops_core.trainers import (
 
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
 LevelKind = Literal["relative", "absolute"]
-Scope = Literal["global", "layer"]
+Scope = Literal["global", "layer", "erk", "balanced"]
 Schedule = Literal["exponential", "linear"]
 Ablation = Literal["none", "shuffle", "random", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
@@ -53,6 +53,12 @@ OPTIMIZER_FIELDS: Mapping[str, tuple[str, ...]] = {
 OPTIONAL_FIELDS = frozenset(
     ("optimizer", "nesterov", "betas", "eps", "warmup_epochs", "label_smoothing", "max_gradient_norm")
 )
+SCOPE_NAMES: Mapping[Scope, str] = {
+    "global": "",
+    "layer": " per layer",
+    "erk": ", ERK",
+    "balanced": ", balanced",
+}
 ABLATION_NAMES: Mapping[Ablation, str] = {
     "none": "",
     "shuffle": ", shuffled",
@@ -120,8 +126,10 @@ class Selection(Description):
         level_kind: "relative": a level of 0 is what the target's own mask keeps of the control, 1 the most
             that can be kept. "absolute": the level is the fraction of the most that can be kept, for
             controls without negative values.
-        scope: "global": the kept weights are chosen from all layers together. "layer": each layer keeps
-            the same fraction.
+        scope: "global": the kept weights are chosen from all layers together. Otherwise each layer keeps a
+            number that its scores do not change (`cops_core.densities`). "layer": the same fraction. "erk":
+            in proportion to its Erdos-Renyi-kernel density, as RigL does. "balanced": as many as any other
+            layer. Layers that are full leave the rest to the others.
         rounds: 1 is one-shot. With more, each round computes the scores again and removes a part of the
             weights, by the schedule (see `cops_core.iterate`). In [1, 10000].
         schedule: How many weights each round leaves.
@@ -191,7 +199,7 @@ class Selection(Description):
         """The part of the name for settings that are not the default: ` per layer in 50 linear rounds`."""
         schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
         parts = [
-            " per layer" if self.scope == "layer" else "",
+            SCOPE_NAMES[self.scope],
             f" in {self.rounds}{schedule} rounds" if self.rounds > 1 else "",
             " with revival" if self.revive else "",
             " on fresh batches" if self.fresh_batches else "",

@@ -128,7 +128,7 @@ class SelectionManifest(TypedDict):
         model_dtype: The type of the weights, e.g. `torch.float32`.
         convention: A key of `CONVENTIONS`.
         prunable: A key of `PRUNABLE`.
-        scope: `global` or `layer`.
+        scope: `global`, or a key of `cops_core.densities.PROPORTIONS`.
         rounds: The number of rounds.
         schedule: A key of `PRUNING_SCHEDULES`.
         revive: Whether removed weights could come back.

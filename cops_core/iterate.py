@@ -16,12 +16,14 @@ from decimal import Decimal
 from itertools import accumulate
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from cops_core.config import Schedule, Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
+from cops_core.densities import PROPORTIONS, layer_budgets
 from cops_core.errors import InfeasibleError
-from cops_core.mask import Mask, flatten_away, kept_weights, layer_budgets, top_kappa, unflatten
+from cops_core.mask import Mask, flatten_away, kept_weights, top_kappa, unflatten
 from cops_core.memory import give_back
 from cops_core.scores import AnyScore, find_score
 from cops_core.scoring import Batch, Scorer
@@ -156,24 +158,25 @@ def run_rounds(
     return Rounds(unflatten(keep, shapes), solutions, paths, kappas)
 
 
-def groups_of(selection: Selection, density: Decimal, sizes: Mapping[str, int]) -> dict[str, Group]:
+def groups_of(selection: Selection, density: Decimal, shapes: Mapping[str, torch.Size]) -> dict[str, Group]:
     """The weights with a common budget.
 
     Args:
-        selection: Its scope is "global" or "layer".
+        selection: Its scope is "global", or a key of `cops_core.densities.PROPORTIONS`.
         density: The kept fraction, in (0, 1].
-        sizes: The number of weights of each layer, by parameter name.
+        shapes: The shape of each layer's weight, by parameter name.
 
     Returns:
         The groups by name, `global` or each layer, which cover all D weights in order.
     """
+    sizes = {name: shape.numel() for name, shape in shapes.items()}
     total = sum(sizes.values())
     if selection.scope == "global":
         return {"global": Group(slice(0, total), kept_weights(density, total), float(density))}
-    stops = accumulate(sizes.values())
+    budgets = layer_budgets(density, shapes, PROPORTIONS[selection.scope])
     return {
         name: Group(slice(stop - sizes[name], stop), budget, budget / sizes[name])
-        for stop, (name, budget) in zip(stops, layer_budgets(density, sizes).items(), strict=True)
+        for stop, (name, budget) in zip(accumulate(sizes.values()), budgets.items(), strict=True)
     }
 
 

@@ -114,25 +114,6 @@ def kept_weights(density: Decimal, size: int) -> int:
     return int((density * size + Decimal("0.5")).to_integral_value(ROUND_FLOOR))
 
 
-def layer_budgets(density: Decimal, sizes: Mapping[str, int]) -> dict[str, int]:
-    """The kept weights of each layer at one density, by the method of largest remainders.
-
-    Args:
-        density: In (0, 1].
-        sizes: The number of weights of each layer, by name.
-
-    Returns:
-        The number of kept weights of each layer; they sum to kappa.
-    """
-    exact = {name: density * size for name, size in sizes.items()}
-    budgets = {name: int(share) for name, share in exact.items()}
-    missing = kept_weights(density, sum(sizes.values())) - sum(budgets.values())
-    by_remainder = sorted(sizes, key=lambda name: budgets[name] - exact[name])
-    for name in by_remainder[:missing]:
-        budgets[name] += 1
-    return budgets
-
-
 def top_kappa(scores: np.ndarray, kappa: int) -> np.ndarray:
     """The kappa highest scores; ties go to the lower index.
 

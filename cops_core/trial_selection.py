@@ -109,8 +109,8 @@ def select_on(
     Raises:
         InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
-    sizes = {name: weight.numel() for name, weight in scorer.prunable.items()}
-    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(selection, density, sizes))
+    shapes = {name: weight.shape for name, weight in scorer.prunable.items()}
+    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(selection, density, shapes))
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},

@@ -68,7 +68,9 @@ def select(
         sample_losses: `sample_losses(model, batch)`, of shape (N,): needed by Fisher, if there is a loss.
         rounds: In [1, 10000]; SynFlow needs about 100.
         schedule: How many weights each round leaves: "exponential" or "linear".
-        scope: "global", or "layer": each layer keeps the same fraction.
+        scope: "global": the weights are chosen from all layers together. Otherwise each layer keeps a number
+            that its scores do not change: "layer", the same fraction; "erk", by Erdos-Renyi-kernel;
+            "balanced", as many as any other (see `cops_core.densities`).
         revive: Whether removed weights may come back in a later round.
         level_kind: "relative" or "absolute", see `cops_core.config.Selection`.
         if_infeasible: If no mask meets all levels: "shrink" them, or "end" with an error.
@@ -107,8 +109,8 @@ def select(
             raise InputError(f"{name} is {function!r}: write a function of the model and a batch")
     share = _density(density)
     weights = scored_weights(candidates(model, include, exclude), selection)
-    sizes = {name: weight.numel() for name, weight in weights.items()}
-    if not kept_weights(share, total := sum(sizes.values())):
+    shapes = {name: weight.shape for name, weight in weights.items()}
+    if not kept_weights(share, total := sum(shape.numel() for shape in shapes.values())):
         raise InputError(f"density {density} keeps none of {total} weights: write at least {1 / total:.2g}")
     traits = [find_score(score, convention).traits for score in selection.scores]
     needs_data = any(each.needs_data for each in traits)
@@ -127,7 +129,7 @@ def select(
         sample_losses=sample_losses,
         example=example,
     )
-    groups = groups_of(selection, share, sizes)
+    groups = groups_of(selection, share, shapes)
     return run_rounds(scorer, [data], selection, groups, priced=False).mask
 
 

@@ -123,6 +123,8 @@ def test_methods_of_other_manner_have_other_names():
         for manner in (
             {},
             {"scope": "layer"},
+            {"scope": "erk"},
+            {"scope": "balanced"},
             {"rounds": 5},
             {"rounds": 5, "schedule": "linear"},
             {"rounds": 5, "revive": True},
@@ -133,6 +135,6 @@ def test_methods_of_other_manner_have_other_names():
             {"ablation": "reinitialize"},
         )
     }
-    assert len(names) == 10
+    assert len(names) == 12
     assert "snip in 5 linear rounds" in names
     assert "snip, shuffled" in names

@@ -89,7 +89,10 @@ WRONG = {
         controlled(level_kind="rel"),
         "unknown level kind 'rel': did you mean 'relative'",
     ),
-    "unknown scope": (controlled(scope="local"), r"unknown scope 'local': .* \(known: global, layer\)"),
+    "unknown scope": (
+        controlled(scope="local"),
+        r"unknown scope 'local': .* \(known: balanced, erk, global, layer\)",
+    ),
     "density zero": ({**PRUNED, "density": 0}, "density: Input should be greater than 0"),
     "density negative": ({**PRUNED, "density": "-0.1"}, "density: Input should be greater than 0"),
     "density above one": ({**PRUNED, "density": "1.01"}, "density: Input should be less than or equal to 1"),

@@ -95,7 +95,7 @@ def test_one_round_is_one_shot(model, parts, seen):
     assert mask.kappa == kept_weights(DENSITY, mask.size)
 
 
-@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("scope", ["global", "layer", "erk"])
 @pytest.mark.parametrize("controls", [(), (Control(score="grasp", level=0.4),)])
 def test_a_removed_weight_never_comes_back(model, parts, seen, scope, controls):
     selected = choose(model, parts, target="synflow", controls=controls, scope=scope, rounds=6)
@@ -154,7 +154,7 @@ def test_the_linear_schedule_removes_as_many_each_round(model, parts):
     assert kappas == [math.floor(size - (size - kappa) * k / 5 + 0.5) for k in range(1, 5)] + [kappa]
 
 
-@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("scope", ["global", "layer", "erk"])
 @pytest.mark.parametrize("schedule", ["exponential", "linear"])
 def test_every_budget_is_kept_in_every_round(model, parts, seen, schedule, scope):
     selected = choose(model, parts, target="snip", rounds=4, schedule=schedule, scope=scope, revive=True)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cops_core.mask import Mask, flatten, kept_weights, layer_budgets, top_kappa, unflatten
+from cops_core.mask import Mask, flatten, kept_weights, top_kappa, unflatten
 
 densities = st.decimals(min_value=0, max_value=1, places=6, allow_nan=False).filter(bool)
 few_values = st.lists(st.integers(-2, 2), min_size=1, max_size=40)
@@ -55,34 +55,6 @@ def test_kappa_survives_thousands_of_ties():
     keep = top_kappa(scores, 500)
     assert keep.sum() == 500
     assert keep[::1000].all()
-
-
-layer_sizes = st.lists(st.integers(1, 5_000), min_size=1, max_size=8).map(
-    lambda sizes: {f"layer{number}": size for number, size in enumerate(sizes)}
-)
-
-
-@given(densities, layer_sizes)
-def test_layer_budgets_sum_to_kappa_and_fit(density, sizes):
-    budgets = layer_budgets(density, sizes)
-    assert list(budgets) == list(sizes)
-    assert sum(budgets.values()) == kept_weights(density, sum(sizes.values()))
-    for name, budget in budgets.items():
-        assert 0 <= budget <= sizes[name]
-        assert abs(budget - Fraction(density) * sizes[name]) < 1
-
-
-@given(densities, layer_sizes)
-def test_layers_rounded_up_have_the_largest_remainders(density, sizes):
-    budgets = layer_budgets(density, sizes)
-    remainder = {name: Fraction(density) * size % 1 for name, size in sizes.items()}
-    up = [name for name in sizes if budgets[name] > Fraction(density) * sizes[name]]
-    down = [name for name in sizes if name not in up]
-    assert all(remainder[high] >= remainder[low] for high in up for low in down)
-
-
-def test_equal_remainders_go_to_the_earlier_layer():
-    assert layer_budgets(Decimal("0.5"), {"b": 1, "a": 1, "c": 2}) == {"b": 1, "a": 0, "c": 1}
 
 
 def layers(**bits: list[int]) -> dict[str, torch.Tensor]:

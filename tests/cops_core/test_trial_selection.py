@@ -10,8 +10,9 @@ from torch import nn
 from cops_core.config import Control, Selection
 from cops_core.cops import solve_cops
 from cops_core.data import Split, split
+from cops_core.densities import PROPORTIONS, layer_budgets
 from cops_core.initialization import initialize, weights_hash
-from cops_core.mask import flatten, kept_weights, layer_budgets, top_kappa
+from cops_core.mask import flatten, kept_weights, top_kappa
 from cops_core.prunable import maskable
 from cops_core.scores import SCORES, compute_scores
 from cops_core.scoring import Scorer, tensor_hash
@@ -75,13 +76,15 @@ def test_controls_are_held_at_their_levels(model, parts, kind, levels):
     assert certificate["gap"] == pytest.approx(certificate["dual_bound"] - target[keep].sum(), abs=1e-9)
 
 
-def test_per_layer_every_layer_has_its_budget(model, parts):
+@pytest.mark.parametrize("scope", PROPORTIONS)
+def test_per_layer_every_layer_has_its_budget(model, parts, scope):
     controls = (Control(score="magnitude", level=0.5),)
-    selection = Selection(target="snip", controls=controls, scope="layer")
+    selection = Selection(target="snip", controls=controls, scope=scope)
     selected = select_weights(scorer(model), parts, selection, Decimal("0.05"))
-    sizes = {layer: weight.numel() for layer, weight in maskable(model).items()}
-    assert selected.mask.kept == layer_budgets(Decimal("0.05"), sizes)
-    assert set(selected.manifest["solutions"]) == set(sizes)
+    shapes = {layer: weight.shape for layer, weight in maskable(model).items()}
+    assert selected.mask.kept == layer_budgets(Decimal("0.05"), shapes, PROPORTIONS[scope])
+    assert set(selected.manifest["solutions"]) == set(shapes)
+    assert selected.manifest["scope"] == scope
     batch, _ = parts.scoring_batch(SEED, 10)
     scores = compute_scores(["snip", "magnitude"], model, batch, seed=SEED)
     for layer, keep in selected.mask.items():

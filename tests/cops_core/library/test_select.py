@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import cops_core as cops
 from cops_core.contracts.probes import unchanged_model
 from cops_core.cops import solve_cops
+from cops_core.densities import PROPORTIONS, layer_budgets
 from cops_core.errors import InfeasibleError, InputError
-from cops_core.mask import Mask, flatten, kept_weights, layer_budgets, top_kappa
+from cops_core.mask import Mask, flatten, kept_weights, top_kappa
 from cops_core.scores import compute_scores
 from tests.cops_core.library.networks import Language, Recurrent, Regression, Signal, Volume, build, noise
 from tests.cops_core.library.test_losses import energy, language, regression, tokens
@@ -87,6 +88,8 @@ STRANGERS: dict[str, tuple[type[nn.Module], Any, Any]] = {
         {},
         {"target": "grasp", "controls": {"snip": 0.2, "magnitude": 0.1}},
         {"rounds": 3, "scope": "layer"},
+        {"rounds": 2, "scope": "erk"},
+        {"target": "random", "scope": "balanced"},
         {"rounds": 2, "revive": True, "schedule": "linear"},
     ],
 )
@@ -197,7 +200,7 @@ def test_a_layer_that_an_early_round_empties():
 @given(
     widths=st.lists(st.integers(1, 7), min_size=2, max_size=4),
     density=st.decimals("0.05", "1", places=3),
-    scope=st.sampled_from(["global", "layer"]),
+    scope=st.sampled_from(["global", *PROPORTIONS]),
     rounds=st.integers(1, 4),
     target=st.sampled_from(["snip", "magnitude", "grasp"]),
     control=st.sampled_from([None, "random", "gradient"]),
@@ -205,19 +208,19 @@ def test_a_layer_that_an_early_round_empties():
 def test_exactly_kappa(widths, density, scope, rounds, target, control):
     model = mlp(6, *widths)
     batch = noise(5, 6), torch.arange(5) % widths[-1]
-    sizes = {name: w.numel() for name, w in cops.candidates(model).weights.items()}
+    shapes = {name: w.shape for name, w in cops.candidates(model).weights.items()}
     controls = None if control is None else {control: 0.4}
     how: dict[str, Any] = {"target": target, "scope": scope, "rounds": rounds, "controls": controls}
-    kappa = kept_weights(density, sum(sizes.values()))
+    kappa = kept_weights(density, sum(shape.numel() for shape in shapes.values()))
     if not kappa:
         with pytest.raises(InputError, match="keeps none of"):
             cops.select(model, batch, density=density, **how)
         return
     mask = cops.select(model, batch, density=density, **how)
     assert mask.kappa == kappa
-    assert {name: layer.numel() for name, layer in mask.items()} == sizes
-    if scope == "layer":
-        assert mask.kept == layer_budgets(density, sizes)
+    assert {name: layer.shape for name, layer in mask.items()} == shapes
+    if scope != "global":
+        assert mask.kept == layer_budgets(density, shapes, PROPORTIONS[scope])
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -205,10 +205,10 @@ QUESTION_FLAGS: Mapping[str, Flag] = {
         default="the space's",
     ),
     "objective": Flag(
-        help="rates: the best method at each of --rates. pareto: accuracy and --cost together. smallest: fewest weights that keep --keep.",
+        help="rates: the best method at each of --rates. pareto: accuracy and --cost together. smallest: fewest weights that keep --keep. compare: which method is better, each with --per-method configurations at each of --rates.",
         panel="Question",
         default="the space's",
-        choices=("rates", "pareto", "smallest"),
+        choices=("rates", "pareto", "smallest", "compare"),
     ),
     "cost": Flag(
         help="Density, or bytes as stored, with --objective pareto.",
@@ -220,6 +220,21 @@ QUESTION_FLAGS: Mapping[str, Flag] = {
         help="Fraction of the dense accuracy, with --objective smallest.",
         panel="Question",
         value="0.99",
+    ),
+    "choosing_seeds": Flag(
+        help="Seeds on which validation chooses, with --objective compare.",
+        panel="Question",
+        value="1",
+    ),
+    "judging_seeds": Flag(
+        help="Fresh seeds of what was chosen, for the test, with --objective compare.",
+        panel="Question",
+        value="10",
+    ),
+    "baseline": Flag(
+        help="The method that the others are compared with, with --objective compare.",
+        panel="Question",
+        value="",
     ),
 }
 

@@ -6,16 +6,18 @@ from typing import Any
 
 from cops_core.errors import InputError, lookup
 from search_spaces.question.base import Answer, Candidate, Question
+from search_spaces.question.compare import Compare
 from search_spaces.question.pareto import Pareto
 from search_spaces.question.rates import Rates
 from search_spaces.question.smallest import Smallest
 
-__all__ = ["QUESTIONS", "Answer", "Candidate", "Pareto", "Question", "Rates", "Smallest"]
+__all__ = ["QUESTIONS", "Answer", "Candidate", "Compare", "Pareto", "Question", "Rates", "Smallest"]
 
 QUESTIONS: dict[str, type[Question]] = {
     "rates": Rates,
     "pareto": Pareto,
     "smallest": Smallest,
+    "compare": Compare,
 }
 
 
@@ -54,5 +56,6 @@ def choose_question(
     for name in words:
         owners = [question for question in QUESTIONS.values() if name in question.own_types()]
         if objective is None or asked not in owners:
-            raise InputError(f"--{name} belongs to --objective {owners[0].name}: write both")
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} belongs to --objective {owners[0].name}: write both")
     return default if objective is None and not rates else asked.parse(words, rates)

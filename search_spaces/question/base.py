@@ -4,6 +4,7 @@ A question sets the density of every trial; a search space sets everything else.
 that is particular to it: its sentence, its flags, the values for the sampler, the answer and its headline.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -79,6 +80,18 @@ class Candidate(Protocol):
     def shown_size(self) -> str:
         """The size as text, with its unit."""
 
+    @property
+    def judges(self) -> int | None:
+        """The number of the configuration that it trains again on fresh seeds; None if it chooses."""
+
+    @property
+    def test_quality(self) -> float:
+        """The mean on the test part, as a number of which more is better; NaN without one."""
+
+    @property
+    def shown_test(self) -> str:
+        """The mean on the test part as text, with its interval and the number of seeds."""
+
 
 C = TypeVar("C", bound=Candidate)
 
@@ -112,6 +125,8 @@ class Question(ABC):
         summary: A short description for the command's help.
         axis: True: each rate has its own sampler history and early stopping. False: the density is one
             more searched parameter.
+        strata: True: each method of the space has the same number of configurations at each rate, and what
+            is chosen is judged on fresh seeds.
         directions: Of the sampler's values, see `values`.
     """
 
@@ -120,6 +135,7 @@ class Question(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     axis: ClassVar[bool]
+    strata: ClassVar[bool] = False
     directions: ClassVar[tuple[Literal["maximize", "minimize"], ...]]
 
     def __post_init__(self) -> None:
@@ -190,7 +206,7 @@ class Question(ABC):
 
     @classmethod
     def own_types(cls) -> dict[str, Any]:
-        """The types of the fields, except the rates: Decimal, or a Literal of words."""
+        """The types of the fields, except the rates: Decimal, int, str, or a Literal of words."""
         assert is_dataclass(cls)
         return {field.name: field.type for field in fields(cls) if field.name != "rates"}
 
@@ -214,19 +230,31 @@ class Question(ABC):
 
     def flags(self) -> list[str]:
         """The command-line arguments that select this question."""
-        own = [word for name, value in self.own().items() for word in (f"--{name}", str(value))]
+        own = [
+            word
+            for name, value in self.own().items()
+            if value != ""
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
         return ["--objective", self.name, *own, "--rates", ",".join(map(str, self.rates))]
 
     def __str__(self) -> str:
         """`smallest, keep 0.99, rates 0.95, 0.99`: equal for equal questions."""
-        own = [f"{name} {value}" for name, value in self.own().items()]
+        own = [f"{name.replace('_', ' ')} {value}" for name, value in self.own().items() if value != ""]
         return ", ".join([self.name, *own, f"rates {', '.join(map(str, self.rates))}"])
 
 
 def _read(name: str, kind: Any, text: str) -> Any:
-    """A field's value from its text: a Decimal, or one of a Literal's words."""
+    """A field's value from its text: a number, any text, or one of a Literal's words."""
+    flag = f"--{name.replace('_', '-')}"
     if kind is Decimal:
-        return parse_decimal(f"--{name}", text)
+        return parse_decimal(flag, text)
+    if kind is str:
+        return text.strip()
+    if kind is int:
+        if not re.fullmatch(r"[0-9]+", text.strip()):
+            raise InputError(f"{flag} {text!r} is not a whole number: write e.g. 3")
+        return int(text)
     assert get_origin(kind) is Literal
     if text not in get_args(kind):
         raise InputError(unknown(name, text, get_args(kind)))

@@ -111,6 +111,32 @@ class ConfigurationResult:
         return interval(list(self.accuracies.values())) if self.accuracies else None
 
     @property
+    def judges(self) -> int | None:
+        """The number of the configuration that it trains again on fresh seeds; None if it chooses."""
+        return self.trials[0].judges
+
+    @cached_property
+    def tests(self) -> dict[int, float]:
+        """The measure on the test part by seed index, of the trials that were evaluated on it."""
+        return {t.seed_index: t.test_accuracy for t in self.trials if t.test_accuracy is not None}
+
+    @property
+    def test_interval(self) -> Interval | None:
+        """The mean on the test part with its 95 % interval; None without any value."""
+        return interval(list(self.tests.values())) if self.tests else None
+
+    @property
+    def test_quality(self) -> float:
+        """The mean on the test part, as a number of which more is better; NaN without one."""
+        return self.measure.quality(fmean(self.tests.values())) if self.tests else math.nan
+
+    @property
+    def shown_test(self) -> str:
+        """The mean on the test part: `78.80 % ± 1.14 % (3 seeds)`; empty without any value."""
+        found = self.test_interval
+        return "" if found is None else measured(found, self.measure)
+
+    @property
     def stored_bytes(self) -> float:
         """The mean size of its artefacts; NaN before the first network was built."""
         sizes = [trial.stored_bytes for trial in self.trials if not math.isnan(trial.stored_bytes)]
@@ -189,7 +215,8 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
     """The configurations with comparable accuracies: of whole trainings, over the same number of seeds.
 
     A collapsed network has an accuracy, that of guessing. A configuration that was stopped early, or got
-    fewer seeds since it could not win any more, is left out.
+    fewer seeds since it could not win any more, is left out. Judged configurations are compared with each
+    other.
 
     Args:
         configurations: Those of one study.
@@ -197,11 +224,15 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
     Returns:
         The comparable ones, in order.
     """
-    most = max((len(found.trials) for found in configurations), default=0)
+    most: dict[bool, int] = {}
+    for found in configurations:
+        stage = found.judges is None
+        most[stage] = max(most.get(stage, 0), len(found.trials))
     return [
         found
         for found in configurations
-        if len(found.accuracies) == most and all(trial.status in COMPARABLE for trial in found.trials)
+        if len(found.accuracies) == most[found.judges is None]
+        and all(trial.status in COMPARABLE for trial in found.trials)
     ]
 
 

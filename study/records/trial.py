@@ -44,7 +44,8 @@ OPEN: tuple[Status, ...] = ("running", "interrupted")
 class TrialRecord(TypedDict):
     """A trial as JSON values: the fields of `StudyTrial`.
 
-    `facts` is empty before the first report, and `rejected` is missing if it is empty. In each of `rows` None
+    `facts` is empty before the first report; `rejected` and `named` are missing if they are empty, `judges`
+    if it is None. In each of `rows` None
     stands for a number that is not finite.
     """
 
@@ -69,6 +70,8 @@ class TrialRecord(TypedDict):
     rows: list[dict[str, float | None]]
     stamps: list[int]
     rejected: NotRequired[str]
+    named: NotRequired[str]
+    judges: NotRequired[int]
 
 
 @dataclass(kw_only=True)
@@ -86,6 +89,9 @@ class StudyTrial:
             axis, and for the dense trial.
         parameters: What the sampler proposed.
         rejected: Why the space rejected the parameters; empty if it did not.
+        named: The name that the space gives to its method; empty if the method has that of its configuration.
+        judges: The number of the chosen configuration that it trains again on a fresh seed, to evaluate it on
+            the test part; None for a trial from which validation chooses.
         status: Whether it runs, or how it ended.
         reason: Why it ended like this; empty if it finished.
         log: A traceback, or other text about a failure.
@@ -109,6 +115,8 @@ class StudyTrial:
     rate: Decimal | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     rejected: str = ""
+    named: str = ""
+    judges: int | None = None
     status: Status = "running"
     reason: str = ""
     log: str = ""
@@ -136,7 +144,7 @@ class StudyTrial:
     @property
     def method(self) -> str:
         """The name under which it is compared: `freeze cops(snip; synflow)`."""
-        return REJECTED if self.rejected else self.config.method
+        return REJECTED if self.rejected else self.named or self.config.method
 
     @property
     def detailed_method(self) -> str:
@@ -290,6 +298,10 @@ class StudyTrial:
         }
         if self.rejected:
             record["rejected"] = self.rejected
+        if self.named:
+            record["named"] = self.named
+        if self.judges is not None:
+            record["judges"] = self.judges
         return record
 
     @classmethod

@@ -58,7 +58,7 @@ def test_a_question_comes_back_from_its_record_and_its_flags(question):
     made = question(rates=RATES)
     assert parse_question(json.loads(json.dumps(made.record()))) == made
     flags = dict(zip(made.flags()[::2], made.flags()[1::2], strict=True))
-    words = {name.removeprefix("--"): text for name, text in flags.items()}
+    words = {name.removeprefix("--").replace("-", "_"): text for name, text in flags.items()}
     assert question_from(find_space("gss"), words) == made
 
 

@@ -22,7 +22,17 @@ from cops_core.description import Description, named
 from cops_core.errors import InputError, one_line, unknown
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import find_model
-from cops_core.scores import CONVENTIONS, SCORES, AnyScore, Member, find_score, kind_of, member_of
+from cops_core.scores import (
+    CONVENTIONS,
+    SCORES,
+    AnyScore,
+    Member,
+    find_score,
+    kind_of,
+    member_of,
+    published_rounds,
+)
+from cops_core.scores.base import MAX_ROUNDS
 from cops_core.streams import SEED_RANGE
 from cops_core.trainers import (
     IMAGES,
@@ -148,7 +158,7 @@ class Selection(Description):
     controls: tuple[Control, ...] = ()
     level_kind: LevelKind = "relative"
     scope: Scope = "global"
-    rounds: Annotated[int, Field(ge=1, le=10_000)] = 1
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = 1
     schedule: Schedule = "exponential"
     revive: bool = False
     fresh_batches: bool = False
@@ -196,17 +206,33 @@ class Selection(Description):
 
     @property
     def suffix(self) -> str:
-        """The part of the name for settings that are not the default: ` per layer in 50 linear rounds`."""
-        schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
+        """The part of the name for settings that are not the usual ones: ` per layer, 50 linear rounds`.
+
+        The usual number of rounds is the one with which the target was published: `synflow` has 100 rounds,
+        and `synflow, one-shot` one.
+        """
         parts = [
             SCOPE_NAMES[self.scope],
-            f" in {self.rounds}{schedule} rounds" if self.rounds > 1 else "",
+            "" if self.rounds_as_published else f", {self.rounds_label}",
             " with revival" if self.revive else "",
             " on fresh batches" if self.fresh_batches else "",
             f" as in {self.convention}" if self.convention != "paper" else "",
             ABLATION_NAMES[self.ablation],
         ]
         return "".join(parts)
+
+    @property
+    def rounds_as_published(self) -> bool:
+        """Whether the mask is selected in the rounds with which the target was published."""
+        return self.rounds == published_rounds(self.target) and self.schedule == "exponential"
+
+    @property
+    def rounds_label(self) -> str:
+        """The rounds in words: `one-shot`, `100 rounds`, `50 linear rounds`."""
+        if self.rounds == 1:
+            return "one-shot"
+        schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
+        return f"{self.rounds}{schedule} rounds"
 
 
 class Training(Description):

@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import FixedTrial
 
 from cops_core.config import Selection, Training, TrialConfig
+from cops_core.scores import published_rounds
 from search_spaces.base import SearchSpace
 
 # By optimizer; torch's own for AdamW.
@@ -22,6 +23,7 @@ _SNIP: Mapping[str, Any] = {
     "target": "snip",
     "combine": False,
     "scope": "global",
+    "rounds": published_rounds("snip"),
 }
 BASELINE_PARAMETERS: tuple[Mapping[str, Any], ...] = (
     {"arm": "prune", **_SNIP},

@@ -4,7 +4,7 @@ from optuna.trial import BaseTrial
 
 from cops_core.config import TrialConfig
 from search_spaces.suggest import (
-    ONE_SHOT_SCORES,
+    COMPARED_SCORES,
     suggest_arm,
     suggest_scope,
     suggest_selection,
@@ -20,7 +20,7 @@ def freezing_rates(trial: BaseTrial) -> TrialConfig:
         arm=suggest_arm(trial),
         selection=suggest_selection(
             trial,
-            targets=(*ONE_SHOT_SCORES, "random"),
+            targets=(*COMPARED_SCORES, "random"),
             scope=suggest_scope(trial),
         ),
         training=suggest_training(trial, epochs=10),

@@ -5,10 +5,11 @@ from typing import cast
 from optuna.trial import BaseTrial
 
 from cops_core.config import Control, LevelKind, Selection, TrialConfig
-from search_spaces.suggest import ONE_SHOT_SCORES, suggest_scope, suggest_training
+from cops_core.scores import published_rounds
+from search_spaces.suggest import COMPARED_SCORES, suggest_scope, suggest_training
 
-TARGETS = ONE_SHOT_SCORES
-CONTROLS = (*ONE_SHOT_SCORES, "random")
+TARGETS = COMPARED_SCORES
+CONTROLS = (*COMPARED_SCORES, "random")
 
 
 def score_pairs(trial: BaseTrial) -> TrialConfig:
@@ -24,6 +25,7 @@ def score_pairs(trial: BaseTrial) -> TrialConfig:
         controls=(Control(score=control, level=trial.suggest_float("level", 0.0, 1.0)),),
         level_kind=kind,
         scope=suggest_scope(trial),
+        rounds=published_rounds(target),
     )
     return TrialConfig(
         dataset="fashion_mnist",

@@ -7,9 +7,10 @@ from typing import cast
 from optuna.trial import BaseTrial
 
 from cops_core.config import Arm, Control, Scope, Selection, Training
+from cops_core.scores import published_rounds
 
 MIN_DENSITY, MAX_DENSITY = 0.0005, 0.5
-ONE_SHOT_SCORES = ("magnitude", "snip", "grasp", "synflow")
+COMPARED_SCORES = ("magnitude", "snip", "grasp", "synflow")
 
 
 def suggest_arm(trial: BaseTrial) -> Arm:
@@ -37,9 +38,10 @@ def suggest_scope(trial: BaseTrial) -> Scope:
 
 def suggest_selection(
     trial: BaseTrial,
-    targets: Sequence[str] = ONE_SHOT_SCORES,
-    controls: Sequence[str] = ONE_SHOT_SCORES,
+    targets: Sequence[str] = COMPARED_SCORES,
+    controls: Sequence[str] = COMPARED_SCORES,
     scope: Scope = "global",
+    rounds: int | Sequence[int] | None = None,
 ) -> Selection:
     """A single score, or COPS: a target and one control score above a level.
 
@@ -51,19 +53,28 @@ def suggest_selection(
         targets: Names in `SCORES`, from which the target is chosen.
         controls: Names in `SCORES`, from which the control is chosen.
         scope: Whether kept weights are chosen from all layers together or per layer.
+        rounds: The number of rounds. None: the one with which the target was published, 100 for SynFlow; a
+            pair takes its target's. Several numbers are the choices of the parameter `rounds`.
 
     Returns:
         The selection; a control's level is in [0, 1].
     """
     target = trial.suggest_categorical("target", tuple(targets))
     if not trial.suggest_categorical("combine", (False, True)):
-        return Selection(target=target, scope=scope)
+        return Selection(target=target, scope=scope, rounds=_suggest_rounds(trial, target, rounds))
     others = tuple(score for score in controls if score != target)
     control = Control(
         score=trial.suggest_categorical(f"control_for_{target}", others),
         level=trial.suggest_float("level", 0.0, 1.0),
     )
-    return Selection(target=target, controls=(control,), scope=scope)
+    rounds = _suggest_rounds(trial, target, rounds)
+    return Selection(target=target, controls=(control,), scope=scope, rounds=rounds)
+
+
+def _suggest_rounds(trial: BaseTrial, target: str, rounds: int | Sequence[int] | None) -> int:
+    if rounds is None:
+        return published_rounds(target)
+    return rounds if isinstance(rounds, int) else trial.suggest_categorical("rounds", tuple(rounds))
 
 
 def suggest_training(trial: BaseTrial, epochs: int) -> Training:

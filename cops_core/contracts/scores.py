@@ -15,8 +15,8 @@ from cops_core.contracts.probes import ProbeError, same, unchanged_model, with_p
 from cops_core.errors import InputError, listed
 from cops_core.mask import Mask, Scores
 from cops_core.prunable import maskable
-from cops_core.scores import OWN_SCORES, AnyScore, compute_scores, find_score
-from cops_core.scores.base import Traits
+from cops_core.scores import OWN_SCORES, AnyScore, compute_scores, find_score, published_rounds
+from cops_core.scores.base import MAX_ROUNDS, Traits
 from cops_core.scores.problem import pose
 
 NORMALISED = tuple(name for name in NETWORKS if "norm" in name or name == "residual")
@@ -28,6 +28,15 @@ def traits_are_complete(score: AnyScore) -> None:
     require(isinstance(traits, Traits), f"traits are {type(traits).__name__}, not Traits")
     require(traits.normalisation in ("train", "eval", "unused"), f"normalisation is {traits.normalisation!r}")
     require(traits.precision in ("model", "float64"), f"precision is {traits.precision!r}")
+
+
+def published_rounds_are_a_number(score: AnyScore) -> None:
+    """`published_rounds` is a number of rounds that a configuration accepts."""
+    rounds: object = published_rounds(score)
+    require(
+        isinstance(rounds, int) and 1 <= rounds <= MAX_ROUNDS,
+        f"published_rounds is {rounds!r}: write an integer in [1, {MAX_ROUNDS}]",
+    )
 
 
 def keys_and_shapes_are_the_weights(score: AnyScore, network: str) -> None:
@@ -222,6 +231,7 @@ def gpu_gives_the_same_values(score: AnyScore, network: str) -> None:
 EVERY_NETWORK = each(*NETWORKS)
 SCORE_CHECKS: tuple[Check, ...] = (
     Check(traits_are_complete),
+    Check(published_rounds_are_a_number),
     Check(keys_and_shapes_are_the_weights, EVERY_NETWORK),
     Check(values_are_detached_and_unshared, EVERY_NETWORK),
     Check(values_rank_something, EVERY_NETWORK),

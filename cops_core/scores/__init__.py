@@ -66,6 +66,21 @@ def find_score(score: AnyScore, convention: str = "paper") -> Score:
     return rules.scores.get(score) or lookup("score", score, SCORES)
 
 
+def published_rounds(score: AnyScore) -> int:
+    """The number of rounds with which a score was published.
+
+    Args:
+        score: A key of `SCORES`, or a member of the family.
+
+    Returns:
+        See `Score.published_rounds`; 1 for members of the family.
+
+    Raises:
+        InputError: An unknown score.
+    """
+    return 1 if isinstance(score, Member) else lookup("score", score, SCORES).published_rounds
+
+
 def compute_scores(
     scores: Iterable[ScoreT],
     model: nn.Module,
@@ -164,4 +179,5 @@ __all__ = [
     "key_of",
     "kind_of",
     "member_of",
+    "published_rounds",
 ]

@@ -8,6 +8,8 @@ from cops_core.mask import Scores
 from cops_core.scores.functional import Precision
 from cops_core.scores.problem import Problem
 
+MAX_ROUNDS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
@@ -41,7 +43,13 @@ class Score(ABC):
     weights. The model is run inside `isolated` or not at all.
 
     A new score is one file with one instance, and one line in `SCORES`.
+
+    Attributes:
+        published_rounds: The number of rounds with which its authors use the score, in [1, 10000].
+            Search spaces use it by default, and names of methods say where a trial has another number.
     """
+
+    published_rounds: int = 1
 
     @property
     @abstractmethod

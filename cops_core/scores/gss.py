@@ -25,13 +25,19 @@ class GeneralizedSynapticScore(Score):
         p: Power of the gradient, finite and at least 0; 0^p = 0 for p > 0. p and r are not both 0.
         r: Power of the weight, finite and at least 0.
         signed: Whether the score has the sign of the product; requires p = r = 1.
+        published_rounds: See `Score`.
 
     Raises:
         InputError: Other arguments.
     """
 
     def __init__(
-        self, functional: ScalarFunction | None, p: float = 1.0, r: float = 1.0, signed: bool = False
+        self,
+        functional: ScalarFunction | None,
+        p: float = 1.0,
+        r: float = 1.0,
+        signed: bool = False,
+        published_rounds: int = 1,
     ) -> None:
         if not (math.isfinite(p) and math.isfinite(r) and p >= 0 and r >= 0):
             raise InputError(f"powers p = {p}, r = {r}: write finite numbers of at least 0")
@@ -45,6 +51,7 @@ class GeneralizedSynapticScore(Score):
         self.p = p
         self.r = r
         self.signed = signed
+        self.published_rounds = published_rounds
 
     @property
     def traits(self) -> Traits:

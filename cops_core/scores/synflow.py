@@ -110,12 +110,12 @@ class SynapticFlow(Functional):
         return None
 
 
-SYNFLOW = GeneralizedSynapticScore(SynapticFlow(), p=1, r=1)
+SYNFLOW = GeneralizedSynapticScore(SynapticFlow(), p=1, r=1, published_rounds=100)
 """omega = |dR/dtheta| * |theta|.
 
 Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic
-flow" (arXiv 2006.05467): S = dR/dtheta * theta, never negative. Designed for about 100 rounds: in one shot
-it removes whole layers.
+flow" (arXiv 2006.05467): S = dR/dtheta * theta, never negative. Designed for 100 rounds: in one shot it
+removes whole layers.
 """
 
 

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from itertools import permutations
 
 from cops_core.config import Control, Selection
+from cops_core.scores import published_rounds
 from search_spaces.presets.base import Method
 
 TABLE_SCORES = ("snip", "grasp", "synflow", "magnitude")
 # How much of the control is kept: midway between the target's own mask (0) and the most possible (1).
 LEVEL = 0.5
-# SynFlow is designed for 100 rounds (arXiv 2006.05467); in one shot it removes whole layers.
-SYNFLOW_ROUNDS = 100
 
 
 def freezenet_methods(samples_per_class: int) -> dict[str, Method]:
@@ -39,34 +38,20 @@ def freezenet_methods(samples_per_class: int) -> dict[str, Method]:
 def cops_methods(samples_per_class: int) -> dict[str, Method]:
     """Each score alone, a random mask, and each ordered pair: a target and a control at `LEVEL`, all pruned.
 
-    Methods with SynFlow use `SYNFLOW_ROUNDS` rounds, each of which computes all scores again, and their
-    heading says so. All others are one-shot.
+    A method has the largest number of rounds with which one of its scores was published: 100 with SynFlow,
+    which in one shot removes whole layers. Each round computes all scores again. All others are one-shot.
 
     Args:
         samples_per_class: Images of each class in the scoring batch, at least 1.
 
     Returns:
-        Arm and selection by the column's heading.
+        Arm and selection by the column's heading: `Selection.method`.
     """
     alone = [(score,) for score in (*TABLE_SCORES, "random")]
-    return {
-        heading(scores): ("prune", _selection(scores, samples_per_class))
-        for scores in (*alone, *permutations(TABLE_SCORES, 2))
-    }
-
-
-def heading(scores: Sequence[str]) -> str:
-    """The column's heading: `snip`, `cops(snip; grasp)`, `synflow, 100 rounds`.
-
-    Args:
-        scores: Names of the scores, the target first.
-
-    Returns:
-        The heading.
-    """
-    target, *controls = scores
-    name = f"cops({target}; {', '.join(controls)})" if controls else target
-    return f"{name}, {SYNFLOW_ROUNDS} rounds" if "synflow" in scores else name
+    selections = [
+        _selection(scores, samples_per_class) for scores in (*alone, *permutations(TABLE_SCORES, 2))
+    ]
+    return {selection.method: ("prune", selection) for selection in selections}
 
 
 def _selection(scores: Sequence[str], samples_per_class: int) -> Selection:
@@ -74,6 +59,6 @@ def _selection(scores: Sequence[str], samples_per_class: int) -> Selection:
     return Selection(
         target=target,
         controls=tuple(Control(score=score, level=LEVEL) for score in controls),
-        rounds=SYNFLOW_ROUNDS if "synflow" in scores else 1,
+        rounds=max(map(published_rounds, scores)),
         samples_per_class=samples_per_class,
     )

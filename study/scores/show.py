@@ -48,7 +48,7 @@ def _tables(comparison: ScoreComparison) -> Iterator[tuple[str, Table]]:
     headings = ("effective", "sparsest layer", "kept of it")
     cells = [_mask_cells(comparison, number) for number in range(len(densities))]
     table = _by_density(comparison, "score", headings, cells)
-    yield "masks; effective: density of the kept weights on a path from input to output", table
+    yield "masks, one-shot; effective: density of the kept weights on an input-output path", table
 
     if len(comparison.sizes) <= MOST_LAYERS:
         layers = [layer_name(name) for name in comparison.sizes]

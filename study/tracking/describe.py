@@ -153,9 +153,12 @@ def _method(config: TrialConfig) -> str:
         f"{control.score} above level {control.level:.3g}" for control in selection.controls
     )
     chosen = f"as much {selection.target} as keeps {levels}" if levels else f"the highest {selection.target}"
+    # The suffix has the rounds only where they are not the published ones.
+    rounds = f", {selection.rounds_label}" * (selection.rounds > 1 and selection.rounds_as_published)
     others = OTHERS[config.arm].format(scale=config.scale or 0)
     share = f"{(density * 100).normalize():f} %"
-    return f"{share} of the weights of {_network(config)}: those of {chosen}{selection.suffix}; {others}."
+    kept = f"{share} of the weights of {_network(config)}: those of {chosen}{rounds}{selection.suffix}"
+    return f"{kept}; {others}."
 
 
 def _loading(trial: StudyTrial) -> str:

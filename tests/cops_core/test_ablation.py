@@ -136,5 +136,5 @@ def test_methods_of_other_manner_have_other_names():
         )
     }
     assert len(names) == 12
-    assert "snip in 5 linear rounds" in names
+    assert "snip, 5 linear rounds" in names
     assert "snip, shuffled" in names

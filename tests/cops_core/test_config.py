@@ -247,12 +247,21 @@ def test_methods_have_the_names_that_trials_are_compared_under():
     assert TrialConfig().method == "dense"
     assert pruned().method == "prune snip"
     assert cops().method == (
-        "scale cops(synflow; snip, magnitude) per layer in 3 linear rounds with revival on fresh batches"
+        "scale cops(synflow; snip, magnitude) per layer, 3 linear rounds with revival on fresh batches"
         " as in synaptic_flow, shuffled"
     )
     assert pruned(selection=FAMILY).method == (
-        "prune cops(gss(gradient_flow); gss(loss, signed), gss(weights), synflow) in 3 rounds"
+        "prune cops(gss(gradient_flow); gss(loss, signed), gss(weights), synflow), 3 rounds"
     )
+    assert pruned(selection=Selection(target="synflow")).method == "prune synflow, one-shot"
+    assert pruned(selection=Selection(target="synflow", rounds=100)).method == "prune synflow"
+    assert pruned(selection=Selection(target="snip", rounds=100)).method == "prune snip, 100 rounds"
+    controls = (Control(score="snip", level=0.3),)
+    pair = Selection(target="synflow", controls=controls)
+    assert pair.method == "cops(synflow; snip), one-shot"
+    assert pair.detailed_method == "cops(synflow; snip 0.3), one-shot"
+    linear = Selection(target="synflow", rounds=100, schedule="linear")
+    assert linear.method == "synflow, 100 linear rounds"
     assert cops().selection.scores == ("synflow", "snip", "magnitude")
 
 
@@ -262,7 +271,7 @@ def test_the_detailed_method_has_constants_and_levels():
     controls = (Control(score="snip", level=0.3), Control(score="magnitude", level=0.25))
     selection = Selection(target="synflow", controls=controls, rounds=3)
     config = pruned(arm="scale", scale=0.5, selection=selection)
-    assert config.detailed_method == "scale 0.5 cops(synflow; snip 0.3, magnitude 0.25) in 3 rounds"
+    assert config.detailed_method == "scale 0.5 cops(synflow; snip 0.3, magnitude 0.25), 3 rounds"
 
 
 def test_the_freezing_rate_is_what_the_density_leaves():

@@ -17,7 +17,7 @@ from cops_core.trial_state import config_hash
 from search_spaces import find_space, presets
 from search_spaces.presets import PRESETS
 from search_spaces.presets.base import PAPERS, with_epochs
-from search_spaces.presets.methods import LEVEL, SYNFLOW_ROUNDS, TABLE_SCORES
+from search_spaces.presets.methods import LEVEL, TABLE_SCORES
 from search_spaces.presets.published import SYNAPTIC_FLOW, SYNAPTIC_FLOW_RATES
 
 # Modules of the package that hold no preset.
@@ -122,7 +122,7 @@ def test_the_figures_that_we_hold():
     assert {(one.unit, one.value) for one in caffe} == {("share of dense", 0.992), ("factor", 157)}
     vgg = PRESETS["cops_vgg16_cifar10"]
     assert len(vgg.published) == len(SYNAPTIC_FLOW) * len(SYNAPTIC_FLOW_RATES) == 12
-    (one,) = vgg.figures("synflow, 100 rounds", Decimal("0.999"))
+    (one,) = vgg.figures("synflow", Decimal("0.999"))
     assert (one.value, one.unit) == (0.804, "accuracy")
     assert "recipe of its own" in one.source
     (one,) = PRESETS["freezenet_vgg16_cifar10"].figures("SNIP, pruned", Decimal("0.99"))
@@ -138,11 +138,11 @@ def test_the_columns_of_the_cops_tables():
         permutations(TABLE_SCORES, 2)
     )
     for names, selection in scores.items():
-        assert selection.rounds == (SYNFLOW_ROUNDS if "synflow" in names else 1)
+        assert selection.rounds == (100 if "synflow" in names else 1)
         assert [control.level for control in selection.controls] == [LEVEL] * (len(names) - 1)
     for heading, (_, selection) in methods.items():
-        assert ("100 rounds" in heading) == (selection.rounds == 100)
-        assert heading.startswith(selection.method.partition(" in ")[0])
+        assert ("100 rounds" in heading) == (selection.rounds == 100 and selection.target != "synflow")
+        assert heading == selection.method
 
 
 def test_the_columns_of_the_freezenet_tables():

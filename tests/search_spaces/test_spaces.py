@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 
 import pytest
+from optuna.trial import FixedTrial
 
 import search_spaces
 from cops_core.config import Selection, Training, TrialConfig
@@ -20,7 +21,7 @@ from search_spaces.baselines import (
 )
 from search_spaces.contract import SPACE_CHECKS, draws
 from search_spaces.question import Pareto, Rates
-from search_spaces.suggest import suggest_adamw_training, suggest_arm, suggest_selection
+from search_spaces.suggest import suggest_adamw_training, suggest_arm, suggest_selection, suggest_training
 
 SPACES = sorted(SEARCH_SPACES)
 # Modules of the package that hold no space of their own.
@@ -170,6 +171,36 @@ def test_baselines_are_snip_pruned_and_freezenet():
     assert base.method == "dense"
     assert [baseline_config(base, p).method for p in BASELINE_PARAMETERS] == ["prune snip", "freeze snip"]
     assert {baseline_config(base, p).training for p in BASELINE_PARAMETERS} == {base.training}
+
+
+def test_scores_have_their_published_rounds():
+    """A pair has those of its target."""
+    names = [name for name in SPACES if name != "gss"]  # members of the family have no published number
+    for name in names:
+        found = [config.selection for _, config in draws(SEARCH_SPACES[name]) if config.selection]
+        assert {(each.target == "synflow", each.rounds) for each in found} == {(True, 100), (False, 1)}
+
+
+def test_rounds_may_be_set_or_searched():
+    pair = {"target": "synflow", "combine": True, "control_for_synflow": "snip", "level": 0.5}
+    alone = {"target": "snip", "combine": False}
+    for parameters, published in ((pair, 100), (alone, 1)):
+        assert suggest_selection(FixedTrial(parameters)).rounds == published
+        assert suggest_selection(FixedTrial(parameters), rounds=7).rounds == 7
+        searched = FixedTrial({**parameters, "rounds": 30})
+        assert suggest_selection(searched, rounds=(1, 30)).rounds == 30
+        assert searched.params["rounds"] == 30
+    base = dense_baseline(TrialConfig())
+    space = SearchSpace("rounds", _with_rounds, Rates(), 60)
+    assert all(in_space(space, base, parameters) for parameters in BASELINE_PARAMETERS)
+
+
+def _with_rounds(trial):
+    return TrialConfig(
+        arm=suggest_arm(trial),
+        selection=suggest_selection(trial, rounds=(1, 100)),
+        training=suggest_training(trial, epochs=10),
+    )
 
 
 def test_baselines_have_the_recipe_of_the_spaces_optimizer():

@@ -174,12 +174,8 @@ def _budgets(outcome: Outcome, comparisons: Comparisons) -> list[str]:
 
 def _configuration(config: TrialConfig) -> str:
     """`cops(snip; magnitude 0.3), 30 rounds, learning rate 0.05`."""
-    selection = config.selection
-    assert selection is not None
-    controls = ", ".join(f"{control.score} {control.level:g}" for control in selection.controls)
-    scores = f"cops({selection.target}; {controls})" if controls else selection.target
-    rounds = "one-shot" if selection.rounds == 1 else f"{selection.rounds} rounds"
-    return f"{scores}, {rounds}, learning rate {config.training.learning_rate:g}"
+    assert config.selection is not None
+    return f"{config.selection.detailed_method}, learning rate {config.training.learning_rate:g}"
 
 
 def _cell(values: Sequence[float], sign: str = "") -> str:

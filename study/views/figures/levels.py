@@ -109,13 +109,14 @@ def _draw_accuracies(axes: Axes, members: Iterable[ConfigurationResult]) -> None
 
 def _draw_prices(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
     """Draw a line per pair of scores. Trials of one seed and rate have the same line at all levels."""
-    by_pair: dict[tuple[AnyScore, ...], dict[int, Prices]] = {}
+    by_pair: dict[tuple[tuple[AnyScore, ...], str], dict[int, Prices]] = {}
     for each in members:
         for trial in each.trials:
             selection = trial.config.selection
             if selection is not None and selection.level_kind == "relative" and (paid := prices(trial)):
-                by_pair.setdefault(selection.scores, {}).setdefault(trial.config.seed, paid)
-    for scores, by_seed in by_pair.items():
+                pair = (selection.scores, selection.suffix)
+                by_pair.setdefault(pair, {}).setdefault(trial.config.seed, paid)
+    for (scores, _), by_seed in by_pair.items():
         target, control = map(kind_of, scores)
         levels = sorted(set.intersection(*(set(paid) for paid in by_seed.values())))
         means = [fmean(paid[level] for paid in by_seed.values()) for level in levels]
@@ -128,14 +129,24 @@ def _draw_prices(axes: Axes, members: Iterable[ConfigurationResult]) -> None:
             axes.fill_between(levels, low, high, color=ink["color"], alpha=0.13, linewidth=0)
 
 
+def _target_label(each: ConfigurationResult) -> str:
+    """`target synflow, one-shot`: the rounds are in it where they are not the published ones."""
+    selection = each.trials[0].config.selection
+    assert selection is not None
+    rounds = "" if selection.rounds_as_published else f", {selection.rounds_label}"
+    return f"target {scores_of(each)[0]}{rounds}"
+
+
 def _legend(members: Sequence[ConfigurationResult]) -> list[Line2D]:
     """The legend: targets by colour, controls by marker."""
-    targets = sorted({scores_of(each)[0] for each in members})
+    targets: dict[str, set[str]] = {}
+    for each in sorted(members, key=lambda each: scores_of(each)[0]):
+        targets.setdefault(scores_of(each)[0], set()).add(_target_label(each))
     controls = sorted({control for each in members for control in _controls(each)})
     plain: dict[str, Any] = {"linestyle": "", "markersize": 5}
     handles = [
-        Line2D([], [], color=score_ink(name)["color"], label=f"target {name}", linewidth=2)
-        for name in targets
+        Line2D([], [], color=score_ink(name)["color"], label="\n".join(sorted(labels)), linewidth=2)
+        for name, labels in targets.items()
     ]
     handles += [
         Line2D([], [], color="black", marker=score_ink(name)["marker"], label=f"control {name}", **plain)

@@ -25,8 +25,9 @@ def pairs(found: Sequence[ConfigurationResult]) -> Figure | None:
     """Draw the mean accuracy of the best configuration of each target and control: a row of panels per arm.
 
     There is a column per freezing rate. Within it colours are comparable; they end ten points below its best.
-    A cell has the accuracy in per cent, half the width of its 95 % interval over several seeds, and the
-    number of configurations from which it was chosen.
+    A cell has the accuracy in per cent, half the width of its 95 % interval over several seeds, the number
+    of configurations from which it was chosen, and the rounds where they are not the target's published
+    ones: `one-shot`.
 
     Args:
         found: All configurations of the study.
@@ -89,6 +90,9 @@ def _draw(axes: Axes, cells: Cells, targets: Sequence[str], columns: Sequence[st
 
 def _cell_text(best: ConfigurationResult, count: int) -> str:
     width = half_width(best)
+    selection = best.trials[0].config.selection
+    assert selection is not None
+    rounds = "" if selection.rounds_as_published else f"\n{selection.rounds_label}"
     interval = f"\n±{100 * width:.1f}" if math.isfinite(width) else ""
     tried = f"\nof {count}" if count > 1 else ""
-    return f"{100 * best.mean:.1f}{interval}{tried}"
+    return f"{100 * best.mean:.1f}{interval}{tried}{rounds}"

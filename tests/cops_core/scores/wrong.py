@@ -34,6 +34,10 @@ class Wrong(Score):
         return self.how(problem)
 
 
+class OfNoRounds(Wrong):
+    published_rounds = 0
+
+
 def layers(how: Callable[[Tensor], Tensor]) -> Callable[[Problem], Mapping[str, Tensor]]:
     return lambda problem: {name: how(weight) for name, weight in problem.network.weights.items()}
 
@@ -240,5 +244,6 @@ WRONG = {
         "mask_does_not_matter_where_network_is_unused",
         'depends on the mask, the traits say normalisation "unused"',
     ),
+    "no rounds": (OfNoRounds(magnitudes), "published_rounds_are_a_number", "published_rounds is 0"),
     "traits of another kind": (Wrong(magnitudes, "none"), "traits_are_complete", "traits are str"),
 }

@@ -37,8 +37,13 @@ def test_a_runs_name_says_the_method_the_rate_and_the_seed(ended):
         ),
         (
             {"arm": "prune", "selection": Selection(target="snip", rounds=9), "density": "0.1"},
-            "10 % of the weights of `lenet_300_100` are trained on `digits`: those of the highest snip in 9"
+            "10 % of the weights of `lenet_300_100` are trained on `digits`: those of the highest snip, 9"
             " rounds; all others are zero. Seed 1 of",
+        ),
+        (
+            {"arm": "prune", "selection": Selection(target="synflow", rounds=100), "density": "0.1"},
+            "10 % of the weights of `lenet_300_100` are trained on `digits`: those of the highest synflow,"
+            " 100 rounds; all others are zero. Seed 1 of",
         ),
         (
             {"arm": "scale", "scale": 0.5, "selection": Selection(target="snip"), "density": "1"},

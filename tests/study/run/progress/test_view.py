@@ -261,7 +261,7 @@ def test_several_seeds_show_interval_deviation_and_p_value(seeded, width):
     methods = " ".join(line[left:right].strip() for line in lines[2:])
     assert methods.split() == [
         *("freeze", "snip"),
-        *("freeze", "cops(snip;", "synflow", "0.3)", "per", "layer", "in", "50", "rounds"),
+        *("freeze", "cops(snip;", "synflow", "0.3)", "per", "layer,", "50", "rounds"),
         *("freeze", "grasp"),
     ]
 

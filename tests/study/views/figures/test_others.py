@@ -49,6 +49,18 @@ def test_a_pair_shows_its_best_with_interval_and_how_many_were_tried(studies):
     assert texts(by_title["prune, freezing rate 0.9"]) == []
 
 
+def test_rounds_are_in_the_figures_where_they_are_not_the_published_ones(made):
+    trials = [
+        *made(1, (0.8,), "synflow+snip"),
+        *made(2, (0.7,), "synflow+magnitude", selection={"rounds": 100}),
+    ]
+    shown = [text for axes in pairs(by_configuration(trials)).axes for text in texts(axes)]
+    assert shown == ["80.0\none-shot", "70.0"]
+    (legend,) = accuracy_by_level(by_configuration(trials)).legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert "target synflow\ntarget synflow, one-shot" in labels
+
+
 def test_a_pair_of_a_single_seed_has_no_interval(studies):
     figure = pairs(by_configuration(studies["one seed"]))
     assert not any("±" in text for axes in figure.axes for text in texts(axes))

@@ -151,6 +151,12 @@ SETTINGS: Mapping[str, Flag] = {
         type="float",
         value=0.25,
     ),
+    "time_limit": Flag(
+        help="Time after which this launch ends cleanly, e.g. 2h, 90m or 1h30m; resume it later.",
+        panel="Machine",
+        changes="each",
+        default="none",
+    ),
     "home": Flag(
         help="Folder for everything that studies write.",
         panel="Locations",
@@ -262,6 +268,7 @@ class Arguments(TypedDict, total=False):
         cpus_per_trial: CPU cores, and torch threads, for each trial.
         checkpoint_every: Seconds between the checkpoints of a running trial.
         failure_share: End the study if more than this share of all trials fail.
+        time_limit: Time after which this launch ends cleanly, e.g. 2h, 90m or 1h30m; resume it later.
         home: Folder for everything that studies write.
         storage: Folder or URI (e.g. s3://bucket/dir) for records and checkpoints.
         tracking_uri: MLflow server, e.g. http://127.0.0.1:5000.
@@ -289,6 +296,7 @@ class Arguments(TypedDict, total=False):
     cpus_per_trial: int | None
     checkpoint_every: float | None
     failure_share: float | None
+    time_limit: str | None
     home: str | Path | None
     storage: str | None
     tracking_uri: str | None

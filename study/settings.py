@@ -30,6 +30,7 @@ from cops_core.streams import SEED_RANGE
 from cops_core.trial import DEFAULT_DATA_ROOT
 from search_spaces.base import SETTABLE, SearchSpace
 from search_spaces.question import Question, choose_question, parse_question
+from study.duration import whole_duration
 from study.flags import FIELDS, MACHINE, PLACES, QUESTION, SEARCH, Flag
 from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_uri, without_secret
 
@@ -237,6 +238,16 @@ class Settings(BaseModel):
             changes="kept",
         ),
     ] = 0.25
+    time_limit: Annotated[
+        str | None,
+        AfterValidator(whole_duration),
+        Flag(
+            help="Time after which this launch ends cleanly, e.g. 2h, 90m or 1h30m; resume it later.",
+            panel=MACHINE,
+            changes="each",
+            default="none",
+        ),
+    ] = None
     home: Annotated[
         Path,
         Flag(

@@ -1,5 +1,6 @@
 """The driver: the one process that runs a study, from its lease to its last record."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TextIO
@@ -24,6 +25,8 @@ from study.run.record import write_study_record
 from study.run.recording import Recording
 from study.run.stop import StopWatch
 from study.run.study_run import StudyRun
+from study.run.summary import resume_command
+from study.run.time_limit import TimeLimit
 from study.settings import Settings
 
 
@@ -33,6 +36,7 @@ def run_study(
     store: StudyStore,
     console: Console,
     events: TextIO | None = None,
+    started: float | None = None,
 ) -> StudyOutcome:
     """Run a study to its end, with its records, tables, MLflow and display.
 
@@ -44,10 +48,12 @@ def run_study(
         store: The study's folder.
         console: Shows the progress.
         events: See `launch`.
+        started: From when the time limit counts, as `time.monotonic` gives it; None is now.
 
     Raises:
         InputError: Another process runs the study, or the plan differs from the recorded one.
     """
+    started = time.monotonic() if started is None else started
     with Lease(store) as lease, Interrupts() as interrupts, ExitStack() as stack:
         stack.callback(store.discard)  # wrong input leaves no empty folder
         study = prepare(make_plan, settings, store, console)
@@ -58,13 +64,16 @@ def run_study(
         if events is None:
             announce(console, study, allocation)
         run = study.run
-        tally = Tally(lambda: run.plan.forecast, allocation.concurrency)
+        tally = Tally(lambda: run.plan.forecast, allocation.concurrency, limit=settings.time_limit)
         view = stack.enter_context(choose_view(console, events, study.settings, tally))
         stop_watch = StopWatch(store, lease, run.stop)
-        observers: list[Observer] = [recording.writer, study.library, tally, view, stop_watch]
+        resume = resume_command(settings) if settings.kind == "search" else None
+        limit = TimeLimit(settings.time_limit, run, resume, view.say, started)
+        observers: list[Observer] = [recording.writer, study.library, tally, view, stop_watch, limit]
 
         def run_all() -> None:
             run.watch(observers)
+            limit.tick()  # it may be over before the first trial
             if not run.has_ended:
                 run_trials(run, study.settings, allocation, data)
 
@@ -119,4 +128,5 @@ def announce(console: Console, study: PreparedStudy, allocation: Allocation) -> 
     ended = sum(trial.has_ended for trial in run.trials)
     resumed = f", {ended} have ended" if run.trials else ""
     places = "nothing is left to run" if run.has_ended else str(allocation)
-    print_line(console, f"{settings.name}: {size} trials{seeds}{resumed}, {places}")
+    limit = "" if settings.time_limit is None else f", at most {settings.time_limit}"
+    print_line(console, f"{settings.name}: {size} trials{seeds}{resumed}, {places}{limit}")

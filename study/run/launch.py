@@ -58,10 +58,10 @@ def launch(
     if dry_run:
         print_plan(console, settings, make_plan(store.trials()))
         return COMPLETE
+    started = time.monotonic()
     check_home(settings.home)
     check_score_cache(settings.score_cache)
-    started = time.monotonic()
-    outcome = run_study(make_plan, settings, store, console, events)
+    outcome = run_study(make_plan, settings, store, console, events, started)
     size = {"trials": outcome.run.plan.configurations}  # larger than the setting, if more had started before
     settings, seconds = settings.model_copy(update=size), time.monotonic() - started
     if events is not None:

@@ -59,6 +59,7 @@ class StudyRun:
         self._lost: list[StudyTrial] = []  # lost their race just before the study was interrupted
         self._event = 0
         self._failed = 0
+        self._last_turn = ""  # why the study ends after this turn
 
     def recall(self, trials: Sequence[StudyTrial]) -> None:
         """Repeat the recorded events in their order. Trials that have not ended will be resumed.
@@ -122,6 +123,8 @@ class StudyRun:
                 for observer in self._observers:
                     observer.resumed(trial)
                 return trial
+            if self._last_turn and not self.plan.mid_turn:
+                return None
             if self.plan.waiting or self.plan.exhausted or self.plan.blocked or self.space_error:
                 return None
             try:
@@ -197,6 +200,7 @@ class StudyRun:
             observer.ended(trial)
         if status in FAILURES:
             self._count_failure()
+        self._end_turn()
 
     def _count_failure(self) -> None:
         """Count the failures of this launch; those of earlier launches do not count."""
@@ -212,6 +216,21 @@ class StudyRun:
     def stop(self, because: str) -> None:
         """Stop the study early, for this reason: no trial starts any more, running trials are interrupted."""
         self.stopped_because = self.stopped_because or because
+
+    def end_after_turn(self, because: str) -> None:
+        """Stop the study early once the plan's turn is complete and all its trials have ended.
+
+        Args:
+            because: The reason.
+        """
+        self._last_turn = because
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        """Stop the study if its last turn has ended and the plan has more."""
+        over = self._last_turn and not self.plan.mid_turn and not self.plan.exhausted
+        if over and all(trial.has_ended for trial in self.trials):
+            self.stop(self._last_turn)
 
     def interrupt(self) -> None:
         """End the study now. Running trials become interrupted, and continue when the study is resumed."""

@@ -65,12 +65,13 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     print_line(console, f"{settings.name}: {counts}")
     print_failures(console, trials, status)
     print_artifacts(console, trials)
-    for reason in _ended_early(run):
+    reasons, resume = early_ends(run), resume_command(settings)
+    for reason in reasons:
         print_line(console, f"the study ended early: {reason}")
     print_best(console, trials, settings.question)
     print_scoring(console, trials)
-    if any(trial.status in OPEN for trial in trials):
-        print_line(console, Text.assemble("resume with: ", (resume_command(settings), "bold")))
+    if any(trial.status in OPEN for trial in trials) and not any(resume in reason for reason in reasons):
+        print_line(console, Text.assemble("resume with: ", (resume, "bold")))
     served = settings.tracking_uri is not None and settings.tracking_uri.startswith("http")
     browse = settings.tracking if served else f"cops ui{home}"
     print_line(
@@ -101,7 +102,7 @@ def write_summary(
     ended: dict[str, Any] = {
         "seconds": seconds,
         "exit_code": exit_code,
-        "ended_early": _ended_early(run),
+        "ended_early": early_ends(run),
         "problems": list(problems),
         "resume_command": resume_command(settings) if exit_code else None,
     }
@@ -114,8 +115,12 @@ def resume_command(settings: Settings) -> str:
     return f"cops resume {settings.name}{find_flags(settings.home, settings.storage)}{address}"
 
 
-def _ended_early(run: StudyRun) -> list[str]:
-    """Why the study ended before its plan was complete; each reason once."""
+def early_ends(run: StudyRun) -> list[str]:
+    """Why the study ended before its plan was complete; each reason once.
+
+    Args:
+        run: The study, after its run.
+    """
     reasons = (str(run.space_error or ""), run.plan.blocked, run.stopped_because)
     return [reason for reason in dict.fromkeys(reasons) if reason]
 

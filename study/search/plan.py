@@ -72,6 +72,14 @@ class Plan(ABC):
         """Why no further trial makes sense; empty if one does."""
         return ""
 
+    @property
+    def mid_turn(self) -> bool:
+        """Whether a turn, such as one configuration of each method, has been handed out only in part.
+
+        A study whose time is over ends at once if this is False. Else it hands out the rest of the turn.
+        """
+        return False
+
     @abstractmethod
     def ask(self) -> StudyTrial:
         """Hand out the next trial.

@@ -10,17 +10,21 @@ from cops_core.trial_state import config_hash
 from study.records.store import StudyStore
 from study.records.trial import RESULTS, StudyTrial
 from study.run.driver import run_study
+from study.run.summary import early_ends
 from study.search.fixed_plan import FixedPlan
 from study.settings import Settings
 
 
-def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Console) -> list[StudyTrial]:
+def run_fixed(
+    configs: Sequence[TrialConfig], settings: Settings, console: Console, started: float | None = None
+) -> list[StudyTrial]:
     """Run the configurations that are not recorded as finished, and return the trials of all.
 
     Args:
         configs: What to run.
         settings: The study's.
         console: Shows the progress and what could not be written.
+        started: See `run_study`.
 
     Returns:
         The trials, in the order of `configs`.
@@ -29,19 +33,19 @@ def run_fixed(configs: Sequence[TrialConfig], settings: Settings, console: Conso
         InputError: Some trials were not finished. A further call runs only those.
     """
     store = StudyStore(settings.storage_uri, settings.name)
-    done = _finished(store.trials() if store.exists else [])
+    done, reasons = _finished(store.trials() if store.exists else []), []
     if any(config_hash(config) not in done for config in configs):
         again = settings.model_copy(update={"retry": True})
-        outcome = run_study(lambda _: FixedPlan(configs), again, store, console)
+        outcome = run_study(lambda _: FixedPlan(configs), again, store, console, started=started)
         outcome.print_problems(console)
         if outcome.aborted:
             raise KeyboardInterrupt
-        done = _finished(outcome.run.trials)
+        done, reasons = _finished(outcome.run.trials), early_ends(outcome.run)
     left = [config for config in configs if config_hash(config) not in done]
     if left:
         raise InputError(
-            f"{len(left)} of {len(configs)} trials of {settings.name} are not finished:"
-            " run the same command again"
+            f"{len(left)} of {len(configs)} trials of {settings.name} are not finished"
+            f"{''.join(f' ({reason})' for reason in reasons)}: run the same command again"
         )
     return [done[config_hash(config)] for config in configs]
 

@@ -1,5 +1,6 @@
 """`cops experiment`: runs the trials of an experiment and writes the tables of its results."""
 
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -46,6 +47,7 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
     Raises:
         InputError: The home, the score cache or the data cannot be used, or trials were not finished.
     """
+    started = time.monotonic()
     check_home(settings.home)
     check_score_cache(settings.score_cache.expanduser())
     stores: list[StudyStore] = []
@@ -54,7 +56,7 @@ def run_experiment(name: str, experiment: Experiment, settings: Settings, consol
         check_data(configs, settings.data_root)
         own = settings.model_copy(update={"name": f"{name}-{part}"})
         stores.append(StudyStore(own.storage_uri, own.name))
-        return run_fixed(configs, own, console)
+        return run_fixed(configs, own, console, started)
 
     answer = experiment.answer(run)
     for file, content in {"results.md": answer.markdown.encode(), **answer.figures}.items():

@@ -32,6 +32,7 @@ def choose_view(console: Console, events: TextIO | None, settings: Settings, tal
             "seeds": settings.seeds,
             "storage": settings.storage_uri,
             "tracking": settings.tracking,
+            "time_limit": settings.time_limit,
         }
         return JsonLines(events, study, tally)
     if console.is_terminal and not console.is_dumb_terminal and not console.quiet:

@@ -7,7 +7,7 @@ from rich.console import Console
 from study.records.trial import FAILURES, StudyTrial
 from study.run.progress.base import Lines, View
 from study.run.progress.tally import Tally
-from study.run.progress.words import accuracy, counts, duration, failure, name, time_left, totals
+from study.run.progress.words import accuracy, counts, elapsed, failure, name, time_left, totals
 
 # A study of at most MOST_LINES trials has a line for each ended trial. A larger one has a line with totals,
 # at most every TOTALS_S seconds: 2,880 lines a day.
@@ -78,7 +78,7 @@ class PlainLines(View):
         self._printed_at, self._new = tally.seconds, False
         best = max(tally.best, key=lambda found: found.quality, default=None)
         parts = (
-            f"{totals(tally)} after {duration(tally.seconds)}: {counts(tally.status, tally.reused)}",
+            f"{totals(tally)} after {elapsed(tally)}: {counts(tally.status, tally.reused)}",
             "" if best is None else f"best {best.shown_mean} {best.title}",
             time_left(tally.left),
         )

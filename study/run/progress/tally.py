@@ -20,11 +20,13 @@ class Tally(Observer):
         running: The running trials, by number.
         status: How many trials ended with each status.
         reused: How many results were reused.
+        limit: The launch's time limit; None if it has none.
 
     Args:
         forecast: See `Pace`.
         concurrency: See `Pace`.
         now: See `Pace`.
+        limit: The time that the launch may take, as the user wrote it.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Tally(Observer):
         forecast: Callable[[], Forecast],
         concurrency: int | None = None,
         now: Callable[[], float] = time.monotonic,
+        limit: str | None = None,
     ) -> None:
         self.running: dict[int, StudyTrial] = {}
         self.status: Counter[str] = Counter()
         self.reused = 0
+        self.limit = limit
         self._forecast, self._now = forecast, now
         self._started_at = now()
         self._pace = Pace(forecast, concurrency, now)

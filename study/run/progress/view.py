@@ -13,7 +13,7 @@ from rich.text import Text
 from study.records.trial import FAILURES, StudyTrial
 from study.run.progress.base import View
 from study.run.progress.tally import Tally
-from study.run.progress.words import accuracy, counts, duration, failure, name, place, time_left, totals
+from study.run.progress.words import accuracy, counts, elapsed, failure, name, place, time_left, totals
 from study.views.tables import best_table
 
 REFRESH_S = 0.5
@@ -100,7 +100,7 @@ class TerminalView(View):
         line.add_row(
             f"[bold]{escape(self._study)}",
             ProgressBar(total=max(tally.size, 1), completed=tally.trials_ended),
-            f"{totals(tally)} trials, {duration(tally.seconds)}{f', {left}' if left else ''}",
+            f"{totals(tally)} trials, {elapsed(tally)}{f', {left}' if left else ''}",
         )
         return line
 

@@ -51,6 +51,12 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def elapsed(tally: Tally) -> str:
+    """`4:17`, or `4:17 of 2h` with a time limit: the time since the launch started."""
+    limit = "" if tally.limit is None else f" of {tally.limit}"
+    return f"{duration(tally.seconds)}{limit}"
+
+
 def counts(status: Mapping[str, int], reused: int) -> str:
     """`20 finished, 3 stopped, 1 failed (6 reused)`: how many trials have each status."""
     parts = ", ".join(f"{count} {status}" for status, count in status.items())

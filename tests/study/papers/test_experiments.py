@@ -53,22 +53,24 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
     assert "### lenet_300_100 on digits, 1 epochs, 2 seeds" in output.getvalue()
 
     monkeypatch.setattr(
-        "study.papers.experiments.fixed.run_study", lambda *a: pytest.fail("ran a trial twice")
+        "study.papers.experiments.fixed.run_study", lambda *a, **k: pytest.fail("ran a trial twice")
     )
     assert run_experiment("small", SMALL, chosen, console) == table
 
 
 def test_a_missing_trial_is_reported(settings, ended, monkeypatch):
     monkeypatch.setattr(
-        "study.papers.experiments.fixed.run_study", lambda plan, *a: StudyOutcome(_Nothing(plan), [])
+        "study.papers.experiments.fixed.run_study", lambda plan, *a, **k: StudyOutcome(_Nothing(plan), [])
     )
-    with pytest.raises(InputError, match="2 of 2 trials of test"):
+    with pytest.raises(InputError, match=r"2 of 2 trials of test are not finished \(time is over\)"):
         run_fixed(CONFIGS, settings(), Console(file=io.StringIO()))
 
 
 class _Nothing:
+    space_error, stopped_because = None, "time is over"
+
     def __init__(self, make_plan):
-        plan = make_plan([])
+        self.plan = plan = make_plan([])
         assert isinstance(plan, FixedPlan)
         assert np.isfinite(plan.size)
         self.trials = []

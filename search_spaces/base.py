@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cops_core.config import TrialConfig
 from cops_core.errors import InputError, near_path, nearest, one_line
+from search_spaces.baselines import BASELINES, Baseline
 from search_spaces.fields import WithFields
 from search_spaces.question import Question, Rates
 
@@ -32,6 +33,9 @@ class SearchSpace:
         file: The Python file of a user's own space; None for a space of this project or of a plugin.
         settable: Which fields of its configurations a study may set for all trials, keys of `SETTABLE`.
         fields: Those that are set, with their values.
+        methods: What a study that compares methods compares: by name the parameters that are fixed. None:
+            the methods are found, by trying every choice.
+        baselines: The methods that every study of the space runs for comparison.
     """
 
     name: str
@@ -41,6 +45,8 @@ class SearchSpace:
     file: Path | None = None
     settable: tuple[str, ...] = ()
     fields: tuple[tuple[str, Any], ...] = ()
+    methods: Mapping[str, Mapping[str, Any]] | None = None
+    baselines: tuple[Baseline, ...] = BASELINES
 
     def with_fields(self, fields: Mapping[str, Any]) -> "SearchSpace":
         """This space with some fields set for all trials. A parameter of that name is not searched.
@@ -92,8 +98,8 @@ class SearchSpace:
 def load_space_file(path: Path) -> SearchSpace:
     """A user's own space: a Python file with a function `space(trial) -> TrialConfig`.
 
-    The file may also define `question` (a `Question`), `trials` (a whole number) and `settable` (the fields
-    that the command line may set, see `SETTABLE`).
+    The file may also define `question` (a `Question`), `trials` (a whole number), `settable` (the fields
+    that the command line may set, see `SETTABLE`), `methods` and `baselines` (see `SearchSpace`).
 
     Args:
         path: The Python file.
@@ -123,11 +129,36 @@ def load_space_file(path: Path) -> SearchSpace:
         raise InputError(f"{path} has no function space(trial): {advice}")
     question = getattr(module, "question", Rates())
     if not isinstance(question, Question):
-        raise InputError(f"{path}: question must be Rates(...), Pareto() or Smallest(...), not {question!r}")
+        raise InputError(
+            f"{path}: question must be Rates(...), Pareto(), Smallest(...) or Compare(...), not {question!r}"
+        )
     trials = getattr(module, "trials", 60)
     if not isinstance(trials, int):
         raise InputError(f"{path}: trials must be a whole number, not {trials!r}")
     settable = getattr(module, "settable", ())
     if not isinstance(settable, tuple) or not set(settable) <= set(SETTABLE):
         raise InputError(f"{path}: settable must be a tuple of {', '.join(SETTABLE)}, not {settable!r}")
-    return SearchSpace(path.stem, sample, question, trials, path, settable)
+    methods = getattr(module, "methods", None)
+    if methods is not None and not (
+        methods and isinstance(methods, Mapping) and all(map(_is_method, methods.items()))
+    ):
+        raise InputError(f"{path}: methods must be {{NAME: {{PARAMETER: VALUE}}}}, not {methods!r}")
+    baselines = getattr(module, "baselines", BASELINES)
+    if not isinstance(baselines, tuple) or not all(isinstance(each, Baseline) for each in baselines):
+        raise InputError(f"{path}: baselines must be a tuple of Baseline(...), not {baselines!r}")
+    if len({each.name for each in baselines}) < len(baselines):
+        raise InputError(f"{path}: two baselines have the same name: write each once")
+    return SearchSpace(
+        path.stem, sample, question, trials, path, settable, methods=methods, baselines=baselines
+    )
+
+
+def _is_method(entry: tuple[object, object]) -> bool:
+    """Whether this is a name, and values by the parameter's name."""
+    name, fixed = entry
+    return (
+        isinstance(name, str)
+        and bool(name.strip())
+        and isinstance(fixed, Mapping)
+        and all(isinstance(parameter, str) for parameter in fixed)
+    )

@@ -1,95 +1,56 @@
-"""Baselines: the configurations that every study runs first, so that its results can be compared."""
+"""Baselines: the methods that every study runs for comparison, with the space's own training."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-import optuna
-from optuna.trial import FixedTrial
+from cops_core.config import Arm, Selection, TrialConfig
+from search_spaces.question import Question
 
-from cops_core.config import Selection, Training, TrialConfig
-from cops_core.scores import published_rounds
-from search_spaces.base import SearchSpace
 
-# By optimizer; torch's own for AdamW.
-RECIPES: Mapping[str, Mapping[str, float]] = {
-    "sgd": {"learning_rate": Training().learning_rate, "weight_decay": Training().weight_decay},
-    "adamw": {"learning_rate": 1e-3, "weight_decay": 1e-2},
-}
-# Those that the baselines take from a space's first configuration.
-SEARCHED_FIELDS = ("optimizer", "nesterov", "warmup_epochs", "label_smoothing", "max_gradient_norm")
+@dataclass(frozen=True)
+class Baseline:
+    """A method that a study runs besides those of its space.
 
-# SNIP pruned and FreezeNet (SNIP frozen), in the parameters of `search_spaces.suggest`.
-_SNIP: Mapping[str, Any] = {
-    "target": "snip",
-    "combine": False,
-    "scope": "global",
-    "rounds": published_rounds("snip"),
-}
-BASELINE_PARAMETERS: tuple[Mapping[str, Any], ...] = (
-    {"arm": "prune", **_SNIP},
-    {"arm": "freeze", **_SNIP},
+    It differs from the space's own configurations in arm and selection alone: data, network, initial weights
+    and training are the space's. What the space searches there is searched for the baseline, too.
+
+    Attributes:
+        arm: The treatment of the weights outside the mask; "dense" has no mask.
+        selection: How the kept weights are chosen; None for the dense network.
+        scale: The constant of arm "scale"; None for the other arms.
+    """
+
+    arm: Arm | Literal["dense"]
+    selection: Selection | None = None
+    scale: float | None = None
+
+    def of(self, config: TrialConfig) -> TrialConfig:
+        """The baseline's configuration.
+
+        Args:
+            config: A configuration of the space, from which all but the arm and the selection is taken.
+
+        Returns:
+            The configuration, without a density.
+        """
+        return config.changed(arm=self.arm, scale=self.scale, selection=self.selection, density=None)
+
+    @property
+    def name(self) -> str:
+        """The name of its method, as that of its configurations: `prune snip`."""
+        return self.arm if self.selection is None else f"{self.arm} {self.selection.method}"
+
+
+DENSE = Baseline("dense")
+# SNIP pruned, and FreezeNet: SNIP frozen.
+BASELINES: tuple[Baseline, ...] = (
+    DENSE,
+    Baseline("prune", Selection(target="snip")),
+    Baseline("freeze", Selection(target="snip")),
 )
 
 
-def dense_baseline(first: TrialConfig) -> TrialConfig:
-    """The dense baseline, from which the others are built: data, network, epochs and optimizer of `first`.
-
-    A space may vary them. The baselines then use those of its first configuration.
-
-    Args:
-        first: The space's first configuration.
-
-    Returns:
-        `first` with the arm "dense", without selection and density, and with the recipe of its optimizer.
-    """
-    training = first.training.model_copy(update=dict(RECIPES[first.training.optimizer]))
-    return first.changed(arm="dense", scale=None, selection=None, density=None, training=training)
-
-
-def baseline_config(base: TrialConfig, parameters: Mapping[str, Any]) -> TrialConfig:
-    """The configuration of a baseline with a mask.
-
-    Args:
-        base: The dense baseline, see `dense_baseline`.
-        parameters: One of `BASELINE_PARAMETERS`.
-
-    Returns:
-        `base` with the parameters' arm and target score. The study sets its density.
-    """
-    return base.changed(arm=parameters["arm"], selection=Selection(target=parameters["target"]))
-
-
-def space_parameters(base: TrialConfig, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with which a space gives a baseline, if it is in the space.
-
-    Args:
-        base: The dense baseline, see `dense_baseline`.
-        parameters: One of `BASELINE_PARAMETERS`.
-
-    Returns:
-        `parameters`, with the recipe of the base's optimizer, and with the fields of its training that a
-        space may search under their own names.
-    """
-    training = base.training
-    searched = {name: getattr(training, name) for name in SEARCHED_FIELDS}
-    return {**parameters, **RECIPES[training.optimizer], **searched}
-
-
-def in_space(space: SearchSpace, base: TrialConfig, parameters: Mapping[str, Any]) -> bool:
-    """Whether the space, replayed with these parameters, gives the baseline itself.
-
-    If so, the sampler receives the baseline's result; if not, the baseline is not in its history.
-
-    Args:
-        space: The search space.
-        base: The dense baseline, see `dense_baseline`.
-        parameters: One of `BASELINE_PARAMETERS`.
-
-    Returns:
-        True if the replayed configuration equals `baseline_config(base, parameters)`.
-    """
-    try:
-        config = space.sample(FixedTrial(space_parameters(base, parameters)))
-        return config == baseline_config(base, parameters)
-    except (ValueError, optuna.TrialPruned):  # it has a parameter that is not among them, or prunes them
-        return False
+def baseline_count(baselines: Sequence[Baseline], question: Question) -> int:
+    """The least number of a study's baselines: the dense one, and each other one at each rate."""
+    return sum(1 if each.selection is None else len(question.rates) for each in baselines)

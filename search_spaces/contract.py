@@ -8,7 +8,7 @@ from optuna.trial import BaseTrial, FixedTrial, Trial
 from cops_core.config import TrialConfig
 from cops_core.contracts.base import Check, require
 from search_spaces.base import SearchSpace
-from search_spaces.baselines import BASELINE_PARAMETERS
+from search_spaces.baselines import baseline_count
 from search_spaces.question import Question
 
 DRAWS = 60
@@ -42,7 +42,7 @@ def draws(space: SearchSpace, count: int = DRAWS) -> Iterator[tuple[Trial, Trial
 def space_is_described(space: SearchSpace) -> None:
     """The space has a question, enough trials for its baselines, and a docstring that describes it."""
     require(isinstance(space.question, Question), f"question is {space.question!r}, not a Question")
-    baselines = 1 + len(BASELINE_PARAMETERS) * len(space.question.rates)
+    baselines = baseline_count(space.baselines, space.question)
     require(space.trials >= baselines, f"{space.trials} trials are fewer than the {baselines} baselines")
     require(space.description.endswith("."), "its function has no docstring of one sentence with a full stop")
 

@@ -33,6 +33,15 @@ SETTINGS: Mapping[str, Flag] = {
         default="the space's",
         type="int",
     ),
+    "per_method": Flag(
+        help="Number of configurations of each method at each rate, with --objective compare.",
+        panel="Question",
+        changes="kept",
+        search=True,
+        decides=True,
+        default="4",
+        type="int",
+    ),
     "seed": Flag(
         help="Seed of all random numbers of the study.",
         panel="Search",
@@ -56,10 +65,10 @@ SETTINGS: Mapping[str, Flag] = {
         value=True,
     ),
     "sampler": Flag(
-        help="Search algorithm: tpe, random, qmc, nsga2 or gp.",
+        help="Search algorithm: tpe, random, qmc, nsga2, gp or grid.",
         panel="Search",
         search=True,
-        choices=("tpe", "random", "qmc", "nsga2", "gp"),
+        choices=("tpe", "random", "qmc", "nsga2", "gp", "grid"),
         value="tpe",
     ),
     "stopping": Flag(
@@ -251,10 +260,11 @@ class Arguments(TypedDict, total=False):
     Args:
         name: The study's name.
         trials: Number of configurations in total, including the baselines.
+        per_method: Number of configurations of each method at each rate, with --objective compare.
         seed: Seed of all random numbers of the study.
         seeds: Number of seeds of each configuration; the seeds are the same for all.
         racing: Later seeds only for configurations that can still win.
-        sampler: Search algorithm: tpe, random, qmc, nsga2 or gp.
+        sampler: Search algorithm: tpe, random, qmc, nsga2, gp or grid.
         stopping: Early stopping of trials at the same rate: asha, hyperband or none.
         epochs: Number of epochs of each trial.
         dataset: The data set of all trials (see `cops datasets`).
@@ -279,10 +289,11 @@ class Arguments(TypedDict, total=False):
 
     name: str | None
     trials: int | None
+    per_method: int | None
     seed: int | None
     seeds: int | None
     racing: bool | None
-    sampler: Literal["tpe", "random", "qmc", "nsga2", "gp"] | None
+    sampler: Literal["tpe", "random", "qmc", "nsga2", "gp", "grid"] | None
     stopping: Literal["asha", "hyperband", "none"] | None
     epochs: int | None
     dataset: str | None

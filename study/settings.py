@@ -29,16 +29,17 @@ from cops_core.plugins import Plugin
 from cops_core.streams import SEED_RANGE
 from cops_core.trial import DEFAULT_DATA_ROOT
 from search_spaces.base import SETTABLE, SearchSpace
-from search_spaces.question import Question, choose_question, parse_question
+from search_spaces.question import Compare, Question, choose_question, parse_question
 from study.duration import whole_duration
 from study.flags import FIELDS, MACHINE, PLACES, QUESTION, SEARCH, Flag
 from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_uri, without_secret
 
 Device = Literal["auto", "cpu"]
-SamplerName = Literal["tpe", "random", "qmc", "nsga2", "gp"]
+SamplerName = Literal["tpe", "random", "qmc", "nsga2", "gp", "grid"]
 StoppingName = Literal["asha", "hyperband", "none"]
 # The command that runs the study: cops launch, cops experiment or cops table.
 Kind = Literal["search", "experiment", "table"]
+PER_METHOD = 4  # configurations of each method at each rate, unless a launch says how many
 LEAST_SHARE = 0.0001  # the smallest share of a GPU that Ray counts
 # The share of a GPU for each trial, or the number of GPUs; auto: as measured.
 GpuShare = float | Literal["auto"]
@@ -115,6 +116,18 @@ class Settings(BaseModel):
         ),
     ]
     question: Question
+    per_method: Annotated[
+        int | None,
+        Field(ge=1),
+        Flag(
+            help="Number of configurations of each method at each rate, with --objective compare.",
+            panel=QUESTION,
+            changes="kept",
+            search=True,
+            decides=True,
+            default=str(PER_METHOD),
+        ),
+    ] = None
     seed: Annotated[
         int,
         Field(ge=0, lt=SEED_RANGE),
@@ -379,18 +392,45 @@ def settings_of(
         The settings.
 
     Raises:
-        InputError: A value is wrong, the space does not let a field be set, or there is early stopping
-            although trials have no common rate.
+        InputError: A value is wrong, the space does not let a field be set, there is early stopping although
+            trials have no common rate, or a number that the question or the sampler decides.
     """
     asked = {name: value for name, value in given.items() if value is not None}
+    check_sizes(asked, question, asked.get("sampler", ""))
     if asked.get("stopping", "none") != "none" and not question.axis:
         raise InputError(
             f"--stopping {asked['stopping']} is for studies at given rates: leave it out, or write --rates"
         )
     own = {"space": space.reference, "name": space.name, "trials": space.trials}
+    if isinstance(question, Compare):
+        own |= {"seeds": question.choosing_seeds, "per_method": PER_METHOD}
     settings = make_settings(**{**own, **asked, "question": question, "plugins": plugins})
     space.with_fields(settings.fields)
     return settings
+
+
+def check_sizes(asked: Mapping[str, Any], question: Question, sampler: str) -> None:
+    """Check that sizes are given by the settings that decide them.
+
+    Args:
+        asked: The given settings by name.
+        question: The study's question.
+        sampler: The name of its sampler; empty for the default one.
+
+    Raises:
+        InputError: A setting has no effect here.
+    """
+    if sampler == "grid" and not question.axis:
+        raise InputError("--sampler grid is for studies at given rates: write --rates, or another --sampler")
+    if sampler == "grid" and (sizes := [name for name in ("trials", "per_method") if name in asked]):
+        flag = sizes[0].replace("_", "-")
+        raise InputError(f"--sampler grid tries every configuration: leave --{flag} out")
+    if question.strata and "trials" in asked:
+        raise InputError("--trials is not for --objective compare: write --per-method, e.g. --per-method 4")
+    if question.strata and "seeds" in asked:
+        raise InputError("--seeds is not for --objective compare: write --choosing-seeds and --judging-seeds")
+    if not question.strata and "per_method" in asked:
+        raise InputError("--per-method belongs to --objective compare: write both, or --trials")
 
 
 def parse_settings(record: Mapping[str, Any]) -> Settings:

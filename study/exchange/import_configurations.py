@@ -7,13 +7,13 @@ from rich.console import Console
 
 from cops_core.errors import InputError, lookup
 from search_spaces.base import SearchSpace
+from search_spaces.baselines import baseline_count
 from study.console import print_line
 from study.exchange.imports import new_study, origin, say_next
 from study.records.store import StudyStore
 from study.records.study_record import ImportOrigin, make_study_record
 from study.search.fixed_parameters import check_parameters
 from study.search.optuna_file import OptunaStudy, read_optuna
-from study.search.slots import baseline_count
 from study.settings import make_settings
 
 
@@ -47,7 +47,13 @@ def import_configurations(
     trials, question = chosen.best(best), values["question"]
     for trial in trials:
         check_parameters(space, question, trial.params, f"trial {trial.number} of {chosen.name!r}")
-    needed = baseline_count(question) + len(trials) * (len(question.rates) if question.axis else 1)
+    if question.strata:
+        raise InputError(
+            f"--objective {question.name} gives each method its own configurations: import with another one"
+        )
+    needed = baseline_count(space.baselines, question) + len(trials) * (
+        len(question.rates) if question.axis else 1
+    )
     size = values.get("trials", max(space.trials, needed))
     if size < needed:
         raise InputError(

@@ -16,6 +16,7 @@ from study.run.outcome import COMPLETE
 from study.run.preflight import check_data, check_home, check_score_cache
 from study.run.same import check_same
 from study.run.summary import print_plan, print_summary, write_summary
+from study.search.enlarged import enlarged
 from study.search.search_plan import SearchPlan
 from study.settings import Settings
 
@@ -48,9 +49,7 @@ def launch(
 
     def make_plan(recorded: Sequence[StudyTrial]) -> SearchPlan:
         check_resumable(store, settings)
-        started = max((trial.configuration + 1 for trial in recorded), default=0)
-        enlarged = settings.model_copy(update={"trials": max(settings.trials, started)})
-        plan = SearchPlan(space, enlarged)
+        plan = SearchPlan(space, enlarged(space, settings, recorded))
         if not dry_run:
             check_data(plan.with_seeds(plan.samples), settings.data_root)
         return plan

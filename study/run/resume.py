@@ -11,7 +11,7 @@ from search_spaces import find_space
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.store import find_study
 from study.run.launch import launch
-from study.settings import make_settings, parse_settings, setting_flags
+from study.settings import check_sizes, make_settings, parse_settings, setting_flags
 
 
 def resume(
@@ -48,6 +48,7 @@ def resume(
     if missing:
         flags = " ".join(f"--plugin {plugin}" for plugin in missing)
         raise InputError(f"study {name!r} used plugins: add {flags}")
+    check_sizes(given, before.question, before.sampler)
     each = {setting for setting, flag in setting_flags().items() if flag.changes == "each"} - {"name"}
     kept = {setting: value for setting, value in dict(before).items() if setting not in each}
     settings = make_settings(**{**kept, **given, "plugins": plugins})

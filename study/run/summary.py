@@ -14,6 +14,7 @@ from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run.progress.json_lines import write_event
 from study.run.study_run import StudyRun
 from study.search.search_plan import SearchPlan
+from study.search.slots import Slot
 from study.settings import Settings
 from study.views.answer import print_best
 from study.views.status import summary
@@ -30,12 +31,12 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
         settings: The study's.
         plan: With the recorded trials.
     """
-    base, baselines = plan.proposals.base, plan.proposals.baselines
-    size = f"{settings.trials} trials"
-    if settings.seeds > 1:
-        size = f"{settings.trials} configurations with {settings.seeds} seeds, at most {plan.size} trials"
+    base, count = plan.proposals.base, plan.configurations
+    size = f"{count} trials"
+    if settings.seeds > 1 or plan.size > count:
+        size = f"{count} configurations with {settings.seeds} seeds, at most {plan.size} trials"
     print_line(console, f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
-    seeds = [str(plan.seeds.value(index)) for index in range(settings.seeds)]
+    seeds = [str(plan.seeds.value(index, Slot())) for index in range(settings.seeds)]
     shown = ", ".join(seeds[:MOST_SEEDS]) + (", ..." if len(seeds) > MOST_SEEDS else "")
     print_line(
         console,
@@ -44,9 +45,25 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     )
     print_line(console, f"  question: {plan.proposals.question}")
     print_line(console, f"  records in {settings.storage_uri}/{settings.name}, MLflow at {settings.tracking}")
-    for number, config in enumerate(baselines):
+    if plan.proposals.question.strata or settings.sampler == "grid":
+        _print_methods(console, plan)
+        return
+    for number, config in enumerate(plan.baselines):
         print_line(console, f"  baseline: {StudyTrial(number=number, config=config).title}")
-    print_line(console, f"  then {settings.trials - len(baselines)} proposals")
+    left = count - sum(plan.is_baseline(slot) for slot in plan.queue.left)
+    print_line(console, f"  then {left} proposals")
+
+
+def _print_methods(console: Console, plan: SearchPlan) -> None:
+    """Print each method with the number of its configurations, and what follows."""
+    rates = len(plan.proposals.question.rates)
+    counts = Counter(slot.group[0] for slot in plan.queue.left if slot.judges is None)
+    for method in plan.proposals.methods.every:
+        each = counts[method.name] if method.is_dense else counts[method.name] // rates
+        where = f" at each of {rates} rates" if rates > 1 and not method.is_dense else ""
+        print_line(console, f"  {method.name}: {each} configuration{'s' if each > 1 else ''}{where}")
+    if plan.seeds.judging:
+        print_line(console, f"  then the best of each on {plan.seeds.judging} fresh seeds, evaluated on test")
 
 
 def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:

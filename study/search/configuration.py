@@ -19,7 +19,7 @@ class Configuration:
         slot: The slot that it belongs to.
         config: The configuration without a seed; the dense network if the space rejected the parameters.
         parameters: What the sampler proposed.
-        optuna_trial: The sampler's trial; None for a configuration outside the sampler's history.
+        optuna_trial: The sampler's trial; None for a configuration that no sampler proposed.
         granted: The number of seeds that it may have so far.
         trials: Its trials, by seed index.
         rejected: Why the space rejected the parameters; empty if it did not.
@@ -35,6 +35,11 @@ class Configuration:
     trials: list[StudyTrial] = field(default_factory=list)
     rejected: str = ""
     finished: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every trial ran to its end, so that the configuration may be chosen."""
+        return self.finished and 0 < len(self.accuracies) == len(self.trials) == self.granted
 
     @property
     def accuracies(self) -> dict[int, float]:

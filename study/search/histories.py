@@ -9,6 +9,7 @@ from cops_core.errors import InputError
 from search_spaces import find_space
 from search_spaces.base import SearchSpace
 from study.records.trial import StudyTrial
+from study.search.enlarged import enlarged
 from study.search.plan import repeat
 from study.search.search_plan import SearchPlan
 from study.settings import Settings
@@ -29,7 +30,7 @@ def histories(
         trials: All that are recorded; they are not changed.
 
     Returns:
-        The Optuna studies by rate as text, e.g. `0.99`; a single one `all` if the rate is not an axis.
+        The Optuna studies by name, e.g. `0.99`; see `Histories.by_name`.
 
     Raises:
         InputError: The space gives another configuration for recorded parameters.
@@ -51,9 +52,7 @@ def recalled(space: SearchSpace, settings: Settings, trials: Sequence[StudyTrial
     Raises:
         InputError: The space gives another configuration for recorded parameters.
     """
-    beyond = max((trial.configuration + 1 for trial in trials), default=0)
-    size = {"trials": max(settings.trials, beyond)}
-    plan = SearchPlan(space, settings.model_copy(update=size))
+    plan = SearchPlan(space, enlarged(space, settings, trials))
     repeat(plan, [replace(trial) for trial in trials])
     return plan
 

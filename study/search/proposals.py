@@ -1,21 +1,26 @@
-"""Which configuration belongs to each slot of a study: a baseline, or a proposal of the sampler."""
+"""Which configuration belongs to each slot of a study: a method's, or a proposal of the sampler."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+import optuna
 from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
+from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from search_spaces.baselines import baseline_config, dense_baseline, in_space, space_parameters
+from search_spaces.baselines import DENSE
 from search_spaces.suggest import MAX_DENSITY, MIN_DENSITY, suggest_density
 from study.records.trial import StudyTrial
+from study.search.combinations import MiddleSampler
 from study.search.configuration import Configuration
-from study.search.errors import PrunedDrawError, check_choices, check_recordable, sampled, space_errors
+from study.search.errors import PrunedDrawError, check_choices, check_recordable, sampled
 from study.search.first_draws import first_draws
 from study.search.fixed_parameters import check_parameters
-from study.search.sampling import Histories
-from study.search.slots import Slot, baseline_count, slots
+from study.search.methods import Method, methods_of
+from study.search.sampling import Histories, History
+from study.search.slots import Slot
 from study.settings import Settings
 
 
@@ -27,7 +32,8 @@ class Proposals:
         settings: The study's settings.
 
     Attributes:
-        base: The dense baseline, from which the other baselines are made.
+        methods: Those of the space, and the baselines.
+        base: The dense network with the training in the middle of the space.
         first_draws: Random configurations of the space: what its trials are like.
         histories: What the sampler knows.
 
@@ -46,19 +52,30 @@ class Proposals:
             check_parameters(
                 space, self.question, parameters, f"configuration {place} of the settings' first"
             )
-        self.base = space.fixed(dense_baseline(self.first_draws[0]))
+        self.methods = methods_of(space, lambda trial: sampled(space, trial), compared=self.question.strata)
+        if self.question.needs_dense and DENSE not in space.baselines:
+            raise InputError(
+                f"space {space.name!r} has no dense baseline, which --objective {self.question.name} needs:"
+                " add search_spaces.baselines.DENSE to its baselines"
+            )
+        self.base = DENSE.of(self._middle({}) or self.first_draws[0])
         self.histories = Histories(settings)
         self._given = settings.first
+        self._seed = settings.seed
+        self._plain: dict[tuple[str, Decimal | None], TrialConfig] = {}
 
-    @property
-    def baselines(self) -> list[TrialConfig]:
-        """The configurations with which every study of this question starts."""
-        return [self.plain(slot) for slot in slots(self.question, baseline_count(self.question))]
+    def plain(self, method: Method, density: Decimal | None) -> TrialConfig:
+        """The first configuration of a method, with all numbers in the middle: what its trials are like.
 
-    def plain(self, slot: Slot) -> TrialConfig:
-        """The configuration of a baseline that is outside the sampler's history."""
-        config = baseline_config(self.base, slot.baseline) if slot.baseline else self.base
-        return config.changed(density=slot.density)
+        Args:
+            method: The method.
+            density: The kept fraction.
+        """
+        key = method.name, density
+        if key not in self._plain:
+            config = self._middle(method.fixed(0, self._seed)) or self.first_draws[0]
+            self._plain[key] = method.config(config).changed(density=density)
+        return self._plain[key]
 
     def make(self, number: int, slot: Slot, recorded: StudyTrial | None = None) -> Configuration:
         """The configuration of a number. If the space rejects the sampler's parameters, it says so.
@@ -75,47 +92,71 @@ class Proposals:
             InputError: The space fails on the parameters, rejects some that the sampler did not choose, or
                 suggests what cannot be recorded.
         """
-        if not self._in_history(slot):
-            return Configuration(number, slot, self.plain(slot))
-        fixed = self._fixed(number, slot) if recorded is None else recorded.parameters
-        trial = self.histories.ask(slot.history, number, fixed, replayed=recorded is not None)
+        fixed = self._fixed(slot) if recorded is None else recorded.parameters
+        trial = self.histories.ask(
+            self.history(slot),
+            number,
+            fixed,
+            middle=slot.method is not None and slot.place == 0,
+            replayed=recorded is not None,
+        )
         trial.set_user_attr("configuration", number)
         config, rejected = self.base, ""
         try:
             config = self._sample(slot, trial)
         except PrunedDrawError as error:
-            if recorded is None and fixed is not None:
+            if recorded is None and slot.method is None and fixed is not None:
                 raise
             check_recordable(self.space.name, trial.params)
             rejected = error.reason
         return Configuration(number, slot, config, dict(trial.params), trial, rejected=rejected)
 
-    def _in_history(self, slot: Slot) -> bool:
-        """Whether the sampler learns from this slot: a proposal, or a baseline that lies within the space."""
-        if slot.baseline is None:
-            return True
-        if not slot.baseline or slot.density is None:
-            return False
-        searched = self.question.axis or MIN_DENSITY <= float(slot.density) <= MAX_DENSITY
-        with space_errors(self.space.name):
-            return searched and in_space(self.space, self.base, slot.baseline)
+    def history(self, slot: Slot) -> History:
+        """The sampler's history that a slot belongs to."""
+        method = slot.method
+        if method is None or (not self.question.strata and self._in_main_history(slot, method)):
+            return slot.rate, ""
+        return slot.rate, method.name if self.question.axis else f"{method.name} {slot.density}"
 
-    def _fixed(self, number: int, slot: Slot) -> Mapping[str, Any] | None:
-        """The parameters of a baseline, or those that the user gives; None if the sampler proposes."""
-        if slot.baseline is not None:
-            density = {} if slot.density is None else {"density": float(slot.density)}
-            return {**space_parameters(self.base, slot.baseline), **density}
-        # The user's configurations come after the baselines, each one at each rate.
-        place = number - baseline_count(self.question)
-        if self.question.axis:
-            place //= len(self.question.rates)
-        return self._given[place] if 0 <= place < len(self._given) else None
+    def _in_main_history(self, slot: Slot, method: Method) -> bool:
+        """Whether a baseline is in the space, with a density that is searched."""
+        if method.baseline is not None:
+            return False
+        return self.question.axis or MIN_DENSITY <= float(slot.density or 1) <= MAX_DENSITY
+
+    def _fixed(self, slot: Slot) -> Mapping[str, Any] | None:
+        """The parameters of a method, or those that the user gives; None if the sampler proposes all."""
+        if slot.method is None:
+            return self._given[slot.place] if slot.place < len(self._given) else None
+        fixed = slot.method.fixed(slot.place, self._seed)
+        if not self.question.axis and not self.history(slot)[1]:
+            fixed["density"] = float(slot.density or 1)
+        return fixed
 
     def _sample(self, slot: Slot, trial: Trial) -> TrialConfig:
-        """The space's configuration for what the sampler proposes."""
+        """The space's configuration for what the sampler proposes, as the slot wants it."""
         config = sampled(self.space, trial)
         check_choices(self.space.name, self.question, config)
+        method = slot.method
+        if method is not None:
+            if not method.is_named and method.baseline is None and config.method != method.name:
+                raise InputError(
+                    f"space {self.space.name!r} gave {config.method!r} where {method.name!r} was expected:"
+                    " numbers must not decide between methods"
+                )
+            config = method.config(config)
         if config.arm != "dense" and config.density is None:
-            config = config.changed(density=slot.density if self.question.axis else suggest_density(trial))
+            main = method is None or not self.history(slot)[1]
+            searched = not self.question.axis and main
+            config = config.changed(density=suggest_density(trial) if searched else slot.density)
         check_recordable(self.space.name, trial.params)
         return config
+
+    def _middle(self, fixed: Mapping[str, Any]) -> TrialConfig | None:
+        """The space's configuration with all numbers in the middle; None if the space prunes it."""
+        study = optuna.create_study(sampler=MiddleSampler())
+        study.enqueue_trial(dict(fixed))
+        try:
+            return sampled(self.space, study.ask())
+        except PrunedDrawError:
+            return None

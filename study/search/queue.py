@@ -1,12 +1,14 @@
 """A study's configurations in their order: those that were proposed, and the slots that are left."""
 
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
 
 from study.records.trial import StudyTrial
 from study.search.configuration import Configuration
 from study.search.proposals import Proposals
 from study.search.seeds import Seeds
-from study.search.slots import slots
+from study.search.slots import Slot
 
 
 class ConfigurationQueue:
@@ -15,26 +17,27 @@ class ConfigurationQueue:
     Args:
         proposals: Makes the configurations.
         seeds: How many seeds each of them has.
-        trials: The number of configurations.
+        slots: One for each configuration, in order.
 
     Attributes:
         proposed: The configurations so far, by number.
         left: The slots of those that have not been proposed.
-
-    Raises:
-        InputError: There are fewer configurations than baselines.
     """
 
-    def __init__(self, proposals: Proposals, seeds: Seeds, trials: int) -> None:
+    def __init__(self, proposals: Proposals, seeds: Seeds, slots: Iterable[Slot]) -> None:
         self.proposed: list[Configuration] = []
-        self.left = deque(slots(proposals.question, trials))
+        self.left = deque(slots)
         self._proposals = proposals
         self._seeds = seeds
 
     @property
-    def dense(self) -> Configuration | None:
-        """The dense baseline; None before it has been proposed."""
-        return self.proposed[0] if self.proposed else None
+    def dense(self) -> list[Configuration]:
+        """The configurations of the dense network so far, without judged ones."""
+        return [
+            each
+            for each in self.proposed
+            if each.slot.judges is None and each.config.arm == "dense" and not each.rejected
+        ]
 
     @property
     def open(self) -> list[Configuration]:
@@ -69,6 +72,8 @@ class ConfigurationQueue:
         Raises:
             InputError: The space fails on the recorded parameters.
         """
+        if trial.seed_index == 0 and trial.judges is not None:
+            return self._judge(trial.judges)
         if trial.seed_index == 0:
             return self._add(recorded=trial)
         configuration = self.proposed[trial.configuration]
@@ -77,13 +82,38 @@ class ConfigurationQueue:
 
     def rivals(self, configuration: Configuration) -> list[Configuration]:
         """The other configurations of the same history."""
-        history = configuration.slot.history
-        return [each for each in self.proposed if each.slot.history == history and each is not configuration]
+        rate = configuration.slot.rate
+        return [each for each in self.proposed if each.slot.rate == rate and each is not configuration]
+
+    def judge(self, chosen: Iterable[Configuration]) -> None:
+        """Add slots that train chosen configurations again on fresh seeds.
+
+        Args:
+            chosen: The configurations.
+        """
+        self.left.extend(replace(each.slot, judges=each.number) for each in chosen)
+
+    def _judge(self, number: int) -> Configuration:
+        """The configuration of a recorded judged trial: what was chosen then is not chosen again."""
+        slot = replace(self.proposed[number].slot, judges=number)
+        self.left = deque(each for each in self.left if each.judges is None or each.group != slot.group)
+        return self._enter(self._again(slot))
+
+    def _again(self, slot: Slot) -> Configuration:
+        """A chosen configuration, to be trained on fresh seeds."""
+        assert slot.judges is not None
+        chosen = self.proposed[slot.judges]
+        return Configuration(len(self.proposed), slot, chosen.config, chosen.parameters)
 
     def _add(self, recorded: StudyTrial | None) -> Configuration:
         slot = self.left.popleft()
+        if slot.judges is not None:
+            return self._enter(self._again(slot))
         configuration = self._proposals.make(len(self.proposed), slot, recorded)
+        return self._enter(configuration)
+
+    def _enter(self, configuration: Configuration) -> Configuration:
         # The space rejects the same parameters with every seed.
-        configuration.granted = 1 if configuration.rejected else self._seeds.at_first(slot)
+        configuration.granted = 1 if configuration.rejected else self._seeds.at_first(configuration.slot)
         self.proposed.append(configuration)
         return configuration

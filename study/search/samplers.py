@@ -185,4 +185,5 @@ SAMPLERS: Mapping[SamplerName, Sampler] = {
     "qmc": Sampler(_qmc, replays=True),
     "nsga2": Sampler(_nsga2, replays=True),
     "gp": Sampler(_gp),
+    "grid": Sampler(_random),  # every parameter is fixed
 }

@@ -1,6 +1,6 @@
 """The sampler's histories, as Optuna studies in memory: proposals are asked for, results are passed on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +8,8 @@ import optuna
 from optuna.trial import Trial
 
 from cops_core.streams import derive_seed
+from study.records.trial import StudyTrial
+from study.search.combinations import MiddleSampler
 from study.search.configuration import Configuration
 from study.search.outcome import tell_sampler
 from study.search.samplers import SAMPLERS, substitute_sampler
@@ -16,10 +18,16 @@ from study.settings import Settings
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class Histories:
-    """What the sampler knows: one Optuna study for each rate if the rate is an axis, else a single one.
+# A rate (None where it is not an axis, and for the dense network), and a method; empty for any method.
+History = tuple[Decimal | None, str]
 
-    A proposal's random stream is derived from the study's seed and the proposal's number.
+
+class Histories:
+    """What the sampler knows: an Optuna study for each rate if the rate is an axis, else a single one.
+
+    A study that compares methods has one for each method at each rate. In other studies, a baseline that is
+    not in the space has its own. A proposal's random stream is derived from the study's seed and the
+    proposal's number.
 
     Args:
         settings: The study's settings.
@@ -29,57 +37,77 @@ class Histories:
         self._sampler = SAMPLERS[settings.sampler]
         self._seed = settings.seed
         self._seeds = settings.seeds
-        self._question = question = settings.question
-        rates = question.rates if question.axis else (None,)
-        self._studies = {rate: optuna.create_study(directions=question.directions) for rate in rates}
+        self._question = settings.question
+        self._studies: dict[History, optuna.Study] = {}
+        if not self._question.strata:
+            for rate in self._question.rates if self._question.axis else (None,):
+                self._study((rate, ""))
 
     @property
-    def by_rate(self) -> dict[str, optuna.Study]:
-        """The Optuna studies by rate as text; `all` if the rate is not an axis."""
-        return {"all" if rate is None else str(rate): study for rate, study in self._studies.items()}
+    def by_name(self) -> dict[str, optuna.Study]:
+        """The Optuna studies by name: the rate, `all` if it is not an axis, `0.99 freeze snip` of a method.
+
+        Baselines outside the space of a search are left out.
+        """
+        return {
+            " ".join(filter(None, ("" if rate is None else str(rate), method))) or "all": study
+            for (rate, method), study in self._studies.items()
+            if self._question.strata or not method
+        }
 
     def ask(
         self,
-        rate: Decimal | None,
+        history: History,
         number: int,
         fixed: Mapping[str, Any] | None,
         *,
+        middle: bool = False,
         replayed: bool = False,
     ) -> Trial:
         """The sampler's next trial in a history.
 
         Args:
-            rate: The history; None if the rate is not an axis.
+            history: Which history.
             number: The number of the configuration.
             fixed: Parameters that the sampler does not choose; None if it chooses all.
+            middle: Whether all others have the middle of their range.
             replayed: Whether they are recorded. Then only samplers that keep a state need to draw.
 
         Returns:
             Optuna's trial.
         """
-        study = self._studies[rate]
+        study = self._study(history)
         if fixed is not None:
             study.enqueue_trial(dict(fixed))
-        if replayed and not self._sampler.replays:
+        if middle:
+            study.sampler = MiddleSampler()
+        elif replayed and not self._sampler.replays:
             study.sampler = substitute_sampler()
         else:
             study.sampler = self._sampler.make(derive_seed(self._seed, "proposal", number), self._seed)
         return study.ask()
 
-    def tell(self, configuration: Configuration, dense: Configuration | None) -> None:
-        """Pass the result of a configuration to the sampler, if it is in a history.
+    def tell(self, configuration: Configuration, history: History, dense: Sequence[StudyTrial]) -> None:
+        """Pass the result of a configuration to the sampler, if one proposed it.
 
         Args:
             configuration: The configuration, whose trials have all ended.
-            dense: The dense baseline, once it has been proposed.
+            history: Its history.
+            dense: The trials of the dense network, once there are any.
         """
         if configuration.optuna_trial is None:
             return
         tell_sampler(
-            self._studies[configuration.slot.history],
+            self._study(history),
             configuration.optuna_trial,
             configuration.trials,
             self._question,
             raced_out=len(configuration.trials) < self._seeds,
-            dense=() if dense is None else dense.trials,
+            dense=dense,
         )
+
+    def _study(self, history: History) -> optuna.Study:
+        """The Optuna study of a history, made when it is first used."""
+        if history not in self._studies:
+            self._studies[history] = optuna.create_study(directions=self._question.directions)
+        return self._studies[history]

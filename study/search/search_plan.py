@@ -2,9 +2,14 @@
 
 A configuration is proposed once and has a trial for each of the study's seeds, the same seeds for all:
 the sampler receives their mean. With racing, later seeds are only for configurations that can still win.
+
+A study that compares methods takes turns over them. When all its configurations have ended, the best one of
+each method at each rate is trained again, on fresh seeds, and evaluated on the test part.
 """
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from statistics import fmean
 
 import optuna
 
@@ -13,14 +18,20 @@ from cops_core.errors import InputError
 from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
 from study.records.trial import StudyTrial
+from study.search.combinations import MOST_COMBINATIONS
 from study.search.configuration import Configuration
 from study.search.errors import difference
+from study.search.methods import check_finite
 from study.search.plan import Forecast, Plan
 from study.search.proposals import Proposals
 from study.search.queue import ConfigurationQueue
 from study.search.seeds import Seeds
+from study.search.slots import Slot, at_each_rate, compared_slots, slots
 from study.search.stopping import Races, rungs
-from study.settings import Settings
+from study.settings import PER_METHOD, Settings
+
+
+ANY_SLOT = Slot()
 
 
 class SearchPlan(Plan):
@@ -44,9 +55,12 @@ class SearchPlan(Plan):
         space = space.with_fields(settings.fields)
         self.proposals = Proposals(space, settings)
         self.seeds = Seeds(settings)
-        self.queue = ConfigurationQueue(self.proposals, self.seeds, settings.trials)
-        self.configurations = settings.trials
-        self.size = settings.trials * settings.seeds
+        planned = self._planned(settings)
+        self.queue = ConfigurationQueue(self.proposals, self.seeds, planned)
+        self.configurations = len(planned)
+        groups = len({slot.group for slot in planned}) if self.proposals.question.strata else 0
+        self.size = len(planned) * settings.seeds + groups * self.seeds.judging
+        self._unjudged = groups
         self._next_number = 0
         self._epochs = settings.epochs or self.proposals.base.training.epochs
         # If configurations race for further seeds, a trial with a later seed is not stopped early.
@@ -54,27 +68,71 @@ class SearchPlan(Plan):
             settings.stopping,
             self._epochs,
             f"{space.name} {settings.seed}",
+            self._race_group,
             later_seeds=not self.seeds.racing,
         )
 
+    def _planned(self, settings: Settings) -> list[Slot]:
+        """The slots of the study, without those of judged configurations."""
+        question, methods = self.proposals.question, self.proposals.methods
+        if settings.sampler == "grid":
+            check_finite(self.proposals.space, methods)
+            return list(compared_slots(question, methods, MOST_COMBINATIONS))
+        if question.strata:
+            return list(compared_slots(question, methods, settings.per_method or PER_METHOD))
+        return list(slots(question, methods, settings.trials, len(settings.first)))
+
+    def _race_group(self, trial: StudyTrial) -> str | None:
+        """With which trials a trial races: those of its rate, or of its method at its rate."""
+        slot = self.queue.proposed[trial.configuration].slot
+        if slot.judges is not None:
+            return None
+        if self.proposals.question.strata:
+            return " ".join(map(str, filter(None, (slot.rate, slot.group[0]))))
+        return None if slot.rate is None else str(slot.rate)
+
     @property
     def histories(self) -> dict[str, optuna.Study]:
-        """What the sampler knows: Optuna studies by rate as text; `all` if the rate is not an axis."""
-        return self.proposals.histories.by_rate
+        """What the sampler knows: Optuna studies by name, see `Histories.by_name`."""
+        return self.proposals.histories.by_name
 
     @property
     def example(self) -> TrialConfig:
-        """The dense baseline: no trial of its network needs more resources."""
-        return self.proposals.baselines[0]
+        """The dense network: no trial of its network needs more resources."""
+        return self.proposals.base
+
+    @property
+    def baselines(self) -> Sequence[TrialConfig]:
+        """A configuration of each baseline at each rate, with the training in the middle of the space."""
+        question = self.proposals.question
+        return [
+            self.proposals.plain(method, slot.density)
+            for method in self.proposals.methods.baselines
+            for slot in at_each_rate(question, method, 0)
+        ]
 
     @property
     def samples(self) -> Sequence[TrialConfig]:
-        """The baselines and random configurations of the space."""
-        return *self.proposals.baselines, *self.proposals.first_draws
+        """A configuration of each method that is compared, and random ones of the space."""
+        question = self.proposals.question
+        methods = self.proposals.methods.every if question.strata else ()
+        compared = [
+            self.proposals.plain(method, next(at_each_rate(question, method, 0)).density)
+            for method in methods
+        ]
+        return *self.baselines, *compared, *self.proposals.first_draws
 
     def with_seeds(self, configs: Iterable[TrialConfig]) -> list[TrialConfig]:
         """Each of the configurations with each of the study's seeds."""
         return [self.trial_config(config, seed) for config in configs for seed in range(self.seeds.count)]
+
+    @property
+    def mid_turn(self) -> bool:
+        """Whether some methods have more configurations than others so far."""
+        following = next(iter(self.queue.left), None)
+        if not self.proposals.question.strata or following is None or following.judges is not None:
+            return False
+        return bool(self.queue.proposed) and self.queue.proposed[-1].slot.place == following.place
 
     @property
     def exhausted(self) -> bool:
@@ -86,8 +144,7 @@ class SearchPlan(Plan):
         """Whether the next trial must wait for the dense trial, or for a race over seeds."""
         if self.queue.awaiting_seed is not None:
             return False
-        dense = self._dense_needed
-        if dense is not None and not dense.finished:
+        if any(not dense.finished for dense in self._dense_needed):
             return True
         return not self.queue.left
 
@@ -95,28 +152,31 @@ class SearchPlan(Plan):
     def blocked(self) -> str:
         """Why no further trial makes sense; empty if one does."""
         dense = self._dense_needed
-        if dense is None or not dense.finished or dense.accuracies:
+        if not dense or any(not each.finished or each.accuracies for each in dense):
             return ""
-        ends = ", ".join(trial.status for trial in dense.trials)
+        ends = ", ".join(trial.status for each in dense for trial in each.trials)
         return f"the dense trial {ends}: without its accuracy the question cannot be answered"
 
     @property
-    def _dense_needed(self) -> Configuration | None:
-        """The dense baseline, if the question refers to it; None before it has been proposed."""
-        return self.queue.dense if self.proposals.question.needs_dense else None
+    def _dense_needed(self) -> list[Configuration]:
+        """The configurations of the dense network so far, if the question refers to it."""
+        return self.queue.dense if self.proposals.question.needs_dense else []
 
     @property
     def forecast(self) -> Forecast:
         """Baselines and the seeds that were granted are certain; proposals are not known yet."""
         seeds, racing = self.seeds.count, self.seeds.racing
-        baselines = [slot for slot in self.queue.left if slot.baseline is not None]
+        left = self.queue.left
+        known = [(s.method, s.density) for s in left if s.method is not None and s.judges is None]
+        judged = [self.queue.proposed[s.judges].config for s in left if s.judges is not None]
         granted = [c.config for c in self.queue.open for _ in range(c.granted - len(c.trials))]
-        certain = [self.proposals.plain(slot) for slot in baselines for _ in range(seeds)]
-        unknown = len(self.queue.left) - len(baselines)
+        certain = [self.proposals.plain(*each) for each in known for _ in range(seeds)]
+        certain += [config for config in judged for _ in range(self.seeds.judging)]
+        unknown = len(left) - len(known) - len(judged)
         return Forecast(
             certain=[self.trial_config(config, 0) for config in (*granted, *certain)],
-            unknown=unknown if racing else unknown * seeds,
-            further=[seeds - c.granted for c in self.queue.open if c.granted < seeds],
+            unknown=unknown * (1 if racing else seeds) + self._unjudged * self.seeds.judging,
+            further=[seeds - c.granted for c in self.queue.open if c.granted < seeds] if racing else [],
             most=seeds - 1 if racing else 0,
             rungs=rungs(self.settings.stopping, self._epochs) if self.proposals.question.axis else (),
         )
@@ -136,11 +196,13 @@ class SearchPlan(Plan):
             number=self._next_number,
             configuration=configuration.number,
             seed_index=seed_index,
-            config=self.trial_config(configuration.config, seed_index),
-            baseline=configuration.slot.baseline is not None,
-            rate=configuration.slot.history,
+            config=self.trial_config(configuration.config, seed_index, configuration.slot),
+            baseline=self.is_baseline(configuration.slot),
+            rate=configuration.slot.rate,
             parameters=configuration.parameters,
             rejected=configuration.rejected,
+            named=self._named(configuration.slot),
+            judges=configuration.slot.judges,
         )
         self._enter(configuration, trial)
         return trial
@@ -162,7 +224,7 @@ class SearchPlan(Plan):
                 " choose another --name"
             )
         configuration = self.queue.recall(trial)
-        expected = self.trial_config(configuration.config, trial.seed_index)
+        expected = self.trial_config(configuration.config, trial.seed_index, configuration.slot)
         changes = difference(trial.config, expected)
         if configuration.rejected and not trial.rejected:
             changes = f"it rejects the parameters now: {configuration.rejected}"
@@ -175,12 +237,22 @@ class SearchPlan(Plan):
             )
         self._enter(configuration, trial)
 
-    def trial_config(self, config: TrialConfig, seed_index: int) -> TrialConfig:
+    def is_baseline(self, slot: Slot) -> bool:
+        """Whether a search runs it besides its proposals. Methods that are compared are all alike."""
+        question, methods = self.proposals.question, self.proposals.methods
+        return not question.strata and slot.method is not None and slot.method in methods.baselines
+
+    def _named(self, slot: Slot) -> str:
+        """The name that the space gives to the slot's method; empty if it gives none."""
+        return slot.method.name if slot.method is not None and slot.method.is_named else ""
+
+    def trial_config(self, config: TrialConfig, seed_index: int, slot: Slot = ANY_SLOT) -> TrialConfig:
         """A trial of a configuration.
 
         Args:
             config: The configuration without a seed.
             seed_index: Which of the study's seeds.
+            slot: The configuration's; only judged ones are evaluated on the test part.
 
         Returns:
             The configuration with this seed and the study's epochs.
@@ -190,7 +262,9 @@ class SearchPlan(Plan):
         if epochs != training.epochs:  # the warm-up stays the same share of the training
             warmup = training.warmup_epochs * epochs / training.epochs
             training = training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
-        return config.changed(seed=self.seeds.value(seed_index), training=training)
+        return config.changed(
+            seed=self.seeds.value(seed_index, slot), training=training, test=slot.judges is not None
+        )
 
     def _enter(self, configuration: Configuration, trial: StudyTrial) -> None:
         configuration.trials.append(trial)
@@ -224,4 +298,29 @@ class SearchPlan(Plan):
         if len(configuration.trials) < configuration.granted:
             return
         configuration.finished = True
-        self.proposals.histories.tell(configuration, self.queue.dense)
+        history = self.proposals.history(configuration.slot)
+        self.proposals.histories.tell(configuration, history, _best(self.queue.dense))
+        self._judge()
+
+    def _judge(self) -> None:
+        """Choose what is judged, once every configuration has ended."""
+        if not self.proposals.question.strata or self.queue.left or self.queue.open:
+            return
+        judged = {each.slot.group for each in self.queue.proposed if each.slot.judges is not None}
+        groups: dict[tuple[str, Decimal | None], list[Configuration]] = {}
+        for each in self.queue.proposed:
+            if each.slot.judges is None and each.slot.group not in judged:
+                groups.setdefault(each.slot.group, []).append(each)
+        complete = {group: [each for each in found if each.is_complete] for group, found in groups.items()}
+        self.queue.judge(max(found, key=_mean) for found in complete.values() if found)
+        self._unjudged = 0
+
+
+def _mean(configuration: Configuration) -> float:
+    return fmean(configuration.accuracies.values())
+
+
+def _best(dense: Sequence[Configuration]) -> Sequence[StudyTrial]:
+    """The trials of the best of these configurations; of the first if none has run to its end."""
+    complete = [each for each in dense if each.is_complete]
+    return max(complete, key=_mean).trials if complete else dense[0].trials if dense else ()

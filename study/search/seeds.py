@@ -7,6 +7,7 @@ from statistics import fmean
 from scipy.special import stdtr
 
 from cops_core.streams import derive_seed
+from search_spaces.question import Compare
 from study.search.configuration import Configuration
 from study.search.slots import Slot
 from study.settings import Settings
@@ -24,22 +25,33 @@ class Seeds:
         settings: The study's settings.
 
     Attributes:
-        count: The number of seeds of the study.
+        count: The number of seeds of a configuration; of one from which validation chooses.
+        judging: The number of fresh seeds of a chosen configuration.
         racing: Whether later seeds are only for configurations that can still win.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.count = settings.seeds
-        self.racing = settings.racing and settings.seeds > 1 and settings.question.axis
+        question = settings.question
+        self.racing = settings.racing and settings.seeds > 1 and question.axis and not question.strata
+        self.judging = question.judging_seeds if isinstance(question, Compare) else 0
         self._study_seed = settings.seed
 
-    def value(self, index: int) -> int:
-        """The 32-bit seed of every configuration's trial with this seed index."""
-        return derive_seed(self._study_seed, "trial", index)
+    def value(self, index: int, slot: Slot) -> int:
+        """The 32-bit seed of every configuration's trial with this seed index.
+
+        Args:
+            index: The seed index, from 0 on.
+            slot: The configuration's. Judged ones have seeds on which nothing was chosen.
+        """
+        purpose = "trial" if slot.judges is None else "judged trial"
+        return derive_seed(self._study_seed, purpose, index)
 
     def at_first(self, slot: Slot) -> int:
         """The number of seeds of a new configuration: one with racing, unless it is a baseline."""
-        return 1 if self.racing and slot.baseline is None else self.count
+        if slot.judges is not None:
+            return self.judging
+        return 1 if self.racing and slot.method is None else self.count
 
     def deserves_another(self, configuration: Configuration, rivals: Sequence[Configuration]) -> bool:
         """Whether a configuration gets one more seed.
@@ -53,7 +65,7 @@ class Seeds:
         Returns:
             Whether to run one more seed.
         """
-        if configuration.granted >= self.count:
+        if not self.racing or configuration.granted >= self.count:
             return False
         accuracies = configuration.accuracies
         if len(accuracies) < len(configuration.trials):

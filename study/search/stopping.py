@@ -1,7 +1,6 @@
 """Early stopping: which trials of a race continue. Its state depends on the trials' reports alone."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
@@ -115,21 +114,32 @@ class Race:
 
 
 class Races:
-    """The races of a study: one for each rate and seed index. The first trial that enters creates it.
+    """The races of a study. The first trial that enters one creates it.
 
     Args:
         stopping: As of `Race`.
         epochs: As of `Race`.
         name: The study's part of the races' names.
+        group: The name of the group of a trial: trials of a group race with each other. None: the trial is
+            never stopped.
         later_seeds: Whether trials with the second seed and later ones race, too.
     """
 
-    def __init__(self, stopping: StoppingName, epochs: int, name: str, *, later_seeds: bool) -> None:
+    def __init__(
+        self,
+        stopping: StoppingName,
+        epochs: int,
+        name: str,
+        group: Callable[[StudyTrial], str | None],
+        *,
+        later_seeds: bool,
+    ) -> None:
         self._stopping = stopping
         self._epochs = epochs
         self._name = name
+        self._group = group
         self._later_seeds = later_seeds
-        self._races: dict[tuple[Decimal, int], Race] = {}
+        self._races: dict[tuple[str, int], Race] = {}
 
     def enter(self, trial: StudyTrial) -> None:
         """A trial starts. Trials enter in the order in which they are handed out."""
@@ -156,12 +166,13 @@ class Races:
 
     def _of(self, trial: StudyTrial) -> Race | None:
         """The trial's race; None if it is not stopped early."""
-        if trial.rate is None or self._stopping == "none":
+        if self._stopping == "none" or (trial.seed_index > 0 and not self._later_seeds):
             return None
-        if trial.seed_index > 0 and not self._later_seeds:
+        group = self._group(trial)
+        if group is None:
             return None
-        key = (trial.rate, trial.seed_index)
+        key = (group, trial.seed_index)
         if key not in self._races:
-            name = f"{self._name} {trial.rate} {trial.seed_index}"
+            name = f"{self._name} {group} {trial.seed_index}"
             self._races[key] = Race(self._stopping, self._epochs, name)
         return self._races[key]

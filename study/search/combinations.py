@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, final
 
 import optuna
@@ -89,9 +90,7 @@ def values(kind: BaseDistribution) -> Sequence[Any] | None:
     if kind.step is None or (isinstance(kind, IntDistribution) and kind.log):
         return None
     count = round((kind.high - kind.low) / kind.step) + 1
-    if count > MOST_VALUES:
-        return None
-    return [kind.low + index * kind.step for index in range(count)]
+    return None if count > MOST_VALUES else [_step(kind, index) for index in range(count)]
 
 
 def between(kind: BaseDistribution, place: float = MIDDLE) -> Any:
@@ -114,8 +113,16 @@ def between(kind: BaseDistribution, place: float = MIDDLE) -> Any:
         value = low + place * (high - low)
     value = min(max(value, low), high)
     if kind.step is not None:
-        value = kind.low + round((value - low) / kind.step) * kind.step
+        value = _step(kind, round((value - low) / kind.step))
     return round(value) if isinstance(kind, IntDistribution) else value
+
+
+def _step(kind: IntDistribution | FloatDistribution, index: int) -> float:
+    """A value of a range with steps, as it is written: 0.2 + 2 * 0.2 is 0.6."""
+    if isinstance(kind, IntDistribution):
+        return kind.low + index * kind.step
+    assert kind.step is not None
+    return float(Decimal(str(kind.low)) + index * Decimal(str(kind.step)))
 
 
 class _Independent(BaseSampler):

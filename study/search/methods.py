@@ -207,11 +207,21 @@ def _by_name(pairs: Sequence[_Pair]) -> tuple[Method, ...]:
     return tuple(
         Method(
             name,
-            tuple(pair.middle.parameters for pair in group),
+            tuple(pair.middle.parameters for pair in _different(group)),
             any(pair.matters() for pair in group),
         )
         for name, group in groups.items()
     )
+
+
+def _different(pairs: Sequence[_Pair], baseline: Baseline | None = None) -> list[_Pair]:
+    """The first of all combinations that give the same configurations."""
+    found: dict[tuple[str, ...], _Pair] = {}
+    for pair in pairs:
+        configs = [each.config for each in (pair.middle, pair.elsewhere) if each is not None]
+        changed = configs if baseline is None else [baseline.of(config) for config in configs]
+        found.setdefault(tuple(map(config_hash, changed)), pair)
+    return list(found.values())
 
 
 def _named(space: SearchSpace, sample: Sample) -> tuple[Method, ...]:
@@ -228,7 +238,7 @@ def _named(space: SearchSpace, sample: Sample) -> tuple[Method, ...]:
             continue
         if not pairs:
             raise InputError(f"space {space.name!r} prunes every draw of its method {name!r}: change that")
-        choices = tuple(_with_numbers(space, name, fixed, pair.middle) for pair in pairs)
+        choices = tuple(_with_numbers(space, name, fixed, pair.middle) for pair in _different(pairs))
         found.append(Method(name, choices, any(pair.matters() for pair in pairs), is_named=True))
     return tuple(found)
 
@@ -257,13 +267,11 @@ def _baseline(baseline: Baseline, pairs: Sequence[_Pair] | None) -> Method:
     """A baseline that is not in the space. Of choices that give the same configuration the first is taken."""
     if not pairs:
         return Method(baseline.name, ({},), searches_numbers=True, baseline=baseline)
-    different: dict[str, _Pair] = {}
-    for pair in pairs:
-        different.setdefault(config_hash(baseline.of(pair.middle.config)), pair)
+    different = _different(pairs, baseline)
     return Method(
         baseline.name,
-        tuple(pair.middle.parameters for pair in different.values()),
-        any(pair.matters(baseline) for pair in different.values()),
+        tuple(pair.middle.parameters for pair in different),
+        any(pair.matters(baseline) for pair in different),
         baseline,
     )
 

@@ -30,7 +30,6 @@ from study.search.slots import Slot, at_each_rate, compared_slots, slots
 from study.search.stopping import Races, rungs
 from study.settings import PER_METHOD, Settings
 
-
 ANY_SLOT = Slot()
 
 

@@ -13,15 +13,10 @@ from cops_core.config import Selection, Training, TrialConfig
 from cops_core.contracts.base import failures
 from cops_core.errors import InputError
 from search_spaces import SEARCH_SPACES, SearchSpace, find_space
-from search_spaces.baselines import (
-    BASELINE_PARAMETERS,
-    baseline_config,
-    dense_baseline,
-    in_space,
-)
+from search_spaces.baselines import BASELINES
 from search_spaces.contract import SPACE_CHECKS, draws
 from search_spaces.question import Pareto, Rates
-from search_spaces.suggest import suggest_adamw_training, suggest_arm, suggest_selection, suggest_training
+from search_spaces.suggest import suggest_selection
 
 SPACES = sorted(SEARCH_SPACES)
 # Modules of the package that hold no space of their own.
@@ -156,21 +151,17 @@ def test_every_file_of_the_package_is_registered():
         assert SEARCH_SPACES[name].sample is getattr(module, name)
 
 
-@pytest.mark.parametrize("name", SPACES)
-def test_the_sampler_learns_from_the_baselines_that_lie_in_the_space(name):
-    space = SEARCH_SPACES[name]
-    base = dense_baseline(next(draws(space))[1])
-    # score_pairs holds pairs alone: SNIP by itself lies outside. cifar10 also searches the network,
-    # which no baseline chooses; gss draws members of the family, the baselines' target is a name.
-    outside = {"score_pairs", "cifar10", "gss"}
-    assert [in_space(space, base, p) for p in BASELINE_PARAMETERS] == [name not in outside] * 2
-
-
-def test_baselines_are_snip_pruned_and_freezenet():
-    base = dense_baseline(next(draws(SEARCH_SPACES["quickstart"]))[1])
-    assert base.method == "dense"
-    assert [baseline_config(base, p).method for p in BASELINE_PARAMETERS] == ["prune snip", "freeze snip"]
-    assert {baseline_config(base, p).training for p in BASELINE_PARAMETERS} == {base.training}
+def test_a_baseline_differs_in_arm_and_selection_alone():
+    config = next(draws(SEARCH_SPACES["arms"]))[1].changed(density=Decimal("0.1"))
+    assert [baseline.name for baseline in BASELINES] == ["dense", "prune snip", "freeze snip"]
+    for baseline in BASELINES:
+        made = baseline.of(config)
+        assert made.method == baseline.name
+        assert made.density is None
+        assert (
+            made.changed(arm=config.arm, scale=config.scale, selection=config.selection, density="0.1")
+            == config
+        )
 
 
 def test_scores_have_their_published_rounds():
@@ -190,39 +181,6 @@ def test_rounds_may_be_set_or_searched():
         searched = FixedTrial({**parameters, "rounds": 30})
         assert suggest_selection(searched, rounds=(1, 30)).rounds == 30
         assert searched.params["rounds"] == 30
-    base = dense_baseline(TrialConfig())
-    space = SearchSpace("rounds", _with_rounds, Rates(), 60)
-    assert all(in_space(space, base, parameters) for parameters in BASELINE_PARAMETERS)
-
-
-def _with_rounds(trial):
-    return TrialConfig(
-        arm=suggest_arm(trial),
-        selection=suggest_selection(trial, rounds=(1, 100)),
-        training=suggest_training(trial, epochs=10),
-    )
-
-
-def test_baselines_have_the_recipe_of_the_spaces_optimizer():
-    """With AdamW the rate of SGD would be no comparison; also in a space that searches more of a training."""
-
-    def sample(trial):
-        training = suggest_adamw_training(trial, epochs=10)
-        smoothing = trial.suggest_float("label_smoothing", 0.0, 0.2)
-        return TrialConfig(
-            arm=suggest_arm(trial),
-            selection=suggest_selection(trial),
-            training=training.model_copy(update={"label_smoothing": smoothing}),
-        )
-
-    space = SearchSpace("adamw", sample, Rates(), 60)
-    first = next(draws(space))[1]
-    base = dense_baseline(first)
-    rate, decay = base.training.learning_rate, base.training.weight_decay
-    assert (base.training.optimizer, rate, decay) == ("adamw", 1e-3, 1e-2)
-    assert base.training.label_smoothing == first.training.label_smoothing
-    assert base.training.warmup_epochs == 1.0
-    assert all(in_space(space, base, parameters) for parameters in BASELINE_PARAMETERS)
 
 
 USER_SPACE = """

@@ -1,5 +1,6 @@
 """Which trial comes next, and what the sampler receives."""
 
+import math
 from collections import Counter
 from decimal import Decimal
 
@@ -12,8 +13,9 @@ from optuna.trial import TrialState
 from cops_core.config import Selection, Training, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
+from search_spaces.baselines import BASELINES
 from search_spaces.question import Pareto, Rates, Smallest
-from study.search.first_draws import DRAWS
+from study.search.methods import Method, Methods
 from study.search.slots import slots
 
 from .proposed import RATES, finish, run_all
@@ -41,8 +43,9 @@ def test_the_dense_trial_runs_once_and_belongs_to_no_rate(search_plan):
 @given(st.integers(1, 4), st.integers(0, 9))
 def test_trials_are_spread_evenly_over_the_rates(count, more):
     rates = tuple(Decimal(90 + index) / 100 for index in range(count))
-    plan = list(slots(Rates(rates), 1 + 2 * count + more))
-    shares = Counter(slot.history for slot in plan if slot.history is not None)
+    methods = Methods((), tuple(Method(b.name, ({},), True, b) for b in BASELINES))
+    plan = list(slots(Rates(rates), methods, 1 + 2 * count + more))
+    shares = Counter(slot.rate for slot in plan if slot.rate is not None)
     assert len(plan) == 1 + 2 * count + more
     assert set(shares) == set(rates)
     assert max(shares.values()) - min(shares.values()) <= 1
@@ -179,14 +182,16 @@ def test_a_wrong_configuration_of_a_space_is_one_line(search_plan):
 def test_a_space_that_fails_later_is_named(search_plan):
     def space(trial):
         lr = trial.suggest_float("learning_rate", 0.01, 0.1)
-        if calls.append(lr) or len(calls) > DRAWS:
+        if calls.append(lr) or len(calls) > most[0]:
             raise ZeroDivisionError("late")
         return TrialConfig(
             arm="prune", selection=Selection(target="snip"), training=Training(learning_rate=lr)
         )
 
     calls: list[float] = []
+    most = [math.inf]
     subject = search_plan(space_of(space), trials=9)
+    most[0] = len(calls)
     with pytest.raises(InputError, match="space 'mine' fails: ZeroDivisionError: late"):
         run_all(subject)
     with pytest.raises(InputError, match="space 'mine' fails: ZeroDivisionError: late"):

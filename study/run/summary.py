@@ -14,7 +14,6 @@ from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run.progress.json_lines import write_event
 from study.run.study_run import StudyRun
 from study.search.search_plan import SearchPlan
-from study.search.slots import Slot
 from study.settings import Settings
 from study.views.answer import print_best
 from study.views.status import summary
@@ -36,7 +35,7 @@ def print_plan(console: Console, settings: Settings, plan: SearchPlan) -> None:
     if settings.seeds > 1 or plan.size > count:
         size = f"{count} configurations with {settings.seeds} seeds, at most {plan.size} trials"
     print_line(console, f"study {settings.name}: space {settings.space}, seed {settings.seed}, {size}")
-    seeds = [str(plan.seeds.value(index, Slot())) for index in range(settings.seeds)]
+    seeds = [str(plan.seeds.value(index)) for index in range(settings.seeds)]
     shown = ", ".join(seeds[:MOST_SEEDS]) + (", ..." if len(seeds) > MOST_SEEDS else "")
     print_line(
         console,

@@ -30,8 +30,6 @@ from study.search.slots import Slot, at_each_rate, compared_slots, slots
 from study.search.stopping import Races, rungs
 from study.settings import PER_METHOD, Settings
 
-ANY_SLOT = Slot()
-
 
 class SearchPlan(Plan):
     """Hands out the trials of a search over a space.
@@ -195,7 +193,7 @@ class SearchPlan(Plan):
             number=self._next_number,
             configuration=configuration.number,
             seed_index=seed_index,
-            config=self.trial_config(configuration.config, seed_index, configuration.slot),
+            config=self._trial_config(configuration, seed_index),
             baseline=self.is_baseline(configuration.slot),
             rate=configuration.slot.rate,
             parameters=configuration.parameters,
@@ -223,7 +221,7 @@ class SearchPlan(Plan):
                 " choose another --name"
             )
         configuration = self.queue.recall(trial)
-        expected = self.trial_config(configuration.config, trial.seed_index, configuration.slot)
+        expected = self._trial_config(configuration, trial.seed_index)
         changes = difference(trial.config, expected)
         if configuration.rejected and not trial.rejected:
             changes = f"it rejects the parameters now: {configuration.rejected}"
@@ -245,13 +243,13 @@ class SearchPlan(Plan):
         """The name that the space gives to the slot's method; empty if it gives none."""
         return slot.method.name if slot.method is not None and slot.method.is_named else ""
 
-    def trial_config(self, config: TrialConfig, seed_index: int, slot: Slot = ANY_SLOT) -> TrialConfig:
+    def trial_config(self, config: TrialConfig, seed_index: int, *, judged: bool = False) -> TrialConfig:
         """A trial of a configuration.
 
         Args:
             config: The configuration without a seed.
             seed_index: Which of the study's seeds.
-            slot: The configuration's; only judged ones are evaluated on the test part.
+            judged: Whether it is judged: on a fresh seed, and evaluated on the test part.
 
         Returns:
             The configuration with this seed and the study's epochs.
@@ -261,9 +259,12 @@ class SearchPlan(Plan):
         if epochs != training.epochs:  # the warm-up stays the same share of the training
             warmup = training.warmup_epochs * epochs / training.epochs
             training = training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
-        return config.changed(
-            seed=self.seeds.value(seed_index, slot), training=training, test=slot.judges is not None
-        )
+        seed = self.seeds.value(seed_index, judged=judged)
+        return config.changed(seed=seed, training=training, test=judged)
+
+    def _trial_config(self, configuration: Configuration, seed_index: int) -> TrialConfig:
+        judged = configuration.slot.judges is not None
+        return self.trial_config(configuration.config, seed_index, judged=judged)
 
     def _enter(self, configuration: Configuration, trial: StudyTrial) -> None:
         configuration.trials.append(trial)

@@ -37,14 +37,14 @@ class Seeds:
         self.judging = question.judging_seeds if isinstance(question, Compare) else 0
         self._study_seed = settings.seed
 
-    def value(self, index: int, slot: Slot) -> int:
+    def value(self, index: int, *, judged: bool = False) -> int:
         """The 32-bit seed of every configuration's trial with this seed index.
 
         Args:
             index: The seed index, from 0 on.
-            slot: The configuration's. Judged ones have seeds on which nothing was chosen.
+            judged: Whether the configuration is judged, on seeds on which nothing was chosen.
         """
-        purpose = "trial" if slot.judges is None else "judged trial"
+        purpose = "judged trial" if judged else "trial"
         return derive_seed(self._study_seed, purpose, index)
 
     def at_first(self, slot: Slot) -> int:

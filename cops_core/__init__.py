@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cops_core.config import Floor as Floor
     from cops_core.errors import DriftError as DriftError
     from cops_core.errors import InfeasibleError as InfeasibleError
     from cops_core.errors import InputError as InputError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # these names: its import would hide the function.
 PUBLIC: Mapping[str, Callable[[], ModuleType]] = {
     "DriftError": lambda: import_module("cops_core.errors"),
+    "Floor": lambda: import_module("cops_core.config"),
     "InfeasibleError": lambda: import_module("cops_core.errors"),
     "InputError": lambda: import_module("cops_core.errors"),
     "Mask": lambda: import_module("cops_core.mask"),

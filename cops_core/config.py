@@ -47,6 +47,7 @@ from cops_core.trainers import (
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
 LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer", "erk", "balanced"]
+FloorPer = Literal["layer", "unit"]
 Schedule = Literal["exponential", "linear"]
 Ablation = Literal["none", "shuffle", "random", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
@@ -63,6 +64,8 @@ OPTIMIZER_FIELDS: Mapping[str, tuple[str, ...]] = {
 OPTIONAL_FIELDS = frozenset(
     ("optimizer", "nesterov", "betas", "eps", "warmup_epochs", "label_smoothing", "max_gradient_norm")
 )
+# Fields of a selection that are written only if they are set.
+OPTIONAL_CHOICES = frozenset(("floor",))
 SCOPE_NAMES: Mapping[Scope, str] = {
     "global": "",
     "layer": " per layer",
@@ -122,6 +125,22 @@ class Control(Description):
     level: Annotated[float, Field(ge=0, le=1)]
 
 
+class Floor(Description):
+    """At least so many kept weights in each layer, or for each output unit of it, against layer collapse.
+
+    Attributes:
+        count: At least 1. A layer or unit with fewer weights keeps all of them.
+        per: "layer", or "unit": a neuron, a channel (see `cops_core.floors.output_units`).
+    """
+
+    count: Annotated[int, Field(ge=1)]
+    per: FloorPer = "layer"
+
+    def __str__(self) -> str:
+        """`100 per layer`."""
+        return f"{self.count} per {self.per}"
+
+
 class Selection(Description):
     """How the kept weights are chosen: maximise the target while each control stays above its level.
 
@@ -140,6 +159,7 @@ class Selection(Description):
             number that its scores do not change (`cops_core.densities`). "layer": the same fraction. "erk":
             in proportion to its Erdos-Renyi-kernel density, as RigL does. "balanced": as many as any other
             layer. Layers that are full leave the rest to the others.
+        floor: So many kept weights in each layer or for each output unit at least, or None.
         rounds: 1 is one-shot. With more, each round computes the scores again and removes a part of the
             weights, by the schedule (see `cops_core.iterate`). In [1, 10000].
         schedule: How many weights each round leaves.
@@ -158,6 +178,7 @@ class Selection(Description):
     controls: tuple[Control, ...] = ()
     level_kind: LevelKind = "relative"
     scope: Scope = "global"
+    floor: Floor | None = None
     rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = 1
     schedule: Schedule = "exponential"
     revive: bool = False
@@ -166,6 +187,13 @@ class Selection(Description):
     convention: ConventionName = "paper"
     ablation: Ablation = "none"
     if_infeasible: IfInfeasible = "shrink"
+
+    @field_validator("floor", mode="before")
+    @classmethod
+    def _whole_floor(cls, given: Any) -> Any:
+        if not (given is None or isinstance(given, Floor | Mapping)):
+            raise ValueError(f"{given!r} does not say of what: write e.g. Floor(count=1, per='unit')")
+        return given
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -181,6 +209,13 @@ class Selection(Description):
             if idle:
                 raise ValueError(f"{', '.join(idle)} without effect in one round: write rounds=2 or more")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """All fields, without optional ones that are not set: as it was written before there were these."""
+        fields = type(self).model_fields
+        unset = {name for name in OPTIONAL_CHOICES if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in serialize(self).items() if name not in unset}
 
     @property
     def scores(self) -> tuple[AnyScore, ...]:
@@ -213,6 +248,7 @@ class Selection(Description):
         """
         parts = [
             SCOPE_NAMES[self.scope],
+            "" if self.floor is None else f", floor {self.floor}",
             "" if self.rounds_as_published else f", {self.rounds_label}",
             " with revival" if self.revive else "",
             " on fresh batches" if self.fresh_batches else "",

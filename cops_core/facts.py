@@ -120,6 +120,13 @@ class PricePoint(TypedDict):
     status: str
 
 
+class FloorFacts(TypedDict):
+    """See `cops_core.config.Floor`."""
+
+    count: int
+    per: str
+
+
 class SelectionManifest(TypedDict):
     """How a mask was selected, see `cops_core.trial_selection.select_weights`.
 
@@ -129,6 +136,7 @@ class SelectionManifest(TypedDict):
         convention: A key of `CONVENTIONS`.
         prunable: A key of `PRUNABLE`.
         scope: `global`, or a key of `cops_core.densities.PROPORTIONS`.
+        floor: The minimum of kept weights in each layer or for each output unit, if there is one.
         rounds: The number of rounds.
         schedule: A key of `PRUNING_SCHEDULES`.
         revive: Whether removed weights could come back.
@@ -153,6 +161,7 @@ class SelectionManifest(TypedDict):
     convention: str
     prunable: str
     scope: str
+    floor: NotRequired[FloorFacts]
     rounds: int
     schedule: str
     revive: bool

@@ -6,77 +6,27 @@ the masked network again (zeros outside the mask, for every training arm), and s
 again. Removed weights leave the problem: levels and masks depend on the remaining weights only, so that the
 zeros of a signed score do not outrank negative values. With `revive`, removed weights stay in the problem
 and may come back: they are scored at theta0 with the masked network's gradient (de Jorge et al. 2021,
-"Progressive Skeletonization", arXiv 2006.09081).
+"Progressive Skeletonization", arXiv 2006.09081). Floors hold after every round.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import accumulate
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from cops_core.config import Schedule, Selection
+from cops_core.config import Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
-from cops_core.densities import PROPORTIONS, layer_budgets
+from cops_core.cops.selection import best_mask
 from cops_core.errors import InfeasibleError
-from cops_core.mask import Mask, flatten_away, kept_weights, top_kappa, unflatten
+from cops_core.floors import Floors
+from cops_core.groups import Group
+from cops_core.mask import Mask, flatten_away, top_kappa, unflatten
 from cops_core.memory import give_back
 from cops_core.scores import AnyScore, find_score
 from cops_core.scoring import Batch, Scorer
 
 PATH_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-
-
-def _exponential(size: int, density: float, kappa: int, share: float) -> float:
-    """D rho^(k/n)."""
-    return float(size * density**share)
-
-
-def _linear(size: int, density: float, kappa: int, share: float) -> float:
-    """D - (D - kappa) k/n."""
-    return size - (size - kappa) * share
-
-
-PRUNING_SCHEDULES: Mapping[Schedule, Callable[[int, float, int, float], float]] = {
-    "exponential": _exponential,
-    "linear": _linear,
-}
-
-
-@dataclass(frozen=True)
-class Group:
-    """Weights with a common budget: all of them, or those of one layer.
-
-    Attributes:
-        places: The group's positions in the vector of all D weights.
-        kappa: The number of kept weights after the last round.
-        density: rho, the kept fraction after the last round, in [0, 1].
-    """
-
-    places: slice
-    kappa: int
-    density: float
-
-    def budget(self, round_: int, rounds: int, schedule: Schedule = "exponential") -> int:
-        """The number of kept weights after a round.
-
-        Args:
-            round_: The round, in [1, rounds].
-            rounds: The number of rounds.
-            schedule: A key of `PRUNING_SCHEDULES`.
-
-        Returns:
-            A number in [kappa, size of the group].
-        """
-        if round_ == rounds:
-            return self.kappa
-        size: int = self.places.stop - self.places.start
-        exact = PRUNING_SCHEDULES[schedule](size, self.density, self.kappa, round_ / rounds)
-        return max(self.kappa, math.floor(exact + 0.5))
 
 
 @dataclass(frozen=True)
@@ -143,41 +93,27 @@ def run_rounds(
             live = live if everything else [values[own] for values in live]
             kappa = group.budget(round_, selection.rounds, selection.schedule)
             chosen = slice(None) if everything else own.copy()
+            floors = None if group.floors is None else group.floors.of(chosen)
             if kappa and round_ < selection.rounds and not selection.controls:
-                own[chosen] = top_kappa(live[0], kappa)  # the solution's mask; a later one is recorded
+                own[chosen] = _highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
                 continue
-            solutions[name] = _solve(live, selection, kappa)
+            solutions[name] = _solve(live, selection, kappa, floors)
             if solutions[name].status == "infeasible":
                 raise InfeasibleError(_infeasible(selection, name, round_, kappa))
             own[chosen] = solutions[name].mask
             if priced and selection.controls and round_ == selection.rounds:
                 paths[name] = cops_path(
-                    live[0], live[1:], kappa, PATH_LEVELS, kind=selection.level_kind, shrink=True
+                    live[0],
+                    live[1:],
+                    kappa,
+                    PATH_LEVELS,
+                    kind=selection.level_kind,
+                    shrink=True,
+                    layers=None if floors is None else floors.owners,
+                    floors=None if floors is None else floors.least,
                 )
         kappas.append(int(keep.sum()))
     return Rounds(unflatten(keep, shapes), solutions, paths, kappas)
-
-
-def groups_of(selection: Selection, density: Decimal, shapes: Mapping[str, torch.Size]) -> dict[str, Group]:
-    """The weights with a common budget.
-
-    Args:
-        selection: Its scope is "global", or a key of `cops_core.densities.PROPORTIONS`.
-        density: The kept fraction, in (0, 1].
-        shapes: The shape of each layer's weight, by parameter name.
-
-    Returns:
-        The groups by name, `global` or each layer, which cover all D weights in order.
-    """
-    sizes = {name: shape.numel() for name, shape in shapes.items()}
-    total = sum(sizes.values())
-    if selection.scope == "global":
-        return {"global": Group(slice(0, total), kept_weights(density, total), float(density))}
-    budgets = layer_budgets(density, shapes, PROPORTIONS[selection.scope])
-    return {
-        name: Group(slice(stop - sizes[name], stop), budget, budget / sizes[name])
-        for stop, (name, budget) in zip(accumulate(sizes.values()), budgets.items(), strict=True)
-    }
 
 
 def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, np.ndarray]:
@@ -192,11 +128,25 @@ def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, n
     return flat
 
 
-def _solve(flat: list[np.ndarray], selection: Selection, kappa: int) -> CopsSolution:
+def _highest(score: np.ndarray, kappa: int, floors: Floors | None) -> np.ndarray:
+    """The best mask of a single score."""
+    if floors is None:
+        return top_kappa(score, kappa)
+    return best_mask((score,), kappa, floors.owners, floors.least)
+
+
+def _solve(flat: list[np.ndarray], selection: Selection, kappa: int, floors: Floors | None) -> CopsSolution:
     """The solution; infeasible levels are shrunk to feasible ones, unless they end the trial."""
-    levels = [control.level for control in selection.controls]
-    shrink = selection.if_infeasible == "shrink"
-    return solve_cops(flat[0], flat[1:], kappa, levels, kind=selection.level_kind, shrink=shrink)
+    return solve_cops(
+        flat[0],
+        flat[1:],
+        kappa,
+        [control.level for control in selection.controls],
+        kind=selection.level_kind,
+        shrink=selection.if_infeasible == "shrink",
+        layers=None if floors is None else floors.owners,
+        floors=None if floors is None else floors.least,
+    )
 
 
 def _infeasible(selection: Selection, group: str, round_: int, kappa: int) -> str:

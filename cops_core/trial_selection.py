@@ -13,7 +13,8 @@ from cops_core.cops import CopsPath, CopsSolution
 from cops_core.data import ImageData, Split
 from cops_core.data.base import check_enough, split_places
 from cops_core.facts import PricePoint, SelectionManifest, Solution
-from cops_core.iterate import groups_of, run_rounds
+from cops_core.groups import groups_of
+from cops_core.iterate import run_rounds
 from cops_core.mask import Mask
 from cops_core.scores import CONVENTIONS, find_score, key_of
 from cops_core.scores.batches import tensors_in
@@ -109,8 +110,7 @@ def select_on(
     Raises:
         InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
-    shapes = {name: weight.shape for name, weight in scorer.prunable.items()}
-    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(selection, density, shapes))
+    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(scorer, selection, density))
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
@@ -136,6 +136,8 @@ def select_on(
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
         "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
+    if selection.floor is not None:
+        manifest["floor"] = {"count": selection.floor.count, "per": selection.floor.per}
     return SelectionResult(mask, manifest)
 
 

@@ -27,6 +27,8 @@ def draw(store: Store) -> Sample | None:
     problem = store.problem
     if problem.size <= WHOLE[len(problem.scores) > 2]:
         return None
+    if problem.floors is not None and len(problem.scores) == 1:
+        return None  # a sample tells little of a small layer's threshold, and one selection decides all
     rare = max(min(problem.kappa, problem.size - problem.kappa), 1)
     enough = KEPT * problem.size // rare
     count = min(max(enough, problem.size // 20), SAMPLED, problem.size // 3)

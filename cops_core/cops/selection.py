@@ -5,6 +5,8 @@ For a fixed score s the best mask keeps the n_l highest of each layer l, and the
 layer l) for layer l.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cops_core.cops.solution import Bools, Floats, Integers
@@ -47,8 +49,7 @@ def thresholds(
         return tau, np.full(floors.size, tau)
     free = np.ones(values.size, dtype=bool)
     own = np.full(floors.size, np.inf)
-    for layer in np.flatnonzero(floors):
-        members = np.flatnonzero(layers == layer)
+    for layer, members in _members(layers, floors):
         best = members[_highest((values[members],), int(floors[layer]))]
         own[layer] = values[best].min()
         free[best] = False
@@ -72,13 +73,21 @@ def best_mask(keys: tuple[Floats, ...], places: int, layers: Integers | None, fl
     if layers is None or not floors.any():
         keep[_highest(keys, places)] = True
         return keep
-    for layer in np.flatnonzero(floors):
-        members = np.flatnonzero(layers == layer)
+    for layer, members in _members(layers, floors):
         keep[members[_highest(tuple(key[members] for key in keys), int(floors[layer]))]] = True
     others = np.flatnonzero(~keep)
     rest = places - int(floors.sum())
     keep[others[_highest(tuple(key[others] for key in keys), rest)]] = True
     return keep
+
+
+def _members(layers: Integers, floors: Integers) -> Iterator[tuple[int, Integers]]:
+    """The layers that have a floor, each with the indices of its weights; there may be thousands of them."""
+    order = np.argsort(layers, kind="stable")
+    counts = np.bincount(layers, minlength=floors.size)
+    starts = np.cumsum(counts) - counts
+    for layer in np.flatnonzero(floors).tolist():
+        yield layer, order[starts[layer] : starts[layer] + counts[layer]]
 
 
 def _highest(keys: tuple[Floats, ...], places: int) -> Integers:

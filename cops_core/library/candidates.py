@@ -184,13 +184,13 @@ def _names(path: str, module: nn.Module) -> Iterator[str]:
     for kind, names in KINDS.items():
         if isinstance(module, kind):
             yield from (prefix + name for name in names)
-    if isinstance(module, EMBEDDINGS) or _is_transformers_conv1d(module) or _is_quantised(module):
+    if isinstance(module, EMBEDDINGS) or is_transformers_conv1d(module) or _is_quantised(module):
         yield f"{prefix}weight"
     if isinstance(module, nn.RNNBase):
         yield from (prefix + name for name in module._flat_weights_names if name.startswith("weight"))
 
 
-def _is_transformers_conv1d(module: nn.Module) -> bool:
+def is_transformers_conv1d(module: nn.Module) -> bool:
     """Whether this is the linear layer of GPT-2: weight of shape (in, out), nf outputs."""
     weight = module._parameters.get("weight")
     return (

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from cops_core.config import Control, IfInfeasible, LevelKind, Schedule, Scope, Selection
+from cops_core.config import Control, Floor, IfInfeasible, LevelKind, Schedule, Scope, Selection
 from cops_core.errors import InputError, as_share, listed, one_line
 from cops_core.generators import seeded_generators
-from cops_core.iterate import groups_of, run_rounds
+from cops_core.groups import groups_of
+from cops_core.iterate import run_rounds
 from cops_core.library.candidates import Candidates, Patterns, candidates
 from cops_core.mask import Mask, kept_weights
 from cops_core.masked.view import check_plain
@@ -34,6 +35,7 @@ def select(
     rounds: int = 1,
     schedule: Schedule = "exponential",
     scope: Scope = "global",
+    floor: Floor | None = None,
     revive: bool = False,
     level_kind: LevelKind = "relative",
     if_infeasible: IfInfeasible = "shrink",
@@ -71,6 +73,8 @@ def select(
         scope: "global": the weights are chosen from all layers together. Otherwise each layer keeps a number
             that its scores do not change: "layer", the same fraction; "erk", by Erdos-Renyi-kernel;
             "balanced", as many as any other (see `cops_core.densities`).
+        floor: The minimum of kept weights in each layer, e.g. `cops.Floor(count=100)`, or for each neuron or
+            channel, e.g. `cops.Floor(count=1, per="unit")`, against layers without any.
         revive: Whether removed weights may come back in a later round.
         level_kind: "relative" or "absolute", see `cops_core.config.Selection`.
         if_infeasible: If no mask meets all levels: "shrink" them, or "end" with an error.
@@ -98,6 +102,7 @@ def select(
         rounds=rounds,
         schedule=schedule,
         scope=scope,
+        floor=floor,
         revive=revive,
         level_kind=level_kind,
         if_infeasible=if_infeasible,
@@ -109,8 +114,7 @@ def select(
             raise InputError(f"{name} is {function!r}: write a function of the model and a batch")
     share = _density(density)
     weights = scored_weights(candidates(model, include, exclude), selection)
-    shapes = {name: weight.shape for name, weight in weights.items()}
-    if not kept_weights(share, total := sum(shape.numel() for shape in shapes.values())):
+    if not kept_weights(share, total := sum(weight.numel() for weight in weights.values())):
         raise InputError(f"density {density} keeps none of {total} weights: write at least {1 / total:.2g}")
     traits = [find_score(score, convention).traits for score in selection.scores]
     needs_data = any(each.needs_data for each in traits)
@@ -129,8 +133,7 @@ def select(
         sample_losses=sample_losses,
         example=example,
     )
-    groups = groups_of(selection, share, shapes)
-    return run_rounds(scorer, [data], selection, groups, priced=False).mask
+    return run_rounds(scorer, [data], selection, groups_of(scorer, selection, share), priced=False).mask
 
 
 def scored_weights(found: Candidates, selection: Selection) -> dict[str, nn.Parameter]:

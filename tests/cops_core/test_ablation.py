@@ -125,6 +125,8 @@ def test_methods_of_other_manner_have_other_names():
             {"scope": "layer"},
             {"scope": "erk"},
             {"scope": "balanced"},
+            {"floor": {"count": 2}},
+            {"floor": {"count": 1, "per": "unit"}},
             {"rounds": 5},
             {"rounds": 5, "schedule": "linear"},
             {"rounds": 5, "revive": True},
@@ -135,6 +137,8 @@ def test_methods_of_other_manner_have_other_names():
             {"ablation": "reinitialize"},
         )
     }
-    assert len(names) == 12
+    assert len(names) == 14
     assert "snip, 5 linear rounds" in names
     assert "snip, shuffled" in names
+    assert "snip, ERK" in names
+    assert "snip, floor 1 per unit" in names

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from cops_core.config import Control, Selection, Training, TrialConfig, parse_config
+from cops_core.config import Control, Floor, Selection, Training, TrialConfig, parse_config
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
@@ -151,6 +151,9 @@ OTHER_TRAININGS = (
 )
 
 
+OTHER_SELECTIONS = (Selection(target="snip", floor=Floor(count=2, per="unit")),)
+
+
 def put_back(model: BaseModel, *names: str) -> Iterator[dict[str, Any]]:
     """Each of the named fields with its default, or where that does not fit with another value."""
     fitting = {"target": "gradient", "rounds": 2, "scale": 0.25}
@@ -168,10 +171,17 @@ def test_every_field_is_in_the_hash():
     own = [name for name in TrialConfig.model_fields if name not in ("trainer", "settings")]
     trainings, earlier = [config.training, *OTHER_TRAININGS], set()
     changed = [config.changed(**change) for change in put_back(config, *own) if "selection" not in change]
-    changed += [
-        config.changed(selection=config.selection.model_copy(update=change))
-        for change in put_back(config.selection, *Selection.model_fields)
-    ]
+    for selection in [config.selection, *OTHER_SELECTIONS]:
+        fields = {
+            n for n, f in Selection.model_fields.items() if getattr(selection, n) != f.default
+        } - earlier
+        earlier |= fields
+        changed += [
+            config.model_copy(update={"selection": selection.model_copy(update=change)})
+            for change in put_back(selection, *fields)
+        ]
+    assert earlier == set(Selection.model_fields)
+    earlier = set()
     for training in trainings:
         fields = {n for n, f in Training.model_fields.items() if getattr(training, n) != f.default} - earlier
         earlier |= fields
@@ -181,6 +191,7 @@ def test_every_field_is_in_the_hash():
         ]
     assert earlier == set(Training.model_fields)
     whole = [config, *(config.changed(training=training) for training in OTHER_TRAININGS)]
+    whole += [config.changed(selection=selection) for selection in OTHER_SELECTIONS]
     hashes = {config_hash(other) for other in [*whole, *changed]}
     assert len(hashes) == len(whole) + len(changed)
 
@@ -199,6 +210,18 @@ def test_a_training_is_written_with_the_fields_that_have_a_meaning():
         assert config_hash(TrialConfig(training=training)) == config_hash(
             parse_config(TrialConfig(training=training).model_dump(mode="json"))
         )
+
+
+def test_a_selection_is_written_with_the_optional_fields_that_are_set():
+    """A selection without them is written as before there were any."""
+    every = "target controls level_kind scope rounds schedule revive fresh_batches samples_per_class"
+    plain = [*every.split(), "convention", "ablation", "if_infeasible"]
+    assert list(Selection(target="snip").model_dump()) == plain
+    for selection in OTHER_SELECTIONS:
+        assert set(selection.model_dump()) > set(plain)
+        assert Selection.model_validate_json(selection.model_dump_json()) == selection
+        assert Selection.model_validate_json(selection.model_dump_json(exclude_defaults=True)) == selection
+        assert pruned(selection=selection).model_dump_json(exclude_defaults=True).count("floor") == 1
 
 
 @pytest.mark.parametrize("written", ["0.1", "0.10", "0.1000", "1e-1", ".1", 0.1, Decimal("0.1")])

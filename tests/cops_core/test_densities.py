@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from cops_core.config import Selection
 from cops_core.densities import PROPORTIONS, balanced, erdos_renyi_kernel, layer_budgets
 from cops_core.errors import InputError
+from cops_core.groups import groups_of
 from cops_core.initialization import initialize
-from cops_core.iterate import groups_of, run_rounds
+from cops_core.iterate import run_rounds
 from cops_core.mask import flatten, kept_weights, top_kappa
 from cops_core.models import build_model
 from cops_core.prunable import maskable, with_biases
@@ -167,10 +168,9 @@ def test_a_random_mask_of_known_layer_densities(scope):
     model = build_model("lenet_300_100", (1, 28, 28), 10)
     initialize(model, 3)
     selection = Selection(target="random", scope=scope)
-    shapes = {name: weight.shape for name, weight in maskable(model).items()}
     batch = torch.zeros(1, 1, 28, 28), torch.zeros(1, dtype=torch.long)
-    groups = groups_of(selection, Decimal("0.01"), shapes)
-    mask = run_rounds(Scorer(model, 3, "theta0"), [batch], selection, groups).mask
+    scorer = Scorer(model, 3, "theta0")
+    mask = run_rounds(scorer, [batch], selection, groups_of(scorer, selection, Decimal("0.01"))).mask
     assert list(mask.kept.values()) == BY_HAND["lenet_300_100", (1, 28, 28), "0.01"][scope]
     scores = compute_scores(["random"], model, batch, seed=3)["random"]
     for name, keep in mask.items():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cops_core.config import Control, Selection, Training, TrialConfig
+from cops_core.config import Control, Floor, Selection, Training, TrialConfig
 from cops_core.facts import Facts, Machine, MetricRow, values_of
 from cops_core.machine import machine
 from cops_core.scores import Member
@@ -15,7 +15,10 @@ from ..declared import undeclared
 
 SHORT = Training(epochs=1)
 COPS = Selection(
-    target=Member(functional="loss", p=1.5), controls=(Control(score="magnitude", level=0.3),), scope="layer"
+    target=Member(functional="loss", p=1.5),
+    controls=(Control(score="magnitude", level=0.3),),
+    scope="layer",
+    floor=Floor(count=1, per="unit"),
 )
 CONFIGS = {
     "dense": TrialConfig(training=SHORT),

@@ -296,7 +296,10 @@ PYTHON: dict[str, list[Python]] = {
     "docs/library.md": [Python(), Python()],
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [
-        Python(before="from cops_core.config import Control, Selection\nfrom cops_core.scores import Member")
+        Python(
+            before="from cops_core.config import Control, Floor, Selection\n"
+            "from cops_core.scores import Member"
+        )
     ],
     "docs/studies.md": [Python("slow")],
     "docs/trainers.md": [FILE],

@@ -5,7 +5,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 import typer
 
-from cops_core.config import Control, Selection, Training, TrialConfig, parse_config
+from cops_core.config import Control, Floor, Selection, Training, TrialConfig, parse_config
 from cops_core.data import DATASETS
 from cops_core.errors import InputError, as_share, did_you_mean, near_path, unknown
 from cops_core.initialization import INITIALIZATIONS
@@ -162,6 +162,14 @@ CONFIGS = [
     ),
     ({"selection": {"target": "snip", "scope": "globl"}}, "unknown scope 'globl': did you mean 'global'?"),
     (
+        {"selection": {"target": "snip", "floor": {"count": 1, "per": "unt"}}},
+        "unknown per 'unt': did you mean 'unit'",
+    ),
+    (
+        {"selection": {"target": "snip", "floor": {"cont": 1}}},
+        "selection.floor: unknown field 'cont': did you mean 'count'?",
+    ),
+    (
         {"selection": {"target": "snip", "level_kind": "absolut"}},
         "unknown level kind 'absolut': did you mean",
     ),
@@ -221,7 +229,7 @@ def test_a_plugin_with_its_own_dict_is_not_a_near_miss(run, tmp_path):
 GROUP = typer.main.get_command(cli.app)
 LITERALS = {
     f"{model.__name__}.{name}": get_args(field.annotation)
-    for model in (Control, Selection, Training, TrialConfig, Settings)
+    for model in (Control, Floor, Selection, Training, TrialConfig, Settings)
     for name, field in model.model_fields.items()
     if get_origin(field.annotation) is Literal
 }
@@ -247,7 +255,7 @@ NAMES = {
     **LITERALS,
     **{
         f"fields of {model.__name__}": model.model_fields
-        for model in (Control, Selection, Training, TrialConfig, Settings)
+        for model in (Control, Floor, Selection, Training, TrialConfig, Settings)
     },
 }
 

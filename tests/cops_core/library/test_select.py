@@ -90,6 +90,7 @@ STRANGERS: dict[str, tuple[type[nn.Module], Any, Any]] = {
         {"rounds": 3, "scope": "layer"},
         {"rounds": 2, "scope": "erk"},
         {"target": "random", "scope": "balanced"},
+        {"rounds": 2, "floor": cops.Floor(count=1), "controls": {"random": 0.1}},
         {"rounds": 2, "revive": True, "schedule": "linear"},
     ],
 )
@@ -237,6 +238,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rounds": ({"rounds": 0}, "rounds: "),
     "without effect": ({"schedule": "linear"}, "schedule without effect in one round: write rounds=2"),
     "scope": ({"scope": "layers"}, "unknown scope 'layers': did you mean 'layer'"),
+    "floor": ({"floor": 5}, "floor: 5 does not say of what: write e.g. Floor(count=1"),
     "seed": ({"seed": -1}, "seed -1 is not a whole number in [0, 2**32)"),
     "loss": ({"loss": "mse"}, "loss is 'mse': write a function"),
     "convention": ({"convention": "papr"}, "convention: unknown convention 'papr': did you mean 'paper'"),

@@ -29,7 +29,7 @@ DOORS = {
     "mlflow": ["study/tracking/"],
     "pyarrow": ["study/records/folder.py", "study/records/tables.py", "study/scores/tables.py"],
     "pandas": ["study/records/frames.py", "study/api.py", "study/views/report/tables.py"],
-    "matplotlib": ["study/views/figures/", "study/scores/figures/", "study/papers/experiments/figures.py"],
+    "matplotlib": ["study/views/figures/", "study/scores/figures/"],
     "optuna": ["study/search/", "study/views/figures/parameters.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],
     "timm": ["cops_core/models/packages.py"],

@@ -117,8 +117,9 @@ class ConfigurationResult:
 
     @cached_property
     def tests(self) -> dict[int, float]:
-        """The measure on the test part by seed index, of the trials that were evaluated on it."""
-        return {t.seed_index: t.test_accuracy for t in self.trials if t.test_accuracy is not None}
+        """The measure on the test part by seed index, of the whole trainings that were evaluated on it."""
+        whole = [trial for trial in self.trials if trial.status in COMPARABLE]
+        return {t.seed_index: t.test_accuracy for t in whole if t.test_accuracy is not None}
 
     @property
     def test_interval(self) -> Interval | None:
@@ -211,12 +212,24 @@ def by_configuration(trials: Sequence[StudyTrial]) -> list[ConfigurationResult]:
     return [ConfigurationResult(number, tuple(group)) for number, group in groups]
 
 
+def choosing(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
+    """The configurations from which validation chooses: all but those that are trained again on fresh seeds.
+
+    Args:
+        configurations: Those of one study.
+
+    Returns:
+        In order.
+    """
+    return [found for found in configurations if found.judges is None]
+
+
 def comparable(configurations: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
     """The configurations with comparable accuracies: of whole trainings, over the same number of seeds.
 
     A collapsed network has an accuracy, that of guessing. A configuration that was stopped early, or got
-    fewer seeds since it could not win any more, is left out. Judged configurations are compared with each
-    other.
+    fewer seeds since it could not win any more, is left out. So is one that was chosen and is trained again
+    on fresh seeds: it would count twice.
 
     Args:
         configurations: Those of one study.
@@ -224,15 +237,12 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
     Returns:
         The comparable ones, in order.
     """
-    most: dict[bool, int] = {}
-    for found in configurations:
-        stage = found.judges is None
-        most[stage] = max(most.get(stage, 0), len(found.trials))
+    first = choosing(configurations)
+    most = max((len(found.trials) for found in first), default=0)
     return [
         found
-        for found in configurations
-        if len(found.accuracies) == most[found.judges is None]
-        and all(trial.status in COMPARABLE for trial in found.trials)
+        for found in first
+        if len(found.accuracies) == most and all(trial.status in COMPARABLE for trial in found.trials)
     ]
 
 

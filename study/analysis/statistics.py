@@ -5,10 +5,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, special, stats
 
 # Equal differences of accuracies differ by less than this through rounding.
 ROUNDING = 1e-12
+QUANTILES = 4000  # of the chi-squared distribution, over which a power is averaged
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,36 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> float:
     if np.ptp(differences) <= ROUNDING:
         return 1.0 if abs(float(differences[0])) <= ROUNDING else 0.0
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def least_difference(seeds: int, comparisons: int, level: float = 0.05, power: float = 0.8) -> float:
+    """The smallest true difference that a paired t-test with so many seeds finds often enough.
+
+    The test is two-sided at the level over the number of comparisons (Bonferroni). Its power at a difference
+    d is that of the noncentral t distribution with noncentrality d sqrt(n): the mean of the normal
+    distribution's power over the chi-squared distribution of the variance, which is stable in its tails.
+
+    Args:
+        seeds: The number of pairs, n.
+        comparisons: The number of tests in total, at least 1.
+        level: The probability that any test finds a difference where there is none, in (0, 1).
+        power: The probability that a test finds the difference, in (0, 1).
+
+    Returns:
+        The difference, in standard deviations of the paired difference; NaN with fewer than two seeds.
+    """
+    if seeds < 2:
+        return math.nan
+    freedom = seeds - 1
+    variances = stats.chi2.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES, freedom) / freedom
+    critical = float(stats.t.isf(level / comparisons / 2, freedom))
+    bounds = critical * np.sqrt(variances)
+
+    def excess(noncentrality: float) -> float:
+        found = special.ndtr(noncentrality - bounds) + special.ndtr(-noncentrality - bounds)
+        return float(found.mean()) - power
+
+    return float(optimize.brentq(excess, 0.0, 10 * critical + 10)) / math.sqrt(seeds)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

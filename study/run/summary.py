@@ -84,7 +84,7 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     reasons, resume = early_ends(run), resume_command(settings)
     for reason in reasons:
         print_line(console, f"the study ended early: {reason}")
-    print_best(console, trials, settings.question)
+    print_best(console, trials, settings)
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials) and not any(resume in reason for reason in reasons):
         print_line(console, Text.assemble("resume with: ", (resume, "bold")))

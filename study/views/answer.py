@@ -4,25 +4,32 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from search_spaces.question import Question
 from study.analysis.answer import answer, first_of_each_rate
 from study.analysis.configurations import by_configuration, comparisons
+from study.analysis.judged import study_methods
 from study.console import print_line
 from study.records.trial import StudyTrial
+from study.settings import Settings
+from study.views.methods import print_methods
 from study.views.tables import best_table
 
 MOST_METHODS = 10  # at each rate; the files of the report have all
 
 
-def print_best(console: Console, trials: Sequence[StudyTrial], question: Question) -> None:
+def print_best(console: Console, trials: Sequence[StudyTrial], settings: Settings) -> None:
     """Print the answer to a study's question; nothing if there is none yet.
 
     Args:
         console: Where it is printed.
         trials: All trials of the study.
-        question: The study's question.
+        settings: The study's settings.
     """
-    found = answer(by_configuration(trials), question)
+    configurations = by_configuration(trials)
+    methods = study_methods(configurations, settings)
+    if methods is not None:
+        print_methods(console, methods)
+        return
+    found = answer(configurations, settings.question)
     if not found.configurations:
         return
     shown = [each for group in first_of_each_rate(found, MOST_METHODS) for each in group]

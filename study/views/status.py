@@ -11,9 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from cops_core.trainers import ACCURACY, Measure
-from search_spaces.question import parse_question
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import ConfigurationResult, by_configuration, comparable, comparisons
+from study.analysis.configurations import (
+    ConfigurationResult,
+    by_configuration,
+    choosing,
+    comparable,
+    comparisons,
+)
+from study.analysis.judged import MethodTable, study_methods
 from study.console import print_line
 from study.records.evaluations import read_evaluations
 from study.records.lease import holder
@@ -21,6 +27,7 @@ from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial
 from study.settings import Settings, parse_settings
 from study.views.answer import print_best
+from study.views.methods import methods_content
 from study.views.tables import failure_table
 
 # running: a process runs it now. complete: every trial of the plan has ended. unfinished: it can be
@@ -50,7 +57,7 @@ def show_status(
         if as_json:
             print_json(console, {**content, **details(trials)})
         else:
-            _show_one(console, content, trials, logs=logs)
+            _show_one(console, content, trials, parse_settings(store.record()["settings"]), logs=logs)
         return
     summaries = [summary(store, store.trials()) for store in studies(storage_uri)]
     if as_json:
@@ -73,14 +80,16 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         Among others `trials`: the number of planned configurations. `ended`: how many of them have no trial
         that is running or can be resumed. `status`: the number of trials by status. `best`: see
         `configuration_content`, with the Holm-adjusted `p_value` of the comparison with the rate's best;
-        None for the best itself, and with fewer than two common seeds.
+        None for the best itself, and with fewer than two common seeds. `methods`: see `methods_content`, only
+        of studies that compare methods; these have no p-values of validation accuracies.
     """
     record, configurations = store.record(), by_configuration(trials)
     settings, running = parse_settings(record["settings"]), holder(store)
-    evaluations = read_evaluations(store)
+    evaluations, methods = read_evaluations(store), study_methods(configurations, settings)
     best = best_per_method(comparable(configurations))
-    p_values = {compared.other.number: _finite(compared.p_value) for compared in comparisons(best)}
-    return {
+    compared = comparisons(best) if methods is None else []
+    p_values = {each.other.number: _finite(each.p_value) for each in compared}
+    content = {
         "name": store.name,
         "space": settings.space,
         "question": record["settings"]["question"],
@@ -90,10 +99,11 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         "started": record["started"],
         "trials": settings.trials,
         "seeds": settings.seeds,
-        "ended": sum(all(trial.has_ended for trial in each.trials) for each in configurations),
+        "ended": sum(all(trial.has_ended for trial in each.trials) for each in choosing(configurations)),
         "status": dict(Counter(trial.status for trial in trials)),
         "best": [{**configuration_content(each), "p_value": p_values.get(each.number)} for each in best],
     }
+    return content if methods is None else {**content, "methods": methods_content(methods)}
 
 
 def details(trials: Sequence[StudyTrial]) -> dict[str, Any]:
@@ -119,6 +129,9 @@ def state(
         return "running"
     if closed:
         return "closed"
+    methods = study_methods(configurations, settings)
+    if methods is not None:
+        return "complete" if _is_judged(settings, configurations, methods) else "unfinished"
     complete = len(configurations) >= settings.trials and all(
         all(trial.has_ended for trial in each.trials)
         and (
@@ -131,6 +144,18 @@ def state(
     return "complete" if complete else "unfinished"
 
 
+def _is_judged(
+    settings: Settings, configurations: Sequence[ConfigurationResult], methods: MethodTable
+) -> bool:
+    """Whether every configuration has been tried, and what was chosen has been trained on all fresh seeds."""
+    if any(not trial.has_ended for each in configurations for trial in each.trials):
+        return False
+    if methods.is_judged:  # a method may have fewer configurations than planned
+        return methods.is_complete
+    tried = len(choosing(configurations)) >= settings.trials
+    return tried and all(row.chosen is None for row in methods.rows)  # nothing can be chosen
+
+
 def _races(each: ConfigurationResult) -> bool:
     """Whether it may have fewer seeds: not a baseline, and only if the rate is an axis."""
     return each.rate is not None and not each.trials[0].baseline
@@ -139,7 +164,8 @@ def _races(each: ConfigurationResult) -> bool:
 def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
     """A configuration as JSON values, with its mean accuracy, deviation and 95 % interval over the seeds.
 
-    With a trainer of one's own these are values of its `measure`.
+    With a trainer of one's own these are values of its `measure`. `judges`: the number of the configuration
+    that it trains again on fresh seeds; null for a configuration from which validation chooses.
     """
     found = each.interval
     several = found is not None and found.count > 1
@@ -148,6 +174,7 @@ def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
         "title": each.title,
         "rate": None if each.rate is None else str(each.rate),
         "method": each.method,
+        "judges": each.judges,
         "status": each.status,
         "trials": [trial.name for trial in each.trials],
         "seeds": len(each.accuracies),
@@ -173,12 +200,14 @@ def trial_content(trial: StudyTrial) -> dict[str, Any]:
         "trial": trial.name,
         "configuration": trial.configuration,
         "seed_index": trial.seed_index,
+        "judges": trial.judges,
         "status": trial.status,
         "reason": trial.reason,
         "log": trial.log or None,
         "reused_from": trial.reused_from or None,
         "method": trial.method,
         "validation_accuracy": _finite(trial.accuracy),
+        "test_accuracy": trial.test_accuracy,
         "density": _finite(trial.density),
         "trained_parameters": trial.trained_parameters,
     }
@@ -195,7 +224,9 @@ def print_json(console: Console, content: dict[str, Any]) -> None:
     console.file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyTrial], *, logs: bool) -> None:
+def _show_one(
+    console: Console, content: dict[str, Any], trials: Sequence[StudyTrial], settings: Settings, *, logs: bool
+) -> None:
     console.print(_overview([content]))
     if content["holder"] is not None:
         print_line(console, f"running: {content['holder']}")
@@ -209,7 +240,7 @@ def _show_one(console: Console, content: dict[str, Any], trials: Sequence[StudyT
     for trial in failures if logs else ():
         console.rule(f"trial {trial.number}", align="left")
         print_line(console, trial.log.rstrip() or "no log")
-    print_best(console, trials, parse_question(content["question"]))
+    print_best(console, trials, settings)
 
 
 def _best(found: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, Measure]:

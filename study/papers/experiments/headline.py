@@ -19,9 +19,10 @@ from cops_core.errors import InputError
 from cops_core.streams import derive_seed, stream
 from cops_core.trial_state import config_hash
 from study.papers.experiments.base import Experiment, ExperimentChanges, ExperimentResult, RunTrials
-from study.papers.experiments.figures import Curves, accuracy_by_rate
 from study.papers.experiments.headline_words import Contender, ContenderResult, Outcome, tables
 from study.records.trial import StudyTrial
+from study.views.figures.methods import Panel, draw_methods
+from study.views.figures.style import png
 
 SCORES = ("magnitude", "snip", "grasp", "synflow")
 LEVELS = (0.3, 0.6)
@@ -83,16 +84,14 @@ class Headline(Experiment):
     def answer(self, run: RunTrials) -> ExperimentResult:
         """Tables for each setting, and one figure of all settings."""
         lines: list[str] = []
-        panels: dict[str, Curves] = {}
-        dense: dict[str, float] = {}
+        panels: list[Panel] = []
         for setting in self.settings:
             outcome = self._outcome(setting, run)
             count = self.evaluation_seeds
             title = f"{setting.model} on {self.dataset}, {setting.epochs} epochs, {count} seeds"
             lines += [f"### {title}", "", *tables(outcome, COMPARISONS)]
-            panels[title] = outcome.curves()
-            dense[title] = outcome.dense.mean
-        return ExperimentResult("\n".join(lines), {"headline.png": accuracy_by_rate(panels, dense)})
+            panels.append(Panel(title, outcome.curves(), outcome.dense))
+        return ExperimentResult("\n".join(lines), {"headline.png": png(draw_methods(panels))})
 
     def _outcome(self, setting: Setting, run: RunTrials) -> Outcome:
         part = f"{setting.model}-{setting.epochs}-epochs"

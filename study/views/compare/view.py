@@ -13,6 +13,7 @@ from study.analysis.configurations import ConfigurationResult
 from study.analysis.statistics import Interval
 from study.console import print_line
 from study.views.compare.comparison import Entry, EntryResult, StudyComparison
+from study.views.methods import interval_content, interval_text
 from study.views.status import configuration_content
 from study.views.tables import show_p
 
@@ -72,20 +73,12 @@ def _result_content(result: EntryResult) -> dict[str, Any]:
     return {
         "argument": result.entry.label,
         "best": None if result.best is None else configuration_content(result.best),
-        "test": _interval_content(result.test),
-        "difference": _interval_content(result.difference),
-        "test_difference": _interval_content(result.test_difference),
+        "test": interval_content(result.test),
+        "difference": interval_content(result.difference),
+        "test_difference": interval_content(result.test_difference),
         "same_trials": result.same_trials,
         "p_value": result.p_value if math.isfinite(result.p_value) else None,
     }
-
-
-def _interval_content(found: Interval | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    several = found.count > 1
-    ends = [found.mean - found.half_width, found.mean + found.half_width] if several else None
-    return {"mean": found.mean, "interval": ends, "seeds": found.count}
 
 
 def _marks(entries: Sequence[Entry]) -> dict[str, str]:
@@ -171,6 +164,4 @@ def _rate(rate: Decimal | None) -> str:
 
 def _shown(found: Interval | None, spec: str = ".2%") -> str:
     """A mean with its interval; a single value as it is."""
-    if found is None:
-        return ""
-    return format(found, spec) if found.count > 1 else f"{found.mean:{spec}}"
+    return "" if found is None else interval_text(found, spec)

@@ -28,7 +28,12 @@ DOORS = {
     "ray": ["study/run/ray/"],
     "mlflow": ["study/tracking/"],
     "pyarrow": ["study/records/folder.py", "study/records/tables.py", "study/scores/tables.py"],
-    "pandas": ["study/records/frames.py", "study/api.py", "study/views/report/tables.py"],
+    "pandas": [
+        "study/records/frames.py",
+        "study/api.py",
+        "study/views/report/tables.py",
+        "study/views/report/methods.py",
+    ],
     "matplotlib": ["study/views/figures/", "study/scores/figures/"],
     "optuna": ["study/search/", "study/views/figures/parameters.py", "search_spaces/"],
     "torchvision": ["cops_core/vision.py"],

@@ -13,31 +13,38 @@ def answer(found: Sequence[ConfigurationResult], question: Question) -> Answer[C
     """The answer to a study's question.
 
     Args:
-        found: The study's configurations; only comparable ones count.
+        found: The study's configurations; only comparable ones count, and those on fresh seeds.
         question: The question.
 
     Returns:
         The configurations that answer it, and a sentence.
     """
-    return question.answer(comparable(found))
+    return question.answer(_answering(found))
 
 
 def headline(found: Sequence[ConfigurationResult], question: Question) -> str:
     """The answer in one or two sentences, for a study's report and its run in MLflow.
 
     Args:
-        found: The study's configurations; only comparable ones count.
+        found: The study's configurations; only comparable ones count, and those on fresh seeds.
         question: The question.
 
     Returns:
         The sentences.
     """
-    compared = comparable(found)
+    compared = _answering(found)
     if not compared:
         return NOTHING
-    dense = next((each for each in compared if each.method == "dense"), None)
-    reference = f" The dense network has {dense.shown_accuracy}." if dense is not None else ""
+    dense = [each for each in compared if each.method == "dense"]
+    shown = [each.shown_test for each in dense if each.judges is not None]
+    shown += [each.shown_accuracy for each in dense if each.judges is None]
+    reference = f" The dense network has {shown[0]}." if shown else ""
     return question.answer(compared).headline + reference
+
+
+def _answering(found: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
+    """Comparable configurations, and those on fresh seeds that were evaluated on the test part."""
+    return [*comparable(found), *(each for each in found if each.judges is not None and each.tests)]
 
 
 def first_of_each_rate(answered: Answer[ConfigurationResult], most: int) -> list[list[ConfigurationResult]]:

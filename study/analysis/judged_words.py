@@ -20,11 +20,14 @@ def sentences(table: MethodTable) -> list[str]:
     """All that must be known to read the table.
 
     Args:
-        table: With one or more rows.
+        table: The methods.
 
     Returns:
         Sentences: the budget of each method, what differs between them, what p-values and differences mean.
+        None without rows.
     """
+    if not table.rows:
+        return []
     found = [_budget(table)]
     if len(table.subjects) > 1:
         found.append(

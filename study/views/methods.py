@@ -141,7 +141,7 @@ def methods_content(table: MethodTable) -> dict[str, Any]:
         "complete": table.is_complete,
         "equal_budgets": table.is_fair,
         "rows": [_row(row) for row in table.rows],
-        "notes": sentences(table) if table.rows else [],
+        "notes": sentences(table),
         "verdict": verdict(table) or None,
     }
 

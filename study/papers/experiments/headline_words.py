@@ -8,8 +8,8 @@ from cops_core.config import TrialConfig
 from cops_core.trial_state import config_hash
 from study.analysis.statistics import Interval, interval
 from study.papers.experiments.base import tested
-from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
+from study.views.markdown import markdown_table
 
 
 @dataclass(frozen=True)

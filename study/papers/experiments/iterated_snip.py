@@ -11,8 +11,8 @@ from cops_core.facts import ConnectivityFacts
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
 from study.papers.experiments.base import Experiment, ExperimentResult, RunTrials, tested
-from study.papers.markdown import markdown_table
 from study.records.trial import StudyTrial
+from study.views.markdown import markdown_table
 
 ROUNDS = 50
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.analysis.statistics import Interval
-from study.papers.markdown import markdown_table
 from study.papers.table.cell import NOT_RUN, Cell, PublishedComparison
 from study.papers.table.show import blocks
 from study.papers.table.table import PaperTable
 from study.papers.table.verdict import written
 from study.papers.table.words import NO_FIGURE, cell_lines, dense_line, factor, foot, heading, number
 from study.records.frames import make_frame
+from study.views.markdown import markdown_table
 from study.views.report.tables import escape, latex, parquet
 
 # Columns of methods that a page has room for.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from study.analysis.configurations import ConfigurationResult
+from study.analysis.configurations import ConfigurationResult, choosing
 from study.analysis.regions import FEWEST as FEWEST_OF_FAMILY
 from study.views.figures.family import family
 from study.views.figures.front import accuracy_by_bytes
@@ -16,7 +16,7 @@ from study.views.figures.pairs import pairs
 from study.views.figures.parameters import FEWEST
 from study.views.figures.rates import accuracy_by_rate
 
-__all__ = ["FIGURES", "PARAMETERS", "Figure", "FigureText", "StudyFigure"]
+__all__ = ["FIGURES", "METHODS", "PARAMETERS", "Figure", "FigureText", "StudyFigure"]
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,19 @@ class StudyFigure(FigureText):
     Attributes:
         draw: Draws it from all configurations of the study; returns None if there is nothing to draw.
         of_shares: Whether it can only show shares in [0, 1], such as accuracies.
+        of_ends: Whether it shows how trials ended, also those on fresh seeds. Accuracies are those from which
+            validation chooses: a configuration that is trained again would be drawn twice.
     """
 
     draw: Callable[[Sequence[ConfigurationResult]], Figure | None]
     of_shares: bool = False
+    of_ends: bool = False
 
     def drawn(self, found: Sequence[ConfigurationResult]) -> Figure | None:
         """The figure of a study; None if there is nothing to draw, or its measure cannot be drawn."""
         if self.of_shares and found and not found[0].measure.share:
             return None
-        return self.draw(found)
+        return self.draw(found if self.of_ends else choosing(found))
 
 
 NOTHING_FINISHED = "No configuration has finished."
@@ -113,8 +116,18 @@ FIGURES: Mapping[str, StudyFigure] = {
         "The trials of each method, by their status.",
         "Every trial has finished.",
         outcomes,
+        of_ends=True,
     ),
 }
+
+# The figure of a study that compares methods, see `study.views.figures.methods`.
+METHODS = FigureText(
+    "Which method is better?",
+    "Accuracy on the test part against the freezing rate; the axis is logarithmic in the density. Validation"
+    " chose one configuration of each method at each rate, with equal budgets; it was trained again on fresh"
+    " seeds, which chose nothing. Bars, and the band of the dense network, are 95 % intervals of the mean.",
+    "Nothing is evaluated on the test part yet.",
+)
 
 # Optuna's figures. Each history has its own: see `study.views.figures.parameters`.
 PARAMETERS = FigureText(

@@ -10,7 +10,9 @@ from cops_core.facts import drawn_in_words
 from cops_core.trainers import ACCURACY
 from search_spaces.question import Answer
 from study.analysis.answer import answer, headline
-from study.analysis.configurations import ConfigurationResult, by_configuration
+from study.analysis.configurations import ConfigurationResult, by_configuration, choosing
+from study.analysis.judged import MethodTable, study_methods
+from study.analysis.judged_words import budget
 from study.analysis.regions import Region, searched_regions
 from study.analysis.words import means, seconds
 from study.records.evaluations import Evaluation, read_evaluations
@@ -20,10 +22,13 @@ from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space
 from study.settings import Settings, parse_settings
 from study.views.figures import FIGURES, PARAMETERS, Figure
+from study.views.figures.methods import methods_by_rate
 from study.views.figures.parameters import importances, slices
 from study.views.figures.style import svg
 from study.views.report.command import launch_command
 from study.views.report.ends import End, ends
+
+KEY_OF_METHODS = "methods"  # the key figure of a study that compares methods
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,9 @@ class Report:
         facts: Short facts about the study, by heading.
         caveat: How reliable the numbers are.
         trials: All trials.
-        configurations: All configurations.
+        configurations: All configurations from which validation chooses.
         answer: The complete answer.
+        methods: The methods of a study that compares them with equal budgets; None for other questions.
         test_results: Rate, method, number, validation and test accuracy of each configuration that was
             evaluated on the test images.
         drawings: The figures that could be drawn, by name.
@@ -55,6 +61,7 @@ class Report:
     trials: tuple[StudyTrial, ...]
     configurations: tuple[ConfigurationResult, ...]
     answer: Answer[ConfigurationResult]
+    methods: MethodTable | None
     test_results: tuple[tuple[str, str, int, str, str], ...]
     drawings: dict[str, Figure]
     regions: tuple[Region, ...]
@@ -92,19 +99,21 @@ def make_report(
         trials: The study's trials.
         evaluations: The study's evaluations on the test images.
     """
-    settings, found = parse_settings(record["settings"]), by_configuration(trials)
-    question = settings.question
-    drawings = {name: figure.drawn(found) for name, figure in FIGURES.items()}
+    settings, every = parse_settings(record["settings"]), by_configuration(trials)
+    question, found, methods = settings.question, choosing(every), study_methods(every, settings)
+    drawings = {} if methods is None else {KEY_OF_METHODS: methods_by_rate(methods)}
+    drawings |= {name: figure.drawn(every) for name, figure in FIGURES.items()}
     parameters, missing = _parameters(settings, trials)
     names = sorted({name.split("_", 1)[1] for name in parameters})
     return Report(
         name=name,
-        headline=headline(found, question),
-        facts=_facts(record["started"], settings, trials, found),
-        caveat=_caveat(found, evaluated=bool(evaluations)),
+        headline=headline(every, question),
+        facts=_facts(record["started"], settings, trials, found, methods),
+        caveat=_caveat(found, evaluated=bool(evaluations)) if methods is None else _of_methods(methods),
         trials=tuple(trials),
         configurations=tuple(found),
-        answer=answer(found, question),
+        answer=answer(every, question),
+        methods=methods,
         test_results=tuple(_test_results(evaluations, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)) if found and found[0].measure.share else (),
@@ -116,14 +125,23 @@ def make_report(
 
 
 def _facts(
-    started: str, settings: Settings, trials: Sequence[StudyTrial], found: Sequence[ConfigurationResult]
+    started: str,
+    settings: Settings,
+    trials: Sequence[StudyTrial],
+    found: Sequence[ConfigurationResult],
+    methods: MethodTable | None,
 ) -> dict[str, str]:
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
     spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
+    seeds = f"with up to {settings.seeds} seeds"
+    if methods is not None:
+        most = max((len(each.trials) for each in found), default=0)
+        first = "1 seed" if most == 1 else f"{most} seeds"
+        seeds = f"{budget(methods)}, on {first}; what was chosen on {methods.seeds} fresh seeds"
     return {
         "question": settings.question.about(trials[0].measure if trials else ACCURACY),
         "data and network": "; ".join(dict.fromkeys(trial.config.subject for trial in trials)),
-        "configurations": f"{len(found)} of {settings.trials}, with up to {settings.seeds} seeds",
+        "configurations": f"{len(found)} of {settings.trials}, {seeds}",
         "trials": ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none yet",
         "search": f"{settings.sampler}, early stopping {settings.stopping}, space {settings.space}",
         "started": started[:16].replace("T", " ") + " UTC",
@@ -146,6 +164,20 @@ def _caveat(found: Sequence[ConfigurationResult], *, evaluated: bool) -> str:
         return f"One seed each: there are no intervals, and differences may be chance. {chosen}"
     return (
         f"Means over up to {most} seeds; ± and bands are 95 % intervals of the mean (Student's t). {chosen}"
+    )
+
+
+def _of_methods(methods: MethodTable) -> str:
+    """How reliable the numbers of a study are that compares methods."""
+    if not methods.is_judged:
+        return (
+            "Nothing is evaluated on test yet. The best are chosen by the validation accuracies that are"
+            " shown, so these are too high on average."
+        )
+    return (
+        f"Accuracies on test are means over up to {methods.seeds} fresh seeds, which chose nothing; ± and"
+        " bands are 95 % intervals of the mean (Student's t). Those on validation chose the configurations,"
+        " so they are too high on average."
     )
 
 
@@ -185,7 +217,12 @@ def _parameters(settings: Settings, trials: Sequence[StudyTrial]) -> tuple[dict[
 def _reproduction(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) -> dict[str, str]:
     """What is needed to run the study or one of its trials again, by heading."""
     settings, launches = record["settings"], record["launches"]
-    seeds = dict(sorted({trial.seed_index: trial.config.seed for trial in trials}.items()))
+    first, fresh = (
+        dict(sorted({t.seed_index: t.config.seed for t in trials if (t.judges is None) == is_first}.items()))
+        for is_first in (True, False)
+    )
+    seeds = f"study {settings['seed']}; trials {', '.join(map(str, first.values()))}"
+    seeds += f"; fresh {', '.join(map(str, fresh.values()))}" if fresh else ""
     data = dict.fromkeys(
         f"{trial.config.dataset} {trial.data_sha256}" for trial in trials if trial.data_sha256 is not None
     )
@@ -199,7 +236,7 @@ def _reproduction(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) 
     content = {
         "the study": launch_command(name, settings),
         "one trial": "cops replay RUN, with the id of its run in MLflow",
-        "seeds": f"study {settings['seed']}; trials {', '.join(map(str, seeds.values()))}",
+        "seeds": seeds,
         "commit": ", ".join(commits),
         "versions": versions,
         "initial weights": "; ".join(

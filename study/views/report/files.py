@@ -1,9 +1,11 @@
 """All files of a report by their paths: the page, the figures, the tables."""
 
+from study.analysis.judged_words import verdict
 from study.records.tables import trial_tables
-from study.views.figures import FIGURES
+from study.views.figures import FIGURES, METHODS
 from study.views.figures.style import fluid, png
-from study.views.report.content import Report
+from study.views.report.content import KEY_OF_METHODS, Report
+from study.views.report.methods import methods_frame, methods_latex, methods_markdown
 from study.views.report.page import page
 from study.views.report.tables import (
     best_frame,
@@ -34,10 +36,16 @@ def key_figure(report: Report) -> dict[str, bytes]:
 
     It is empty if there is nothing to draw.
     """
-    figure = report.drawings.get(KEY_FIGURE)
+    name = _key(report)
+    figure = report.drawings.get(name)
     if figure is None:
         return {}
-    return {f"{KEY_FIGURE}.png": png(figure), f"{KEY_FIGURE}.svg": fluid(report.vectors[KEY_FIGURE])}
+    return {f"{name}.png": png(figure), f"{name}.svg": fluid(report.vectors[name])}
+
+
+def _key(report: Report) -> str:
+    """The name of the key figure: that of methods once they are evaluated on test."""
+    return KEY_OF_METHODS if KEY_OF_METHODS in report.drawings else KEY_FIGURE
 
 
 def closing_files(report: Report) -> dict[str, bytes]:
@@ -46,22 +54,42 @@ def closing_files(report: Report) -> dict[str, bytes]:
 
 
 def description(report: Report) -> str:
-    """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's MLflow run."""
-    parts = [f"**{report.headline}**", f"[The complete report](artifact:{FOLDER}/{PAGE})"]
-    if KEY_FIGURE in report.drawings:
-        parts.insert(1, f"![{FIGURES[KEY_FIGURE].question}](artifact:{KEY_FIGURE}.svg)")
-    return "\n\n".join(parts)
+    """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's MLflow run.
+
+    For a study that compares methods there is also their table.
+    """
+    parts, key = [f"**{report.headline}**"], _key(report)
+    if key in report.drawings:
+        question = METHODS.question if key == KEY_OF_METHODS else FIGURES[key].question
+        parts.append(f"![{question}](artifact:{key}.svg)")
+    if report.methods is not None and report.methods.rows:
+        parts += [methods_markdown(report.methods), verdict(report.methods)]
+    parts.append(f"[The complete report](artifact:{FOLDER}/{PAGE})")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _tables(report: Report) -> dict[str, bytes]:
-    best, ended = best_frame(report.answer), ends_frame(report.ends)
-    title = "" if report.answer is None else report.answer.title
+    ended = ends_frame(report.ends)
     return {
-        "best.parquet": parquet(best),
-        "best.tex": best_latex(best, f"{report.name}: {title}. {report.caveat}"),
+        **_answer_tables(report),
         "ends.parquet": parquet(ended),
         "ends.tex": ends_latex(ended, f"{report.name}: trials that did not finish, and why."),
         "layers.parquet": parquet(layers_frame(report.configurations)),
         "family.parquet": parquet(family_frame(report.configurations)),
         **trial_tables(report.name, report.trials),
+    }
+
+
+def _answer_tables(report: Report) -> dict[str, bytes]:
+    """The answer: the methods that are compared, else the best configurations."""
+    if report.methods is not None:
+        caption = f"{report.name}: {METHODS.question} {report.caveat}"
+        return {
+            "methods.parquet": parquet(methods_frame(report.methods)),
+            "methods.tex": methods_latex(report.methods, caption),
+        }
+    best, title = best_frame(report.answer), "" if report.answer is None else report.answer.title
+    return {
+        "best.parquet": parquet(best),
+        "best.tex": best_latex(best, f"{report.name}: {title}. {report.caveat}"),
     }

@@ -9,9 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from search_spaces.question.base import measure_in
 from study.analysis.answer import NOTHING, first_of_each_rate
 from study.analysis.configurations import comparisons
+from study.analysis.judged_words import sentences, verdict
 from study.analysis.regions import ASPECTS, CAVEAT
-from study.views.figures import FIGURES, PARAMETERS, FigureText
-from study.views.report.content import Report
+from study.views.figures import FIGURES, METHODS, PARAMETERS, FigureText
+from study.views.report.content import KEY_OF_METHODS, Report
+from study.views.report.methods import method_cells
 from study.views.tables import show_p
 
 MOST_ROWS = 8  # at each rate in the table of the best; the files have all
@@ -78,7 +80,7 @@ def page(report: Report) -> bytes:
     environment = Environment(
         loader=PackageLoader("study.views.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    rows = list(_rows(report))
+    rows = [] if report.methods is not None else list(_rows(report))
     total = 0 if report.answer is None else len(report.answer.configurations)
     content = environment.get_template("page.html").render(
         report=report,
@@ -88,6 +90,12 @@ def page(report: Report) -> bytes:
         measure=measure_in(report.configurations).words,
         left_out=total - sum(map(len, rows)),
         p_values=any(row.p for group in rows for row in group),
+        compared=report.methods,
+        compared_text=METHODS,
+        compared_rows=[] if report.methods is None else method_cells(report.methods),
+        compared_notes=[] if report.methods is None else sentences(report.methods),
+        compared_verdict="" if report.methods is None else verdict(report.methods),
+        compared_picture=_picture(report, KEY_OF_METHODS, METHODS),
         figures=[_picture(report, name, text) for name, text in FIGURES.items()],
         aspects=ASPECTS,
         region_caveat=CAVEAT,

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from cops_core.whole_file import write_whole
+from study.analysis.judged_words import verdict
 from study.console import print_line
 from study.places import storage_uri, tracking
 from study.records.store import find_study
@@ -52,8 +53,10 @@ def write_report(
         report = gather(store)
         files = report_files(report)
         write_files(folder, files)
-    for line in (report.headline, *(region.sentence for region in report.regions)):
-        print_line(console, line)
+    concluded = "" if report.methods is None else verdict(report.methods)
+    for line in (report.headline, concluded, *(region.sentence for region in report.regions)):
+        if line:
+            print_line(console, line)
     problem = log_report(
         tracking(home, tracking_uri or record["settings"]["tracking_uri"]),
         home,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cops_core.errors import InputError
 from study.console import print_line
 from study.networks.close import close_study
 from study.places import storage_uri, tracking
@@ -41,11 +42,16 @@ def evaluate_study(
         console: Receives the results.
 
     Raises:
-        InputError: There is no such study, or `close_study` refuses it.
+        InputError: There is no such study, it compares methods, or `close_study` refuses it.
     """
     store = find_study(storage_uri(home, storage), name)
     record = store.record()
     settings = parse_settings(record["settings"])
+    if settings.question.strata:
+        raise InputError(
+            f"study {name!r} compares methods: it evaluates on test what it chose, by itself, at its end. See"
+            f" `cops status {name}`; `cops resume {name}` runs it to its end"
+        )
     results = close_study(
         store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
     )

@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
         "number": pa.int64(),
         "configuration": pa.int64(),
         "seed_index": pa.int64(),
+        "judges": pa.int64(),
         "trial": pa.string(),
         "identity": pa.string(),
         "reused_from": pa.string(),
@@ -94,8 +95,10 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
 
     Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `value` is that
     of the `measure` by which trials are compared: the validation accuracy with the trainer "images".
-    `reused_from` is None if the trial ran itself. `stored_bytes` is the size of its artefact. `seconds` is
-    wall-clock time, None while the trial runs. `proposed`: the sampler's parameters, as JSON.
+    `judges` is the number of the chosen configuration that it trains on a fresh seed, None for a trial from
+    which validation chooses. `reused_from` is None if the trial ran itself. `stored_bytes` is the size of
+    its artefact. `seconds` is wall-clock time, None while the trial runs. `proposed`: the sampler's
+    parameters, as JSON.
 
     Args:
         study: The study's name.
@@ -114,6 +117,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "number": trial.number,
         "configuration": trial.configuration,
         "seed_index": trial.seed_index,
+        "judges": trial.judges,
         "trial": trial.name,
         "identity": trial.identity,
         "reused_from": trial.reused_from or None,

@@ -20,7 +20,7 @@ from cops_core.facts import Machine, values_of
 from cops_core.scores import kind_of
 from study.provenance import git_commit, versions
 from study.records.trial import OPEN, Status, StudyTrial
-from study.tracking.describe import opening_note, run_name
+from study.tracking.describe import JUDGING, opening_note, run_name
 
 CONFIG_FILE = "config.json"  # everything that a replay needs
 LOG_FILE = "log.txt"
@@ -56,6 +56,9 @@ CUT = f" ... (cut, see {CONFIG_FILE} for all of it)"
 def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> dict[str, str]:
     """Tags of a trial that starts.
 
+    A trial on a fresh seed of what validation chose has the tag `stage`, and as `judges` the number of the
+    configuration that was chosen.
+
     Args:
         study: The tags that identify the study, see `study_tags`.
         parent: The id of the study's run.
@@ -75,6 +78,8 @@ def opening_tags(study: Mapping[str, str], parent: str, trial: StudyTrial) -> di
         "status": "running",
         **provenance(),
     }
+    if trial.judges is not None:
+        tags |= {"stage": JUDGING, "judges": str(trial.judges)}
     return tags | ({"reused_from": trial.reused_from} if trial.reused_from else {})
 
 

@@ -9,11 +9,12 @@ from urllib.parse import quote as url_quote
 
 from cops_core.config import TrialConfig
 from cops_core.trainers import IMAGES
-from search_spaces.question import parse_question
+from search_spaces.question import Compare, parse_question
 from study.places import DEFAULT_HOME, find_flags, tracking
 from study.records.trial import OPEN, StudyTrial
 
 NETWORK_FILE = "network.safetensors"  # the trial's stored network, an artifact of its run
+JUDGING = "judging"  # the stage in which what validation chose is trained on fresh seeds
 LOAD_FILE = "load.py"  # in the same folder; MLflow's UI displays it
 LOAD_LINE = f'network = load_artifact(Path("{NETWORK_FILE}"))'
 PREDICT_LINE = "classes = network.predict(images)"
@@ -30,8 +31,12 @@ OTHERS: Mapping[str, str] = {
 
 
 def run_name(trial: StudyTrial) -> str:
-    """The trial's title and its seed index: `freeze cops(snip; synflow 0.3) q=0.99 s=0`."""
-    return f"{trial.title} s={trial.seed_index}"
+    """The trial's title and its seed index: `freeze cops(snip; synflow 0.3) q=0.99 s=0`.
+
+    Fresh seeds of what validation chose have `judging s=0`: they are other seeds.
+    """
+    stage = "" if trial.judges is None else f" {JUDGING}"
+    return f"{trial.title}{stage} s={trial.seed_index}"
 
 
 def where(tracking_uri: str, home: Path) -> str:
@@ -44,6 +49,9 @@ def opening_note(trial: StudyTrial) -> str:
     """The description of a run whose trial has just started."""
     if trial.rejected:
         return "The space rejected the parameters of this trial: nothing is trained."
+    if trial.judges is not None:
+        chosen = f"Validation chose configuration {trial.judges}"
+        return f"{_method(trial.config)} {chosen}: here it is trained on fresh seed {trial.seed_index}."
     return f"{_method(trial.config)} Seed {trial.seed_index} of its study."
 
 
@@ -109,8 +117,12 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
     """
     options = find_flags(home, settings.get("storage"))
     size = f" with {settings['trials']} configurations"
-    size += f" over up to {settings['seeds']} seeds" if settings["seeds"] > 1 else ""
-    question = parse_question(settings["question"]).sentence
+    asked = parse_question(settings["question"])
+    if isinstance(asked, Compare):
+        size += f"; what validation chooses of each method is trained on {asked.judging_seeds} fresh seeds"
+    elif settings["seeds"] > 1:
+        size += f" over up to {settings['seeds']} seeds"
+    question = asked.sentence
     commands = "\n".join(f"cops {verb} {name}{options}" for verb in ("status", "report", "resume"))
     return "\n\n".join(
         [
@@ -184,6 +196,8 @@ def _result(trial: StudyTrial) -> str:
     parts = [f"{trial.status} after {len(trial.rows)} epochs" if trial.rows else trial.status]
     if trial.rows:
         parts.append(f"{trial.measure.words} {trial.accuracy:{trial.measure.spec}}")
+    if trial.test_accuracy is not None:
+        parts.append(f"test {trial.measure.noun} {trial.test_accuracy:{trial.measure.spec}}")
     if trial.facts is not None:
         parts.append(
             f"{trial.facts['trained_parameters']:,} of {trial.facts['parameters']:,} parameters trained"

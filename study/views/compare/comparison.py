@@ -55,7 +55,8 @@ class Entry:
     def best(self, rate: Decimal | None) -> ConfigurationResult | None:
         """The best configuration at a freezing rate by its mean validation accuracy.
 
-        The method `dense` has no rate. The others are compared with it at each rate.
+        The method `dense` has no rate. The others are compared with it at each rate. If the best was trained
+        again on fresh seeds, it is the configuration of these.
 
         Args:
             rate: None for the dense network.
@@ -65,8 +66,11 @@ class Entry:
         """
         if self.method == "dense":
             rate = None
-        found = comparable([each for each in self.configurations if each.freezing_rate == rate])
-        return max(found, key=lambda each: each.quality, default=None)
+        here = [each for each in self.configurations if each.freezing_rate == rate]
+        found, again = comparable(here), {each.judges: each for each in here if each.judges is not None}
+        tried = [each for each in found if each.number in again] or found
+        best = max(tried, key=lambda each: each.quality, default=None)
+        return best if best is None else again.get(best.number, best)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,9 @@ class EntryResult:
             trial seeds that both have; None without a common seed.
         test_difference: The same for the test accuracy.
         same_trials: Whether both results are the same trials.
-        p_value: Of the paired t-test on validation accuracies, adjusted by Holm for all comparisons of the
-            table; NaN for the first entry, with fewer than two common seeds, and for the same trials.
+        p_value: Of the paired t-test on validation accuracies, or on test accuracies if both were trained on
+            fresh seeds; adjusted by Holm for all comparisons of the table. NaN for the first entry, with
+            fewer than two common seeds, and for the same trials.
     """
 
     entry: Entry
@@ -92,6 +97,11 @@ class EntryResult:
     test_difference: Interval | None = None
     same_trials: bool = False
     p_value: float = math.nan
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it was trained on fresh seeds, which chose nothing."""
+        return self.best is not None and self.best.judges is not None
 
 
 @dataclass(frozen=True)
@@ -142,9 +152,10 @@ def _entry(argument: str, storage: str) -> Entry:
     if not found:
         raise InputError(f"study {name!r} has no trial yet: see `cops status {name}`")
     settings = parse_settings(store.record()["settings"])
-    return Entry(
-        argument, name, method or None, settings, tuple(found), evaluated_accuracies(read_evaluations(store))
-    )
+    tests = evaluated_accuracies(read_evaluations(store))
+    for each in (each for each in found if each.judges is not None):
+        tests |= {t.name: each.tests[t.seed_index] for t in each.trials if t.seed_index in each.tests}
+    return Entry(argument, name, method or None, settings, tuple(found), tests)
 
 
 def _check_data(entries: Sequence[Entry]) -> None:
@@ -190,18 +201,24 @@ def _results(entries: Sequence[Entry], rate: Decimal | None) -> tuple[EntryResul
         one, other = _by_seed(first), _by_seed(best)
         identities = [{trial.identity for trial in each.trials} if each else set() for each in (first, best)]
         same = bool(identities[0]) and identities[0] == identities[1]
+        tested, first_tested = _test(entry, best), _test(entries[0], first)
+        values = (tested, first_tested) if _are_judged(first, best) else (other, one)
         results.append(
             EntryResult(
                 entry,
                 best,
-                _interval(_test(entry, best)),
+                _interval(tested),
                 _interval(_minus(other, one)),
-                _interval(_minus(_test(entry, best), _test(entries[0], first))),
+                _interval(_minus(tested, first_tested)),
                 same,
-                math.nan if same else paired(other, one),
+                math.nan if same else paired(*values),
             )
         )
     return tuple(results)
+
+
+def _are_judged(first: ConfigurationResult | None, other: ConfigurationResult | None) -> bool:
+    return all(each is not None and each.judges is not None for each in (first, other))
 
 
 def _adjusted(

@@ -29,7 +29,9 @@ def print_comparison(console: Console, found: StudyComparison) -> None:
         console, f"paired difference to {marks[found.entries[0].label]} over the common seeds", "italic"
     )
     console.print(_difference_table(found.rates, marks))
-    if any(math.isfinite(result.p_value) for row in found.rates.values() for result in row):
+    if _has_values(found, judged=True):
+        print_line(console, "p is of accuracies on test, over fresh seeds, which chose nothing", "dim")
+    if _has_values(found, judged=False):
         console.print(
             "Each best was chosen by these validation accuracies. So p is too small, by an unknown amount.",
             style="dim",
@@ -40,6 +42,15 @@ def print_comparison(console: Console, found: StudyComparison) -> None:
         console.print(_settings_table(found, marks))
     else:
         print_line(console, "settings: the same")
+
+
+def _has_values(found: StudyComparison, *, judged: bool) -> bool:
+    """Whether there are p-values: of fresh seeds, or of the validation accuracies that chose."""
+    return any(
+        math.isfinite(result.p_value) and (row[0].is_judged and result.is_judged) == judged
+        for row in found.rates.values()
+        for result in row
+    )
 
 
 def _without_common_seed(found: StudyComparison) -> bool:
@@ -73,6 +84,7 @@ def _result_content(result: EntryResult) -> dict[str, Any]:
     return {
         "argument": result.entry.label,
         "best": None if result.best is None else configuration_content(result.best),
+        "judged": result.is_judged,
         "test": interval_content(result.test),
         "difference": interval_content(result.difference),
         "test_difference": interval_content(result.test_difference),

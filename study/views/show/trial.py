@@ -46,7 +46,8 @@ class TrialDetails:
     @property
     def test_accuracy(self) -> float | None:
         """The accuracy on the test images in [0, 1]; None if it was not evaluated on them."""
-        return evaluated_accuracies(read_evaluations(self.store)).get(self.trial.name)
+        evaluated = evaluated_accuracies(read_evaluations(self.store))
+        return evaluated.get(self.trial.name, self.trial.test_accuracy)
 
     @property
     def network(self) -> str | None:
@@ -187,6 +188,7 @@ def show_content(details: TrialDetails, home: Path) -> dict[str, Any]:
         "run_id": details.run_id,
         "validation_accuracy": None if math.isnan(trial.accuracy) else trial.accuracy,
         "test_accuracy": details.test_accuracy,
+        "judges": trial.judges,
         "seconds": None if trial.ended is None else trial.ended - trial.started,
         "not_default": differing,
         "record": trial.record(),

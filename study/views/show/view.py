@@ -73,13 +73,20 @@ def _identity(details: TrialDetails) -> dict[str, Value]:
         "test accuracy": None
         if details.test_accuracy is None
         else f"{details.test_accuracy:{trial.measure.spec}}",
-        "configuration": f"{trial.configuration}{', a baseline' if trial.baseline else ''}",
+        "configuration": f"{trial.configuration}{_role(trial)}",
         "seed": f"{trial.config.seed}, index {trial.seed_index}",
         "rate": None if rate is None else str(rate),
         "identity": trial.identity,
         "reused from": trial.reused_from or None,
         "MLflow run": details.run_id,
     }
+
+
+def _role(trial: StudyTrial) -> str:
+    """The part of its configuration in the study, after its number; mostly empty."""
+    if trial.judges is not None:
+        return f", trains the chosen configuration {trial.judges} on a fresh seed"
+    return ", a baseline" if trial.baseline else ""
 
 
 NAMES: Mapping[str, str] = {

@@ -205,12 +205,14 @@ def method_table(
     """
     groups: dict[tuple[Decimal | None, str], list[ConfigurationResult]] = {}
     for each in choosing(found):
-        groups.setdefault((each.rate, each.method), []).append(each)
+        groups.setdefault((each.rate, each.trials[0].named or each.method), []).append(each)
     again = {(each.rate, each.method): each for each in reversed(found) if each.judges is not None}
     finished = comparable(found)
-    most = planned or max((len(group) for group in groups.values()), default=0)
+    most = max((planned or 0, *(len(group) for group in groups.values())))
     rows = [
-        _row(group, again.get(key), finished, question.judging_seeds, bool(again) and not exhaustive, most)
+        _row(
+            key, group, again.get(key), finished, question.judging_seeds, bool(again) and not exhaustive, most
+        )
         for key, group in groups.items()
     ]
     baseline = "" if exhaustive else _baseline(rows, question.baseline)
@@ -229,11 +231,12 @@ def study_methods(found: Sequence[ConfigurationResult], settings: Settings) -> M
     question = settings.question
     if not isinstance(question, Compare):
         return None
-    planned = getattr(settings, "per_method", None)
-    return method_table(found, question, planned, exhaustive=str(settings.sampler) == "grid")
+    planned = settings.per_method
+    return method_table(found, question, planned, exhaustive=settings.sampler == "grid")
 
 
 def _row(
+    key: tuple[Decimal | None, str],
     group: Sequence[ConfigurationResult],
     judged: ConfigurationResult | None,
     finished: Sequence[ConfigurationResult],
@@ -242,12 +245,11 @@ def _row(
     most: int,
 ) -> MethodResult:
     """A method at a rate. ended: whether all of its configurations have been tried. most: of any method."""
-    first = group[0]
     best = max((each for each in group if each in finished), key=lambda each: each.quality, default=None)
     if judged is not None:
         best = next((each for each in group if each.number == judged.judges), best)
     has_all = ended and len(group) < most
-    return MethodResult(first.rate, first.method, tuple(group), best, judged, seeds, has_all)
+    return MethodResult(*key, tuple(group), best, judged, seeds, has_all)
 
 
 def _place(row: MethodResult) -> float:

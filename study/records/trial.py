@@ -89,7 +89,8 @@ class StudyTrial:
             axis, and for the dense trial.
         parameters: What the sampler proposed.
         rejected: Why the space rejected the parameters; empty if it did not.
-        named: The name that the space gives to its method; empty if the method has that of its configuration.
+        named: The name of its method, if the space gives one or rejected the parameters of a method; empty
+            if the method has the name of its configuration.
         judges: The number of the chosen configuration that it trains again on a fresh seed, to evaluate it on
             the test part; None for a trial from which validation chooses.
         status: Whether it runs, or how it ended.

@@ -143,7 +143,7 @@ def early_ends(run: StudyRun) -> list[str]:
 
 def _progress(trials: Sequence[StudyTrial], planned: int) -> str:
     """`24 of 24 trials`; with several seeds `30 trials of 12 of 12 configurations`."""
-    configurations = len({trial.configuration for trial in trials})
+    configurations = len({trial.configuration for trial in trials if trial.judges is None})
     if any(trial.seed_index for trial in trials):
         return f"{len(trials)} trials of {configurations} of {planned} configurations"
     return f"{len(trials)} of {planned} trials"

@@ -198,7 +198,7 @@ class SearchPlan(Plan):
             rate=configuration.slot.rate,
             parameters=configuration.parameters,
             rejected=configuration.rejected,
-            named=self._named(configuration.slot),
+            named=self._named(configuration),
             judges=configuration.slot.judges,
         )
         self._enter(configuration, trial)
@@ -239,9 +239,15 @@ class SearchPlan(Plan):
         question, methods = self.proposals.question, self.proposals.methods
         return not question.strata and slot.method is not None and slot.method in methods.baselines
 
-    def _named(self, slot: Slot) -> str:
-        """The name that the space gives to the slot's method; empty if it gives none."""
-        return slot.method.name if slot.method is not None and slot.method.is_named else ""
+    def _named(self, configuration: Configuration) -> str:
+        """The name of its method, if its configuration does not say it; else empty.
+
+        The space gives it, or rejected the parameters: then there is no configuration.
+        """
+        method, rejected = configuration.slot.method, bool(configuration.rejected)
+        if method is None or not (method.is_named or (rejected and self.proposals.question.strata)):
+            return ""
+        return method.name
 
     def trial_config(self, config: TrialConfig, seed_index: int, *, judged: bool = False) -> TrialConfig:
         """A trial of a configuration.

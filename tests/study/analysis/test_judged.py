@@ -169,3 +169,10 @@ def test_ends_of_tried_configurations_are_counted(made):
     assert (row.count, row.ends, row.chosen.number) == (3, {"stopped": 1, "failed": 1}, 0)
     nothing = table(made(0, (None,), status="failed"), Compare((Decimal("0.99"),)), 1)
     assert (nothing.rows[0].note, nothing.rows[0].chosen) == ("nothing finished", None)
+
+
+def test_rejected_parameters_count_for_their_method(made):
+    trials = [*made(0, (0.5,)), *made(1, (None,), status="rejected")]
+    trials[1].rejected, trials[1].named = "not this one", "freeze snip"
+    (row,) = table(trials).rows
+    assert (row.method, row.count, row.ends, row.chosen.number) == ("freeze snip", 2, {"rejected": 1}, 0)

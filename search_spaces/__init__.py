@@ -1,14 +1,17 @@
 """Search spaces: each is a function `space(trial) -> TrialConfig`, one file per space."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from cops_core.errors import InputError, lookup
 from search_spaces.arms import arms
 from search_spaces.base import SETTABLE, SampleFunction, SearchSpace, load_space_file
+from search_spaces.baselines import DENSE
 from search_spaces.cifar10 import cifar10
 from search_spaces.fashion_mnist import fashion_mnist
 from search_spaces.freezing_rates import freezing_rates
 from search_spaces.gss import gss
+from search_spaces.headline import METHODS, QUESTION, headline
 from search_spaces.presets import PRESETS
 from search_spaces.question import Pareto, Question, Rates
 from search_spaces.quickstart import quickstart
@@ -30,6 +33,7 @@ SEARCH_SPACES: dict[str, SearchSpace] = {
     "gss": _space("gss", gss, Pareto(), 150),
     "fashion_mnist": _space("fashion_mnist", fashion_mnist, Rates(), 60),
     "cifar10": _space("cifar10", cifar10, Rates(), 60),
+    "headline": replace(_space("headline", headline, QUESTION, 60), methods=METHODS, baselines=(DENSE,)),
 }
 
 

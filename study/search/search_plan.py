@@ -14,9 +14,10 @@ from statistics import fmean
 import optuna
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError
+from cops_core.errors import InputError, unknown
 from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
+from search_spaces.question import Compare
 from study.records.trial import StudyTrial
 from study.search.combinations import MOST_COMBINATIONS
 from study.search.configuration import Configuration
@@ -52,6 +53,7 @@ class SearchPlan(Plan):
         space = space.with_fields(settings.fields)
         self.proposals = Proposals(space, settings)
         self.seeds = Seeds(settings)
+        check_baseline(self.proposals)
         planned = self._planned(settings)
         self.queue = ConfigurationQueue(self.proposals, self.seeds, planned)
         self.configurations = len(planned)
@@ -320,6 +322,17 @@ class SearchPlan(Plan):
         complete = {group: [each for each in found if each.is_complete] for group, found in groups.items()}
         self.queue.judge(max(found, key=_mean) for found in complete.values() if found)
         self._unjudged = 0
+
+
+def check_baseline(proposals: Proposals) -> None:
+    """Check that the method exists to which a question compares the others.
+
+    Raises:
+        InputError: It does not.
+    """
+    question, names = proposals.question, [method.name for method in proposals.methods.every]
+    if isinstance(question, Compare) and question.baseline and question.baseline not in names:
+        raise InputError(f"--baseline: {unknown('method', question.baseline, names)}")
 
 
 def _mean(configuration: Configuration) -> float:

@@ -129,7 +129,7 @@ def test_a_control_differs_from_its_target_and_exists_only_for_cops(name):
     assert 1 in kinds
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", sorted({*SPACES} - {"headline"}))  # which has four learning rates
 def test_learning_rate_and_weight_decay_are_searched(name):
     rates = {config.training.learning_rate for _, config in draws(SEARCH_SPACES[name])}
     decays = {config.training.weight_decay for _, config in draws(SEARCH_SPACES[name])}
@@ -166,7 +166,8 @@ def test_a_baseline_differs_in_arm_and_selection_alone():
 
 def test_scores_have_their_published_rounds():
     """A pair has those of its target."""
-    names = [name for name in SPACES if name != "gss"]  # members of the family have no published number
+    # Members of the family have no published number; the headline has one shot and 30 rounds.
+    names = [name for name in SPACES if name not in ("gss", "headline")]
     for name in names:
         found = [config.selection for _, config in draws(SEARCH_SPACES[name]) if config.selection]
         assert {(each.target == "synflow", each.rounds) for each in found} == {(True, 100), (False, 1)}

@@ -1,16 +1,45 @@
 """An experiment: a fixed question, and the tables that answer it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Self
+from typing import Any, Protocol, Self
 
 from cops_core.config import Training, TrialConfig
+from search_spaces.base import SearchSpace
+from search_spaces.question import Compare
 from study.records.trial import StudyTrial
 
-# Runs configurations as the part of that name. A configuration that is finished is not run again.
-RunTrials = Callable[[str, Sequence[TrialConfig]], list[StudyTrial]]
+
+class RunParts(Protocol):
+    """Runs the parts of an experiment, each as a study. What is finished is not run again."""
+
+    def trials(self, part: str, configs: Sequence[TrialConfig]) -> list[StudyTrial]:
+        """Run configurations.
+
+        Args:
+            part: The part's name.
+            configs: With their seeds.
+
+        Returns:
+            The trials, in the order of `configs`.
+        """
+
+    def compare(
+        self, part: str, space: SearchSpace, question: Compare, values: Mapping[str, Any]
+    ) -> list[StudyTrial]:
+        """Compare the methods of a space.
+
+        Args:
+            part: The part's name.
+            space: The space.
+            question: The rates and seeds.
+            values: Other settings of the study by name.
+
+        Returns:
+            All trials of the study, judged ones among them.
+        """
 
 
 @dataclass(frozen=True)
@@ -66,7 +95,7 @@ class Experiment(ABC):
     seed: int = 0
 
     @abstractmethod
-    def answer(self, run: RunTrials) -> ExperimentResult:
+    def answer(self, run: RunParts) -> ExperimentResult:
         """Run the trials that the question needs, and return the results."""
 
     def changed(self, changes: ExperimentChanges) -> Self:

@@ -1,61 +1,44 @@
 """Freezing compared with pruning, and pairs of scores with single scores, each with the same budget.
 
-FreezeNet and pruned SNIP differ in the weights outside the mask. COPS and the best single score differ
-in the number of scores. The two contenders of a comparison have equally many configurations, the same seeds
-and equally many epochs. The best configuration on validation is then evaluated on the test images, with
-other seeds than those on which it was chosen.
+It is a study that compares the methods of the space `headline`, for one network after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import permutations
 from typing import Self
 
-import numpy as np
-
-from cops_core.config import Arm, Control, Selection, TrialConfig
-from cops_core.errors import InputError
-from cops_core.streams import derive_seed, stream
-from cops_core.trial_state import config_hash
-from study.papers.experiments.base import Experiment, ExperimentChanges, ExperimentResult, RunTrials
+from cops_core.config import TrialConfig
+from search_spaces import find_space
+from search_spaces.headline import FREEZENET, PAIR, PER_METHOD, QUESTION, SINGLE, SNIP_PRUNED
+from study.analysis.configurations import ConfigurationResult, by_configuration
+from study.papers.experiments.base import Experiment, ExperimentChanges, ExperimentResult, RunParts
 from study.papers.experiments.headline_words import Contender, ContenderResult, Outcome, tables
 from study.records.trial import StudyTrial
 from study.views.figures.methods import Panel, draw_methods
 from study.views.figures.style import png
 
-SCORES = ("magnitude", "snip", "grasp", "synflow")
-LEVELS = (0.3, 0.6)
-ROUNDS = (1, 30)
-LEARNING_RATES = (0.05, 0.1, 0.025, 0.2)
-
-SNIP_PRUNED, FREEZENET = "SNIP, pruned", "FreezeNet"
-SINGLE, PAIR = "best single score, pruned", "best COPS pair, pruned"
 # The pairs that are compared: the second is subtracted from the first.
 COMPARISONS = ((FREEZENET, SNIP_PRUNED), (PAIR, SINGLE))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A network, how long it is trained, and how many configurations each contender has at each rate.
+    """A network, how long it is trained, and how many configurations each method has at each rate.
 
     Attributes:
         model: A registered network.
         epochs: Epochs of each trial.
         rates: Freezing rates in (0, 1).
-        arm_budget: Configurations of FreezeNet, and of pruned SNIP.
-        score_budget: Configurations of the single scores, and of the pairs.
-        selection_seeds: Seeds on which each configuration is run before one is chosen.
+        per_method: Configurations of each method, if it has so many.
+        choosing_seeds: Seeds on which each configuration is run before one is chosen.
     """
 
     model: str
     epochs: int
-    rates: tuple[Decimal, ...] = tuple(
-        map(Decimal, ("0.9", "0.95", "0.98", "0.99", "0.995", "0.998", "0.999"))
-    )
-    arm_budget: int = 4
-    score_budget: int = 16
-    selection_seeds: int = 2
+    rates: tuple[Decimal, ...] = QUESTION.rates
+    per_method: int = PER_METHOD
+    choosing_seeds: int = QUESTION.choosing_seeds
 
 
 SETTINGS = (Setting(model="lenet_300_100", epochs=5), Setting(model="lenet_5_caffe", epochs=2))
@@ -63,7 +46,7 @@ SETTINGS = (Setting(model="lenet_300_100", epochs=5), Setting(model="lenet_5_caf
 
 @dataclass(frozen=True)
 class Headline(Experiment):
-    """The four contenders and the dense network at every rate, for one setting after the other."""
+    """The four methods and the dense network at every rate, for one setting after the other."""
 
     settings: tuple[Setting, ...] = SETTINGS
 
@@ -81,149 +64,72 @@ class Headline(Experiment):
             ),
         )
 
-    def answer(self, run: RunTrials) -> ExperimentResult:
+    def answer(self, run: RunParts) -> ExperimentResult:
         """Tables for each setting, and one figure of all settings."""
         lines: list[str] = []
         panels: list[Panel] = []
         for setting in self.settings:
-            outcome = self._outcome(setting, run)
+            found = outcome(self._trials(setting, run), setting)
             count = self.evaluation_seeds
             title = f"{setting.model} on {self.dataset}, {setting.epochs} epochs, {count} seeds"
-            lines += [f"### {title}", "", *tables(outcome, COMPARISONS)]
-            panels.append(Panel(title, outcome.curves(), outcome.dense))
+            lines += [f"### {title}", "", *tables(found, COMPARISONS)]
+            panels.append(Panel(title, found.curves(), found.dense))
         return ExperimentResult("\n".join(lines), {"headline.png": png(draw_methods(panels))})
 
-    def _outcome(self, setting: Setting, run: RunTrials) -> Outcome:
-        part = f"{setting.model}-{setting.epochs}-epochs"
-        contenders = [found for rate in setting.rates for found in self.contenders(setting, rate)]
-        check_fair(contenders)
-        seeds = self._seeds("selection", setting.selection_seeds)
-        trials = [config.changed(seed=s) for each in contenders for config in each.tried for s in seeds]
-        validation = choose(contenders, seeds, run(f"selection-{part}", trials))
-
-        others = self._seeds("judge", self.evaluation_seeds)  # the name of a stream: it must not change
-        dense = self._config(setting, 0.05, arm="dense")
-        chosen = [dense, *(config for config, _ in validation)]
-        evaluations = [config.changed(seed=s, test=True) for config in chosen for s in others]
-        found = _by_hash(run(f"evaluation-{part}", evaluations))
-
-        def evaluated(config: TrialConfig) -> tuple[StudyTrial, ...]:
-            return tuple(found[config_hash(config.changed(seed=seed, test=True))] for seed in others)
-
-        results = [
-            ContenderResult(contender, config, accuracy, evaluated(config))
-            for contender, (config, accuracy) in zip(contenders, validation, strict=True)
-        ]
-        return Outcome(tuple(results), evaluated(dense), setting.selection_seeds)
-
-    def contenders(self, setting: Setting, rate: Decimal) -> list[Contender]:
-        """The contenders at `rate`, with their configurations.
-
-        Raises:
-            InputError: A budget is larger than the number of configurations that exist.
-        """
-        arms, scores = setting.arm_budget, setting.score_budget
-
-        def snip(arm: Arm) -> list[TrialConfig]:
-            selection = Selection(target="snip")
-            rates = LEARNING_RATES[:arms]  # the first ones, so that both arms have the same
-            return [self._config(setting, lr, arm, selection, rate) for lr in rates]
-
-        def pruned(name: str, selections: Sequence[Selection]) -> list[TrialConfig]:
-            grid = [
-                self._config(setting, lr, "prune", selection, rate)
-                for selection in selections
-                for lr in LEARNING_RATES[:2]
-            ]
-            order = stream(self.seed, "headline", name, setting.model, str(rate)).permutation(len(grid))
-            return [grid[place] for place in order[:scores]]
-
-        found = [
-            Contender(SNIP_PRUNED, rate, tuple(snip("prune"))),
-            Contender(FREEZENET, rate, tuple(snip("freeze"))),
-            Contender(SINGLE, rate, tuple(pruned(SINGLE, singles()))),
-            Contender(PAIR, rate, tuple(pruned(PAIR, pairs()))),
-        ]
-        for contender, budget in zip(found, (arms, arms, scores, scores), strict=True):
-            if len(contender.tried) < budget:
-                raise InputError(
-                    f"a budget of {budget} is larger than the {len(contender.tried)} configurations of"
-                    f" {contender.name}: write {len(contender.tried)} or less"
-                )
-        return found
-
-    def _config(
-        self,
-        setting: Setting,
-        learning_rate: float,
-        arm: Arm,
-        selection: Selection | None = None,
-        rate: Decimal | None = None,
-    ) -> TrialConfig:
-        changes = {"epochs": setting.epochs, "learning_rate": learning_rate}
-        return TrialConfig(
-            dataset=self.dataset,
-            model=setting.model,
-            arm=arm,
-            selection=selection,
-            density=None if rate is None else 1 - rate,
-            training=self.training.model_copy(update=changes),
+    def _trials(self, setting: Setting, run: RunParts) -> list[StudyTrial]:
+        question = replace(
+            QUESTION,
+            rates=setting.rates,
+            choosing_seeds=setting.choosing_seeds,
+            judging_seeds=self.evaluation_seeds,
         )
+        values = {
+            "dataset": self.dataset,
+            "model": setting.model,
+            "epochs": setting.epochs,
+            "per_method": setting.per_method,
+            "seed": self.seed,
+        }
+        part = f"{setting.model}-{setting.epochs}-epochs"
+        return run.compare(part, find_space("headline"), question, values)
 
-    def _seeds(self, purpose: str, count: int) -> list[int]:
-        return [derive_seed(self.seed, "headline", purpose, index) for index in range(count)]
+
+def outcome(trials: Sequence[StudyTrial], setting: Setting) -> Outcome:
+    """The results of a study of the space `headline`.
+
+    Args:
+        trials: All of its trials, judged.
+        setting: What was run.
+
+    Returns:
+        What was tried, chosen and found, by method and rate.
+    """
+    found = by_configuration(trials)
+    judged = [each for each in found if each.judges is not None]
+    numbers = {each.number: each for each in found}
+    results = [
+        ContenderResult(
+            Contender(each.method, each.rate, tuple(_tried(found, each))),
+            _plain(numbers[each.judges]),
+            numbers[each.judges].mean,
+            each.trials,
+        )
+        for each in judged
+        if each.rate is not None and each.judges is not None
+    ]
+    dense = next(each.trials for each in judged if each.rate is None)
+    return Outcome(tuple(results), dense, setting.choosing_seeds)
 
 
-def singles() -> list[Selection]:
-    """Every single score, in one shot and iterated."""
-    return [Selection(target=score, rounds=rounds) for score in SCORES for rounds in ROUNDS]
-
-
-def pairs() -> list[Selection]:
-    """Every ordered pair of scores at every level, in one shot and iterated."""
+def _tried(found: Sequence[ConfigurationResult], judged: ConfigurationResult) -> list[TrialConfig]:
+    """The configurations from which validation chose."""
     return [
-        Selection(target=target, controls=(Control(score=control, level=level),), rounds=rounds)
-        for target, control in permutations(SCORES, 2)
-        for level in LEVELS
-        for rounds in ROUNDS
+        _plain(each)
+        for each in found
+        if each.judges is None and (each.method, each.rate) == (judged.method, judged.rate)
     ]
 
 
-def check_fair(contenders: Sequence[Contender]) -> None:
-    """Check that contenders that are compared have the same budget.
-
-    Raises:
-        ValueError: They have not.
-    """
-    budgets = {(contender.name, contender.rate): contender.budget for contender in contenders}
-    for first, second in COMPARISONS:
-        for rate in {contender.rate for contender in contenders}:
-            if budgets[first, rate] != budgets[second, rate]:
-                raise ValueError(f"{first} and {second} have different budgets at a rate of {rate}")
-
-
-def choose(
-    contenders: Sequence[Contender], seeds: Sequence[int], trials: Sequence[StudyTrial]
-) -> list[tuple[TrialConfig, float]]:
-    """Choose the configuration of each contender that has the highest mean validation accuracy.
-
-    Args:
-        contenders: Who chooses.
-        seeds: On which each configuration was run.
-        trials: One for each configuration and seed.
-
-    Returns:
-        The configuration and its mean validation accuracy, for each contender.
-    """
-    found = _by_hash(trials)
-
-    def mean(config: TrialConfig) -> float:
-        runs = [found[config_hash(config.changed(seed=seed))].accuracy for seed in seeds]
-        return float(np.nan_to_num(np.mean(runs), nan=0.0))  # a diverged trial has no accuracy
-
-    best = [max(contender.tried, key=mean) for contender in contenders]
-    return [(config, mean(config)) for config in best]
-
-
-def _by_hash(trials: Sequence[StudyTrial]) -> Mapping[str, StudyTrial]:
-    return {config_hash(trial.config): trial for trial in trials}
+def _plain(each: ConfigurationResult) -> TrialConfig:
+    """The configuration without a seed."""
+    return each.trials[0].config.changed(seed=0)

@@ -10,7 +10,7 @@ from cops_core.config import Selection, Training, TrialConfig
 from cops_core.facts import ConnectivityFacts
 from cops_core.streams import derive_seed
 from study.analysis.statistics import interval
-from study.papers.experiments.base import Experiment, ExperimentResult, RunTrials, tested
+from study.papers.experiments.base import Experiment, ExperimentResult, RunParts, tested
 from study.records.trial import StudyTrial
 from study.views.markdown import markdown_table
 
@@ -37,10 +37,10 @@ class IteratedSnip(Experiment):
     rates: tuple[Decimal, ...] = (Decimal("0.995"),)
     training: Training = field(default_factory=lambda: Training(epochs=8))
 
-    def answer(self, run: RunTrials) -> ExperimentResult:
+    def answer(self, run: RunParts) -> ExperimentResult:
         """A table for each rate."""
         seeds = [derive_seed(self.seed, "iterated snip", index) for index in range(self.evaluation_seeds)]
-        trials = run(
+        trials = run.trials(
             "trials",
             [
                 TrialConfig(

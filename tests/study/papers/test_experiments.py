@@ -2,6 +2,7 @@
 
 import io
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,9 +24,8 @@ TINY = Setting(
     model="lenet_300_100",
     epochs=1,
     rates=(Decimal("0.98"),),
-    arm_budget=1,
-    score_budget=1,
-    selection_seeds=1,
+    per_method=1,
+    choosing_seeds=1,
 )
 CONFIGS = [TrialConfig(seed=seed) for seed in range(2)]
 SMALL = Headline(dataset="digits", settings=(TINY,), evaluation_seeds=2)
@@ -42,18 +42,16 @@ def test_an_experiment_runs_and_a_second_call_runs_nothing_again(settings, tmp_p
     console = Console(file=output, width=200)
     chosen = settings(trials=1)
     table = run_experiment("small", SMALL, chosen, console)
-    selection, evaluation = (
-        StudyStore(chosen.storage_uri, f"small-{part}-lenet_300_100-1-epochs").trials()
-        for part in ("selection", "evaluation")
-    )
-    assert len(selection) == 4  # SNIP pruned, FreezeNet, a single score and a pair
-    assert len(evaluation) == 2 * (1 + 4)
-    assert not any(trial.config.test for trial in selection)
-    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in evaluation)
+    trials = StudyStore(chosen.storage_uri, "small-lenet_300_100-1-epochs").trials()
+    judged = [trial for trial in trials if trial.judges is not None]
+    assert len(trials) - len(judged) == 1 + 4  # dense, SNIP pruned, FreezeNet, a single score and a pair
+    assert len(judged) == 2 * (1 + 4)
+    assert all(trial.config.test == (trial.judges is not None) for trial in trials)
+    assert all(0 <= trial.facts["test_accuracy"] <= 1 for trial in judged)
     assert "### lenet_300_100 on digits, 1 epochs, 2 seeds" in output.getvalue()
 
     monkeypatch.setattr(
-        "study.papers.experiments.fixed.run_study", lambda *a, **k: pytest.fail("ran a trial twice")
+        "study.papers.experiments.comparison.run_study", lambda *a, **k: pytest.fail("ran a trial twice")
     )
     assert run_experiment("small", SMALL, chosen, console) == table
 
@@ -105,7 +103,7 @@ def test_iterated_snip_shows_how_many_classes_are_left(ended):
             trials.append(trial)
         return trials
 
-    table = asked.answer(run).markdown
+    table = asked.answer(SimpleNamespace(trials=run)).markdown
     assert studies == ["trials"]
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines() if "%" in line}
     assert set(VARIANTS) <= set(rows)

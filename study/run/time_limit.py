@@ -47,7 +47,7 @@ class TimeLimit(Observer):
         if self._run.has_ended:
             return
         because = self._words + ("" if self._resume is None else f"; {self._resume} continues it")
-        if self._run.plan.mid_turn:
+        if self._run.plan.in_turns:
             self._say(f"{self._words}: the study ends after this turn over its methods")
             self._run.end_after_turn(because)
         else:

@@ -80,6 +80,11 @@ class Plan(ABC):
         """
         return False
 
+    @property
+    def in_turns(self) -> bool:
+        """Whether a study whose time is over waits for the running trials of the last turn."""
+        return self.mid_turn
+
     @abstractmethod
     def ask(self) -> StudyTrial:
         """Hand out the next trial.

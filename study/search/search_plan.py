@@ -128,10 +128,20 @@ class SearchPlan(Plan):
     @property
     def mid_turn(self) -> bool:
         """Whether some methods have more configurations than others so far."""
-        following = next(iter(self.queue.left), None)
-        if not self.proposals.question.strata or following is None or following.judges is not None:
+        if not self.in_turns:
             return False
-        return bool(self.queue.proposed) and self.queue.proposed[-1].slot.place == following.place
+        if self.queue.awaiting_seed is not None:
+            return True
+        following = next(iter(self.queue.left), None)
+        last = self.queue.proposed[-1].slot if self.queue.proposed else None
+        return following is not None and last is not None and last.place == following.place
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether methods are compared and get their configurations; not while they are judged."""
+        return self.proposals.question.strata and not any(
+            each.slot.judges is not None for each in self.queue.proposed[-1:]
+        )
 
     @property
     def exhausted(self) -> bool:

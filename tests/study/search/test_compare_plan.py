@@ -114,6 +114,18 @@ def test_a_turn_has_a_middle_and_an_end(plan):
     assert middles == [*turn * 3, *[False] * 27]
 
 
+def test_a_turn_includes_every_seed(plan):
+    subject = plan()
+    for _ in range(9):
+        finish(subject, subject.ask(), 0.5)
+    assert subject.mid_turn  # one seed each would be no result
+    while subject.mid_turn:
+        subject.ask()
+    assert len(subject.queue.proposed) == 9
+    assert all(len(each.trials) == 2 for each in subject.queue.proposed)
+    assert subject.in_turns
+
+
 def test_the_first_configuration_of_each_method_has_the_middle_of_the_space(plan):
     trials = history(plan(), quality, 18)
     assert {round(t.config.training.learning_rate, 6) for t in trials} == {0.05}

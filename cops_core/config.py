@@ -241,15 +241,11 @@ class Selection(Description):
 
     @property
     def suffix(self) -> str:
-        """The part of the name for settings that are not the usual ones: ` per layer, 50 linear rounds`.
-
-        The usual number of rounds is the one with which the target was published: `synflow` has 100 rounds,
-        and `synflow, one-shot` one.
-        """
+        """The part of the name for settings that are not the usual ones: ` per layer, 50 linear rounds`."""
         parts = [
             SCOPE_NAMES[self.scope],
             "" if self.floor is None else f", floor {self.floor}",
-            "" if self.rounds_as_published else f", {self.rounds_label}",
+            self.rounds_suffix,
             " with revival" if self.revive else "",
             " on fresh batches" if self.fresh_batches else "",
             f" as in {self.convention}" if self.convention != "paper" else "",
@@ -258,9 +254,10 @@ class Selection(Description):
         return "".join(parts)
 
     @property
-    def rounds_as_published(self) -> bool:
-        """Whether the mask is selected in the rounds with which the target was published."""
-        return self.rounds == published_rounds(self.target) and self.schedule == "exponential"
+    def rounds_suffix(self) -> str:
+        """`, one-shot` or `, 30 rounds`; empty for the rounds with which the target was published."""
+        usual = self.rounds == published_rounds(self.target) and self.schedule == "exponential"
+        return "" if usual else f", {self.rounds_label}"
 
     @property
     def rounds_label(self) -> str:

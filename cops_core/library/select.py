@@ -68,7 +68,7 @@ def select(
             in their place. None: the cross-entropy of `model(inputs)` with labels, for batches (inputs,
             labels) or a dict with `labels`; GraSP divides its logits by 200, as its authors do.
         sample_losses: `sample_losses(model, batch)`, of shape (N,): needed by Fisher, if there is a loss.
-        rounds: In [1, 10000]; SynFlow needs about 100.
+        rounds: In [1, 10000]; SynFlow is published with 100.
         schedule: How many weights each round leaves: "exponential" or "linear".
         scope: "global": the weights are chosen from all layers together. Otherwise each layer keeps a number
             that its scores do not change: "layer", the same fraction; "erk", by Erdos-Renyi-kernel;

@@ -66,13 +66,14 @@ def dataset_table(root: Path) -> Table:
 
 
 def score_table() -> Table:
-    """The scores, and what each needs."""
-    table = _table("score", "reads images", "second derivatives", "may be negative", "precision")
+    """The scores, what each needs, and its published number of rounds."""
+    table = _table("score", "reads images", "second derivatives", "may be negative", "precision", "rounds")
     for name, score in SCORES.items():
         traits = score.traits
         needs = (traits.needs_data, traits.needs_second_derivative, traits.signed)
         precision = "float64" if traits.precision == "float64" else "the network's"
-        table.add_row(name, *("yes" if need else "no" for need in needs), precision)
+        rounds = str(score.published_rounds)
+        table.add_row(name, *("yes" if need else "no" for need in needs), precision, rounds)
     return table
 
 

@@ -166,7 +166,7 @@ def _method(config: TrialConfig) -> str:
     )
     chosen = f"as much {selection.target} as keeps {levels}" if levels else f"the highest {selection.target}"
     # The suffix has the rounds only where they are not the published ones.
-    rounds = f", {selection.rounds_label}" * (selection.rounds > 1 and selection.rounds_as_published)
+    rounds = f", {selection.rounds_label}" if selection.rounds > 1 and not selection.rounds_suffix else ""
     others = OTHERS[config.arm].format(scale=config.scale or 0)
     share = f"{(density * 100).normalize():f} %"
     kept = f"{share} of the weights of {_network(config)}: those of {chosen}{rounds}{selection.suffix}"

@@ -133,8 +133,7 @@ def _target_label(each: ConfigurationResult) -> str:
     """`target synflow, one-shot`: the rounds are in it where they are not the published ones."""
     selection = each.trials[0].config.selection
     assert selection is not None
-    rounds = "" if selection.rounds_as_published else f", {selection.rounds_label}"
-    return f"target {scores_of(each)[0]}{rounds}"
+    return f"target {scores_of(each)[0]}{selection.rounds_suffix}"
 
 
 def _legend(members: Sequence[ConfigurationResult]) -> list[Line2D]:

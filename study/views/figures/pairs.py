@@ -92,7 +92,7 @@ def _cell_text(best: ConfigurationResult, count: int) -> str:
     width = half_width(best)
     selection = best.trials[0].config.selection
     assert selection is not None
-    rounds = "" if selection.rounds_as_published else f"\n{selection.rounds_label}"
+    rounds = selection.rounds_suffix.replace(", ", "\n")
     interval = f"\n±{100 * width:.1f}" if math.isfinite(width) else ""
     tried = f"\nof {count}" if count > 1 else ""
     return f"{100 * best.mean:.1f}{interval}{tried}{rounds}"

@@ -104,7 +104,7 @@ def test_what_did_not_finish_has_its_reason(made):
     assert [(end.status, end.method, len(end.trials), end.rates) for end in rows] == [
         ("stopped", "freeze grasp", 1, ("0.99",)),
         ("failed", "freeze snip", 1, ("0.99",)),
-        ("collapsed", "prune synflow", 2, ("0.99",)),
+        ("collapsed", "prune synflow, one-shot", 2, ("0.99",)),
     ]
     assert rows[2].why == "no weight is left in fc1, fc2; no signal passes fc3"
 

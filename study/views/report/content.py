@@ -1,5 +1,7 @@
 """The content of a report, from a study's records alone."""
 
+import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ from study.views.figures.style import svg
 from study.views.report.command import launch_command
 from study.views.report.ends import End, ends
 
+MOST_HISTORIES = 12  # whose parameters are drawn: each takes seconds
+LONGEST_NAME = 60
 KEY_OF_METHODS = "methods"  # the key figure of a study that compares methods
 
 
@@ -48,7 +52,8 @@ class Report:
             evaluated on the test images.
         drawings: The figures that could be drawn, by name.
         regions: The regions of the score family, if its members were searched.
-        histories: The histories for which `drawings` has `importances_HISTORY` or `slices_HISTORY`.
+        histories: By the name of the history the part HISTORY of the figures' names, for which `drawings` has
+            `importances_HISTORY` or `slices_HISTORY`.
         no_parameters: Why there is no such figure; empty if there is one.
         ends: The trials that did not finish, in groups.
         reproduction: What is needed to run the study or a trial again, by heading.
@@ -65,7 +70,7 @@ class Report:
     test_results: tuple[tuple[str, str, int, str, str], ...]
     drawings: dict[str, Figure]
     regions: tuple[Region, ...]
-    histories: tuple[str, ...]
+    histories: dict[str, str]
     no_parameters: str
     ends: tuple[End, ...]
     reproduction: dict[str, str]
@@ -103,8 +108,7 @@ def make_report(
     question, found, methods = settings.question, choosing(every), study_methods(every, settings)
     drawings = {} if methods is None else {KEY_OF_METHODS: methods_by_rate(methods)}
     drawings |= {name: figure.drawn(every) for name, figure in FIGURES.items()}
-    parameters, missing = _parameters(settings, trials)
-    names = sorted({name.split("_", 1)[1] for name in parameters})
+    parameters, names, missing = _parameters(settings, trials)
     return Report(
         name=name,
         headline=headline(every, question),
@@ -117,7 +121,7 @@ def make_report(
         test_results=tuple(_test_results(evaluations, found)),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)) if found and found[0].measure.share else (),
-        histories=tuple(names),
+        histories=names,
         no_parameters=missing,
         ends=tuple(ends(trials)),
         reproduction=_reproduction(name, record, trials),
@@ -202,16 +206,32 @@ def _test_results(
     ]
 
 
-def _parameters(settings: Settings, trials: Sequence[StudyTrial]) -> tuple[dict[str, Figure], str]:
-    """Optuna's figures of each history, or why there are none."""
+def _parameters(
+    settings: Settings, trials: Sequence[StudyTrial]
+) -> tuple[dict[str, Figure], dict[str, str], str]:
+    """Optuna's figures of the first histories, the histories' names in them, and why there are no others."""
     try:
         known = histories(recorded_space(settings), settings, trials)
     except InputError as error:  # a user's space that no longer exists
-        return {}, f"The search cannot be rebuilt: {error}"
-    drawn = {f"importances_{name}": importances(study) for name, study in known.items()}
-    drawn |= {f"slices_{name}": slices(study) for name, study in known.items()}
-    shown = {name: figure for name, figure in drawn.items() if figure is not None}
-    return shown, "" if shown else PARAMETERS.absent
+        return {}, {}, f"The search cannot be rebuilt: {error}"
+    shown: dict[str, Figure] = {}
+    names: dict[str, str] = {}
+    for history, study in sorted(known.items()):
+        if len(names) == MOST_HISTORIES:
+            of = f"of {len(known)} histories"
+            return shown, names, f"{PARAMETERS.caption} Figures of the first {MOST_HISTORIES} {of} are here."
+        name = file_name(history)
+        drawn = {f"importances_{name}": importances(study), f"slices_{name}": slices(study)}
+        figures = {key: figure for key, figure in drawn.items() if figure is not None}
+        shown |= figures
+        names |= {history: name} if figures else {}
+    return shown, names, "" if shown else PARAMETERS.absent
+
+
+def file_name(history: str) -> str:
+    """A part of a file's name for a history: its own name, or one that any storage takes."""
+    plain = re.sub(r"[^A-Za-z0-9.]+", "_", history)[:LONGEST_NAME]
+    return plain if plain == history else f"{plain}-{hashlib.sha256(history.encode()).hexdigest()[:8]}"
 
 
 def _reproduction(name: str, record: StudyRecord, trials: Sequence[StudyTrial]) -> dict[str, str]:

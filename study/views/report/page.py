@@ -129,9 +129,10 @@ def _rows(report: Report) -> Iterator[list[Row]]:
 
 
 def _parameters(report: Report) -> Iterator[tuple[str, list[Picture]]]:
-    for history in report.histories:
+    for history, file in report.histories.items():
         title = "all configurations" if history == "all" else f"freezing rate {history}"
-        names = [f"{kind}_{history}" for kind in ("importances", "slices")]
+        title = title if report.methods is None else history  # a rate and a method
+        names = [f"{kind}_{file}" for kind in ("importances", "slices")]
         yield (
             title,
             [_picture(report, name, PARAMETERS, caption=False) for name in names if name in report.drawings],

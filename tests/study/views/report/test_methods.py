@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from study.views.report.content import make_report
+from study.views.report.content import file_name, make_report
 from study.views.report.files import closing_files, description, report_files
 from study.views.report.page import page
 
@@ -93,3 +93,11 @@ def test_validation_figures_are_those_of_the_same_study_without_fresh_seeds(made
 def test_a_study_without_trials_has_a_page():
     text = plain(Page(page(report([])).decode()).text)
     assert "No configuration has finished yet." in text
+
+
+def test_a_history_with_any_name_is_a_file_in_the_folder():
+    assert (file_name("0.99"), file_name("all")) == ("0.99", "all")
+    names = [file_name(name) for name in ("0.9 ../../x", "0.9 ...../x", "0.9 " + "x" * 300)]
+    assert len(set(names)) == 3
+    assert not any(set(name) & set("/\\ ") for name in names)
+    assert max(map(len, names)) < 80

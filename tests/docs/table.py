@@ -134,6 +134,15 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "kubectl delete -f docs/cluster/kuberay.yaml": CLUSTER,
         "sbatch docs/cluster/slurm.sh fashion_mnist --gpus-per-trial auto": CLUSTER,
     },
+    "docs/compare.md": {
+        "cops launch quickstart --objective compare --dry-run": Run("slow"),
+        "cops launch quickstart --objective compare --rates 0.99 --name which": LONG,
+        "cops launch four_methods.py --objective compare --rates 0.9,0.99 --judging-seeds 5": Run(
+            "slow", "--per-method 1 --epochs 1"
+        ),
+        "cops status four_methods": Run("slow"),
+        "cops report four_methods": Run("slow"),
+    },
     "docs/extending.md": {
         "cops check --plugin my_plugin": Run("slow"),
         "cops launch stripes --plugin my_plugin": Run("slow", SHORT),
@@ -291,6 +300,7 @@ header = ArtifactHeader(
 PYTHON: dict[str, list[Python]] = {
     "README.md": [Python(), Python()],
     "docs/artifact.md": [Python(before=AT_HAND + NETWORK + RAW)],
+    "docs/compare.md": [FILE],
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/library.md": [Python(), Python()],

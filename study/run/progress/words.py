@@ -9,6 +9,8 @@ from study.run.progress.tally import Tally, host
 
 def name(trial: StudyTrial) -> str:
     """`freeze snip q=0.99 seed 1`: the name of a trial."""
+    if trial.judges is not None:
+        return f"{trial.title} judging seed {trial.seed_index}"
     return f"{trial.title} seed {trial.seed_index}" if trial.seed_index else trial.title
 
 

@@ -28,7 +28,8 @@ def print_comparison(console: Console, found: StudyComparison) -> None:
     print_line(
         console, f"paired difference to {marks[found.entries[0].label]} over the common seeds", "italic"
     )
-    console.print(_difference_table(found.rates, marks))
+    of_test = _has_values(found, judged=True) and not _has_values(found, judged=False)
+    console.print(_difference_table(found.rates, marks, of_test=of_test))
     if _has_values(found, judged=True):
         print_line(console, "p is of accuracies on test, over fresh seeds, which chose nothing", "dim")
     if _has_values(found, judged=False):
@@ -138,12 +139,16 @@ def _best_cells(best: ConfigurationResult | None) -> tuple[str, ...]:
 
 
 def _difference_table(
-    rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str]
+    rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str], *, of_test: bool
 ) -> Table:
-    """Differences to the first entry over the common seeds; with test accuracies if there are any."""
+    """Differences to the first entry over the common seeds; with test accuracies if there are any.
+
+    of_test: whether p-values are of the test accuracies: their column is then beside them.
+    """
     evaluated = any(result.test is not None for row in rates.values() for result in row)
     first = next(iter(marks.values()))
-    headings = f"validation - {first}", "p", *(("test", f"test - {first}") if evaluated else ())
+    tested = ("test", f"test - {first}") if evaluated else ()
+    headings = (f"validation - {first}", *tested, "p") if of_test else (f"validation - {first}", "p", *tested)
     table = _table(*headings)
     for rate, row in rates.items():
         shown = row if evaluated else row[1:]
@@ -151,9 +156,9 @@ def _difference_table(
             p_value = "same trials" if result.same_trials else ""
             if math.isfinite(result.p_value):
                 p_value = show_p(result.p_value)
-            cells = [_shown(result.difference, "+.2%"), p_value]
-            if evaluated:
-                cells += [_shown(result.test), _shown(result.test_difference, "+.2%")]
+            tests = [_shown(result.test), _shown(result.test_difference, "+.2%")] if evaluated else []
+            after = [*tests, p_value] if of_test else [p_value, *tests]
+            cells = [_shown(result.difference, "+.2%"), *after]
             table.add_row(_rate(rate) if place == 0 else "", marks[result.entry.label], *cells)
         if evaluated:
             table.add_row()

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 import study
+from cops_core.trainers import TRAINERS, CustomTrainer, Measure
 from study.records.store import StudyStore
 
-from ..made_compare import QUESTION, compare_trials
+from ..made_compare import QUESTION, again, compare_trials
 from ..made_record import made_record
 
 ODD = ("SNIP [bold] pruned, the baseline of everything that follows", "FreezeNet [/red]", "x" * 60)
@@ -146,3 +147,47 @@ def test_its_report_is_written(write, run, home):
     assert "More than chance, compared with prune snip" in out
     assert (home / "reports/mine/tables/methods.parquet").is_file()
     assert (home / "reports/mine/figures/methods.svg").is_file()
+
+
+class Lossy(CustomTrainer):
+    """A trainer whose loss is minimised; nothing is trained here."""
+
+    measure = Measure(name="validation_loss", direction="minimize", worst=9.0)
+
+
+def test_the_smallest_loss_of_a_trainer_of_ones_own_is_the_best(write, made, run, home, monkeypatch):
+    monkeypatch.setitem(TRAINERS, "lossy", Lossy)
+    monkeypatch.setenv("COLUMNS", "80")
+    own = {"trainer": "lossy", "settings": {}}
+    one, two = made(0, (1.0,), arm="prune", **own), made(1, (1.0,), **own)
+    fresh = [*again(made, 2, one, (2.5, 2.6, 2.8)), *again(made, 3, two, (1.5, 1.7, 1.9))]
+    write([*one, *two, *fresh])
+    code, out, _ = run("status", "mine", "--home", home)
+    assert code == 0
+    words = " ".join(out.split())
+    assert "freeze snip 1.7000 ± 0.4968 (3) -0.9333" in words
+    assert words.index("freeze snip 1.7000") < words.index("prune snip 2.6333")
+    assert "test loss" in words
+    assert "lr" not in words.split()
+    code, _, _ = run("report", "mine", "--home", home)
+    assert code == 0
+    assert (home / "reports/mine/figures/methods.png").is_file()
+
+
+def test_two_networks_without_dense_network_and_a_single_method(write, made, run, home):
+    one, two = made(0, (0.9,), rate="0.9"), made(1, (0.8,), rate="0.9", model="lenet_5_caffe")
+    two[0].named = one[0].named = "SNIP"
+    write([*one, *two, *again(made, 2, one, (0.9, 0.91, 0.92))])
+    code, out, _ = run("status", "mine", "--home", home)
+    assert code == 0
+    assert "SNIP" in out
+    assert "p: paired" not in out
+    assert run("report", "mine", "--home", home)[0] == 0
+
+
+def test_chosen_networks_that_differ_are_named(write, made, run, home):
+    one, two = made(0, (0.9,), rate="0.9"), made(1, (0.8,), "grasp", "0.9", model="lenet_5_caffe")
+    write([*one, *two, *again(made, 2, one, (0.9, 0.91, 0.92)), *again(made, 3, two, (0.8, 0.83, 0.82))])
+    words = " ".join(run("status", "mine", "--home", home)[1].split())
+    assert "different networks or data: lenet_300_100 on digits, lenet_5_caffe on digits" in words
+    assert run("report", "mine", "--home", home)[0] == 0

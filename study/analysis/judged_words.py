@@ -5,6 +5,7 @@ from study.analysis.judged import MethodResult, MethodTable
 from study.analysis.statistics import least_difference
 
 SIGNIFICANT = 0.05
+MOST_NAMED = 8  # differences in a sentence; tables have all
 
 
 def budget(table: MethodTable) -> str:
@@ -52,7 +53,8 @@ def verdict(table: MethodTable) -> str:
     rest = len(compared) - len(clear)
     if not clear:
         return f"No difference to {table.baseline} is more than chance (of {_count(rest)}, at 5 % in total)."
-    named = "; ".join(f"{row.method}{_at(row)} {_change(row, table)}" for row in clear)
+    named = "; ".join(f"{row.method}{_at(row)} {_change(row, table)}" for row in clear[:MOST_NAMED])
+    named += f"; and {len(clear) - MOST_NAMED} more" if len(clear) > MOST_NAMED else ""
     others = f" The other {_count(rest)} may be chance." if rest else ""
     return f"More than chance, compared with {table.baseline} (at 5 % in total): {named}.{others}"
 

@@ -28,7 +28,7 @@ def print_methods(console: Console, table: MethodTable) -> None:
     """
     if not table.rows:
         return
-    shown = _shown(table.rows)
+    shown = _shown(table)
     if table.is_judged:
         console.print(_tests(table, shown))
     console.print(_chosen(table, shown))
@@ -40,13 +40,13 @@ def print_methods(console: Console, table: MethodTable) -> None:
         console.print(conclusion, markup=False, highlight=False)
 
 
-def _shown(rows: Sequence[MethodResult]) -> list[MethodResult]:
-    """The first methods of each rate."""
+def _shown(table: MethodTable) -> list[MethodResult]:
+    """The first methods of each rate, and the baseline."""
     counts: dict[Decimal | None, int] = {}
     shown = []
-    for row in rows:
+    for row in table.rows:
         counts[row.rate] = counts.get(row.rate, 0) + 1
-        if counts[row.rate] <= MOST_METHODS:
+        if counts[row.rate] <= MOST_METHODS or row.method == table.baseline:
             shown.append(row)
     return shown
 

@@ -191,3 +191,17 @@ def test_chosen_networks_that_differ_are_named(write, made, run, home):
     words = " ".join(run("status", "mine", "--home", home)[1].split())
     assert "different networks or data: lenet_300_100 on digits, lenet_5_caffe on digits" in words
     assert run("report", "mine", "--home", home)[0] == 0
+
+
+def test_of_many_methods_the_best_and_the_baseline_are_printed(write, made, run, home):
+    trials = []
+    for place in range(14):
+        (one,) = made(place, (0.5 + 0.01 * place,), rate="0.9")
+        one.named = f"method {place}"
+        tests = (0.5 + 0.01 * place, 0.52 + 0.01 * place, 0.51 + 0.011 * place)
+        trials += [one, *again(made, 20 + place, [one], tests)]
+    write(trials)
+    words = " ".join(run("status", "mine", "--home", home)[1].split())
+    assert "baseline" in words
+    assert "and 3 more: see the tables" in words
+    assert "; and 5 more." in words

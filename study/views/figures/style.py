@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -87,7 +88,7 @@ def svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     _settle(figure)
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "cops"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # savefig would draw it twice
     return buffer.getvalue()
 
 
@@ -100,6 +101,6 @@ def fluid(drawing: bytes) -> bytes:
 
 def _settle(figure: Figure) -> None:
     """Compute the layout once, although the figure is saved twice: it takes as long as drawing."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
         figure.set_layout_engine("none")

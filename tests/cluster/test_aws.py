@@ -26,6 +26,8 @@ from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
 from ray.autoscaler.v2.utils import ResourceRequestUtil
 
+pytestmark = pytest.mark.slow  # the mock's modules alone take seconds
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "cluster"
 

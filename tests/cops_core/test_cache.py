@@ -188,6 +188,7 @@ for number in range(200):
 """
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_write_leaves_no_half_entry(tmp_path):
     pauses = (0.05, 0.11, 0.173)
     folders = [tmp_path / str(number) for number in range(len(pauses))]

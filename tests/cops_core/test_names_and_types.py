@@ -124,7 +124,7 @@ def run(started: Trial) -> Trial:
     return started
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("arm", ["freeze_wd", "freeze", "prune", "dense"])
 @pytest.mark.parametrize("model", ["named", "typed", "growing"])
 def test_a_checkpoint_restores_every_value(model, arm, precision):

@@ -82,14 +82,12 @@ def test_wrong_input_is_one_line(run, words, complaint, tmp_path):
     assert not (tmp_path / "cops-home").exists()
 
 
+@pytest.mark.slow  # Ray starts, to count what there is
 @pytest.mark.parametrize(
     "words",
     [
-        # Ray counts what there is, which takes some seconds to start.
         ["launch", "quickstart", "--gpus-per-trial", "64", "--score-cache", "scores"],
-        pytest.param(
-            ["launch", "quickstart", "--cpus-per-trial", "4096", "--storage", "a/b"], marks=pytest.mark.slow
-        ),
+        ["launch", "quickstart", "--cpus-per-trial", "4096", "--storage", "a/b"],
     ],
 )
 def test_more_than_the_machine_has_is_refused_before_any_trial(run, words, tmp_path):

@@ -155,7 +155,7 @@ def test_shrinking_is_feasible_and_goes_no_further_than_it_must(problem):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=10_000)
+@settings(deadline=None, max_examples=4_000)
 @given(problems())
-def test_ten_thousand_problems(problem):
+def test_four_thousand_problems(problem):
     check(problem, shrink=False)

@@ -28,7 +28,14 @@ def path(tmp_path) -> Path:
     return tmp_path / "net.safetensors"
 
 
-@DTYPES
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *(torch.float32, torch.bfloat16),
+        *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in (torch.float64, torch.half)),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("seed", [None, 7])
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("name", BUILDERS)

@@ -195,7 +195,14 @@ EXCEPTED = {"grasp": {"order_of_the_batch_does_not_matter"}, "synaptic_flow": se
 
 @pytest.mark.parametrize(
     ("convention", "name"),
-    [(convention, name) for convention in EXCEPTED for name in CONVENTIONS[convention].scores],
+    [
+        # The other scores of this convention change in the same way.
+        pytest.param(
+            convention, name, marks=[pytest.mark.slow] * (convention == "synaptic_flow" and name != "snip")
+        )
+        for convention in EXCEPTED
+        for name in CONVENTIONS[convention].scores
+    ],
 )
 def test_replaced_scores_keep_the_contract(convention, name, monkeypatch):
     monkeypatch.setitem(SCORES, name, CONVENTIONS[convention].scores[name])

@@ -141,9 +141,9 @@ def other(path):
     ("ruin", "complaint"),
     [
         (garbage, "cannot be read as an Optuna study"),
-        (cut, "cannot be read as an Optuna study"),
+        pytest.param(cut, "cannot be read as an Optuna study", marks=pytest.mark.slow),
         (other, "is not an Optuna study"),
-        (lambda path: path.write_bytes(b""), "is not an Optuna study"),
+        pytest.param(lambda path: path.write_bytes(b""), "is not an Optuna study", marks=pytest.mark.slow),
         (lambda path: path.write_text("x,y\n1,2\n" * 99), "cannot be read as an Optuna study (file is not"),
         (lambda path: path.unlink(), "is not a file"),
         (lambda path: damage(path, "UPDATE alembic_version SET version_num = 'v9'"), "of another version"),

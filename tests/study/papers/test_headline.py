@@ -77,6 +77,7 @@ def test_what_a_user_asks_for_reaches_every_setting():
     assert Headline().changed(ExperimentChanges()) == Headline()
 
 
+@pytest.mark.slow
 def test_it_answers_from_real_trials(settings):
     """In this process. That recorded trials are not run again is tested for every experiment."""
     run = InThisProcess(settings)

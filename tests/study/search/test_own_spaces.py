@@ -100,9 +100,10 @@ def test_what_is_wrong_is_one_line_before_the_first_trial(search_plan, sample):
     "sampler", ["tpe", "random", "qmc", "nsga2", pytest.param("gp", marks=pytest.mark.slow)]
 )
 def test_a_draw_that_the_space_prunes_is_a_rejected_trial(search_plan, sampler, question):
-    subject = search_plan(space_of(pruning), trials=31, sampler=sampler, question=question, seeds=2)
+    count = 20 if sampler == "gp" else 31  # its draws take longer, the more results it has
+    subject = search_plan(space_of(pruning), trials=count, sampler=sampler, question=question, seeds=2)
     trials = run_all(subject)
-    assert {trial.configuration for trial in trials} == set(range(31))
+    assert {trial.configuration for trial in trials} == set(range(count))
     proposals = [trial for trial in trials if trial.parameters]
     rejected = [trial for trial in proposals if trial.rejected]
     assert rejected
@@ -127,7 +128,8 @@ def noisy(trial):
 @pytest.mark.parametrize("cut", [9, 16])
 def test_a_resumed_study_draws_as_it_would_have(search_plan, sampler, cut, question):
     def make():
-        return search_plan(space_of(pruning), trials=24, sampler=sampler, question=question)
+        count = 18 if sampler == "gp" else 24
+        return search_plan(space_of(pruning), trials=count, sampler=sampler, question=question)
 
     def run(subject, event):
         trials = []

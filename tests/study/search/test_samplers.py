@@ -115,10 +115,11 @@ OBJECTIVES = pytest.mark.parametrize("objectives", [1, 2])
 
 @EVERY
 @pytest.mark.parametrize(("objectives", "at_once"), [(1, 1), (1, 2), (2, 3)])
-def test_a_rebuilt_study_continues_as_if_never_interrupted(name, objectives, at_once):
+@pytest.mark.parametrize("step", [27, pytest.param(9, marks=pytest.mark.slow)])
+def test_a_rebuilt_study_continues_as_if_never_interrupted(name, objectives, at_once, step):
     trials = TRIALS[name]
     whole = Search(name, objectives, at_once).run_until(trials)
-    cuts = (13,) if name == "gp" else range(5, 2 * trials, 9)
+    cuts = (13,) if name == "gp" else range(5, 2 * trials, step)
     for cut in cuts:
         other = whole.rebuilt(cut).run_until(trials)
         assert other.events == whole.events

@@ -81,9 +81,10 @@ def simulate(plan, workers=2, seed=0):
     return Simulated(clock[0], estimates)
 
 
+LONG = "seeds without races, many baselines"
 STUDIES = {
     "no race": {"question": TWO, "trials": 60, "stopping": "none"},
-    "seeds without races, many baselines": {
+    LONG: {
         "question": FIVE,
         "trials": 66,
         "seeds": 3,
@@ -96,7 +97,9 @@ STUDIES = {
 }
 
 
-@pytest.mark.parametrize("kind", STUDIES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == LONG)) for kind in STUDIES]
+)
 def test_the_time_left_is_right_within_a_quarter_after_a_tenth(search_plan, kind):
     ratios = {share: [] for share in AT}
     for seed in range(4):

@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from search_spaces.question import QUESTIONS
-from study.flags import QUESTION, Flag
+from study.flags import COMPARISON, QUESTION, Flag
 from study.settings import Settings, setting_flags
 
 FILE = Path(__file__).parents[1] / "study" / "arguments.py"
@@ -102,8 +102,9 @@ def _question_flags() -> dict[str, Flag]:
             if field.name in question.own_types():
                 flags[field.name] = Flag(
                     help=f"{field.metadata['help']}, with --objective {name}.",
-                    panel=QUESTION,
-                    value=str(field.default),
+                    panel=COMPARISON if question.strata else QUESTION,
+                    default=field.metadata.get("default", ""),
+                    value=str(field.default) or None,
                     choices=_choices(field.type),
                 )
     return flags

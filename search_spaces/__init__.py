@@ -1,6 +1,5 @@
 """Search spaces: each is a function `space(trial) -> TrialConfig`, one file per space."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from cops_core.errors import InputError, lookup
@@ -33,7 +32,9 @@ SEARCH_SPACES: dict[str, SearchSpace] = {
     "gss": _space("gss", gss, Pareto(), 150),
     "fashion_mnist": _space("fashion_mnist", fashion_mnist, Rates(), 60),
     "cifar10": _space("cifar10", cifar10, Rates(), 60),
-    "headline": replace(_space("headline", headline, QUESTION, 60), methods=METHODS, baselines=(DENSE,)),
+    "headline": SearchSpace(
+        "headline", headline, QUESTION, 60, settable=("dataset", "model"), methods=METHODS, baselines=(DENSE,)
+    ),
 }
 
 

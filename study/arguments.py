@@ -35,7 +35,7 @@ SETTINGS: Mapping[str, Flag] = {
     ),
     "per_method": Flag(
         help="Number of configurations of each method at each rate, with --objective compare.",
-        panel="Question",
+        panel="Comparison of methods",
         changes="kept",
         search=True,
         decides=True,
@@ -238,18 +238,18 @@ QUESTION_FLAGS: Mapping[str, Flag] = {
     ),
     "choosing_seeds": Flag(
         help="Seeds on which validation chooses, with --objective compare.",
-        panel="Question",
+        panel="Comparison of methods",
         value="1",
     ),
     "judging_seeds": Flag(
         help="Fresh seeds of what was chosen, for the test, with --objective compare.",
-        panel="Question",
+        panel="Comparison of methods",
         value="10",
     ),
     "baseline": Flag(
         help="The method that the others are compared with, with --objective compare.",
-        panel="Question",
-        value="",
+        panel="Comparison of methods",
+        default="the first with a mask",
     ),
 }
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 # Groups of options in the help of a command.
 QUESTION = "Question"
+COMPARISON = "Comparison of methods"
 FIELDS = "Data, network, training"
 SEARCH = "Search"
 MACHINE = "Machine"

@@ -31,7 +31,7 @@ from cops_core.trial import DEFAULT_DATA_ROOT
 from search_spaces.base import SETTABLE, SearchSpace
 from search_spaces.question import Compare, Question, choose_question, parse_question
 from study.duration import whole_duration
-from study.flags import FIELDS, MACHINE, PLACES, QUESTION, SEARCH, Flag
+from study.flags import COMPARISON, FIELDS, MACHINE, PLACES, QUESTION, SEARCH, Flag
 from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_uri, without_secret
 
 Device = Literal["auto", "cpu"]
@@ -121,7 +121,7 @@ class Settings(BaseModel):
         Field(ge=1),
         Flag(
             help="Number of configurations of each method at each rate, with --objective compare.",
-            panel=QUESTION,
+            panel=COMPARISON,
             changes="kept",
             search=True,
             decides=True,

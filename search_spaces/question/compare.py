@@ -30,7 +30,10 @@ class Compare(Question):
     rates: tuple[Decimal, ...] = DEFAULT_RATES
     choosing_seeds: int = field(default=1, metadata={"help": "Seeds on which validation chooses"})
     judging_seeds: int = field(default=10, metadata={"help": "Fresh seeds of what was chosen, for the test"})
-    baseline: str = field(default="", metadata={"help": "The method that the others are compared with"})
+    baseline: str = field(
+        default="",
+        metadata={"help": "The method that the others are compared with", "default": "the first with a mask"},
+    )
 
     name = "compare"
     summary = "which method is better, each with --per-method configurations at each of --rates"

@@ -35,7 +35,7 @@ class Floors:
         """The sum of all minima: no mask with fewer weights has these floors."""
         return int(self.least.sum())
 
-    def of(self, chosen: slice | npt.NDArray[np.bool_]) -> "Floors":
+    def of(self, chosen: slice | Integers) -> "Floors":
         """The floors of some of the weights; each unit must have enough of them."""
         return Floors(self.owners[chosen], self.least)
 

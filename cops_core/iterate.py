@@ -21,9 +21,10 @@ from cops_core.cops.selection import best_mask
 from cops_core.errors import InfeasibleError
 from cops_core.floors import Floors
 from cops_core.groups import Group
-from cops_core.mask import Mask, flatten_away, top_kappa, unflatten
+from cops_core.mask import Mask, flatten_away, top_kappa
 from cops_core.memory import give_back
-from cops_core.scores import AnyScore, find_score
+from cops_core.remaining import Remaining
+from cops_core.scores import AnyScore, RoundScores, find_score
 from cops_core.scoring import Batch, Scorer
 
 PATH_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -73,35 +74,37 @@ def run_rounds(
         InfeasibleError: No mask meets the levels, and `selection.if_infeasible` is "end".
     """
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
-    keep = np.ones(sum(shape.numel() for shape in shapes.values()), dtype=bool)
+    remaining = Remaining(shapes, revive=selection.revive)
     flat = _flattened(dict(scorer.whole(selection.scores, batches[0])))
     moving = [score for score in selection.scores if find_score(score).traits.normalisation != "unused"]
+    scoring: RoundScores[AnyScore] | None = None
     solutions: dict[str, CopsSolution] = {}
     paths: dict[str, CopsPath] = {}
     kappas = []
     for round_ in range(1, selection.rounds + 1):
+        last = round_ == selection.rounds
         if round_ > 1 and moving:
             batch = batches[round_ - 1] if len(batches) > 1 else batches[0]
-            mask = unflatten(keep, shapes)
-            flat |= _flattened(dict(scorer.masked(moving, batch, mask, revive=selection.revive)))
+            scoring = scoring or scorer.rounds(moving, revive=selection.revive)
+            scores = scoring.compute(batch, remaining.layers(), remaining.removed())
+            for score in moving:
+                flat[score] = flatten_away(scores.pop(score), into=flat[score])
         for name, group in groups.items():
-            own = keep[group.places]
-            if not selection.revive and not own.any():  # a layer that an earlier round has emptied
+            if not remaining.candidates(group.places):  # a layer that an earlier round has emptied
                 continue
-            everything = selection.revive or bool(own.all())  # then no copy is needed
-            live = [flat[score][group.places] for score in selection.scores]
-            live = live if everything else [values[own] for values in live]
+            left = remaining.left(group.places)
+            live = [flat[score][group.places][left] for score in selection.scores]
+            floors = None if group.floors is None else group.floors.of(left)
             kappa = group.budget(round_, selection.rounds, selection.schedule)
-            chosen = slice(None) if everything else own.copy()
-            floors = None if group.floors is None else group.floors.of(chosen)
-            if kappa and round_ < selection.rounds and not selection.controls:
-                own[chosen] = _highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
+            if kappa and not last and not selection.controls:
+                chosen = _highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
+                remaining.choose(group.places, chosen, last=False)
                 continue
             solutions[name] = _solve(live, selection, kappa, floors)
             if solutions[name].status == "infeasible":
                 raise InfeasibleError(_infeasible(selection, name, round_, kappa))
-            own[chosen] = solutions[name].mask
-            if priced and selection.controls and round_ == selection.rounds:
+            remaining.choose(group.places, np.asarray(solutions[name].mask), last=last)
+            if priced and selection.controls and last:
                 paths[name] = cops_path(
                     live[0],
                     live[1:],
@@ -112,8 +115,8 @@ def run_rounds(
                     layers=None if floors is None else floors.owners,
                     floors=None if floors is None else floors.least,
                 )
-        kappas.append(int(keep.sum()))
-    return Rounds(unflatten(keep, shapes), solutions, paths, kappas)
+        kappas.append(remaining.kappa)
+    return Rounds(remaining.mask(), solutions, paths, kappas)
 
 
 def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, np.ndarray]:

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cops_core.order_statistic import nth_lowest
+
 Scores = Mapping[str, Tensor]
 
 
@@ -127,10 +129,10 @@ def top_kappa(scores: np.ndarray, kappa: int) -> np.ndarray:
     keep = np.zeros(scores.size, dtype=bool)
     if kappa == 0:
         return keep
-    threshold = np.partition(scores, scores.size - kappa)[scores.size - kappa]
+    threshold = nth_lowest(scores, scores.size - kappa)
     np.greater(scores, threshold, out=keep)
     tied = np.flatnonzero(scores == threshold)
-    keep[tied[: kappa - int(keep.sum())]] = True
+    keep[tied[: kappa - np.count_nonzero(keep)]] = True
     return keep
 
 
@@ -141,18 +143,20 @@ def flatten(scores: Scores) -> np.ndarray:
     )
 
 
-def flatten_away(scores: dict[str, Tensor]) -> np.ndarray:
+def flatten_away(scores: dict[str, Tensor], into: np.ndarray | None = None) -> np.ndarray:
     """All scores as one vector of shape (D,), layers in order, in as little memory as possible.
 
     Args:
         scores: The scores; emptied, each layer as soon as it is copied.
+        into: The vector of an earlier call, which is overwritten if it has the type of these scores; None for
+            a new one. New memory takes longer than the copy.
 
     Returns:
         float64 if one of the layers is, else float32, which has all values of smaller types.
     """
-    double = any(layer.dtype == torch.float64 for layer in scores.values())
+    dtype = np.dtype(np.float64 if any(v.dtype == torch.float64 for v in scores.values()) else np.float32)
     size = sum(layer.numel() for layer in scores.values())
-    flat = np.empty(size, dtype=np.float64 if double else np.float32)
+    flat = into if into is not None and into.dtype == dtype else np.empty(size, dtype)
     start = 0
     for name in list(scores):
         layer = scores.pop(name).detach().reshape(-1)

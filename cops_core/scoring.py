@@ -12,9 +12,17 @@ from torch import Tensor, nn
 
 from cops_core.cache import ScoreCache
 from cops_core.facts import ScoreDescription, ScoreTraits
-from cops_core.mask import Mask
 from cops_core.prunable import PRUNABLE, maskable
-from cops_core.scores import CONVENTIONS, AnyScore, Member, compute_scores, find_score, key_of
+from cops_core.scores import (
+    CONVENTIONS,
+    AnyScore,
+    Member,
+    RoundScores,
+    compute_scores,
+    find_score,
+    key_of,
+    scores_in_rounds,
+)
 from cops_core.scores.batches import tensors_in
 from cops_core.scores.problem import Loss, SampleLosses
 from cops_core.tensor_bytes import tensor_bytes, type_name
@@ -95,30 +103,34 @@ class Scorer:
             counts[key] = counts.get(key, 0) + 1
         return scores
 
-    def masked(self, wanted: Sequence[AnyScore], batch: Batch, mask: Mask, *, revive: bool) -> ScoreLayers:
-        """Scores of the masked network, without the cache.
+    def rounds(self, wanted: Sequence[AnyScore], *, revive: bool) -> RoundScores[AnyScore]:
+        """Scores of the masked network in rounds, without the cache.
 
         Args:
             wanted: Keys of `SCORES`, or members of the family.
-            batch: See `compute_scores`.
-            mask: The kept weights.
             revive: Whether removed weights are scored with their value in the model.
 
         Returns:
-            {score: {parameter name: values}}, see `compute_scores`.
+            What computes them for one mask after another; the model must not change in between.
         """
-        return self._compute(wanted, batch, mask, revive=revive)
+        return scores_in_rounds(
+            wanted,
+            self.model,
+            seed=self.seed,
+            revive=revive,
+            convention=self.convention,
+            weight_names=self.weight_names,
+            loss=self.loss,
+            sample_losses=self.sample_losses,
+            example=self.example,
+        )
 
-    def _compute(
-        self, wanted: Sequence[AnyScore], batch: Batch, mask: Mask | None = None, *, revive: bool = False
-    ) -> dict[AnyScore, dict[str, Tensor]]:
+    def _compute(self, wanted: Sequence[AnyScore], batch: Batch) -> dict[AnyScore, dict[str, Tensor]]:
         return compute_scores(
             wanted,
             self.model,
             batch,
             seed=self.seed,
-            mask=mask,
-            revive=revive,
             convention=self.convention,
             weight_names=self.weight_names,
             loss=self.loss,

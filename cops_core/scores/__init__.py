@@ -3,15 +3,12 @@
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
-from cops_core.errors import InputError, lookup
+from cops_core.errors import lookup
 from cops_core.mask import Mask
 from cops_core.scores.base import Score
-from cops_core.scores.border import check_unchanged, checked_values
 from cops_core.scores.conventions import CONVENTIONS, Convention
-from cops_core.scores.failure import failure
 from cops_core.scores.family import (
     FUNCTIONALS,
     KINDS,
@@ -26,8 +23,9 @@ from cops_core.scores.fisher import FISHER
 from cops_core.scores.gradient import GRADIENT
 from cops_core.scores.grasp import GRASP
 from cops_core.scores.magnitude import MAGNITUDE
-from cops_core.scores.problem import Loss, Problem, SampleLosses, pose
+from cops_core.scores.problem import Loss, SampleLosses, pose
 from cops_core.scores.random import RANDOM
+from cops_core.scores.rounds import RoundScores, scores_of
 from cops_core.scores.snip import SNIP
 from cops_core.scores.synflow import SYNFLOW
 
@@ -141,26 +139,55 @@ def compute_scores(
         sample_losses=sample_losses,
         example=example,
     )
-    values = {}
-    later = list(found)
-    for score, computed in found.items():
-        values[score] = _values(str(score), computed, problem)
-        del later[0]
-        # A gradient takes as much memory as the network.
-        problem.forget([getattr(found[other], "functional", None) for other in later])
-    return values
+    return scores_of(problem, found)
 
 
-def _values(name: str, score: Score, problem: Problem) -> dict[str, Tensor]:
-    """A score's values, checked: the score may be a plugin's."""
-    try:
-        values = score.compute(problem)
-    except (InputError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise failure(name, problem, error) from error
-    check_unchanged(name, problem)
-    return checked_values(name, values, problem.network.weights, signed=score.traits.signed)
+def scores_in_rounds(
+    scores: Iterable[ScoreT],
+    model: nn.Module,
+    *,
+    seed: int,
+    revive: bool = False,
+    convention: str = "paper",
+    weight_names: Collection[str] | None = None,
+    loss: Loss | None = None,
+    sample_losses: SampleLosses | None = None,
+    example: Any = None,
+) -> RoundScores[ScoreT]:
+    """The scores of a model's prunable parameters in the rounds of a selection, see `compute_scores`.
+
+    Each round gives the same values as `compute_scores` with its mask. The model must not change in between.
+
+    Args:
+        scores: See `compute_scores`, as for all others.
+        model: The model.
+        seed: The trial's.
+        revive: Whether removed weights are scored, too.
+        convention: A key of `CONVENTIONS`.
+        weight_names: The scored parameters.
+        loss: The loss of a batch.
+        sample_losses: The losses of a batch's samples.
+        example: The input for scores without data.
+
+    Returns:
+        What computes them for one mask after another.
+
+    Raises:
+        InputError: See `compute_scores`.
+    """
+    found = {score: find_score(score, convention) for score in scores}
+    prunable = lookup("convention", convention, CONVENTIONS).prunable
+    problem = pose(
+        model,
+        None,
+        seed,
+        prunable=prunable,
+        weight_names=weight_names,
+        loss=loss,
+        sample_losses=sample_losses,
+        example=example,
+    )
+    return RoundScores(found, problem, revive=revive)
 
 
 __all__ = [
@@ -173,6 +200,7 @@ __all__ = [
     "AnyScore",
     "Convention",
     "Member",
+    "RoundScores",
     "Score",
     "compute_scores",
     "find_score",
@@ -180,4 +208,5 @@ __all__ = [
     "kind_of",
     "member_of",
     "published_rounds",
+    "scores_in_rounds",
 ]

@@ -1,5 +1,6 @@
 """What a score returned, checked before it is used: a plugin may return anything."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,64 +8,47 @@ import torch
 from torch import Tensor
 
 from cops_core.errors import InputError, listed
-from cops_core.mask import Scores
-from cops_core.scores.network import Weights
 from cops_core.scores.problem import Problem
 
 
-def checked_values(score: str, found: Any, weights: Weights, *, signed: bool) -> dict[str, Tensor]:
+def checked_values(score: str, found: Any, problem: Problem, *, signed: bool) -> dict[str, Tensor]:
     """A score's values, keyed like the weights.
 
     Args:
         score: The score's name, for messages.
         found: What its `compute` returned.
-        weights: The prunable parameters by name.
+        problem: What it was computed on.
         signed: Whether values may be negative.
 
     Returns:
-        The values by parameter name, in the order of `weights`, each detached, on its weight's device and in
-        memory of its own.
+        The values by parameter name, in the order of the weights, each detached, on its weight's device and
+        in memory of its own.
 
     Raises:
         InputError: Something else than one finite number per weight; the message names score and layer.
     """
+    weights = problem.network.whole
     if not isinstance(found, Mapping):
         raise _wrong(score, f"returns {_kind(found)}", "a dict of tensors by parameter name")
     if missing := [name for name in weights if name not in found]:
         raise _wrong(score, f"has no values of {listed(missing)}", "a tensor for each weight")
     if more := [str(name) for name in found if name not in weights]:
         raise _wrong(score, f"has values of {listed(more)}, where nothing is pruned", "only the weights")
-    seen = {tensor.untyped_storage().data_ptr() for tensor in weights.values()}
+    seen = problem.own_memory()
     values = {name: _layer(score, name, found[name], weight, seen) for name, weight in weights.items()}
-    check_finite(score, values)
-    if not signed:
-        lowest = torch.stack([layer.min() for layer in values.values()]).tolist()
-        if negative := [name for name, low in zip(values, lowest, strict=True) if low < 0]:
-            raise _wrong(score, f"is negative in {listed(negative)}", "signed=True into its traits, or abs()")
-    return values
-
-
-def check_finite(score: str, layers: Scores) -> None:
-    """Check that a score's values can be ranked.
-
-    Args:
-        score: The score's name, for the message.
-        layers: Its values by parameter name.
-
-    Raises:
-        InputError: A value is NaN or infinite.
-    """
-    # A finite sum has finite terms, and needs one pass. One transfer for all layers, since each transfer
+    # NaN and infinity are seen in the extremes, in one pass. One transfer for all layers, since each transfer
     # from a GPU waits for its pending work.
-    if bool(torch.stack([layer.sum() for layer in layers.values()]).isfinite().all()):
-        return
-    finite = torch.stack([layer.isfinite().all() for layer in layers.values()]).tolist()
-    broken = [name for name, good in zip(layers, finite, strict=True) if not good]
-    if broken:
+    device = problem.network.device
+    extremes = [torch.stack(layer.aminmax()).to(device) for layer in values.values()]
+    bounds = dict(zip(values, torch.stack(extremes).tolist(), strict=True))
+    if broken := [name for name, pair in bounds.items() if not all(map(math.isfinite, pair))]:
         raise InputError(
             f"score {score!r} is not finite in {listed(broken)}:"
             " check the weights and images for NaN and overflow"
         )
+    if negative := [name for name, (low, _) in bounds.items() if low < 0 and not signed]:
+        raise _wrong(score, f"is negative in {listed(negative)}", "signed=True into its traits, or abs()")
+    return values
 
 
 def check_unchanged(score: str, problem: Problem) -> None:

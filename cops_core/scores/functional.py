@@ -43,10 +43,11 @@ class ScalarFunction(ABC):
     def prepared(self, network: Network) -> Network:
         """The network on which F is computed; as it is, unless a function needs another.
 
-        Checkpointed layers run again in the backward pass, and are those of this network there, too.
+        Checkpointed layers run again in the backward pass, and are those of this network there, too. It does
+        not depend on the weights: rounds of a selection call it once.
 
         Args:
-            network: The network, in F's precision.
+            network: The network without its mask, in F's precision.
 
         Returns:
             The network with other parameters besides its weights.

@@ -22,7 +22,8 @@ class Network:
 
     Attributes:
         model: The model.
-        weights: theta, the prunable parameters in `named_parameters` order, zero outside the mask.
+        whole: The prunable parameters in `named_parameters` order, as the model has them.
+        weights: theta, the same parameters, zero outside the mask.
         scored: The weights by which a score multiplies gradients: `weights`, or those of the unmasked
             network if removed weights may come back.
         rest: All other parameters and the buffers.
@@ -31,6 +32,7 @@ class Network:
     """
 
     model: nn.Module
+    whole: Weights
     weights: Weights
     scored: Weights
     rest: Mapping[str, Tensor]
@@ -40,12 +42,12 @@ class Network:
     @property
     def device(self) -> torch.device:
         """The device of the first weight, to which inputs are moved."""
-        return next(iter(self.weights.values())).device
+        return next(iter(self.whole.values())).device
 
     @property
     def dtype(self) -> torch.dtype:
         """The type of the first weight, which floating point inputs have."""
-        return next(iter(self.weights.values())).dtype
+        return next(iter(self.whole.values())).dtype
 
     def output(self, weights: Weights, inputs: Any) -> Any:
         """What the model returns. The caller enters `isolated` first.
@@ -108,10 +110,60 @@ class Network:
         rest = {name: t.to(dtype) if t.is_floating_point() else t for name, t in self.rest.items()}
         return replace(self, rest=rest)
 
+    def with_mask(self, mask: Mapping[str, Tensor], *, revive: bool = False) -> "Network":
+        """The same network, its prunable parameters zero outside a mask.
+
+        Args:
+            mask: A boolean tensor per prunable parameter, of its shape, on any device.
+            revive: Whether removed weights may come back, see `scored`.
+
+        Returns:
+            The network.
+
+        Raises:
+            InputError: The mask belongs to another network.
+        """
+        check_mask(mask, self.whole)
+        weights = MaskedWeights(self.whole, mask)
+        return replace(self, weights=weights, scored=self.whole if revive else weights, masked=True)
+
+    def without_mask(self) -> "Network":
+        """The same network, its prunable parameters as the model has them."""
+        return replace(self, weights=self.whole, scored=self.whole, masked=False)
+
     def without_biases(self) -> "Network":
         """The same network, with the biases of its maskable layers set to zero."""
         zeros = {name: torch.zeros_like(self.rest[name]) for name in self.biases}
         return replace(self, rest={**self.rest, **zeros})
+
+
+class MaskedWeights(Mapping[str, Tensor]):
+    """Weights that are zero outside a mask, each computed when it is first read: many scores read none.
+
+    Args:
+        whole: The weights without the mask.
+        mask: A boolean tensor per weight, of its shape; it does not change while this is used.
+
+    Attributes:
+        computed: Those that have been read.
+    """
+
+    def __init__(self, whole: Weights, mask: Mapping[str, Tensor]) -> None:
+        self._whole = whole
+        self._mask = mask
+        self.computed: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.computed:
+            whole = self._whole[name]
+            self.computed[name] = whole.masked_fill(~self._mask[name].to(whole.device), 0)
+        return self.computed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
 
 
 class _Holder(nn.Module):
@@ -175,20 +227,15 @@ def network_of(
     parameters = lookup("prunable part", prunable, PRUNABLE)(model)
     if weight_names is not None:
         parameters = {name: parameter for name, parameter in every.items() if name in weight_names}
-    scored = {name: parameter.detach() for name, parameter in parameters.items()}
-    if not scored:
+    whole = {name: parameter.detach() for name, parameter in parameters.items()}
+    if not whole:
         raise InputError(f"the model has no {prunable} to score: add a convolution or linear layer")
-    weights = scored
-    if mask is not None:
-        check_mask(mask, weights)
-        weights = {name: w.masked_fill(~mask[name].to(w.device), 0) for name, w in weights.items()}
     tensors = {**every, **dict(model.named_buffers())}
-    rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in weights}
+    rest = {name: tensor.detach() for name, tensor in tensors.items() if name not in whole}
     biases = _biases(model, [*maskable(model).values(), *parameters.values()])
     biases &= set(rest)
-    return Network(
-        model, weights, scored if revive else weights, rest, frozenset(biases), masked=mask is not None
-    )
+    network = Network(model, whole, whole, whole, rest, frozenset(biases))
+    return network if mask is None else network.with_mask(mask, revive=revive)
 
 
 def _biases(model: nn.Module, weights: Iterable[nn.Parameter]) -> set[str]:

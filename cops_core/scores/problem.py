@@ -1,8 +1,9 @@
 """The input of scores: a network, batches, a loss and a seed; and the gradients that have been computed."""
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ from cops_core.scores.batches import (
 )
 from cops_core.scores.functional import ScalarFunction
 from cops_core.scores.isolation import isolated
-from cops_core.scores.network import Network, Weights, network_of
+from cops_core.scores.leaves import Leaves, values_of
+from cops_core.scores.network import MaskedWeights, Network, Weights, network_of
 from cops_core.scores.setting import Setting
 from cops_core.scores.substitutes import InDouble
 
@@ -33,7 +35,7 @@ SampleLosses = Callable[[nn.Module, Batch], Tensor]
 class Problem:
     """A network to score, its batches, and the gradients that have already been computed.
 
-    It is used for one call of `compute_scores`, so a gradient never belongs to other weights.
+    It is used for one call of `compute_scores` or one round, so a gradient never belongs to other weights.
 
     Args:
         network: The network.
@@ -65,19 +67,60 @@ class Problem:
         self.seed = seed
         self.loss = loss
         self.sample_losses = sample_losses
-        self._batches = list(batches)
         self._example = example
-        self._first = None if not batches else moved(batches[0], network.device, network.dtype)
+        # What later rounds of the same selection use again; None outside of rounds.
+        self._leaves: dict[ScalarFunction, Leaves] | None = None
+        self._networks: dict[ScalarFunction, Network] = {}
         self._gradients: dict[ScalarFunction, tuple[Weights, Weights]] = {}
         self._read: dict[ScalarFunction | None, dict[str, tuple[Tensor, int]]] = {}
-        model = network.model
+        self._note({**dict(network.model.named_parameters()), **dict(network.model.named_buffers())})
+        self._receive(batches)
+
+    def _receive(self, batches: Sequence[Batch]) -> None:
+        network = self.network
+        self._batches = list(batches)
+        self._first = None if not batches else moved(batches[0], network.device, network.dtype)
         pair = pair_of(self._first)
         if pair is not None and isinstance(pair[0], Tensor):
             self._note({"the images": pair[0], "the labels": pair[1]})
         else:
             tensors = tensors_in(self._first)
             self._note({f"tensor {place} of the batch": tensor for place, tensor in enumerate(tensors)})
-        self._note({**dict(model.named_parameters()), **dict(model.named_buffers())})
+
+    def in_round(
+        self,
+        mask: Mapping[str, Tensor],
+        removed: Mapping[str, Tensor] | None,
+        *,
+        revive: bool = False,
+        batches: Sequence[Batch] | None = None,
+    ) -> "Problem":
+        """The same problem on the masked network, in a later round of the same selection.
+
+        What does not depend on the mask is computed in the first of these rounds only. The problem of the
+        round before is not used any more: its gradients are freed, and its weights change.
+
+        Args:
+            mask: The weights that are left, a boolean tensor per parameter.
+            removed: The places, in their flattened parameter, of the weights that the round before had and
+                this one lacks; None if weights have come back.
+            revive: See `Network.with_mask`.
+            batches: Other batches than those of the round before; None for the same.
+
+        Returns:
+            The problem.
+        """
+        if self._leaves is None or removed is None:
+            self._leaves = {}
+        for leaves in self._leaves.values():
+            leaves.narrow(removed or {})
+        later = copy.copy(self)
+        later.network = self.network.with_mask(mask, revive=revive)
+        later._gradients = {}
+        later._read = {None: dict(self._read[None])}
+        if batches is not None:
+            later._receive(batches)
+        return later
 
     @property
     def count(self) -> int:
@@ -198,38 +241,46 @@ class Problem:
         read = self._read.setdefault(of, {})
         read |= {what.format(name): (tensor, tensor._version) for name, tensor in tensors.items()}
 
+    def own_memory(self) -> set[int]:
+        """The addresses of the weights' memory, which no score's values may share."""
+        weights = self.network.weights
+        tensors = list(self.network.whole.values())
+        tensors += weights.computed.values() if isinstance(weights, MaskedWeights) else []
+        for leaves in (self._leaves or {}).values():
+            tensors += leaves.weights.values()
+        return {tensor.untyped_storage().data_ptr() for tensor in tensors}
+
     def _differentiate(self, functional: ScalarFunction) -> tuple[Weights, Weights]:
         network = self.network
         dtype = torch.float64 if functional.precision == "float64" else network.dtype
-
-        def copied(weights: Weights) -> dict[str, Tensor]:
-            copies = {name: weight.to(dtype, copy=True) for name, weight in weights.items()}
-            return {n: copy.abs_() for n, copy in copies.items()} if functional.of_magnitudes else copies
-
-        weights = {name: copy.requires_grad_() for name, copy in copied(network.weights).items()}
-        setting = Setting(functional.prepared(network.to(dtype)), weights, self, dtype)
-        reached: set[str] = set()
-        for name, weight in weights.items():
-            weight.register_hook(partial(_note_name, reached, name))  # type: ignore[no-untyped-call]
+        if functional not in self._networks:
+            self._networks[functional] = functional.prepared(network.without_mask().to(dtype))
+        prepared = replace(
+            self._networks[functional], weights=network.weights, scored=network.scored, masked=network.masked
+        )
+        kept = (self._leaves or {}).get(functional)
+        leaves = kept or Leaves(network.weights, dtype, of_magnitudes=functional.of_magnitudes)
+        weights = leaves.weights
         wide = InDouble() if functional.precision == "float64" else nullcontext()
-        run = functional.context(setting.network)
+        run = functional.context(prepared)
+        setting = Setting(prepared, weights, self, dtype)
         with isolated(network.model, functional.normalisation, self.seed), wide, run:
-            gradients = setting.network.holding(weights, lambda: functional.gradient(setting))
+            gradients = prepared.holding(weights, lambda: functional.gradient(setting))
+        if self._leaves is not None:
+            self._leaves.pop(functional, None)
+            if leaves.intact(network.weights if kept is None else None):
+                self._leaves[functional] = leaves
         found = dict(zip(weights, gradients, strict=True))
-        through = {name: gradient.detach() for name, gradient in found.items() if name in reached}
+        through = {name: gradient.detach() for name, gradient in found.items() if name in leaves.reached}
         if complaint := functional.complaint(network, weights, through):
             raise InputError(complaint)
-        revived = network.scored is not network.weights
-        if functional.of_magnitudes or any(w.dtype != dtype for w in network.scored.values()):
-            scored = copied(network.scored) if revived else {n: w.detach() for n, w in weights.items()}
-        else:  # no copy: it would take as much memory as the network
-            scored = dict(network.scored)
-        return found, scored
-
-
-def _note_name(names: set[str], name: str, gradient: Tensor) -> None:
-    """A hook of a weight: the name is noted where the weight has a gradient."""
-    names.add(name)
+        converted = functional.of_magnitudes or any(w.dtype != dtype for w in network.whole.values())
+        same = converted or functional in (self._leaves or {})  # as what the network was run with
+        if same and network.scored is network.weights:
+            return found, {name: leaf.detach() for name, leaf in weights.items()}
+        if converted:
+            return found, values_of(network.scored, dtype, of_magnitudes=functional.of_magnitudes)
+        return found, dict(network.scored)  # no copy: it would take as much memory as the network
 
 
 def pose(

@@ -83,25 +83,28 @@ class SynapticFlow(Functional):
                 f"SynFlow has no flow through the embedding {listed(embeddings)}, since ones go in behind it:"
                 " exclude it, or write another score"
             )
-        # Nothing cancels, so a layer whose scores are all zero is one whose sum is.
-        sums = {
-            name: torch.vdot(g.flatten(), weights[name].detach().flatten()) for name, g in gradients.items()
-        }
-        broken = [name for name, total in sums.items() if not total.isfinite()]
-        if broken and all(bool(weight.isfinite().all()) for weight in weights.values()):
-            return (
-                f"SynFlow overflows float64 in {listed(broken)}: it grows with the product of all widths, and"
-                " each layer that multiplies two signals (a gate) squares it; write another score"
-            )
         bounds = {name: gradient.aminmax() for name, gradient in gradients.items()}
+        # A mask may disconnect layers, and adds no flow: then this needs no further pass over all weights.
+        if not network.masked or not all(bool(high.isfinite()) for _, high in bounds.values()):
+            # Nothing cancels, so a layer whose scores are all zero is one whose sum is.
+            sums = {
+                name: torch.vdot(gradient.flatten(), weights[name].detach().flatten())
+                for name, gradient in gradients.items()
+            }
+            broken = [name for name, total in sums.items() if not total.isfinite()]
+            if broken and all(bool(weight.isfinite().all()) for weight in weights.values()):
+                return (
+                    f"SynFlow overflows float64 in {listed(broken)}: it grows with the product of all widths,"
+                    " and each layer that multiplies two signals (a gate) squares it; write another score"
+                )
         negative = [n for n, (low, high) in bounds.items() if low < -ROUNDING * torch.maximum(high, -low)]
         if negative and not _has_signed_norms(network.model):
             return (
                 f"SynFlow is negative in {listed(negative)}: a function behind it normalises, subtracts or"
                 " decreases; write a norm of torch there, exclude these layers, or write another score"
             )
-        empty = [name for name, total in sums.items() if total == 0]
-        if empty and not network.masked:  # a mask may disconnect layers
+        empty = [] if network.masked else [name for name, total in sums.items() if total == 0]
+        if empty:
             return (
                 f"SynFlow is zero for every weight of {listed(empty)}: the flow ends where an activation"
                 " saturates (sigmoid, tanh, ReLU6), or at weights or gains of zero; exclude these layers, or"

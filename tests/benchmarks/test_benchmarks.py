@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
 from cops_core.trial import Trial
 from study.tracking import MlflowView
@@ -63,7 +64,7 @@ def test_where_fashion_mnist_is_missing(benchmark, refused, monkeypatch, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["step_speed", "score_speed"])
+@pytest.mark.parametrize("name", ["step_speed", "score_speed", "round_speed"])
 def test_an_unknown_network(benchmark, refused, name):
     assert refused(benchmark(name), "--model", "lenet").startswith("error: unknown model 'lenet'")
 
@@ -74,3 +75,12 @@ def test_what_stands_in_for_mlflow_takes_what_mlflows_view_takes(benchmark):
         if not name.startswith("_"):
             theirs = inspect.signature(getattr(stand_in, name)).parameters
             assert list(theirs) == list(inspect.signature(method).parameters), name
+
+
+def test_rounds_written_by_hand_have_the_masks_of_ours(benchmark, monkeypatch):
+    rounds = benchmark("round_speed")
+    monkeypatch.setitem(rounds.ROUNDS, "synflow", 3)
+    seconds, masks = rounds.measure("lenet_300_100", "synflow", 1)
+    assert int(masks["ours"].sum()) == 2662
+    assert {which: torch.equal(mask, masks["ours"]) for which, mask in masks.items()}["by hand"]
+    assert min(float(each.min()) for each in seconds.values()) > 0

@@ -24,7 +24,7 @@ from cops_core.initialization import initialize
 from cops_core.mask import Mask, flatten, kept_weights
 from cops_core.models import build_model
 from cops_core.prunable import maskable
-from cops_core.scores import compute_scores
+from cops_core.scores import RoundScores, compute_scores
 from cops_core.scoring import Scorer
 from cops_core.trial_selection import select_weights
 from tests.cops_core.library.networks import Language, build
@@ -220,13 +220,13 @@ def test_one_shot_synflow_no_longer_empties_the_first_layer():
 @pytest.mark.parametrize("revive", [False, True])
 def test_floors_hold_after_every_round(parts, monkeypatch, revive):
     seen = []
-    scored = Scorer.masked
+    compute = RoundScores.compute
 
-    def noting(self, wanted, batch, mask, **options):
-        seen.append(mask)
-        return scored(self, wanted, batch, mask, **options)
+    def noting(self, batch, mask, removed):
+        seen.append(Mask({name: layer.clone() for name, layer in mask.items()}))
+        return compute(self, batch, mask, removed)
 
-    monkeypatch.setattr(Scorer, "masked", noting)
+    monkeypatch.setattr(RoundScores, "compute", noting)
     floor = Floor(count=1, per="unit")
     selection = Selection(target="snip", rounds=4, revive=revive, floor=floor)
     model = network(parts.data.shape)

@@ -17,7 +17,7 @@ from cops_core.initialization import initialize
 from cops_core.mask import Mask, kept_weights
 from cops_core.models import build_model
 from cops_core.prunable import maskable
-from cops_core.scores import compute_scores
+from cops_core.scores import RoundScores, compute_scores
 from cops_core.scoring import Scorer
 from cops_core.trial_selection import select_weights
 
@@ -41,12 +41,18 @@ def model(parts):
 def seen(monkeypatch):
     """The masks on which scores were computed, round by round."""
     masks = []
+    compute = RoundScores.compute
 
-    def compute(*arguments, mask=None, **options):
-        masks.append(mask)
-        return compute_scores(*arguments, mask=mask, **options)
+    def compute_whole(*arguments, **options):
+        masks.append(None)
+        return compute_scores(*arguments, **options)
 
-    monkeypatch.setattr(cops_core.scoring, "compute_scores", compute)
+    def compute_masked(rounds, batch, mask, removed):
+        masks.append(Mask({name: layer.clone() for name, layer in mask.items()}))
+        return compute(rounds, batch, mask, removed)
+
+    monkeypatch.setattr(cops_core.scoring, "compute_scores", compute_whole)
+    monkeypatch.setattr(RoundScores, "compute", compute_masked)
     return masks
 
 

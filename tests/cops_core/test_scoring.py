@@ -12,7 +12,7 @@ from cops_core.config import Control, Selection
 from cops_core.data import load_split
 from cops_core.initialization import initialize
 from cops_core.models import build_model
-from cops_core.scores import SCORES, compute_scores
+from cops_core.scores import SCORES, RoundScores, compute_scores
 from cops_core.scoring import Scorer, tensor_hash
 from cops_core.trial_selection import select_weights
 
@@ -33,13 +33,20 @@ def scorer(parts, tmp_path) -> Scorer:
 
 @pytest.fixture
 def runs(monkeypatch) -> list[list[str]]:
-    """The names of each call of `compute_scores`."""
+    """The names of each call of `compute_scores`, and of each later round."""
     calls = []
+    compute_round = RoundScores.compute
 
     def compute(names, *arguments, **options):
         calls.append(list(names))
         return compute_scores(names, *arguments, **options)
 
+    def compute_masked(*arguments):
+        found = compute_round(*arguments)
+        calls.append(list(found))
+        return found
+
+    monkeypatch.setattr(RoundScores, "compute", compute_masked)
     monkeypatch.setattr(cops_core.scoring, "compute_scores", compute)
     return calls
 

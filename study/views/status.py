@@ -21,7 +21,7 @@ from study.analysis.configurations import (
 )
 from study.analysis.judged import MethodTable, study_methods
 from study.console import print_line
-from study.records.evaluations import read_evaluations
+from study.records.evaluations import Evaluation, evaluated_accuracies, read_evaluations
 from study.records.lease import holder
 from study.records.store import StudyStore, find_study, studies
 from study.records.trial import FAILURES, StudyTrial
@@ -55,7 +55,7 @@ def show_status(
         trials = store.trials()
         content = summary(store, trials)
         if as_json:
-            print_json(console, {**content, **details(trials)})
+            print_json(console, {**content, **details(trials, read_evaluations(store))})
         else:
             _show_one(console, content, trials, parse_settings(store.record()["settings"]), logs=logs)
         return
@@ -106,11 +106,15 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
     return content if methods is None else {**content, "methods": methods_content(methods)}
 
 
-def details(trials: Sequence[StudyTrial]) -> dict[str, Any]:
+def details(trials: Sequence[StudyTrial], evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Every configuration and every trial of a study, as JSON values."""
+    tests = evaluated_accuracies(evaluations)
     return {
         "configurations": [configuration_content(each) for each in by_configuration(trials)],
-        "all": [trial_content(trial) for trial in trials],
+        "all": [
+            {**trial_content(trial), "test_accuracy": tests.get(trial.name, trial.test_accuracy)}
+            for trial in trials
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from cops_core.config import Control, Selection, TrialConfig
 from cops_core.trial import Trial
 from study.places import DEFAULT_HOME, tracking
 from study.tracking import browse, connect, experiment_id
+from study.tracking.content import opening_tags
 from study.tracking.describe import link_files, opening_note, run_name, study_note, trial_note, where
 from study.tracking.saved_views import CHOSEN, FILTERS, NOTE, STUDIES, VIEW_TAG
 
@@ -223,3 +224,14 @@ def test_a_new_experiment_has_a_description(home, sqlite):
     experiment = client.get_experiment(experiment_id(client, sqlite, home))
     assert experiment.tags["mlflow.note.content"] == NOTE
     assert sum(key.startswith(VIEW_TAG) for key in experiment.tags) == 3
+
+
+def test_a_trial_on_a_fresh_seed_says_what_it_trains(ended):
+    trial = ended(number=9, configuration=9, judges=4, seed_index=2)
+    trial.facts["test_accuracy"] = 0.875
+    assert run_name(trial) == "freeze snip q=0.99 judging s=2"
+    assert "Validation chose configuration 4: here it is trained on fresh seed 2." in opening_note(trial)
+    assert "test accuracy 87.50%" in trial_note(trial, "0" * 32, "")
+    tags = opening_tags({}, "parent", trial)
+    assert (tags["stage"], tags["judges"], tags["configuration"]) == ("judging", "4", "9")
+    assert not {"stage", "judges"} & set(opening_tags({}, "parent", ended()))

@@ -130,10 +130,15 @@ def test_a_study_with_a_driver_is_running(make, status):
 
 def test_an_evaluated_study_is_closed(make, status):
     store = make(WHOLE)
-    store.write_json(EVALUATIONS, [{"evaluation": 1, "top": 1}, {"evaluation": 2, "top": 3}])
+    last = {"trial": store.trials()[0].name, "test_accuracy": 0.75}
+    store.write_json(
+        EVALUATIONS,
+        [{"evaluation": 1, "top": 1, "results": []}, {"evaluation": 2, "top": 3, "results": [last]}],
+    )
     study = status("mine", as_json=True)
     assert study["state"] == "closed"
     assert [one["top"] for one in study["test_evaluations"]] == [1, 3]
+    assert [trial["test_accuracy"] for trial in study["all"][:2]] == [0.75, None]
     assert "evaluated on the test images 2 times" in status("mine")
 
 

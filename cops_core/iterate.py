@@ -100,7 +100,9 @@ def run_rounds(
                 chosen = _highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
                 remaining.choose(group.places, chosen, last=False)
                 continue
-            solutions[name] = _solve(live, selection, kappa, floors)
+            earlier = solutions.get(name)
+            start = None if earlier is None else earlier.multipliers
+            solutions[name] = _solve(live, selection, kappa, floors, start)
             if solutions[name].status == "infeasible":
                 raise InfeasibleError(_infeasible(selection, name, round_, kappa))
             remaining.choose(group.places, np.asarray(solutions[name].mask), last=last)
@@ -138,7 +140,13 @@ def _highest(score: np.ndarray, kappa: int, floors: Floors | None) -> np.ndarray
     return best_mask((score,), kappa, floors.owners, floors.least)
 
 
-def _solve(flat: list[np.ndarray], selection: Selection, kappa: int, floors: Floors | None) -> CopsSolution:
+def _solve(
+    flat: list[np.ndarray],
+    selection: Selection,
+    kappa: int,
+    floors: Floors | None,
+    start: np.ndarray | None,
+) -> CopsSolution:
     """The solution; infeasible levels are shrunk to feasible ones, unless they end the trial."""
     return solve_cops(
         flat[0],
@@ -149,6 +157,7 @@ def _solve(flat: list[np.ndarray], selection: Selection, kappa: int, floors: Flo
         shrink=selection.if_infeasible == "shrink",
         layers=None if floors is None else floors.owners,
         floors=None if floors is None else floors.least,
+        start=start,
     )
 
 

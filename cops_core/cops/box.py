@@ -43,6 +43,17 @@ class Box:
             steps = np.abs(self._scaled(weights) - self.weights) / self.radii
         return float(np.max(steps, where=self.radii > 0, initial=0.0))
 
+    def ends(self) -> Floats:
+        """The corners with the lowest and with the highest weights, at least 0, shape (2, J + 1)."""
+        return np.maximum([self.weights - self.radii, self.weights + self.radii], 0.0)
+
+    def positive(self) -> "Box":
+        """The box without negative weights, for one control; else this box."""
+        if np.all(self.radii <= self.weights) or self.weights.size > 2:
+            return self
+        lowest, highest = self.ends()
+        return Box((lowest + highest) / 2, (highest - lowest) / 2, self.pivot)
+
     def closer(self, weights: Floats, units: Floats, growth: float) -> "Box":
         """A smaller box around some weights, or around the nearest ones inside this box.
 

@@ -18,7 +18,7 @@ KEPT = 100
 TIPS = 5
 """The tips are the weights among the best TIPS * kappa of any score."""
 
-WHOLE = (30_000, 150_000)
+WHOLE = (100_000, 150_000)
 """Problems up to this size are solved in memory without passes: J <= 1, J >= 2."""
 
 
@@ -33,13 +33,13 @@ def draw(store: Store) -> Sample | None:
     enough = KEPT * problem.size // rare
     count = min(max(enough, problem.size // 20), SAMPLED, problem.size // 3)
     if enough <= count:
-        return _random(store, count)
+        return measure(_random(store, count), noisy=True)
     if problem.floors is not None:
-        return _random(store, min(enough, problem.size // 2))
+        return measure(_random(store, min(enough, problem.size // 2)), noisy=True)
     return _tips(store, rare, count)
 
 
-def _random(store: Store, count: int) -> Sample:
+def _random(store: Store, count: int) -> Pool:
     problem = store.problem
     positions = stretches(problem.size, count)
     scores = store.fetch(positions)
@@ -52,7 +52,7 @@ def _random(store: Store, count: int) -> Sample:
         floors = least * taken // np.maximum(np.bincount(problem.layers, minlength=least.size), 1)
     places = round(problem.kappa * count / problem.size)
     places = min(max(places, int(floors.sum()), 1), count)
-    return measure(Pool(positions, scores, places, np.zeros((2, len(scores))), layers, floors), noisy=True)
+    return Pool(positions, scores, places, np.zeros((2, len(scores))), layers, floors)
 
 
 def _tips(store: Store, rare: int, count: int) -> Sample:
@@ -62,13 +62,13 @@ def _tips(store: Store, rare: int, count: int) -> Sample:
     highest = 2 * problem.kappa <= problem.size
     rank = moved(TIPS * rare * count // problem.size, count, SIGMAS)
     sign = 1.0 if highest else -1.0
-    bounds = np.array([_tip(sign * score, rank) for score in sample.pool.scores])
+    bounds = np.array([_tip(sign * score, rank) for score in sample.scores])
     positions = store.tips(sign * bounds, highest)
     places = problem.kappa if highest else problem.kappa - (problem.size - positions.size)
     if not 0 < places < positions.size <= problem.size // 4:
-        return sample
+        return measure(sample, noisy=True)
     scores = store.fetch(positions)
-    pool = Pool(positions, scores, places, np.zeros((2, len(scores))), None, sample.pool.floors)
+    pool = Pool(positions, scores, places, np.zeros((2, len(scores))), None, sample.floors)
     return measure(pool, noisy=False)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cops_core.cops.box import Cut
+from cops_core.cops.eligible import Eligibility
 from cops_core.cops.solution import Bools, Floats, Integers
 
 Native = npt.NDArray[np.floating]
@@ -141,4 +142,52 @@ class JointFilter:
             np.multiply(score, slope, out=scratch)
             np.add(total, scratch, out=total)
         np.greater_equal(total, self._bound, out=out)
+        return True
+
+
+class EligibleFilter:
+    """Finds the weights that may be kept by any multiplier.
+
+    Args:
+        bounds: The bounds.
+        dtype: The precision of the scores.
+    """
+
+    def __init__(self, bounds: Eligibility, dtype: npt.DTypeLike) -> None:
+        info = np.finfo(dtype)
+        self._slopes = bounds.slopes.tolist()
+        room = 64 * float(info.eps)
+        self._bound = bounds.bound - room * float(1.0 + np.abs(bounds.slopes * bounds.low).sum())
+        self._edges = (bounds.high - room * np.abs(bounds.high)).tolist()
+        self._limit = float(info.max) / 4
+        self._usable = all(1 / self._limit < slope < self._limit for slope in self._slopes)
+
+    def mark(
+        self, scores: Sequence[Native], lowest: float, largest: list[float], buffers: Buffers, out: Bools
+    ) -> bool:
+        """Mark the weights that may be kept.
+
+        Args:
+            scores: J + 1 arrays of shape (n,).
+            lowest: The lowest value of any score.
+            largest: The largest magnitude of each score.
+            buffers: Scratch space for at least n weights.
+            out: The result is written here, shape (n,).
+
+        Returns:
+            False if this filter cannot be used; `out` is then not written.
+        """
+        if not self._usable or not max(largest) * max(self._slopes) < self._limit:
+            return False
+        size = scores[0].size
+        total, scratch, flags = buffers.total[:size], buffers.scratch[:size], buffers.flags[1, :size]
+        np.multiply(scores[0], self._slopes[0], out=total)
+        for slope, score in zip(self._slopes[1:], scores[1:], strict=True):
+            np.multiply(score, slope, out=scratch)
+            np.add(total, scratch, out=total)
+        np.greater_equal(total, self._bound, out=out)
+        if lowest < 0:
+            for edge, score in zip(self._edges, scores, strict=True):
+                np.greater_equal(score, edge, out=flags)
+                np.logical_or(out, flags, out=out)
         return True

@@ -68,7 +68,7 @@ def _step(pool: Pool, task: Task, box: Box) -> PoolOptimum:
     middle = pool.combined(box.weights)
     tau, each = pool.thresholds(middle)
     best = pool.best_mask(middle)
-    radius = spread(pool.scores, box.radii, pool.centres(middle, tau))
+    radius = spread(pool.scores, box.radii, pool.centres(box, middle, tau))
     crossing = np.abs(middle - pool.of_layer(each)) / np.maximum(radius, np.finfo(np.float64).tiny)
     members = _members(crossing)
     share = members.size / max(int(np.count_nonzero(crossing <= 1)), members.size)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from cops_core.cops.box import Cut
-from cops_core.cops.filters import Buffers, Filter, JointFilter, Native
+from cops_core.cops.eligible import Eligibility, find_eligibility
+from cops_core.cops.filters import Buffers, EligibleFilter, Filter, JointFilter, Native
 from cops_core.cops.problem import CopsProblem, check_values
 from cops_core.cops.solution import Bools, Floats, Integers, MaskVector
 from cops_core.cops.store import Scan, ScanPart, Store, count, decide
@@ -53,14 +54,36 @@ class NumpyStore(Store):
             row[:] = score[positions]
         return rows
 
-    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
+    def relevant(self) -> Integers:
+        """Check the values of the scores, and leave out weights that are certainly never kept."""
+        for chunk in range(len(self._starts)):
+            self._measure(chunk)
+        self._check()
+        bounds = None
+        if len(self._scores) <= 2 and self.problem.floors is None:
+            bounds = find_eligibility(self._scores, self.problem.kappa)
+        if bounds is None:
+            return np.arange(self.problem.size)
+        able, buffers, found = EligibleFilter(bounds, self._dtype), Buffers(CHUNK, self._dtype), []
+        for chunk, start in enumerate(self._starts):
+            inside, extremes = self._slice(chunk), self._extremes[chunk]
+            marks = buffers.flags[0, : inside.stop - start]
+            scores = [score[inside] for score in self._scores]
+            largest = np.abs(extremes).max(axis=1).tolist()
+            if not able.mark(scores, float(extremes.min()), largest, buffers, marks):
+                marks[:] = True
+            found.append(start + np.flatnonzero(marks))
+        positions = np.concatenate(found)
+        return positions if 2 * positions.size <= self.problem.size else np.arange(self.problem.size)
+
+    def scan(self, cuts: Sequence[Cut], marked: int | None, bounds: Eligibility | None = None) -> list[Scan]:
         """Apply several cuts in one pass."""
         keep = None if marked is None else self.empty_mask()
 
-        def work(chunks: range) -> list[list[ScanPart]]:
-            sieve = _Sieve(cuts, self._dtype)
+        def work(chunks: range) -> list[tuple[list[ScanPart], Integers]]:
+            sieve = _Sieve(cuts, bounds, self._dtype)
             deciders = [_Decider(cut, keep if number == marked else None) for number, cut in enumerate(cuts)]
-            found, waiting = [], 0
+            found, waiting, proof = [], 0, np.zeros(len(self._scores), dtype=np.intp)
             for chunk in chunks:
                 if not self._checked:
                     self._measure(chunk)
@@ -68,15 +91,21 @@ class NumpyStore(Store):
                 waiting += found[-1].positions.size
                 if waiting > BATCH or chunk == chunks[-1]:
                     batch = _together(found)
+                    if bounds is not None:
+                        proof += bounds.counts(batch.scores)
                     for decider in deciders:
                         decider.add(batch)
                     found, waiting = [], 0
-            return [[decider.part() for decider in deciders]]
+            return [([decider.part() for decider in deciders], proof)]
 
         batches = self._in_threads(work)
         self._check()
+        proof = np.sum([proof for _, proof in batches], axis=0)
+        proved = bounds is None or bool(np.all(proof >= self.problem.kappa))
         return [
-            self.gather(cut, [batch[number] for batch in batches], keep if number == marked else None)
+            self.gather(
+                cut, [parts[number] for parts, _ in batches], keep if number == marked else None, proved
+            )
             for number, cut in enumerate(cuts)
         ]
 
@@ -162,8 +191,9 @@ class NumpyStore(Store):
 class _Sieve:
     """Finds the weights that may be kept or undecided for any of several cuts, for one thread."""
 
-    def __init__(self, cuts: Sequence[Cut], dtype: npt.DTypeLike) -> None:
+    def __init__(self, cuts: Sequence[Cut], bounds: Eligibility | None, dtype: npt.DTypeLike) -> None:
         self._joint = JointFilter(cuts, dtype) if cuts else None
+        self._eligible = None if bounds is None else EligibleFilter(bounds, dtype)
         self._filters = [Filter(cut, dtype) for cut in cuts]
         self._buffers = Buffers(CHUNK, dtype)
 
@@ -173,7 +203,10 @@ class _Sieve:
         found: Bools = self._buffers.flags[0, :size]
         flags: Bools = self._buffers.flags[1, :size]
         largest = np.abs(extremes).max(axis=1).tolist()
-        joint = self._joint if extremes.min() >= 0 else None
+        lowest = float(extremes.min())
+        if self._eligible is not None and self._eligible.mark(scores, lowest, largest, self._buffers, found):
+            return found
+        joint = self._joint if lowest >= 0 else None
         if joint is not None and joint.mark(scores, largest, self._buffers, found):
             return found
         found[:] = False

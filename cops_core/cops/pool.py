@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from cops_core.cops.box import Box
+from cops_core.cops.eligible import Eligibility
 from cops_core.cops.selection import best_mask, thresholds
 from cops_core.cops.solution import Bools, Floats, Integers
 from cops_core.cops.sums import condense, exact_sums, totals
@@ -93,7 +94,7 @@ class Pool:
         middle = self.combined(box.weights)
         room = self.room(box.weights)
         tau, _ = self.thresholds(middle)
-        centres = self.centres(middle, tau)
+        centres = self.centres(box, middle, tau)
         radius = spread(self.scores, box.radii, centres)
         room += ROOM * (radius + float(box.radii @ np.abs(centres)))
         radius += room
@@ -102,6 +103,13 @@ class Pool:
         keep = middle - radius > self.of_layer(outwards(high, 1.0))
         undecided = ~keep & (middle + radius >= self.of_layer(outwards(low, -1.0)))
         return self.part(np.flatnonzero(undecided), keep), keep
+
+    def eligible(self, bounds: Eligibility | None) -> "Pool":
+        """The pool without weights that are never kept; this pool if few would leave."""
+        if bounds is None or self.floors.any():
+            return self
+        members = np.flatnonzero(bounds.marks(self.scores))
+        return self if 2 * members.size > self.size else self.part(members, np.zeros(self.size, dtype=bool))
 
     def part(self, members: Integers, keep: Bools) -> "Pool":
         """A smaller pool.
@@ -129,16 +137,27 @@ class Pool:
             floors=floors,
         )
 
-    def centres(self, values: Floats, tau: float) -> Floats:
-        """mu: the mean scores of the weights around the threshold.
+    def centres(self, box: Box, values: Floats, tau: float) -> Floats:
+        """mu: how fast the threshold changes with w, or the mean scores of the weights around the threshold.
+
+        For one control the first follows from the thresholds at the ends of the box, and a few large scores
+        around the threshold do not affect it.
 
         Args:
-            values: A combined score, shape (n,).
+            box: A box.
+            values: The combined score at its centre, shape (n,).
             tau: Its threshold.
 
         Returns:
             Shape (J + 1,).
         """
+        if len(self.scores) == 2 and np.isfinite(tau):
+            ends = box.ends()
+            change = self.thresholds(self.combined(ends[1]))[0] - self.thresholds(self.combined(ends[0]))[0]
+            length = float(np.ptp(ends, axis=0).max())
+            if not np.isfinite(change) or length == 0.0:
+                return np.zeros(2)
+            return np.where(np.arange(2) == box.pivot, 0.0, change / length)
         if self.size <= NEAR or not np.isfinite(tau):
             return np.asarray(self.scores.mean(axis=1)) if self.size else np.zeros(len(self.scores))
         near = np.argpartition(np.abs(values - tau), NEAR)[:NEAR]

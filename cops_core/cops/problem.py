@@ -32,6 +32,7 @@ class CopsProblem:
         kind: The meaning of the levels, see `solve_cops`.
         layers: The layer of each weight, in [0, L), shape (D,), or None without floors.
         floors: The minimum number of kept weights of each layer, shape (L,), or None.
+        start: Multipliers to begin the search with, shape (J,), or None.
     """
 
     scores: tuple[ScoreVector, ...]
@@ -40,6 +41,7 @@ class CopsProblem:
     kind: ProblemKind
     layers: Integers | None
     floors: Integers | None
+    start: Floats | None
 
     @property
     def size(self) -> int:
@@ -60,6 +62,7 @@ def state_problem(
     kind: str,
     layers: npt.ArrayLike | torch.Tensor | None,
     floors: npt.ArrayLike | None,
+    start: npt.ArrayLike | None = None,
 ) -> CopsProblem:
     """Check everything except the values of the scores. For the arguments see `solve_cops`.
 
@@ -71,6 +74,7 @@ def state_problem(
         kind: A word of `ProblemKind`.
         layers: Shape (D,), or None.
         floors: Shape (L,), or None.
+        start: Shape (J,), or None.
 
     Returns:
         The problem.
@@ -93,7 +97,8 @@ def state_problem(
         raise InputError(unknown("kind", kind, known))
     checked: ProblemKind = next(name for name in known if name == kind)
     grouped = _check_floors(layers, floors, size, kept)
-    return CopsProblem(scores, kept, check_levels(levels, len(scores) - 1, checked), checked, *grouped)
+    values = check_levels(levels, len(scores) - 1, checked)
+    return CopsProblem(scores, kept, values, checked, *grouped, _check_start(start, values.size))
 
 
 def check_values(number: int, lowest: float, highest: float, kind: ProblemKind) -> None:
@@ -163,6 +168,20 @@ def check_levels(levels: Sequence[float] | Floats | float, count: int, kind: Pro
             raise InputError(f"the price {level} of control {number} is wrong: write a finite number >= 0")
         if kind != "price" and not 0 <= level <= 1:
             raise InputError(f"the level {level} of control {number} is not in [0, 1]: write e.g. 0.5")
+    return values
+
+
+def _check_start(start: npt.ArrayLike | None, count: int) -> Floats | None:
+    if start is None:
+        return None
+    try:
+        values = np.array(start, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"start {start!r} does not consist of numbers: write one multiplier each") from None
+    if values.shape != (count,):
+        raise InputError(f"start has shape {values.shape} for {count} controls: write one multiplier each")
+    if not np.all((values >= 0) & np.isfinite(values)):
+        raise InputError(f"start {values.tolist()} is wrong: write finite multipliers >= 0")
     return values
 
 

@@ -6,14 +6,16 @@ gives a guess, and the passes over all weights confirm or refute it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from cops_core.cops.box import Box, Cut
+from cops_core.cops.eligible import Eligibility, find_eligibility
 from cops_core.cops.levels import Levels, find_levels, own_mask
-from cops_core.cops.pool import Pool, spread
+from cops_core.cops.pool import Pool, combine, spread
 from cops_core.cops.problem import ProblemKind
 from cops_core.cops.selection import kth_highest, thresholds
 from cops_core.cops.solution import Bools, Floats, Integers
@@ -27,16 +29,20 @@ class Sample:
     """A sample of the weights.
 
     Attributes:
-        pool: The sampled weights, as a smaller problem.
+        pool: The sampled weights that are relevant, as a smaller problem.
+        drawn: The number of sampled weights.
         noisy: Whether this is a random sample; False for the tips of all weights.
         masks: The best mask of each score, each of shape (n,).
-        units: The mean magnitude of each score over its best mask, shape (J + 1,).
+        units: The typical magnitude of each score over its best mask, shape (J + 1,).
+        bounds: Guessed bounds of the weights that are ever kept, or None.
     """
 
     pool: Pool
+    drawn: int
     noisy: bool
     masks: tuple[Bools, ...]
     units: Floats
+    bounds: Eligibility | None
 
     @property
     def sigmas(self) -> float:
@@ -71,12 +77,22 @@ def measure(pool: Pool, noisy: bool) -> Sample:
     Returns:
         The sample.
     """
+    drawn, bounds = pool.size, None
+    few = len(pool.scores) <= 2
+    if few and not pool.floors.any():
+        rank = pool.places
+        bounds = find_eligibility(pool.scores, moved(rank, drawn, SIGMAS) if noisy else rank)
+        wider = max(rank * 3 // 2, moved(rank, drawn, 4 * SIGMAS))
+        pool = pool.eligible(find_eligibility(pool.scores, wider) if noisy else bounds)
     masks = tuple(own_mask(pool, number) for number in range(len(pool.scores)))
     units = np.ones(len(masks))
     for number, (score, mask) in enumerate(zip(pool.scores, masks, strict=True)):
-        kept = float(np.abs(score[mask]).mean()) if mask.any() else 0.0
+        inside = np.abs(score[mask])
+        kept = 0.0
+        if inside.size:  # for one control the median: a few large scores do not affect it
+            kept = kth_highest(inside, (inside.size + 1) // 2) if few else float(inside.mean())
         units[number] = kept or float(np.abs(score).max(initial=0.0)) or 1.0
-    return Sample(pool, noisy, masks, units)
+    return Sample(pool, drawn, noisy, masks, units, bounds)
 
 
 def stretches(size: int, count: int) -> Integers:
@@ -111,16 +127,30 @@ def cut_for(sample: Sample, box: Box, sigmas: float, summed: Bools | None = None
     pool = sample.pool
     middle = pool.combined(box.weights)
     tau, _ = pool.thresholds(middle)
-    centres = pool.centres(middle, tau)
+    centres = pool.centres(box, middle, tau)
     radius = spread(pool.scores, box.radii, centres)
-    high, own_high = _bound(pool, middle + radius, -sigmas)
-    low, own_low = _bound(pool, middle - radius, sigmas)
+    high, own_high = _bound(sample, middle + radius, -sigmas)
+    low, own_low = _bound(sample, middle - radius, sigmas)
     wanted = np.ones(box.weights.size, dtype=bool) if summed is None else summed
     return Cut(box, centres, low, high, own_low, own_high, wanted)
 
 
-def _bound(pool: Pool, values: Floats, sigmas: float) -> tuple[Floats, Bools]:
-    rank = moved(pool.places, pool.size, sigmas)
+def useful_bounds(sample: Sample, cuts: Sequence[Cut]) -> Eligibility | None:
+    """The sample's bounds of the weights that are ever kept, if a pass gathers fewer weights with them."""
+    if sample.bounds is None:
+        return None
+    scores = sample.pool.scores
+    gathered = np.zeros(sample.pool.size, dtype=bool)
+    for cut in cuts:
+        upper = combine(scores, cut.box.weights) + spread(scores, cut.box.radii, cut.centres)
+        gathered |= upper >= cut.low[0]
+    some = int(np.count_nonzero(sample.bounds.marks(scores)))
+    return sample.bounds if some < int(np.count_nonzero(gathered)) else None
+
+
+def _bound(sample: Sample, values: Floats, sigmas: float) -> tuple[Floats, Bools]:
+    pool = sample.pool
+    rank = moved(pool.places, sample.drawn, sigmas)
     floors = pool.floors
     tau = -np.inf
     if rank <= pool.size:
@@ -186,7 +216,7 @@ def box_around(sample: Sample, weights: Floats, values: Floats, kind: ProblemKin
     if noise is None:
         return rough
     box = Box(weights / weights[0], np.append(0.0, noise), 0).pivoted(sample.units)
-    return Box(box.weights, np.minimum(box.radii, 8 * rough.radii), box.pivot)
+    return Box(box.weights, np.minimum(box.radii, 8 * rough.radii), box.pivot).positive()
 
 
 def _noise(sample: Sample, weights: Floats, values: Floats, kind: ProblemKind) -> Floats | None:

@@ -18,7 +18,7 @@ from cops_core.cops.draw import draw
 from cops_core.cops.levels import own_mask
 from cops_core.cops.narrow import solve_narrowing
 from cops_core.cops.pool import Pool
-from cops_core.cops.sample import Sample, box_around, cut_for, measure, rough_box
+from cops_core.cops.sample import Sample, box_around, cut_for, measure, rough_box, useful_bounds
 from cops_core.cops.solution import Floats, MaskVector
 from cops_core.cops.store import Scan, Store
 from cops_core.cops.vertex import PoolOptimum, Task
@@ -111,18 +111,21 @@ def open_search(store: Store, questions: Sequence[Floats], marked: bool) -> Sear
     return PassSearch(store, sample, questions, marked)
 
 
-def solve_pool(pool: Pool, task: Task, box: Box | None) -> PoolOptimum:
+def solve_pool(pool: Pool, task: Task, box: Box | None, start: Floats | None = None) -> PoolOptimum:
     """The exact optimum over a pool, in memory.
 
     Args:
         pool: The undecided weights.
         task: The levels, perhaps with a step.
         box: Where the optimum is expected, None for anywhere.
+        start: Multipliers to begin with for one control, shape (J,), or None.
 
     Returns:
         The optimum.
     """
-    return solve_bracket(pool, task, box) if task.levels.size == 1 else solve_narrowing(pool, task, box)
+    if task.levels.size > 1:
+        return solve_narrowing(pool, task, box)
+    return solve_bracket(pool, task, box, None if start is None else np.append(1.0, start))
 
 
 class MemorySearch(Search):
@@ -142,7 +145,7 @@ class MemorySearch(Search):
     def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for one question."""
         del question
-        answer = solve_pool(self._sample.pool, task, None)
+        answer = solve_pool(self._sample.pool, task, None, self.store.problem.start)
         return None if answer.state == "stuck" else self._found(answer)
 
     def reach(self, question: int, task: Task) -> Optimum | None:
@@ -178,7 +181,7 @@ class PassSearch(Search):
             for number, box in enumerate(own)
         ]
         cuts += [cut_for(sample, box, sample.sigmas) for box in self._boxes]
-        scans = store.scan(cuts, len(own) if marked else None)
+        scans = store.scan(cuts, len(own) if marked else None, useful_bounds(sample, cuts))
         pools = [
             scan.pool if scan.valid else _selected(store, sample, box, False).pool
             for scan, box in zip(scans, own, strict=False)
@@ -217,12 +220,12 @@ class PassSearch(Search):
             if self._boxes and weights.size > 2:
                 start = rough_box(self._boxes[-1].weights, self.units, 1.0)
             task = Task(levels.wanted, None, self.units, self._rough())
-            weights = solve_pool(self._sample.pool, task, start).weights
+            weights = solve_pool(self._sample.pool, task, start, self.store.problem.start).weights
         return box_around(self._sample, weights, values, kind)
 
     def _rough(self) -> int:
         """The number of weights of the sample's mask that may be wrong: a fraction of its noise."""
-        places = min(self._sample.pool.places, self._sample.pool.size - self._sample.pool.places)
+        places = min(self._sample.pool.places, self._sample.drawn - self._sample.pool.places)
         return math.isqrt(max(places, 0)) // 3 if self._sample.noisy else 0
 
     def _locate(self, task: Task, box: Box, scan: Scan | None, inside: float) -> Optimum | None:
@@ -236,7 +239,7 @@ class PassSearch(Search):
                     return None
                 if box.contains(answer.weights) and box.distance(answer.weights) <= inside:
                     return Optimum(answer, scan.pool, box, scan.keep)
-                box = box.wider(answer.aim(box.weights, self.units), self.units, 1.0 + attempt)
+                box = box.wider(answer.aim(box.weights, self.units), self.units, 1.0 + attempt).positive()
             else:
                 sigmas = _wider(sigmas)
             scan = None

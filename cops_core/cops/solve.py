@@ -22,6 +22,7 @@ def solve_cops(
     shrink: bool = False,
     layers: npt.ArrayLike | torch.Tensor | None = None,
     floors: npt.ArrayLike | None = None,
+    start: npt.ArrayLike | None = None,
 ) -> CopsSolution:
     """Maximise the kept target score while keeping enough of each control score.
 
@@ -45,6 +46,8 @@ def solve_cops(
         shrink: Whether infeasible levels are multiplied by the largest t in [0, 1] that makes them feasible.
         layers: The layer index of each weight, in [0, L), shape (D,); None without floors.
         floors: The minimum number of kept weights of each layer, shape (L,), summing to at most kappa.
+        start: Multipliers, shape (J,), near which the search begins, e.g. those of a similar problem. They
+            only save time: the optimum and the mask are the same. Ignored unless there is one control.
 
     Returns:
         The mask and its certificate.
@@ -52,7 +55,7 @@ def solve_cops(
     Raises:
         InputError: Wrong input. The message names the score ("control 1" is the first control).
     """
-    problem = state_problem(target, controls, kappa, levels, kind, layers, floors)
+    problem = state_problem(target, controls, kappa, levels, kind, layers, floors, start)
     solution = solve_exact(open_store(problem), shrink)
     if isinstance(target, torch.Tensor):
         return replace(solution, mask=torch.as_tensor(solution.mask))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cops_core.cops.box import Cut
+from cops_core.cops.eligible import Eligibility
 from cops_core.cops.pool import ROOM, Pool, combine, outwards, spread
 from cops_core.cops.problem import CopsProblem, check_values
 from cops_core.cops.solution import Bools, Floats, Integers, MaskVector
@@ -74,12 +75,14 @@ class Store(ABC):
         """The scores at some positions (ascending, shape (n,)), as float64 of shape (J + 1, n)."""
 
     @abstractmethod
-    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
+    def scan(self, cuts: Sequence[Cut], marked: int | None, bounds: Eligibility | None = None) -> list[Scan]:
         """Apply several cuts in one pass. The first pass also checks the values of the scores.
 
         Args:
             cuts: The cuts.
             marked: The number of the cut whose kept weights are marked, or None.
+            bounds: Guessed bounds of the weights that are ever kept; the others are left out. None to use the
+                cuts alone.
 
         Returns:
             One scan per cut.
@@ -120,15 +123,28 @@ class Store(ABC):
             The mask.
         """
 
-    def everything(self) -> Pool:
-        """The pool of all weights, for problems that fit into memory several times."""
-        scores = self.fetch(np.arange(self.problem.size))
-        self.passes += 1
-        for number, score in enumerate(scores):
+    def relevant(self) -> Integers:
+        """Check the values of the scores, and leave out weights that are certainly never kept.
+
+        Returns:
+            The positions of the others, ascending.
+
+        Raises:
+            InputError: Wrong values of a score.
+        """
+        positions = np.arange(self.problem.size)
+        for number, score in enumerate(self.fetch(positions)):
             check_values(number, float(score.min()), float(score.max()), self.problem.kind)
+        return positions
+
+    def everything(self) -> Pool:
+        """The pool of all relevant weights, for problems that fit into memory several times."""
+        positions = self.relevant()
+        scores = self.fetch(positions)
+        self.passes += 1
         layers, floors = self.problem.layers, self.problem.floors
         return Pool(
-            positions=np.arange(self.problem.size),
+            positions=positions,
             scores=scores,
             places=self.problem.kappa,
             kept_sums=np.zeros((2, len(scores))),
@@ -136,13 +152,14 @@ class Store(ABC):
             floors=np.zeros(1, dtype=np.intp) if floors is None else floors,
         )
 
-    def gather(self, cut: Cut, parts: Sequence[ScanPart], keep: MaskVector | None) -> Scan:
+    def gather(self, cut: Cut, parts: Sequence[ScanPart], keep: MaskVector | None, proved: bool) -> Scan:
         """Combine the chunks of one cut and check its bounds.
 
         Args:
             cut: The cut.
             parts: The contributions of all weights.
             keep: The marked weights, shape (D,), or None.
+            proved: Whether the weights that were left out are never kept.
 
         Returns:
             The scan.
@@ -153,7 +170,8 @@ class Store(ABC):
         kept = np.sum([part.kept for part in parts], axis=0)
         above, least_above = kept + np.sum([part.counts for part in parts], axis=0)
         valid = (
-            int(np.maximum(floors, above).sum()) <= kappa
+            proved
+            and int(np.maximum(floors, above).sum()) <= kappa
             and bool(np.all(above[cut.own_high] <= floors[cut.own_high]))
             and int(np.where(cut.own_low, floors, np.maximum(floors, least_above)).sum()) >= kappa
             and bool(np.all(least_above >= floors))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cops_core.cops.box import Cut
+from cops_core.cops.eligible import Eligibility
 from cops_core.cops.pool import ROOM, outwards
 from cops_core.cops.problem import CopsProblem, check_values
 from cops_core.cops.solution import Floats, Integers, MaskVector
@@ -43,18 +44,22 @@ class TorchStore(Store):
         where = torch.as_tensor(positions, device=self._device)
         return np.stack([score[where].to(torch.float64).cpu().numpy() for score in self._scores])
 
-    def scan(self, cuts: Sequence[Cut], marked: int | None) -> list[Scan]:
+    def scan(self, cuts: Sequence[Cut], marked: int | None, bounds: Eligibility | None = None) -> list[Scan]:
         """Apply several cuts in one pass."""
         self._measure()
         keep = None if marked is None else self.empty_mask()
         parts = self._each_chunk(
-            lambda chunk, inside: [
-                self._cut_chunk(chunk, inside, cut, keep if number == marked else None)
-                for number, cut in enumerate(cuts)
-            ]
+            lambda chunk, inside: (
+                [
+                    self._cut_chunk(chunk, inside, cut, keep if number == marked else None, bounds)
+                    for number, cut in enumerate(cuts)
+                ],
+                [] if bounds is None else bounds.counts([score[inside] for score in self._scores]),
+            )
         )
+        proved = bool(np.all(np.sum([proof for _, proof in parts], axis=0) >= self.problem.kappa))
         return [
-            self.gather(cut, [part[number] for part in parts], keep if number == marked else None)
+            self.gather(cut, [part[number] for part, _ in parts], keep if number == marked else None, proved)
             for number, cut in enumerate(cuts)
         ]
 
@@ -111,11 +116,16 @@ class TorchStore(Store):
             lowest, highest = self._extremes[:, number, 0].min(), self._extremes[:, number, 1].max()
             check_values(number, float(lowest), float(highest), self.problem.kind)
 
-    def _cut_chunk(self, chunk: int, inside: slice, cut: Cut, keep: Tensor | None) -> ScanPart:
+    def _cut_chunk(
+        self, chunk: int, inside: slice, cut: Cut, keep: Tensor | None, bounds: Eligibility | None
+    ) -> ScanPart:
         scores = [score[inside] for score in self._scores]
         layers = None if self._layers is None else self._layers[inside]
         members = self._candidates(chunk, scores, layers, cut)
         columns = torch.stack([score[members].to(torch.float64) for score in scores])
+        if bounds is not None:
+            able = bounds.marks(columns).nonzero().squeeze(1)
+            members, columns = members[able], columns[:, able]
         layers = None if layers is None else layers[members]
         kept, undecided, above, least_above = self._decide(cut, columns, layers)
         if keep is not None:

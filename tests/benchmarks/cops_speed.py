@@ -20,13 +20,16 @@ from command import as_command
 from scipy.optimize import linprog
 from torch.nn import functional
 
+from cops_core.config import Control, Selection
 from cops_core.cops import cops_path, solve_cops
 from cops_core.data import load_split
+from cops_core.groups import groups_of
 from cops_core.initialization import initialize
-from cops_core.iterate import PATH_LEVELS
+from cops_core.iterate import PATH_LEVELS, run_rounds
 from cops_core.mask import flatten
 from cops_core.models import build_model
 from cops_core.scores import compute_scores
+from cops_core.scoring import Scorer
 
 DENSITY = 0.01
 LEVEL = 0.3
@@ -115,6 +118,80 @@ def network_scores(network: str, shape: tuple[int, int, int]) -> list[np.ndarray
     return [flatten(scores[name]) for name in names]
 
 
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+
+# Scores of one weight each, for the worst of many draws: light and heavy tails, ties, both signs.
+DISTRIBUTIONS: dict[str, Draw] = {
+    "normal, absolute": lambda rng, size: np.abs(rng.standard_normal(size, dtype=np.float32)),
+    "uniform": lambda rng, size: rng.random(size, dtype=np.float32),
+    "exponential": lambda rng, size: rng.standard_exponential(size, dtype=np.float32),
+    "Pareto(1)": lambda rng, size: rng.pareto(1, size).astype(np.float32),
+    "log-normal, sigma 3": lambda rng, size: np.exp(3 * rng.standard_normal(size, dtype=np.float32)),
+    "many ties": lambda rng, size: np.round(np.abs(4 * rng.standard_normal(size, dtype=np.float32))),
+    "signed": lambda rng, size: rng.standard_normal(size, dtype=np.float32) ** 3,
+}
+
+
+def processor_seconds(job: Callable[[], object]) -> float:
+    """The processor time of one run: other load of the machine counts less."""
+    started = time.process_time()
+    job()
+    return time.process_time() - started
+
+
+def worst_of(draw: Draw, size: int, draws: int) -> tuple[float, float]:
+    """The median of some draws of target and control in selections, and the worst divided by the median."""
+    ours, ones = [], []
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        scores = [draw(rng, size) for _ in range(2)]
+        ours.append(processor_seconds(lambda scores=scores: solve(scores, 1)))
+        ones.append(processor_seconds(lambda scores=scores: selection(scores[0])))
+    median = float(np.median(ours))
+    return median / float(np.median(ones)), max(ours) / median
+
+
+def tails(draws: int, largest: int) -> None:
+    """Whether some draws take much longer than others, J = 1."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for name, draw in DISTRIBUTIONS.items():
+        for size in (50_000, 430_500, 1_000_000, 10_000_000):
+            if size <= largest:
+                median, worst = worst_of(draw, size, draws)
+                what = f"{name}, D = {size:.3g}: worst of {draws} draws against the median"
+                row(what, "at most 2x", f"{worst:.1f}x of {median:.1f} selections")
+    torch.set_num_threads(threads)
+
+
+def iterated(rounds: int = 100, repeats: int = 3) -> None:
+    """COPS in rounds against SynFlow in rounds and as many scores of the control."""
+    shape = (1, 28, 28)
+    model = build_model("lenet_5_caffe", shape, 10)
+    theta0 = initialize(model, 0)
+    rng = torch.Generator().manual_seed(0)
+    batch = torch.randn((100, *shape), generator=rng), torch.arange(100) % 10
+    plain = Selection(target="synflow", rounds=rounds)
+    combined = plain.model_copy(update={"controls": (Control(score="snip", level=0.3),)})
+    scorer = Scorer(model, 0, theta0)
+    groups = groups_of(scorer, plain, Decimal("0.01"))
+
+    def run(selection: Selection) -> object:
+        return run_rounds(scorer, [batch], selection, groups, priced=False)
+
+    def control() -> None:
+        for _ in range(rounds):
+            compute_scores(["snip"], model, batch, seed=0)
+
+    times = [
+        [processor_seconds(job) for job in (lambda: run(combined), lambda: run(plain), control)]
+        for _ in range(repeats)
+    ]
+    ours, target, passes = np.median(times, axis=0)
+    what = f"COPS in {rounds} rounds, LeNet-5-Caffe, against SynFlow alone plus {rounds} scores of SNIP"
+    row(what, "at most 1.15x", f"{ours / (target + passes):.2f}x of {target + passes:.2f} s")
+
+
 def row(what: str, reach: str, measured: str) -> None:
     typer.echo(f"| {what} | {reach} | {measured} |")
 
@@ -182,7 +259,10 @@ def on_cuda(scores: list[np.ndarray]) -> None:
     row(f"CUDA, D = {tensors[0].numel():.0e}", "at most 4x one torch.topk", f"{ours / top:.1f}x")
 
 
-def main(largest: Annotated[int, typer.Option(help="Largest number of weights.")] = 100_000_000) -> None:
+def main(
+    largest: Annotated[int, typer.Option(help="Largest number of weights.")] = 100_000_000,
+    draws: Annotated[int, typer.Option(help="Draws of each distribution.")] = 30,
+) -> None:
     """Measure and print the table."""
     machine = platform.processor() or platform.machine()
     typer.echo(f"{machine}, {torch.get_num_threads()} threads, numpy {np.__version__}\n")
@@ -192,6 +272,8 @@ def main(largest: Annotated[int, typer.Option(help="Largest number of weights.")
     ratio, difference = against_highs(100_000)
     row("HiGHS, D = 1e5", "at least 1000x slower, same to 1e-6", f"{ratio:.0f}x, {difference:.0e}")
     real_scores()
+    tails(draws, min(largest, 10_000_000))
+    iterated()
     growth(largest)
 
 

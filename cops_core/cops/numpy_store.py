@@ -235,7 +235,8 @@ class _Decider:
         largest = np.abs(batch.scores).max(axis=1, initial=0.0).tolist()
         buffers = Buffers(near.size, np.float64)
         self._filter.mark(list(batch.scores), batch.layers, largest, buffers, near)
-        batch = batch.only(np.flatnonzero(near))
+        if 2 * np.count_nonzero(near) < near.size:
+            batch = batch.only(np.flatnonzero(near))
         keep, undecided, counts = decide(self._cut, batch.scores, batch.layers)
         self._undecided.append(batch.only(np.flatnonzero(undecided)))
         self._waiting.append(batch.scores[self._cut.summed][:, keep])

@@ -19,6 +19,10 @@ SHORT = 48
 """At most this many columns are summed by `math.fsum`; fewer need more and shorter array operations."""
 
 
+BLOCK = 4096
+"""Columns that are added at a time: a few arrays of them fit into the first-level cache or nearly so."""
+
+
 def condense(rows: Array) -> tuple[Array, Array]:
     """Reduce many columns to a few with the same sums.
 
@@ -30,6 +34,8 @@ def condense(rows: Array) -> tuple[Array, Array]:
         the rows, up to an error of order n eps^2.
     """
     error = rows[:, :0].sum(-1)
+    if isinstance(rows, np.ndarray) and rows.shape[1] > 4 * BLOCK:
+        rows, error = _add_blocks(rows)
     while rows.shape[1] > SHORT:
         half = rows.shape[1] // 2
         first, second, odd = rows[:, :half], rows[:, half : 2 * half], rows[:, 2 * half :]
@@ -50,6 +56,20 @@ def condense(rows: Array) -> tuple[Array, Array]:
             total[:, :1] = carried
         rows = total
     return rows, error
+
+
+def _add_blocks(rows: Floats) -> tuple[Floats, Floats]:
+    """Add up blocks of columns, which stay in the cache: the time is a third of that of halving."""
+    total = rows[:, :BLOCK]
+    errors = np.zeros_like(total)
+    whole = rows.shape[1] - rows.shape[1] % BLOCK
+    for start in range(BLOCK, whole, BLOCK):
+        term = rows[:, start : start + BLOCK]
+        added = total + term
+        other = added - total
+        errors += (total - (added - other)) + (term - other)
+        total = added
+    return np.concatenate([total, rows[:, whole:]], axis=1), errors.sum(axis=1)
 
 
 def exact_sums(parts: Sequence[tuple[Floats, Floats]]) -> Floats:

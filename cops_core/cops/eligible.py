@@ -13,16 +13,12 @@ about the multiplier. For J = 0, v is not needed and the condition is a_0 < 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from cops_core.cops.selection import kth_highest
-from cops_core.cops.solution import Floats
-
-Array = TypeVar("Array", Floats, torch.Tensor)
+from cops_core.cops.solution import Bools, Floats
 
 Scores = npt.NDArray[np.floating]
 
@@ -56,19 +52,21 @@ class Eligibility:
         shift = self.slopes * self.low
         return float(1.0 + shift.sum() - MARGIN * (1.0 + np.abs(shift).sum()))
 
-    def marks(self, scores: Array) -> Array:
+    def marks(self, scores: Floats) -> Bools:
         """The weights that may be kept, shape (n,), of scores of shape (J + 1, n)."""
-        slopes = self.slopes.tolist()
         with np.errstate(over="ignore", invalid="ignore"):
-            marked = slopes[0] * scores[0]
-            for slope, score in zip(slopes[1:], scores[1:], strict=True):
-                marked = marked + slope * score
-        found = marked >= self.bound
+            found = self._sum(scores) >= self.bound
         for score, high in zip(scores, self.high.tolist(), strict=True):
             found |= score >= high
         return found
 
-    def counts(self, scores: Array) -> list[int]:
+    def _sum(self, scores: Floats) -> Floats:
+        total = self.slopes[0] * scores[0]
+        for slope, score in zip(self.slopes[1:].tolist(), scores[1:], strict=True):
+            total += slope * score
+        return np.asarray(total)
+
+    def counts(self, scores: Floats) -> list[int]:
         """For each score j the number of weights with omega_j >= u_j, and at least v in the other score."""
         counts = []
         for number, high in enumerate(self.high.tolist()):
@@ -76,7 +74,7 @@ class Eligibility:
             for other, low in enumerate(self.low.tolist()):
                 if other != number:
                     inside &= scores[other] >= low
-            counts.append(int(inside.sum()))
+            counts.append(int(np.count_nonzero(inside)))
         return counts
 
 

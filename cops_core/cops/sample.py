@@ -81,9 +81,9 @@ def measure(pool: Pool, noisy: bool) -> Sample:
     few = len(pool.scores) <= 2
     if few and not pool.floors.any():
         rank = pool.places
-        bounds = find_eligibility(pool.scores, moved(rank, drawn, SIGMAS) if noisy else rank)
+        bounds = find_eligibility(list(pool.scores), moved(rank, drawn, SIGMAS) if noisy else rank)
         wider = max(rank * 3 // 2, moved(rank, drawn, 4 * SIGMAS))
-        pool = pool.eligible(find_eligibility(pool.scores, wider) if noisy else bounds)
+        pool = pool.eligible(find_eligibility(list(pool.scores), wider) if noisy else bounds)
     masks = tuple(own_mask(pool, number) for number in range(len(pool.scores)))
     units = np.ones(len(masks))
     for number, (score, mask) in enumerate(zip(pool.scores, masks, strict=True)):

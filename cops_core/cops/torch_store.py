@@ -45,21 +45,18 @@ class TorchStore(Store):
         return np.stack([score[where].to(torch.float64).cpu().numpy() for score in self._scores])
 
     def scan(self, cuts: Sequence[Cut], marked: int | None, bounds: Eligibility | None = None) -> list[Scan]:
-        """Apply several cuts in one pass."""
+        """Apply several cuts in one pass; the bounds leave out weights that a cut leaves undecided."""
         self._measure()
         keep = None if marked is None else self.empty_mask()
         parts = self._each_chunk(
-            lambda chunk, inside: (
-                [
-                    self._cut_chunk(chunk, inside, cut, keep if number == marked else None, bounds)
-                    for number, cut in enumerate(cuts)
-                ],
-                [] if bounds is None else bounds.counts([score[inside] for score in self._scores]),
-            )
+            lambda chunk, inside: [
+                self._cut_chunk(chunk, inside, cut, keep if number == marked else None, bounds)
+                for number, cut in enumerate(cuts)
+            ]
         )
-        proved = bool(np.all(np.sum([proof for _, proof in parts], axis=0) >= self.problem.kappa))
+        proved = bounds is None or self._proves(bounds)
         return [
-            self.gather(cut, [part[number] for part, _ in parts], keep if number == marked else None, proved)
+            self.gather(cut, [part[number] for part in parts], keep if number == marked else None, proved)
             for number, cut in enumerate(cuts)
         ]
 
@@ -116,6 +113,18 @@ class TorchStore(Store):
             lowest, highest = self._extremes[:, number, 0].min(), self._extremes[:, number, 1].max()
             check_values(number, float(lowest), float(highest), self.problem.kind)
 
+    def _proves(self, bounds: Eligibility) -> bool:
+        """Whether as many weights reach the bounds as must be kept."""
+        self.passes += 1
+        for number, high in enumerate(bounds.high.tolist()):
+            inside = self._scores[number] >= high
+            for other, low in enumerate(bounds.low.tolist()):
+                if other != number:
+                    inside &= self._scores[other] >= low
+            if int(inside.sum()) < self.problem.kappa:
+                return False
+        return True
+
     def _cut_chunk(
         self, chunk: int, inside: slice, cut: Cut, keep: Tensor | None, bounds: Eligibility | None
     ) -> ScanPart:
@@ -124,7 +133,8 @@ class TorchStore(Store):
         members = self._candidates(chunk, scores, layers, cut)
         columns = torch.stack([score[members].to(torch.float64) for score in scores])
         if bounds is not None:
-            able = bounds.marks(columns).nonzero().squeeze(1)
+            able = (torch.as_tensor(bounds.slopes, device=self._device) @ columns) >= bounds.bound
+            able |= (columns >= torch.as_tensor(bounds.high, device=self._device)[:, None]).any(0)
             members, columns = members[able], columns[:, able]
         layers = None if layers is None else layers[members]
         kept, undecided, above, least_above = self._decide(cut, columns, layers)

@@ -161,8 +161,8 @@ def test_check_names_every_machine(cluster):
 
 
 def test_a_study_survives_a_worker_and_its_driver(cluster):
-    with cluster.step("a study of 12 trials begins on both workers"):
-        submit(cluster, f"cops launch quickstart {CONDUCT} --trials 12 --epochs {EPOCHS} --stopping none")
+    with cluster.step("a study of 9 trials begins on both workers"):
+        submit(cluster, f"cops launch quickstart {CONDUCT} --trials 9 --epochs {EPOCHS} --stopping none")
         workers = {machine.address for machine in machines(cluster) if machine.name != "head"}
         cluster.wait_for("both workers", lambda: {r["node"] for r in records(cluster)} >= workers)
         cluster.wait_for("three trials to end", lambda: ended(cluster) >= 3)
@@ -176,13 +176,13 @@ def test_a_study_survives_a_worker_and_its_driver(cluster):
         assert hit
     with cluster.step("the study ends all the same"):
         cluster.wait_for("the study's end", lambda: driver(cluster) is None, 240)
-        check_complete(cluster, 12)
+        check_complete(cluster, 9)
         moved = [r for r in records(cluster) if r["number"] in hit]
         cluster.say(f"trials {hit} ended on {sorted({r['node'] for r in moved})}")
         assert victim.address not in {r["node"] for r in moved}
-    with cluster.step("cops resume --trials 16, and its driver is killed"):
-        submit(cluster, f"cops resume quickstart {CONDUCT} --trials 16")
-        cluster.wait_for("a further trial to end", lambda: ended(cluster) > 12)
+    with cluster.step("cops resume --trials 12, and its driver is killed"):
+        submit(cluster, f"cops resume quickstart {CONDUCT} --trials 12")
+        cluster.wait_for("a further trial to end", lambda: ended(cluster) > 9)
         process = driver(cluster)
         cluster.say(f"SIGKILL of {' '.join(command_line(process)[1:])}")
         process.send_signal(signal.SIGKILL)
@@ -190,12 +190,12 @@ def test_a_study_survives_a_worker_and_its_driver(cluster):
         show(cluster)
     with cluster.step("cops resume on another machine, with an MLflow of its own"):
         elsewhere = f"--storage {cluster.rack.shared} --tracking-uri sqlite:///mlflow.db"
-        resume = f"cops resume quickstart {CONDUCT} --trials 16"
+        resume = f"cops resume quickstart {CONDUCT} --trials 12"
         printed = cluster.ssh(cluster.rack.machines["worker2"], f"{resume} {elsewhere} --home mine")
-        assert "16 of 16 trials" in printed
+        assert "12 of 12 trials" in printed
     with cluster.step("cops resume on the head again: nothing is left to run, MLflow is filled in"):
         assert "nothing is left to run" in cluster.on_head(f"{resume} | cat")
-        check_complete(cluster, 16)
+        check_complete(cluster, 12)
 
 
 def test_down_leaves_nothing_behind_and_loses_nothing(cluster):

@@ -33,7 +33,10 @@ def test_a_job_runs_a_study_and_leaves_its_records_and_no_process(tmp_path):
             "COPS_SCORE_CACHE": str(tmp_path / "scores"),
         }
         done = subprocess.run(
-            ["bash", ROOT / "docs" / "cluster" / "slurm.sh", "quickstart", "--trials", "7", "--seeds", "1"],
+            [
+                *("bash", ROOT / "docs" / "cluster" / "slurm.sh", "quickstart"),
+                *("--trials", "7", "--seeds", "1", "--epochs", "2"),
+            ],
             env=environment,
             capture_output=True,
             text=True,

@@ -203,7 +203,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "cops launch quickstart --model timm/test_resnet --lr 0.05 --epochs 10 --name tiny": NAMED,
         "cops launch quickstart": Run("slow", SHORT),
         "cops resume quickstart": Run("slow"),
-        "cops resume quickstart --trials 40": Run("slow"),
+        "cops resume quickstart --trials 40": Run("slow", "--trials 14"),
         "cops resume quickstart --retry": Run("slow"),
         'cops launch quickstart --json | jq -r \'select(.event == "ended") | [.title, .status,'
         " .validation_accuracy] | @tsv'": Run("slow", SHORT),

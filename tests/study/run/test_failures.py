@@ -134,7 +134,7 @@ def test_a_killed_worker_costs_no_trial(tmp_path):
 
 @pytest.mark.slow
 def test_two_studies_on_one_home_do_not_disturb_each_other(tmp_path):
-    words = ("--trials", 9, "--epochs", 20, "--concurrency", 1, "--rates", "0.95", "--fresh")
+    words = ("--trials", 9, "--epochs", 4, "--concurrency", 1, "--rates", "0.95", "--fresh")
     alone = tmp_path / "alone"
     alone.mkdir()
     for name, seed in (("one", 1), ("two", 2)):

@@ -20,6 +20,7 @@ MOST_VALUES = 32
 # Studies of a larger space need names for its methods.
 MOST_COMBINATIONS = 1000
 MIDDLE = 0.5
+DIGITS = 4  # of a number in the middle of a range: records are read by people
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def between(kind: BaseDistribution, place: float = MIDDLE) -> Any:
         value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
     else:
         value = low + place * (high - low)
-    value = min(max(value, low), high)
+    value = min(max(float(f"{value:.{DIGITS}g}"), low), high)
     if kind.step is not None:
         value = _step(kind, round((value - low) / kind.step))
     return round(value) if isinstance(kind, IntDistribution) else value

@@ -56,7 +56,7 @@ PART = Parse("runs tests, as CI does")
 NAMED = Parse("tests/study/run/test_named_networks.py runs it, shorter")
 OWN_STUDY = Parse("SPACE stands for the reader's own")
 SHORT = "--trials 8 --epochs 1"
-FEW = "--epochs 3"
+ONCE = "--epochs 1"
 
 COMMANDS: dict[str, dict[str, Check]] = {
     "README.md": {
@@ -235,21 +235,23 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "pip install -c constraints.txt -e .": INSTALL,
         "mkdir ~/first-studies": INSTALL,
         "cd ~/first-studies": INSTALL,
-        "cops launch quickstart": Run("slow", FEW),
+        "cops launch quickstart": Run("slow", SHORT),
         "cops status quickstart": Run("slow"),
         "cops show quickstart/4": Run("slow"),
         "cops report quickstart": Run("slow"),
         "cops ui": Serve(),
-        "cops launch quickstart --rates 0.9,0.99 --trials 16 --name two_rates": Run("slow", FEW),
-        "cops launch quickstart --objective pareto --trials 16 --name pareto": Run("slow", FEW),
+        "cops launch quickstart --rates 0.9,0.99 --trials 16 --name two_rates": Run("slow", SHORT),
+        "cops launch quickstart --objective pareto --trials 16 --name pareto": Run("slow", SHORT),
         "cops launch quickstart --objective smallest --keep 0.95 --trials 16 --name smallest": Run(
-            "slow", FEW
+            "slow", SHORT
         ),
-        "cops launch quickstart --rates 0.99 --trials 10 --seeds 3 --name seeds": Run("slow", FEW),
+        "cops launch quickstart --rates 0.99 --trials 10 --seeds 3 --name seeds": Run(
+            "slow", "--trials 5 --epochs 1"
+        ),
         "cops launch my_space.py --dry-run": Run("slow"),
-        "cops launch my_space.py": Run("slow", FEW),
+        "cops launch my_space.py": Run("slow", ONCE),
         "cops check --plugin my_score.py": Run("slow"),
-        "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow", FEW),
+        "cops launch both.py --plugin my_score.py --stopping none --seeds 3": Run("slow", ONCE),
         "cops close both --plugin my_score.py": Run("slow"),
         'cops compare "both:freeze snip" "both:freeze right_logit" --plugin my_score.py': Run("slow"),
         "cops export quickstart --format parquet": Run("slow"),

@@ -60,6 +60,8 @@ def test_every_combination_is_found_once_as_optuna_finds_them():
     [
         (FloatDistribution(0.01, 0.25, log=True), None, 0.05),
         (FloatDistribution(-1.0, 3.0), None, 1.0),
+        (FloatDistribution(0.01, 0.2, log=True), None, 0.04472),
+        (FloatDistribution(0.12345678, 0.12345679), None, 0.12345678),
         (FloatDistribution(0.2, 0.6, step=0.2), [0.2, 0.4, 0.6], 0.4),
         (FloatDistribution(0.5, 0.5), (0.5,), 0.5),
         (IntDistribution(1, 5), [1, 2, 3, 4, 5], 3),

@@ -14,7 +14,7 @@ from search_spaces.question import Answer
 from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration, choosing
 from study.analysis.judged import MethodTable, study_methods
-from study.analysis.judged_words import budget
+from study.analysis.judged_words import budget, sentences
 from study.analysis.regions import Region, searched_regions
 from study.analysis.words import means, seconds
 from study.records.evaluations import Evaluation, read_evaluations
@@ -111,7 +111,10 @@ def make_report(
     parameters, names, missing = _parameters(settings, trials)
     return Report(
         name=name,
-        headline=headline(every, question),
+        # The sentence of the question is in the order of accuracies.
+        headline=sentences(methods)[0]
+        if methods and methods.rows and methods.exhaustive
+        else headline(every, question),
         facts=_facts(record["started"], settings, trials, found, methods),
         caveat=_caveat(found, evaluated=bool(evaluations)) if methods is None else _of_methods(methods),
         trials=tuple(trials),

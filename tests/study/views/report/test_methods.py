@@ -101,3 +101,10 @@ def test_a_history_with_any_name_is_a_file_in_the_folder():
     assert len(set(names)) == 3
     assert not any(set(name) & set("/\\ ") for name in names)
     assert max(map(len, names)) < 80
+
+
+def test_methods_that_are_tried_completely_have_no_order_in_the_headline(made):
+    grid = record(QUESTION.record(), trials=14, sampler="grid")
+    found = make_report("made", grid, compare_trials(made))
+    assert "not ranked" in found.headline
+    assert [row.method for row in found.methods.rows[1:3]] == ["prune snip", "freeze snip"]

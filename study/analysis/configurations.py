@@ -1,4 +1,4 @@
-"""Trials that differ only in their seed, as one result; tests of whether the best differ from the others."""
+"""Trials that differ only in their seed, as one result."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import fmean
 
 from cops_core.trainers import Measure
-from study.analysis.statistics import Interval, holm, interval, paired
+from study.analysis.statistics import Interval, interval
 from study.analysis.words import measured, size
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
 
@@ -174,27 +174,6 @@ class ConfigurationResult:
         return size(self.stored_bytes)
 
 
-@dataclass(frozen=True)
-class MethodComparison:
-    """The best configuration of a rate, compared with the best of another method at this rate.
-
-    The configurations were chosen by the same accuracies, so the p-value is too small by an unknown amount.
-    It only shows where the choice of seeds alone may explain a difference.
-
-    Attributes:
-        best: The best configuration of the rate.
-        other: The best configuration of another method.
-        difference: The mean accuracy of the best minus the other's, over the seeds that both have.
-        p_value: Of the paired t-test over these seeds, adjusted by Holm's method for the rate's other
-            comparisons; NaN with fewer than two common seeds.
-    """
-
-    best: ConfigurationResult
-    other: ConfigurationResult
-    difference: float
-    p_value: float
-
-
 def by_configuration(trials: Sequence[StudyTrial]) -> list[ConfigurationResult]:
     """Trials in groups by their configuration.
 
@@ -244,36 +223,3 @@ def comparable(configurations: Sequence[ConfigurationResult]) -> list[Configurat
         for found in first
         if len(found.accuracies) == most and all(trial.status in COMPARABLE for trial in found.trials)
     ]
-
-
-def comparisons(best: Sequence[ConfigurationResult]) -> list[MethodComparison]:
-    """Each rate's best configuration, compared with every other one of the rate.
-
-    If the rate is not an axis, densities differ as well, and nothing is compared.
-
-    Args:
-        best: The best configuration of each method at each rate.
-
-    Returns:
-        The comparisons.
-    """
-    by_rate: dict[Decimal, list[ConfigurationResult]] = {}
-    for found in best:
-        if found.rate is not None:
-            by_rate.setdefault(found.rate, []).append(found)
-    return [comparison for group in by_rate.values() for comparison in _within(group)]
-
-
-def _within(group: Sequence[ConfigurationResult]) -> list[MethodComparison]:
-    first = max(group, key=lambda found: found.quality)
-    others = [found for found in group if found is not first]
-    adjusted = holm([paired(first.accuracies, other.accuracies) for other in others])
-    return [
-        MethodComparison(first, other, _difference(first, other), p_value)
-        for other, p_value in zip(others, adjusted, strict=True)
-    ]
-
-
-def _difference(first: ConfigurationResult, other: ConfigurationResult) -> float:
-    common = first.accuracies.keys() & other.accuracies.keys()
-    return fmean(first.accuracies[s] - other.accuracies[s] for s in common) if common else math.nan

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from study.records.lease import Lease
+from study.records.runs import write_runs
 from study.records.study_record import StudyRecord
 from study.records.writer import RecordWriter
 from study.run.prepare import PreparedStudy
@@ -58,12 +59,21 @@ class Recording:
         problems += content.problems
         files = {**self.writer.tables(), **content.files}
         refused = self._mlflow.close(run.complete, files, MLFLOW_TIMEOUT_S, content.description)
+        problems += self._write_runs()
         if refused:
             problems.append(
                 f"MLflow did not receive everything ({refused[0]}{_more(refused)}). The records are complete,"
                 f" in {store.path}: cops resume {store.name} updates MLflow"
             )
         return problems
+
+    def _write_runs(self) -> list[str]:
+        """Record the ids of the trials' runs; returns a line if that is not possible."""
+        try:
+            write_runs(self._study.store, self._mlflow.run_ids())
+        except OSError as error:
+            return [f"the ids of MLflow's runs could not be written ({error.strerror or error})"]
+        return []
 
     def close_at_once(self) -> list[str]:
         """Write the records at once; returns what may be missing, a line for each problem."""

@@ -146,6 +146,10 @@ class TrialRuns:
         self._inputs = None
         self._complete = False
 
+    def run_ids(self) -> dict[int, str]:
+        """The ids of the runs that are known, by the trial's number."""
+        return {number: run.run_id for number, run in list(self._runs.items())}  # its thread may still write
+
     def _run_of(self, trial: StudyTrial) -> TrialRun:
         """The trial's run: searched if it may exist, else created."""
         number = trial.number

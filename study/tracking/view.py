@@ -115,6 +115,10 @@ class MlflowView:
             *left,
         ]
 
+    def run_ids(self) -> dict[str, str]:
+        """The ids of the trials' runs by the trial's name, after `close`; of those that MLflow has."""
+        return {self._trials[number].name: run_id for number, run_id in self._runs.run_ids().items()}
+
     def _mark(self, key: int) -> None:
         self._waiting.add(key)
         self._reconciler.mark(key)

@@ -3,27 +3,26 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from cops_core.trainers import ACCURACY, Measure
+from cops_core.trainers import ACCURACY, IMAGES, Measure
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import (
-    ConfigurationResult,
-    by_configuration,
-    choosing,
-    comparable,
-    comparisons,
-)
+from study.analysis.comparisons import comparisons
+from study.analysis.configurations import ConfigurationResult, by_configuration, choosing, comparable
+from study.analysis.fairness import Choice, choices
+from study.analysis.fairness_words import warnings
 from study.analysis.judged import MethodTable, study_methods
 from study.console import print_line
-from study.records.evaluations import Evaluation, evaluated_accuracies, read_evaluations
+from study.records.evaluations import read_evaluations
 from study.records.lease import holder
+from study.records.runs import read_runs
 from study.records.store import StudyStore, find_study, studies
+from study.records.tables import additions
 from study.records.trial import FAILURES, StudyTrial
 from study.settings import Settings, parse_settings
 from study.views.answer import print_best
@@ -55,7 +54,7 @@ def show_status(
         trials = store.trials()
         content = summary(store, trials)
         if as_json:
-            print_json(console, {**content, **details(trials, read_evaluations(store))})
+            print_json(console, {**content, **details(store, trials)})
         else:
             _show_one(console, content, trials, parse_settings(store.record()["settings"]), logs=logs)
         return
@@ -79,16 +78,17 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
     Returns:
         Among others `trials`: the number of planned configurations. `ended`: how many of them have no trial
         that is running or can be resumed. `status`: the number of trials by status. `best`: see
-        `configuration_content`, with the Holm-adjusted `p_value` of the comparison with the rate's best;
-        None for the best itself, and with fewer than two common seeds. `methods`: see `methods_content`, only
-        of studies that compare methods; these have no p-values of validation accuracies.
+        `choice_content`, with the Holm-adjusted `p_value` of the comparison with the rate's best; None for
+        the best itself, with fewer than two common seeds, and between unequal numbers of configurations.
+        `not_equal`: what is not equal between them, a line each. `methods`: see `methods_content`, only of
+        studies that compare methods; these have no p-values of validation accuracies.
     """
     record, configurations = store.record(), by_configuration(trials)
     settings, running = parse_settings(record["settings"]), holder(store)
     evaluations, methods = read_evaluations(store), study_methods(configurations, settings)
-    best = best_per_method(comparable(configurations))
+    best = choices(best_per_method(comparable(configurations)), configurations)
     compared = comparisons(best) if methods is None else []
-    p_values = {each.other.number: _finite(each.p_value) for each in compared}
+    p_values, runs = {each.other.number: _finite(each.p_value) for each in compared}, read_runs(store)
     content = {
         "name": store.name,
         "space": settings.space,
@@ -101,18 +101,25 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         "seeds": settings.seeds,
         "ended": sum(all(trial.has_ended for trial in each.trials) for each in choosing(configurations)),
         "status": dict(Counter(trial.status for trial in trials)),
-        "best": [{**configuration_content(each), "p_value": p_values.get(each.number)} for each in best],
+        "best": [
+            {**choice_content(each, runs), "p_value": p_values.get(each.result.number)} for each in best
+        ],
+        "not_equal": warnings(best),
     }
     return content if methods is None else {**content, "methods": methods_content(methods)}
 
 
-def details(trials: Sequence[StudyTrial], evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+def details(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
     """Every configuration and every trial of a study, as JSON values."""
-    tests = evaluated_accuracies(evaluations)
+    more = additions(store)
     return {
-        "configurations": [configuration_content(each) for each in by_configuration(trials)],
+        "configurations": [configuration_content(each, more.runs) for each in by_configuration(trials)],
         "all": [
-            {**trial_content(trial), "test_accuracy": tests.get(trial.name, trial.test_accuracy)}
+            {
+                **trial_content(trial),
+                "run_id": more.runs.get(trial.name),
+                "test_accuracy": more.tests.get(trial.name, trial.test_accuracy),
+            }
             for trial in trials
         ],
     }
@@ -165,14 +172,35 @@ def _races(each: ConfigurationResult) -> bool:
     return each.rate is not None and not each.trials[0].baseline
 
 
-def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
+def choice_content(each: Choice, runs: Mapping[str, str]) -> dict[str, Any]:
+    """A chosen configuration as JSON values, with how many were tried, and how many of these were stopped.
+
+    Args:
+        each: The configuration, with those from which it was chosen.
+        runs: The ids of MLflow's runs by the trial's name.
+    """
+    return {
+        **configuration_content(each.result, runs),
+        "tried": each.budget,
+        "stopped": each.stopped,
+        "conditions": {name: each.shown(name) for name in each.conditions},
+    }
+
+
+def configuration_content(each: ConfigurationResult, runs: Mapping[str, str]) -> dict[str, Any]:
     """A configuration as JSON values, with its mean accuracy, deviation and 95 % interval over the seeds.
 
     With a trainer of one's own these are values of its `measure`. `judges`: the number of the configuration
     that it trains again on fresh seeds; null for a configuration from which validation chooses.
+    `parameters`: what the sampler proposed. `learning_rate`: None with a trainer of one's own.
+
+    Args:
+        each: The configuration.
+        runs: The ids of MLflow's runs by the trial's name.
     """
-    found = each.interval
+    found, first = each.interval, each.trials[0]
     several = found is not None and found.count > 1
+    images = first.config.trainer == IMAGES and not first.rejected
     return {
         "configuration": each.number,
         "title": each.title,
@@ -180,7 +208,11 @@ def configuration_content(each: ConfigurationResult) -> dict[str, Any]:
         "method": each.method,
         "judges": each.judges,
         "status": each.status,
+        "learning_rate": first.config.training.learning_rate if images else None,
+        "parameters": first.parameters,
         "trials": [trial.name for trial in each.trials],
+        "trial_numbers": [trial.number for trial in each.trials],
+        "run_ids": [runs.get(trial.name) for trial in each.trials],
         "seeds": len(each.accuracies),
         "accuracies": {str(seed): accuracy for seed, accuracy in each.accuracies.items()},
         "validation_accuracy": _finite(each.mean),

@@ -1,43 +1,48 @@
 """Tables in a terminal of 80 columns: the best configurations, and the trials that failed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from study.analysis.configurations import ConfigurationResult, MethodComparison
+from study.analysis.comparisons import MethodComparison
+from study.analysis.fairness import Choice
+from study.analysis.fairness_words import parameters, trial_numbers
 from study.records.trial import StudyTrial
+
+WIDTH = 80  # columns of a terminal
+GAP = 2  # columns between two columns of a table
 
 
 def best_table(
-    configurations: Sequence[ConfigurationResult],
+    compared: Sequence[Choice],
     title: str,
-    compared: Sequence[MethodComparison] = (),
+    tests: Sequence[MethodComparison] = (),
     *,
     show_bytes: bool = False,
 ) -> Table:
     """Configurations as a table: a row each, with a blank line between rates.
 
     Columns: `accuracy` on the validation part, last epoch; with several seeds the mean, its 95 % interval and
-    the number of seeds. `sd`: the standard deviation of a single seed. `p`: see `MethodComparison`. `bytes`:
-    of the stored network, mean over the seeds. `factor`: all parameters divided by the trained ones. With
-    several seeds there is no space for density and factor, which follow from the rate and the trained
-    parameters.
+    the number of seeds. `p`: see `MethodComparison`. `tried`: see `Choice.shown_budget`. `bytes`: of the
+    stored network, mean over the seeds. `factor`: all parameters divided by the trained ones; with several
+    seeds there is no space for it.
 
     Args:
-        configurations: The rows, in their order.
+        compared: The rows, in their order.
         title: The title of the table.
-        compared: The comparisons with the best of each rate, for the column `p`.
+        tests: The comparisons with the best of each rate, for the column `p`.
         show_bytes: Whether there is a column `bytes`.
     """
-    seeds = max((len(found.accuracies) for found in configurations), default=1) > 1
-    p_values = _p_values(compared)
+    configurations = [each.result for each in compared]
+    seeds = _several_seeds(compared)
+    p_values = _p_values(tests)
     columns = {
         "accuracy": True,
-        "sd": seeds,
         "p": bool(p_values),
-        "density": not seeds,
+        "tried": True,
         "bytes": show_bytes,
         "trained": True,
         "factor": not seeds,
@@ -50,24 +55,80 @@ def best_table(
     named = {"accuracy": configurations[0].measure.noun} if configurations else {}
     for heading in (named.get(name, name) for name in shown):
         table.add_column(heading, justify="right", no_wrap=True)
-    for index, found in enumerate(configurations):
-        if index and found.rate != configurations[index - 1].rate:
+    for index, each in enumerate(compared):
+        if index and each.result.rate != configurations[index - 1].rate:
             table.add_row()
-        cells = _cells(found) | {"p": p_values.get(found.number, "")}
+        cells = _cells(each) | {"p": p_values.get(each.result.number, "")}
         table.add_row(cells["rate"], escape(cells["method"]), *(cells[name] for name in shown))
     return table
 
 
-def _cells(found: ConfigurationResult) -> dict[str, str]:
+def print_chosen(console: Console, compared: Sequence[Choice]) -> None:
+    """Print what was chosen: the trials of each row of `best_table`, and its parameters."""
+    seeds = _several_seeds(compared)
+    numbers = [str(each.result.number if seeds else each.result.trials[0].number) for each in compared]
+    for table in chosen_tables({"config" if seeds else "trial": numbers}, compared, show_trials=seeds):
+        console.print(table)
+
+
+def chosen_tables(
+    keys: Mapping[str, Sequence[str]], compared: Sequence[Choice], *, show_trials: bool = True
+) -> Iterator[Table]:
+    """The trials of some configurations, and their parameters, as text in columns.
+
+    Args:
+        keys: Columns that name the rows in each table.
+        compared: The rows.
+        show_trials: Whether there is a column of the trials' numbers.
+
+    Yields:
+        Tables of at most `WIDTH` columns: one, or several if there are many parameters or long names. A
+        single name that is longer is folded. None if there is nothing to show.
+    """
+    found = parameters(compared)
+    columns = {"trials": [trial_numbers(each) for each in compared]} if show_trials else {}
+    for name in dict.fromkeys(name for row in found for name in row):
+        columns[name] = [row.get(name, "") for row in found]
+    part: dict[str, Sequence[str]] = {}
+    for name, cells in columns.items():
+        if part and _width({**keys, **part, name: cells}) > WIDTH:
+            yield _chosen_table(keys, part)
+            part = {}
+        part[name] = cells
+    if part:
+        yield _chosen_table(keys, part)
+
+
+def _chosen_table(keys: Mapping[str, Sequence[str]], part: Mapping[str, Sequence[str]]) -> Table:
+    table = Table(title="chosen", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for name in keys:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in part:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    for cells in zip(*keys.values(), *part.values(), strict=True):
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    """The width of a table of these columns."""
+    return sum(GAP + max(len(text) for text in (name, *cells)) for name, cells in columns.items()) - GAP
+
+
+def _several_seeds(compared: Sequence[Choice]) -> bool:
+    return max((len(each.result.accuracies) for each in compared), default=1) > 1
+
+
+def _cells(each: Choice) -> dict[str, str]:
     """A configuration as text, by column."""
+    found = each.result
     rate, interval = found.freezing_rate, found.interval
     several, spec = interval is not None and interval.count > 1, found.measure.spec
     return {
         "rate": "" if rate is None else str(rate),
         "method": found.marked_method,
         "accuracy": f"{interval:{spec}}" if interval is not None and several else found.shown_mean,
-        "sd": f"{interval.deviation:{spec}}" if interval is not None and several else "",
-        "density": f"{found.density:.4g}",
+        "tried": each.shown_budget,
         "bytes": "" if math.isnan(found.stored_bytes) else f"{found.stored_bytes:,.0f}",
         "trained": "" if found.trained_parameters is None else f"{found.trained_parameters:,}",
         "factor": "" if found.compression is None else f"{found.compression:.1f}",

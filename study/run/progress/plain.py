@@ -76,7 +76,7 @@ class PlainLines(View):
     def _print_totals(self) -> None:
         tally = self._tally
         self._printed_at, self._new = tally.seconds, False
-        best = max(tally.best, key=lambda found: found.quality, default=None)
+        best = max((each.result for each in tally.best), key=lambda found: found.quality, default=None)
         parts = (
             f"{totals(tally)} after {elapsed(tally)}: {counts(tally.status, tally.reused)}",
             "" if best is None else f"best {best.shown_mean} {best.title}",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from cops_core.facts import MetricRow
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
+from study.analysis.configurations import by_configuration, comparable
+from study.analysis.fairness import Choice, choices
 from study.records.observer import Observer
 from study.records.trial import StudyTrial
 from study.run.progress.pace import Pace
@@ -47,7 +48,7 @@ class Tally(Observer):
         self._ended: dict[int, StudyTrial] = {}
         self._hosts: set[str] = set()
         self._size: int | None = None
-        self._best: list[ConfigurationResult] | None = None
+        self._best: list[Choice] | None = None
 
     @property
     def trials_ended(self) -> int:
@@ -74,14 +75,14 @@ class Tally(Observer):
         return self._pace.left
 
     @property
-    def best(self) -> list[ConfigurationResult]:
-        """The best configuration of each method, from the ended trials.
+    def best(self) -> list[Choice]:
+        """The best configuration of each method, from the configurations whose trials have ended.
 
         Running trials are left out: with them, the ended seeds of their configurations would not be compared.
         """
         if self._best is None:
             ended = by_configuration(list(self._ended.values()))
-            self._best = best_per_method(comparable(ended)) if ended else []
+            self._best = list(choices(best_per_method(comparable(ended)), ended))
         return self._best
 
     @property

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cops_core.errors import InputError, unknown
+from study.analysis.comparisons import fair_p
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
-from study.analysis.statistics import Interval, holm, interval, paired
+from study.analysis.fairness import Choice, choice, differences
+from study.analysis.statistics import Interval, holm, interval
 from study.records.evaluations import evaluated_accuracies, read_evaluations
+from study.records.runs import read_runs
 from study.records.store import find_study
 from study.records.trial import StudyTrial
 from study.settings import Settings, parse_settings, setting_flags
@@ -37,7 +40,9 @@ class Entry:
         method: None for all methods of the study.
         settings: The study's settings.
         configurations: Those of the method, or all.
+        everything: All configurations of the study.
         tests: Test accuracies in [0, 1], by the trial's name; of the trials that were evaluated.
+        runs: The ids of MLflow's runs by the trial's name.
     """
 
     label: str
@@ -45,14 +50,16 @@ class Entry:
     method: str | None
     settings: Settings
     configurations: tuple[ConfigurationResult, ...]
+    everything: tuple[ConfigurationResult, ...]
     tests: Mapping[str, float]
+    runs: Mapping[str, str]
 
     @property
     def trials(self) -> list[StudyTrial]:
         """All of its trials."""
         return [trial for found in self.configurations for trial in found.trials]
 
-    def best(self, rate: Decimal | None) -> ConfigurationResult | None:
+    def best(self, rate: Decimal | None) -> Choice | None:
         """The best configuration at a freezing rate by its mean validation accuracy.
 
         The method `dense` has no rate. The others are compared with it at each rate. If the best was trained
@@ -62,15 +69,15 @@ class Entry:
             rate: None for the dense network.
 
         Returns:
-            The configuration, or None if none has finished at this rate.
+            The configuration, with those from which it was chosen; None if none has finished at this rate.
         """
         if self.method == "dense":
             rate = None
         here = [each for each in self.configurations if each.freezing_rate == rate]
         found, again = comparable(here), {each.judges: each for each in here if each.judges is not None}
-        tried = [each for each in found if each.number in again] or found
-        best = max(tried, key=lambda each: each.quality, default=None)
-        return best if best is None else again.get(best.number, best)
+        candidates = [each for each in found if each.number in again] or found
+        best = max(candidates, key=lambda each: each.quality, default=None)
+        return None if best is None else choice(again.get(best.number, best), here, self.everything)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,8 @@ class EntryResult:
 
     Attributes:
         entry: The argument.
-        best: Its best configuration at the rate; None if none has finished.
+        choice: Its best configuration at the rate, and those from which it was chosen; None if none has
+            finished.
         test: The test accuracy of `best`; None if it was not evaluated on the test images.
         difference: Its validation accuracy minus that of the first entry, with the 95 % interval over the
             trial seeds that both have; None without a common seed.
@@ -87,16 +95,24 @@ class EntryResult:
         same_trials: Whether both results are the same trials.
         p_value: Of the paired t-test on validation accuracies, or on test accuracies if both were trained on
             fresh seeds; adjusted by Holm for all comparisons of the table. NaN for the first entry, with
-            fewer than two common seeds, and for the same trials.
+            fewer than two common seeds, for the same trials, and if the numbers of configurations differ,
+            from which the two were chosen.
+        unequal: Whether these numbers differ.
     """
 
     entry: Entry
-    best: ConfigurationResult | None
+    choice: Choice | None
     test: Interval | None
     difference: Interval | None = None
     test_difference: Interval | None = None
     same_trials: bool = False
     p_value: float = math.nan
+    unequal: bool = False
+
+    @property
+    def best(self) -> ConfigurationResult | None:
+        """Its best configuration at the rate; None if none has finished."""
+        return None if self.choice is None else self.choice.result
 
     @property
     def is_judged(self) -> bool:
@@ -112,11 +128,14 @@ class StudyComparison:
         entries: The arguments in their order.
         rates: One result per entry, by freezing rate; None is the rate of the dense network.
         differences: The settings that differ, each with its value for every entry.
+        unequal: What differs between the best ones, by rate: each with a text for every entry, empty for one
+            without a result or to which it does not apply. Only rates at which something differs.
     """
 
     entries: tuple[Entry, ...]
     rates: Mapping[Decimal | None, tuple[EntryResult, ...]]
     differences: Mapping[str, tuple[str, ...]]
+    unequal: Mapping[Decimal | None, Mapping[str, tuple[str, ...]]]
 
 
 def compare(arguments: Sequence[str], storage: str) -> StudyComparison:
@@ -137,13 +156,15 @@ def compare(arguments: Sequence[str], storage: str) -> StudyComparison:
     entries = tuple(_entry(argument, storage) for argument in arguments)
     _check_data(entries)
     rates = {rate: _results(entries, rate) for rate in _rates(entries)}
-    return StudyComparison(entries, _adjusted(rates), _differences(entries))
+    unequal = {rate: found for rate, row in rates.items() if (found := _unequal(row))}
+    return StudyComparison(entries, _adjusted(rates), _differences(entries), unequal)
 
 
 def _entry(argument: str, storage: str) -> Entry:
     name, _, method = argument.partition(":")
     store = find_study(storage, name)
     found = by_configuration(store.trials())
+    everything = tuple(found)
     if method:
         chosen = [each for each in found if method in (each.method, each.detailed_method)]
         if not chosen:
@@ -155,7 +176,7 @@ def _entry(argument: str, storage: str) -> Entry:
     tests = evaluated_accuracies(read_evaluations(store))
     for each in (each for each in found if each.judges is not None):
         tests |= {t.name: each.tests[t.seed_index] for t in each.trials if t.seed_index in each.tests}
-    return Entry(argument, name, method or None, settings, tuple(found), tests)
+    return Entry(argument, name, method or None, settings, tuple(found), everything, tests, read_runs(store))
 
 
 def _check_data(entries: Sequence[Entry]) -> None:
@@ -194,31 +215,46 @@ def _rates(entries: Sequence[Entry]) -> list[Decimal | None]:
 
 
 def _results(entries: Sequence[Entry], rate: Decimal | None) -> tuple[EntryResult, ...]:
-    first = entries[0].best(rate)
-    results = [EntryResult(entries[0], first, _interval(_test(entries[0], first)))]
-    for entry in entries[1:]:
-        best = entry.best(rate)
-        one, other = _by_seed(first), _by_seed(best)
-        identities = [{trial.identity for trial in each.trials} if each else set() for each in (first, best)]
-        same = bool(identities[0]) and identities[0] == identities[1]
-        tested, first_tested = _test(entry, best), _test(entries[0], first)
-        values = (tested, first_tested) if _are_judged(first, best) else (other, one)
-        results.append(
-            EntryResult(
-                entry,
-                best,
-                _interval(tested),
-                _interval(_minus(other, one)),
-                _interval(_minus(tested, first_tested)),
-                same,
-                math.nan if same else paired(*values),
-            )
-        )
-    return tuple(results)
+    first, *others = [(entry, entry.best(rate)) for entry in entries]
+    test = _test(*first)
+    return (
+        EntryResult(*first, _interval(test)),
+        *(_result(first[1], test, entry, best) for entry, best in others),
+    )
 
 
-def _are_judged(first: ConfigurationResult | None, other: ConfigurationResult | None) -> bool:
-    return all(each is not None and each.judges is not None for each in (first, other))
+def _result(
+    first: Choice | None, first_test: Mapping[int, float], entry: Entry, best: Choice | None
+) -> EntryResult:
+    """The result of an entry that is not the first. first: that one's; first_test: its test accuracies."""
+    one, other, test = _by_seed(first), _by_seed(best), _test(entry, best)
+    same = first is not None and best is not None and _identities(first) == _identities(best)
+    values = (test, first_test) if _are_judged(first, best) else (other, one)
+    return EntryResult(
+        entry,
+        best,
+        _interval(test),
+        _interval(_minus(other, one)),
+        _interval(_minus(test, first_test)),
+        same,
+        fair_p(best, first, values) if first and best and not same else math.nan,
+        first is not None and best is not None and first.budget != best.budget,
+    )
+
+
+def _identities(found: Choice) -> set[str]:
+    return {trial.identity for trial in found.result.trials}
+
+
+def _unequal(row: Sequence[EntryResult]) -> dict[str, tuple[str, ...]]:
+    """What differs between the results of a rate, each with a text for every entry."""
+    found = [result.choice for result in row]
+    names = differences([each for each in found if each is not None])
+    return {name: tuple("" if each is None else each.shown(name) for each in found) for name in names}
+
+
+def _are_judged(first: Choice | None, other: Choice | None) -> bool:
+    return all(each is not None and each.result.judges is not None for each in (first, other))
 
 
 def _adjusted(
@@ -232,15 +268,15 @@ def _adjusted(
     }
 
 
-def _by_seed(found: ConfigurationResult | None) -> dict[int, float]:
+def _by_seed(found: Choice | None) -> dict[int, float]:
     """Validation accuracy by the trial's seed. Studies with different seeds share none."""
-    trials = () if found is None else found.trials
+    trials = () if found is None else found.result.trials
     return {trial.config.seed: trial.accuracy for trial in trials if not math.isnan(trial.accuracy)}
 
 
-def _test(entry: Entry, found: ConfigurationResult | None) -> dict[int, float]:
+def _test(entry: Entry, found: Choice | None) -> dict[int, float]:
     """Test accuracy by seed, of the trials that were evaluated on the test images."""
-    trials = () if found is None else found.trials
+    trials = () if found is None else found.result.trials
     return {trial.config.seed: entry.tests[trial.name] for trial in trials if trial.name in entry.tests}
 
 

@@ -1,30 +1,39 @@
 """A comparison as tables of 80 columns, and as JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from study.analysis.configurations import ConfigurationResult
+from study.analysis.fairness import Choice
+from study.analysis.fairness_words import plain
 from study.analysis.statistics import Interval
 from study.console import print_line
 from study.views.compare.comparison import Entry, EntryResult, StudyComparison
 from study.views.methods import interval_content, interval_text
-from study.views.status import configuration_content
-from study.views.tables import show_p
+from study.views.status import choice_content
+from study.views.tables import chosen_tables, show_p
+
+MORE = (
+    "The best of more configurations is better by chance alone: there is no p where the numbers of"
+    " configurations differ."
+)
 
 
 def print_comparison(console: Console, found: StudyComparison) -> None:
-    """Print each entry's result at each rate, its difference to the first one, and what settings differ."""
+    """Print each entry's result at each rate, what was chosen, the differences, and what is not equal."""
     marks = _marks(found.entries)
     for entry in found.entries:
         print_line(console, f"{marks[entry.label]}  {entry.label}")
     print_line(console, "\nbest of each by mean validation accuracy", "italic")
     console.print(_best_table(found.rates, marks))
+    for table in _chosen_tables(found.rates, marks):
+        console.print(table)
     print_line(
         console, f"paired difference to {marks[found.entries[0].label]} over the common seeds", "italic"
     )
@@ -39,10 +48,14 @@ def print_comparison(console: Console, found: StudyComparison) -> None:
         )
     if _without_common_seed(found):
         print_line(console, "no common seed: paired differences need studies with the same --seed")
+    if found.unequal:
+        console.print(_unequal_table(found, marks))
+        if any(result.unequal for row in found.rates.values() for result in row):
+            console.print(Text(MORE, "yellow"))
     if found.differences:
         console.print(_settings_table(found, marks))
-    else:
-        print_line(console, "settings: the same")
+    elif not found.unequal:
+        print_line(console, "settings, configurations tried, epochs, recipe, seeds: the same")
 
 
 def _has_values(found: StudyComparison, *, judged: bool) -> bool:
@@ -65,6 +78,8 @@ def comparison_content(found: StudyComparison) -> dict[str, Any]:
     """A comparison as JSON values.
 
     The interval of an accuracy is null with a single seed. The rate of the dense network is null.
+    `not_equal`: what differs between the results of a rate apart from the method, each with a text for every
+    argument.
     """
     return {
         "arguments": [
@@ -75,6 +90,7 @@ def comparison_content(found: StudyComparison) -> dict[str, Any]:
             {
                 "rate": None if rate is None else str(rate),
                 "results": [_result_content(result) for result in row],
+                "not_equal": {name: list(texts) for name, texts in found.unequal.get(rate, {}).items()},
             }
             for rate, row in found.rates.items()
         ],
@@ -84,7 +100,7 @@ def comparison_content(found: StudyComparison) -> dict[str, Any]:
 def _result_content(result: EntryResult) -> dict[str, Any]:
     return {
         "argument": result.entry.label,
-        "best": None if result.best is None else configuration_content(result.best),
+        "best": None if result.choice is None else choice_content(result.choice, result.entry.runs),
         "judged": result.is_judged,
         "test": interval_content(result.test),
         "difference": interval_content(result.difference),
@@ -115,27 +131,54 @@ def _table(*headings: str) -> Table:
 
 
 def _best_table(rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str]) -> Table:
-    headings = "method", "validation", "density", "trained", "bytes"
+    headings = "method", "validation", "tried", "trained", "bytes"
     table = _table(*headings)
     for rate, row in rates.items():
         for place, result in enumerate(row):
             name = _rate(rate) if place == 0 else ""
-            table.add_row(name, marks[result.entry.label], *_best_cells(result.best))
+            table.add_row(name, marks[result.entry.label], *_best_cells(result.choice))
         table.add_row()
     return table
 
 
-def _best_cells(best: ConfigurationResult | None) -> tuple[str, ...]:
-    if best is None:
+def _best_cells(choice: Choice | None) -> tuple[str, ...]:
+    if choice is None:
         return ("no finished trial",)
+    best = choice.result
     trained = best.trained_parameters
     return (
         escape(best.marked_method),
-        _shown(best.interval),
-        f"{best.density:.3g}",
+        _shown(best.interval, best.measure.spec),
+        choice.shown_budget,
         "" if trained is None else f"{trained:,}",
         "" if math.isnan(best.stored_bytes) else f"{best.stored_bytes:,.0f}",
     )
+
+
+def _chosen_tables(
+    rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str]
+) -> Iterator[Table]:
+    rows = [
+        (_rate(rate), marks[result.entry.label], result.choice)
+        for rate, row in rates.items()
+        for result in row
+        if result.choice is not None
+    ]
+    keys = {"rate": [rate for rate, _, _ in rows], "": [mark for _, mark, _ in rows]}
+    return chosen_tables(keys, [choice for _, _, choice in rows])
+
+
+def _unequal_table(found: StudyComparison, marks: Mapping[str, str]) -> Table:
+    """What is not equal between the results of each rate. tried: the number of configurations of each."""
+    table = Table(title="not equal", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    table.add_column("rate")
+    table.add_column("")
+    for entry in found.entries:
+        table.add_column(marks[entry.label], overflow="fold")
+    for rate, unequal in found.unequal.items():
+        for place, (name, texts) in enumerate(unequal.items()):
+            table.add_row(_rate(rate) if place == 0 else "", escape(plain(name)), *map(escape, texts))
+    return table
 
 
 def _difference_table(
@@ -156,9 +199,10 @@ def _difference_table(
             p_value = "same trials" if result.same_trials else ""
             if math.isfinite(result.p_value):
                 p_value = show_p(result.p_value)
-            tests = [_shown(result.test), _shown(result.test_difference, "+.2%")] if evaluated else []
-            after = [*tests, p_value] if of_test else [p_value, *tests]
-            cells = [_shown(result.difference, "+.2%"), *after]
+            spec = result.entry.configurations[0].measure.spec
+            tests = [_shown(result.test, spec), _shown(result.test_difference, f"+{spec}")]
+            after = [*tests, p_value] if of_test else [p_value, *(tests if evaluated else [])]
+            cells = [_shown(result.difference, f"+{spec}"), *after]
             table.add_row(_rate(rate) if place == 0 else "", marks[result.entry.label], *cells)
         if evaluated:
             table.add_row()
@@ -179,6 +223,6 @@ def _rate(rate: Decimal | None) -> str:
     return "dense" if rate is None else str(rate)
 
 
-def _shown(found: Interval | None, spec: str = ".2%") -> str:
+def _shown(found: Interval | None, spec: str) -> str:
     """A mean with its interval; a single value as it is."""
     return "" if found is None else interval_text(found, spec)

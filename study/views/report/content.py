@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,11 +13,14 @@ from cops_core.trainers import ACCURACY
 from search_spaces.question import Answer
 from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration, choosing
+from study.analysis.fairness import Choice, choices
+from study.analysis.fairness_words import warnings
 from study.analysis.judged import MethodTable, study_methods
 from study.analysis.judged_words import budget, sentences
 from study.analysis.regions import Region, searched_regions
 from study.analysis.words import means, seconds
 from study.records.evaluations import Evaluation, read_evaluations
+from study.records.runs import read_runs
 from study.records.store import StudyStore
 from study.records.study_record import StudyRecord
 from study.records.trial import StudyTrial
@@ -48,8 +51,11 @@ class Report:
         configurations: All configurations from which validation chooses.
         answer: The complete answer.
         methods: The methods of a study that compares them with equal budgets; None for other questions.
-        test_results: Rate, method, number, validation and test accuracy of each configuration that was
-            evaluated on the test images.
+        choices: The answer's configurations, with those from which they were chosen.
+        not_equal: What is not equal between them, a line each.
+        test_results: The configurations that were evaluated on the test images, with their test accuracies as
+            text.
+        runs: The ids of MLflow's runs by the trial's name.
         drawings: The figures that could be drawn, by name.
         regions: The regions of the score family, if its members were searched.
         histories: By the name of the history the part HISTORY of the figures' names, for which `drawings` has
@@ -67,7 +73,10 @@ class Report:
     configurations: tuple[ConfigurationResult, ...]
     answer: Answer[ConfigurationResult]
     methods: MethodTable | None
-    test_results: tuple[tuple[str, str, int, str, str], ...]
+    choices: tuple[Choice, ...]
+    not_equal: tuple[str, ...]
+    test_results: tuple[tuple[Choice, str], ...]
+    runs: dict[str, str]
     drawings: dict[str, Figure]
     regions: tuple[Region, ...]
     histories: dict[str, str]
@@ -87,7 +96,7 @@ def gather(store: StudyStore) -> Report:
     Raises:
         InputError: Its records cannot be read.
     """
-    return make_report(store.name, store.record(), store.trials(), read_evaluations(store))
+    return make_report(store.name, store.record(), store.trials(), read_evaluations(store), read_runs(store))
 
 
 def make_report(
@@ -95,6 +104,7 @@ def make_report(
     record: StudyRecord,
     trials: Sequence[StudyTrial],
     evaluations: Sequence[Evaluation] = (),
+    runs: Mapping[str, str] | None = None,
 ) -> Report:
     """Make the report of these trials.
 
@@ -103,12 +113,15 @@ def make_report(
         record: The study's record.
         trials: The study's trials.
         evaluations: The study's evaluations on the test images.
+        runs: The ids of MLflow's runs by the trial's name; None if none is known.
     """
     settings, every = parse_settings(record["settings"]), by_configuration(trials)
     question, found, methods = settings.question, choosing(every), study_methods(every, settings)
     drawings = {} if methods is None else {KEY_OF_METHODS: methods_by_rate(methods)}
     drawings |= {name: figure.drawn(every) for name, figure in FIGURES.items()}
     parameters, names, missing = _parameters(settings, trials)
+    answered = answer(every, question)
+    chosen = choices(answered.configurations, every)
     return Report(
         name=name,
         # The sentence of the question is in the order of accuracies.
@@ -119,9 +132,12 @@ def make_report(
         caveat=_caveat(found, evaluated=bool(evaluations)) if methods is None else _of_methods(methods),
         trials=tuple(trials),
         configurations=tuple(found),
-        answer=answer(every, question),
+        answer=answered,
         methods=methods,
+        choices=chosen,
+        not_equal=tuple(warnings(chosen)),
         test_results=tuple(_test_results(evaluations, found)),
+        runs=dict(runs or {}),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)) if found and found[0].measure.share else (),
         histories=names,
@@ -190,23 +206,15 @@ def _of_methods(methods: MethodTable) -> str:
 
 def _test_results(
     evaluations: Sequence[Evaluation], found: Sequence[ConfigurationResult]
-) -> list[tuple[str, str, int, str, str]]:
+) -> list[tuple[Choice, str]]:
     """The results of the latest evaluation, by rate, the best on validation first."""
     by_number: dict[int, list[float]] = {}
     for one in evaluations[-1]["results"] if evaluations else ():
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
     chosen = [each for each in found if each.number in by_number]
     chosen.sort(key=lambda each: (-1.0 if each.rate is None else float(each.rate), -each.quality))
-    return [
-        (
-            "" if each.rate is None else str(each.rate),
-            each.detailed_method,
-            each.number,
-            means(list(each.accuracies.values()), each.measure),
-            means(by_number[each.number], each.measure),
-        )
-        for each in chosen
-    ]
+    tests = [means(by_number[each.number], each.measure) for each in chosen]
+    return list(zip(choices(chosen, found), tests, strict=True))
 
 
 def _parameters(

@@ -5,6 +5,7 @@ from study.records.tables import trial_tables
 from study.views.figures import FIGURES, METHODS
 from study.views.figures.style import fluid, png
 from study.views.report.content import KEY_OF_METHODS, Report
+from study.views.report.markdown import best_markdown
 from study.views.report.methods import methods_frame, methods_latex, methods_markdown
 from study.views.report.page import page
 from study.views.report.tables import (
@@ -56,13 +57,16 @@ def closing_files(report: Report) -> dict[str, bytes]:
 def description(report: Report) -> str:
     """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's MLflow run.
 
-    For a study that compares methods there is also their table.
+    There is also the table of the best, or of the methods if the study compares them.
     """
     parts, key = [f"**{report.headline}**"], _key(report)
     if key in report.drawings:
         question = METHODS.question if key == KEY_OF_METHODS else FIGURES[key].question
         parts.append(f"![{question}](artifact:{key}.svg)")
-    if report.methods is not None and report.methods.rows:
+    parts += report.not_equal
+    if report.methods is None:
+        parts.append(best_markdown(report.answer, report.choices))
+    elif report.methods.rows:
         parts += [methods_markdown(report.methods), verdict(report.methods)]
     parts.append(f"[The complete report](artifact:{FOLDER}/{PAGE})")
     return "\n\n".join(part for part in parts if part)
@@ -88,8 +92,6 @@ def _answer_tables(report: Report) -> dict[str, bytes]:
             "methods.parquet": parquet(methods_frame(report.methods)),
             "methods.tex": methods_latex(report.methods, caption),
         }
-    best, title = best_frame(report.answer), "" if report.answer is None else report.answer.title
-    return {
-        "best.parquet": parquet(best),
-        "best.tex": best_latex(best, f"{report.name}: {title}. {report.caveat}"),
-    }
+    best = best_frame(report.choices, report.runs)
+    caption = " ".join([f"{report.name}: {report.answer.title}.", report.caveat, *report.not_equal])
+    return {"best.parquet": parquet(best), "best.tex": best_latex(best, caption)}

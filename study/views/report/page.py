@@ -1,14 +1,17 @@
 """A report as one self-contained HTML page: its figures are embedded, it has no scripts and no requests."""
 
+import math
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from search_spaces.question.base import measure_in
 from study.analysis.answer import NOTHING, first_of_each_rate
-from study.analysis.configurations import comparisons
+from study.analysis.comparisons import comparisons
+from study.analysis.fairness import Choice
+from study.analysis.fairness_words import TRIED, Parameters, parameters, trial_numbers
 from study.analysis.judged_words import sentences, verdict
 from study.analysis.regions import ASPECTS, CAVEAT
 from study.views.figures import FIGURES, METHODS, PARAMETERS, FigureText
@@ -68,11 +71,16 @@ class Row:
     rate: str
     method: str
     accuracy: str
+    test: str
     p: str
+    tried: str
     trained: str
     factor: str
     stored: str
     number: int
+    trials: str
+    runs: tuple[str, ...]
+    parameters: Parameters
 
 
 def page(report: Report) -> bytes:
@@ -80,13 +88,17 @@ def page(report: Report) -> bytes:
     environment = Environment(
         loader=PackageLoader("study.views.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    rows = [] if report.methods is not None else list(_rows(report))
+    rows, tested = [] if report.methods is not None else list(_rows(report)), list(_tested(report))
     total = 0 if report.answer is None else len(report.answer.configurations)
     content = environment.get_template("page.html").render(
         report=report,
         best_title=_title(report),
         nothing=NOTHING,
         rows=rows,
+        parameter_names=_names(row for group in rows for row in group),
+        tested=tested,
+        tested_names=_names(tested),
+        tried=TRIED,
         measure=measure_in(report.configurations).words,
         left_out=total - sum(map(len, rows)),
         p_values=any(row.p for group in rows for row in group),
@@ -111,21 +123,47 @@ def _title(report: Report) -> str:
 
 
 def _rows(report: Report) -> Iterator[list[Row]]:
-    p_values = {each.other.number: each.p_value for each in comparisons(report.answer.configurations)}
-    for group in first_of_each_rate(report.answer, MOST_ROWS):
+    p_values = {each.other.number: each.p_value for each in comparisons(report.choices)}
+    by_number = {each.result.number: each for each in report.choices}
+    groups = [
+        [by_number[each.number] for each in group] for group in first_of_each_rate(report.answer, MOST_ROWS)
+    ]
+    chosen = iter(parameters([each for group in groups for each in group]))
+    for group in groups:
         yield [
-            Row(
-                rate="" if each.freezing_rate is None else f"{each.freezing_rate:f}",
-                method=each.marked_method,
-                accuracy=each.shown_accuracy,
-                p=show_p(p) if (p := p_values.get(each.number)) is not None and p == p else "",
-                trained="" if each.trained_parameters is None else f"{each.trained_parameters:,}",
-                factor="" if each.compression is None else f"{each.compression:.1f}",
-                stored=each.shown_size,
-                number=each.number,
-            )
-            for each in group
+            _row(report, each, next(chosen), p=p_values.get(each.result.number, math.nan)) for each in group
         ]
+
+
+def _tested(report: Report) -> Iterator[Row]:
+    """The configurations that were evaluated on the test images."""
+    found = [each for each, _ in report.test_results]
+    for (each, test), chosen in zip(report.test_results, parameters(found), strict=True):
+        yield _row(report, each, chosen, test=test)
+
+
+def _row(report: Report, each: Choice, chosen: Parameters, *, p: float = math.nan, test: str = "") -> Row:
+    found = each.result
+    return Row(
+        rate="" if found.freezing_rate is None else f"{found.freezing_rate:f}",
+        method=found.marked_method,
+        accuracy=found.shown_accuracy,
+        test=test,
+        p="" if math.isnan(p) else show_p(p),
+        tried=each.shown_budget,
+        trained="" if found.trained_parameters is None else f"{found.trained_parameters:,}",
+        factor="" if found.compression is None else f"{found.compression:.1f}",
+        stored=found.shown_size,
+        number=found.number,
+        trials=trial_numbers(each),
+        runs=tuple(report.runs[trial.name] for trial in found.trials if trial.name in report.runs),
+        parameters=chosen,
+    )
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    """The names of the rows' parameters, each once."""
+    return list(dict.fromkeys(name for row in rows for name in row.parameters))
 
 
 def _parameters(report: Report) -> Iterator[tuple[str, list[Picture]]]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from search_spaces.question import Answer
-from study.analysis.configurations import ConfigurationResult, comparisons
+from study.analysis.comparisons import comparisons
+from study.analysis.configurations import ConfigurationResult
+from study.analysis.fairness import Choice
+from study.analysis.fairness_words import Parameters, parameters, trial_numbers
 from study.analysis.groups import at_each_rate
 from study.analysis.regions import family_rows
 from study.views.figures.layers import best_masks, layer_densities
@@ -17,19 +19,23 @@ from study.views.report.ends import End
 NEEDS = "% needs \\usepackage{booktabs}\n"
 
 
-def best_frame(answer: Answer[ConfigurationResult]) -> pd.DataFrame:
+def best_frame(compared: Sequence[Choice], runs: Mapping[str, str]) -> pd.DataFrame:
     """The answer as a table.
 
     Args:
-        answer: The answer to the study's question.
+        compared: The configurations that answer the study's question.
+        runs: The ids of MLflow's runs by the trial's name.
 
     Returns:
         A row per configuration. `half_width`: of the 95 % interval; NaN with one seed. `p_value`: see
-        `study.analysis.configurations.MethodComparison`; NaN for the best of a rate, and without a common
-        seed.
+        `study.analysis.comparisons.MethodComparison`; NaN for the best of a rate, without a common seed, and
+        between unequal numbers of configurations. `tried`, `stopped`: how many configurations there are of
+        the method at the rate, and how many of them were stopped early. `chosen`: its learning rate, and
+        everything in which the rows differ. `trials`, `run_ids`: of its trials, separated by commas.
     """
-    p_values = {each.other.number: each.p_value for each in comparisons(answer.configurations)}
-    rows = [_row(each, p_values) for each in answer.configurations]
+    p_values = {each.other.number: each.p_value for each in comparisons(compared)}
+    chosen = parameters(compared)
+    rows = [_row(each, p_values, runs, own) for each, own in zip(compared, chosen, strict=True)]
     columns = {
         "rate": "string",
         "method": "string",
@@ -39,6 +45,11 @@ def best_frame(answer: Answer[ConfigurationResult]) -> pd.DataFrame:
         "seeds": "Int64",
         "deviation": "float64",
         "p_value": "float64",
+        "tried": "Int64",
+        "stopped": "Int64",
+        "chosen": "string",
+        "trials": "string",
+        "run_ids": "string",
         "density": "float64",
         "trained_parameters": "Int64",
         "compression": "float64",
@@ -47,8 +58,10 @@ def best_frame(answer: Answer[ConfigurationResult]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns), dtype=object).astype(columns)
 
 
-def _row(each: ConfigurationResult, p_values: Mapping[int, float]) -> dict[str, Any]:
-    found = each.interval
+def _row(
+    choice: Choice, p_values: Mapping[int, float], runs: Mapping[str, str], chosen: Parameters
+) -> dict[str, Any]:
+    each, found = choice.result, choice.result.interval
     several = found is not None and found.count > 1
     return {
         "rate": None if each.freezing_rate is None else f"{each.freezing_rate:f}",
@@ -59,6 +72,11 @@ def _row(each: ConfigurationResult, p_values: Mapping[int, float]) -> dict[str, 
         "seeds": len(each.accuracies),
         "deviation": found.deviation if found is not None else math.nan,
         "p_value": p_values.get(each.number, math.nan),
+        "tried": choice.budget,
+        "stopped": choice.stopped,
+        "chosen": ", ".join(f"{name} {value}" for name, value in chosen.items()),
+        "trials": trial_numbers(choice),
+        "run_ids": ", ".join(runs[trial.name] for trial in each.trials if trial.name in runs),
         "density": each.density,
         "trained_parameters": each.trained_parameters,
         "compression": math.nan if each.compression is None else each.compression,
@@ -149,11 +167,14 @@ def best_latex(frame: pd.DataFrame, caption: str) -> bytes:
             "accuracy [\\%]": [
                 _interval(*row) for row in frame[["accuracy", "half_width", "seeds"]].to_numpy()
             ],
+            "tried": [_number(count) for count in frame["tried"]],
+            "chosen": frame["chosen"].map(escape),
+            "trials": frame["trials"].map(escape),
             "trained": [_number(count) for count in frame["trained_parameters"]],
             "factor": [f"{factor:.1f}" if math.isfinite(factor) else "" for factor in frame["compression"]],
         }
     )
-    return latex(shown, caption, "best", "llrrr")
+    return latex(shown, caption, "best", "llrrp{4cm}lrr")
 
 
 def ends_latex(frame: pd.DataFrame, caption: str) -> bytes:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from cops_core.config import Control, Selection, TrialConfig
 from search_spaces.question.pareto import cost_of, pareto_front
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import by_configuration, comparable, comparisons
+from study.analysis.comparisons import comparisons
+from study.analysis.configurations import by_configuration, comparable
+from study.analysis.fairness import choices
 from study.records.tables import EPOCHS_TABLE, SCHEMA, TRIALS_TABLE, trial_row, trial_tables
 from study.records.trial import StudyTrial
 
@@ -194,7 +196,7 @@ def test_one_bad_seed_keeps_a_configuration_out():
 
 
 def test_nothing_is_compared_of_nothing():
-    assert comparable([]) == best_per_method([]) == pareto_front([]) == comparisons([]) == []
+    assert comparable([]) == best_per_method([]) == pareto_front([]) == comparisons(()) == []
 
 
 def test_the_best_of_each_method_is_within_its_rate_and_by_the_mean():
@@ -289,7 +291,7 @@ def test_each_rate_has_its_own_correction():
         configuration(5, (0.99, 0.99, 0.99), "dense"),
     )
     once, twice = (1 - math.sqrt(12 / 14)), (1 - math.sqrt(1 / 3))
-    compared = {pair.other.number: pair for pair in comparisons(best_per_method(found))}
+    compared = {pair.other.number: pair for pair in comparisons(choices(best_per_method(found), found))}
     assert {number: pair.best.number for number, pair in compared.items()} == {1: 0, 2: 0, 4: 3}
     assert compared[4].p_value == pytest.approx(once)  # alone at its rate: nothing to correct
     assert compared[1].p_value == pytest.approx(2 * once)
@@ -299,7 +301,7 @@ def test_each_rate_has_its_own_correction():
 
 def test_a_single_seed_proves_nothing():
     found = group(configuration(0, (0.9,)), configuration(1, (0.1,), "grasp"))
-    (pair,) = comparisons(best_per_method(found))
+    (pair,) = comparisons(choices(best_per_method(found), found))
     assert math.isnan(pair.p_value)
     assert pair.difference == pytest.approx(0.8)
 
@@ -307,10 +309,11 @@ def test_a_single_seed_proves_nothing():
 def test_seeds_are_paired_by_their_index():
     better = configuration(0, (0.5, 0.6, 0.8), first=0)
     other = configuration(1, (0.1, 0.5, 0.6), "grasp", first=1)  # seeds 1, 2, 3
-    (pair,) = comparisons(best_per_method(group(better, other)))
+    found = group(better, other)
+    (pair,) = comparisons(choices(best_per_method(found), found))
     assert pair.difference == pytest.approx(((0.6 - 0.1) + (0.8 - 0.5)) / 2)
 
 
 def test_methods_are_not_compared_across_densities():
     found = group(configuration(0, (0.9, 0.8), rate=None), configuration(1, (0.1, 0.2), "grasp", rate=None))
-    assert comparisons(best_per_method(found)) == []
+    assert comparisons(choices(best_per_method(found), found)) == []

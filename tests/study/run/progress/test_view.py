@@ -12,7 +12,9 @@ from rich.console import Console
 from cops_core.config import Control, Selection, TrialConfig
 from cops_core.scores import SCORES
 from search_spaces.question.rates import best_per_method
-from study.analysis.configurations import MethodComparison, by_configuration, comparable, comparisons
+from study.analysis.comparisons import MethodComparison, comparisons
+from study.analysis.configurations import by_configuration, comparable
+from study.analysis.fairness import choices
 from study.records.trial import StudyTrial
 from study.run.progress.tally import Tally
 from study.run.progress.view import TerminalView
@@ -230,32 +232,34 @@ def printed(table, width):
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_table_fits_the_terminal(ended, width):
     trials = [ended(n, configuration=n, rate=Decimal(rate)) for n, rate in enumerate(("0.95", "0.99"))]
-    lines = printed(best_table(by_configuration(trials), "best"), width)
-    assert lines[1].split() == ["rate", "method", "accuracy", "density", "trained", "factor", "trial"]
+    found = by_configuration(trials)
+    lines = printed(best_table(choices(found, found), "best"), width)
+    assert lines[1].split() == ["rate", "method", "accuracy", "tried", "trained", "factor", "trial"]
     assert [line.split() for line in lines[2:]] == [
-        ["0.99", "freeze", "snip", "90.00%", "0.01", "100", "10.0", "0"],
+        ["0.99", "freeze", "snip", "90.00%", "1", "100", "10.0", "0"],
         [],
-        ["0.99", "freeze", "snip", "90.00%", "0.01", "100", "10.0", "1"],
+        ["0.99", "freeze", "snip", "90.00%", "1", "100", "10.0", "1"],
     ]
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_several_seeds_show_interval_deviation_and_p_value(seeded, width):
+def test_several_seeds_show_interval_and_p_value(seeded, width):
     trials = [
         *seeded(0, (0.90, 0.92, 0.94), "snip"),
         *seeded(1, (0.89, 0.90, 0.91), "grasp"),  # 0.01, 0.02 and 0.03 below: t = 2 * sqrt(3), p = 0.0742
         *seeded(2, (0.90, 0.92, 0.93), selection=LONG),  # 0, 0 and 0.01 below: t = 1, p = 0.4226
         *seeded(3, (0.99,), "synflow"),  # lost its race: it is not compared
     ]
-    best = best_per_method(comparable(by_configuration(trials)))
+    found = by_configuration(trials)
+    best = choices(best_per_method(comparable(found)), found)
     lines = printed(best_table(best, "best", comparisons(best)), width)
-    assert lines[1].split() == ["rate", "method", "accuracy", "sd", "p", "trained", "config"]
+    assert lines[1].split() == ["rate", "method", "accuracy", "p", "tried", "trained", "config"]
     rows = [line for line in lines if "±" in line]
     # Half widths: 4.3027 * sd / sqrt(3). p: Holm doubles the smaller one.
     assert [row.split("%", 1)[0][-5:] + "%" + row.split("%", 1)[1] for row in rows] == [
-        "92.00% ± 4.97% (3)  2.00%   best      100       0",
-        "91.67% ± 3.79% (3)  1.53%  0.423      100       2",
-        "90.00% ± 2.48% (3)  1.00%  0.148      100       1",
+        "92.00% ± 4.97% (3)   best      1      100       0",
+        "91.67% ± 3.79% (3)  0.423      1      100       2",
+        "90.00% ± 2.48% (3)  0.148      1      100       1",
     ]
     left, right = lines[1].index("method"), min(row.index("9") for row in (row[5:] for row in rows)) + 5
     methods = " ".join(line[left:right].strip() for line in lines[2:])
@@ -294,8 +298,8 @@ def test_no_method_is_cut_in_eighty_columns(scores, count, rounds, per_layer, ac
         for seed, accuracy in enumerate(accuracies)
     ]
     first, second = by_configuration(trials)
-    compared = [MethodComparison(first, second, 0.0, 0.5)] if len(accuracies) > 1 else []
-    lines = printed(best_table([first, second], "best", compared), 80)
+    compared = [MethodComparison(first, second, 0.0, 0.5, False)] if len(accuracies) > 1 else []
+    lines = printed(best_table(choices([first, second], [first, second]), "best", compared), 80)
     first_lines = re.compile(r"^0\.9995 +(.*?) +\d+\.\d\d%.*$")
     shown = "".join(first_lines.sub(r"\1", line) for line in lines[2:])
     method = trials[0].config.detailed_method
@@ -306,7 +310,8 @@ def test_stored_bytes_are_shown_where_they_are_the_cost(seeded):
     trials = [*seeded(0, (0.9,)), *seeded(1, (0.8, 0.9))]
     for trial, size in zip(trials, (4096, 1000, 1001), strict=True):
         trial.facts["accounting"]["artifact_bytes"] = size
-    table = best_table(by_configuration(trials), "front", show_bytes=True)
+    found = by_configuration(trials)
+    table = best_table(choices(found, found), "front", show_bytes=True)
     text = "\n".join(printed(table, 80))
     assert "4,096" in text
     assert "1,000" in text  # the mean of two seeds, 1,000.5, to the even number

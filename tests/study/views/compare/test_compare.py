@@ -132,6 +132,40 @@ def test_test_accuracies_are_shown_after_an_evaluation(recorded, content, compar
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_unequal_budgets_and_recipes_are_said_and_have_no_p(recorded, content, compare):
+    """More configurations at searched learning rates, compared with a baseline at a fixed one."""
+    recorded(accuracies, name="one", **{**PLAN, "trials": 40})
+    found = content("one:prune snip", "one:freeze snip")
+    (at_99,) = [row for row in found["rates"] if row["rate"] == "0.99"]
+    prune, freeze = at_99["results"]
+    assert prune["best"]["tried"] != freeze["best"]["tried"]
+    assert freeze["p_value"] is None
+    assert freeze["difference"]["mean"] == pytest.approx(0.34 / 3)
+    assert at_99["not_equal"]["configurations"] == [str(each["best"]["tried"]) for each in (prune, freeze)]
+    code, out, _ = compare("one:prune snip", "one:freeze snip")
+    assert code == 0
+    assert "not equal" in out
+    assert "there is no p where the numbers of configurations differ" in " ".join(out.split())
+    assert "the same" not in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_was_chosen_is_shown_with_its_trials(recorded, content, compare):
+    recorded(accuracies, name="one", **PLAN)
+    _, freeze = content("one:prune snip", "one:freeze snip")["rates"][0]["results"]
+    best = freeze["best"]
+    assert (best["tried"], best["stopped"], best["learning_rate"]) == (1, 0, 0.05)
+    assert len(best["trial_numbers"]) == len(best["run_ids"]) == 3
+    lines = [line.split() for line in compare("one:prune snip", "one:freeze snip")[1].splitlines()]
+    first, *_, last = best["trial_numbers"]
+    assert ["0.95", "B", f"{first}-{last}", "0.05"] in lines
+
+
+def test_equal_results_are_said_to_be_equal(recorded, compare):
+    recorded(accuracies, name="one", **PLAN)
+    assert "epochs, recipe, seeds: the same" in compare("one:prune snip", "one:freeze snip")[1]
+
+
 def test_it_fits_eighty_columns(recorded, compare, monkeypatch):
     recorded(accuracies, name="one", **{**PLAN, "trials": 12})
     monkeypatch.setenv("COLUMNS", "80")

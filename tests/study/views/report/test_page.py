@@ -133,9 +133,9 @@ def test_test_results_are_shown_after_an_evaluation(studies):
         for seed, accuracy in enumerate((0.7, 0.72, 0.74))
     ]
     report = make_report("made", record(), trials, [{"evaluation": 1, "results": results}])
-    assert [row[1] for row in report.test_results] == ["freeze cops(snip; synflow 0.5)"]
-    assert report.test_results[0][2] == 4
-    assert report.test_results[0][4].startswith("72.00")
+    ((chosen, test),) = report.test_results
+    assert (chosen.result.number, chosen.budget) == (4, 2)
+    assert test.startswith("72.00")
     assert "evaluated on test" in Page(page(report).decode()).text
 
 

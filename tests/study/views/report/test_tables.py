@@ -10,6 +10,7 @@ import pytest
 from search_spaces.question import Rates
 from study.analysis.answer import answer
 from study.analysis.configurations import by_configuration
+from study.analysis.fairness import choices
 from study.views.report.ends import ends
 from study.views.report.tables import best_frame, best_latex, ends_frame, ends_latex, layers_frame, parquet
 
@@ -18,7 +19,13 @@ QUESTION = Rates((Decimal("0.9"), Decimal("0.99")))
 
 @pytest.fixture
 def best(studies):
-    return best_frame(answer(by_configuration(studies["rates and seeds"]), QUESTION))
+    return frame_of(by_configuration(studies["rates and seeds"]))
+
+
+def frame_of(found):
+    return best_frame(
+        choices(answer(found, QUESTION).configurations, found), {"00040-" + f"{40:064x}"[:16]: "r40"}
+    )
 
 
 def test_the_best_are_the_answer_with_intervals_and_p_values(best):
@@ -29,7 +36,10 @@ def test_the_best_are_the_answer_with_intervals_and_p_values(best):
     assert row.rate == "0.99"
     assert math.isnan(row.p_value)  # the best of its rate is compared with nothing
     other = best[best.method == "freeze snip"]
-    assert other[other.rate == "0.99"].p_value.iloc[0] < 0.01
+    one_of_two = other[other.rate == "0.99"].iloc[0]
+    assert (row.tried, one_of_two.tried) == (2, 1)
+    assert math.isnan(one_of_two.p_value)  # the best of two is not compared with one
+    assert (row.chosen, row.trials, row.run_ids) == ("learning rate 0.05", "40-42", "r40")
 
 
 def test_parquet_keeps_types_and_values(best):
@@ -39,7 +49,7 @@ def test_parquet_keeps_types_and_values(best):
 @pytest.mark.parametrize("kind", ["nothing", "only failures", "a searched rate", "one seed", "two networks"])
 def test_tables_of_any_study(studies, kind):
     found = by_configuration(studies[kind])
-    frames = best_frame(answer(found, QUESTION)), ends_frame(ends(studies[kind])), layers_frame(found)
+    frames = frame_of(found), ends_frame(ends(studies[kind])), layers_frame(found)
     for frame in frames:
         assert list(pd.read_parquet(io.BytesIO(parquet(frame))).columns) == list(frame.columns)
     assert best_latex(frames[0], "a caption").decode().count("\\end{tabular}") == 1
@@ -51,7 +61,8 @@ def test_latex_has_a_row_for_each_and_its_interval(best):
     assert "\\caption{50 \\% of fashion\\_mnist \\& more}" in text
     body = text[text.index("\\midrule") : text.index("\\bottomrule")]
     assert body.count("\\\\\n") == len(best)
-    assert "0.99 & freeze cops(snip; synflow 0.5) & $81.00 \\pm 2.48$ (3) & 100 & 10.0 \\\\" in body
+    method, chosen = "0.99 & freeze cops(snip; synflow 0.5)", "2 & learning rate 0.05 & 40-42"
+    assert f"{method} & $81.00 \\pm 2.48$ (3) & {chosen} & 100 & 10.0 \\\\" in body
 
 
 def test_latex_escapes_what_a_failure_said(made):

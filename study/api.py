@@ -72,7 +72,10 @@ def load(name: str, *, home: str | Path = DEFAULT_HOME, storage: str | None = No
 
     Returns:
         One row per trial, with the columns of `trials.parquet`: what the trial is, how it ended, its last
-        and its best epoch. See `study.records.tables.SCHEMA`.
+        and its best epoch. See `study.records.tables.SCHEMA`. Each searched parameter is a column, too:
+        `parameter.learning_rate` is that of the parameter `learning_rate`, missing (NA) where a conditional
+        space does not ask for it, and for baselines outside of the space. `test_accuracy` is known after
+        `cops close`, of the trials that it evaluated.
 
     Raises:
         InputError: There is no such study.

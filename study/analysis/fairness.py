@@ -36,7 +36,8 @@ class Choice:
 
     Attributes:
         result: The configuration.
-        tried: All from which it was chosen, itself included; without draws that the space rejected.
+        tried: All from which it was chosen, itself included; without draws that the space rejected, and
+            without the networks that are trained on fresh seeds after the choice.
         searched: The fields of its recipe that were searched.
     """
 
@@ -52,7 +53,7 @@ class Choice:
     @property
     def stopped(self) -> int:
         """How many of them were stopped early, or got fewer seeds since they could not win any more."""
-        seeds = len(self.result.trials)
+        seeds = max((len(each.trials) for each in self.tried), default=0)
         return sum(
             each.status == "stopped" or (each.status == "finished" and len(each.trials) < seeds)
             for each in self.tried
@@ -130,7 +131,7 @@ def choice(
         tried: Those from which it was chosen.
         found: All configurations of its study.
     """
-    tried = [each for each in tried if each.status != "rejected"]
+    tried = [each for each in tried if each.status != "rejected" and each.judges is None]
     return Choice(chosen, tuple(tried), _searched(tried, [each for each in found if _is_proposal(each)]))
 
 
@@ -174,7 +175,7 @@ def shown_value(value: object) -> str:
 def _is_proposal(each: ConfigurationResult) -> bool:
     """Whether a sampler proposed it. A baseline has fixed values, also if its space could propose them."""
     first = each.trials[0]
-    return bool(first.parameters) and not first.baseline and not first.rejected
+    return bool(first.parameters) and not (first.baseline or first.rejected) and first.judges is None
 
 
 def _searched(

@@ -12,7 +12,7 @@ from study.console import print_line
 from study.records.evaluations import EVALUATIONS, read_evaluations
 from study.records.frames import csv_tables
 from study.records.store import StudyStore
-from study.records.tables import trial_tables
+from study.records.tables import additions, trial_tables
 from study.search.exchange import as_optuna
 from study.search.histories import recorded_space
 from study.search.optuna_file import write_optuna
@@ -48,7 +48,7 @@ def export_study(store: StudyStore, kind: str, out: Path | None, console: Consol
 
 
 def _parquet(store: StudyStore, folder: Path) -> None:
-    _write_files(folder, trial_tables(store.name, store.trials()))
+    _write_files(folder, trial_tables(store.name, store.trials(), additions(store)))
 
 
 def _csv(store: StudyStore, folder: Path) -> None:

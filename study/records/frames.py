@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from study.records.store import StudyStore
-from study.records.tables import EPOCH_SCHEMA, SCHEMA, epoch_rows, trial_row
+from study.records.tables import EPOCH_SCHEMA, additions, epoch_rows, trial_rows, trials_schema
 
 # The columns of a table, each with the name of its type in Parquet.
 Columns = dict[str, str]
@@ -23,12 +23,13 @@ def frame(store: StudyStore) -> pd.DataFrame:
         store: The study.
 
     Returns:
-        A table with the columns of `study.records.tables.SCHEMA`.
+        A table with the columns of `study.records.tables.SCHEMA`, and one for each searched parameter.
 
     Raises:
         InputError: A record cannot be read.
     """
-    return make_frame([trial_row(store.name, trial) for trial in store.trials()], _columns(SCHEMA))
+    trials = store.trials()
+    return make_frame(trial_rows(store.name, trials, additions(store)), _columns(trials_schema(trials)))
 
 
 def epochs(store: StudyStore) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,10 @@ import pyarrow.parquet as pq
 
 from cops_core.facts import values_of
 from cops_core.scores import key_of
+from study.records.evaluations import evaluated_accuracies, read_evaluations
+from study.records.parameters import Kind, parameter_columns, parameter_row
+from study.records.runs import read_runs
+from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 
 TRIALS_TABLE = "trials.parquet"
@@ -25,6 +30,7 @@ SCHEMA = pa.schema(
         "judges": pa.int64(),
         "trial": pa.string(),
         "identity": pa.string(),
+        "run_id": pa.string(),
         "reused_from": pa.string(),
         "status": pa.string(),
         "reason": pa.string(),
@@ -68,10 +74,17 @@ SCHEMA = pa.schema(
         "trainer": pa.string(),
         "measure": pa.string(),
         "value": pa.float64(),
+        "test_accuracy": pa.float64(),
         "proposed": pa.string(),
         "config": pa.string(),
     }
 )
+TYPES: Mapping[Kind, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "string": pa.string(),
+}
 # What a configuration decides: unknown if the space rejected the parameters.
 DECIDED = ("arm", "scale", "dataset", "model", "learning_rate", "weight_decay", "config")
 
@@ -90,19 +103,65 @@ EPOCH_SCHEMA = pa.schema(
 )
 
 
-def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Additions:
+    """What is known about trials, apart from their records.
+
+    Attributes:
+        tests: Test accuracies by the trial's name, of those that were evaluated on the test images.
+        runs: The ids of MLflow's runs by the trial's name.
+    """
+
+    tests: Mapping[str, float] = field(default_factory=dict)
+    runs: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_MORE = Additions()
+
+
+def additions(store: StudyStore) -> Additions:
+    """What a study's folder says about its trials, apart from their records."""
+    return Additions(evaluated_accuracies(read_evaluations(store)), read_runs(store))
+
+
+def trials_schema(trials: Sequence[StudyTrial]) -> pa.Schema:
+    """The columns of a study's table: those of `SCHEMA`, and one for each searched parameter.
+
+    Args:
+        trials: The study's trials.
+    """
+    return pa.schema([*SCHEMA, *((name, TYPES[kind]) for name, kind in parameter_columns(trials).items())])
+
+
+def trial_rows(
+    study: str, trials: Sequence[StudyTrial], more: Additions = NOTHING_MORE
+) -> list[dict[str, Any]]:
+    """Trials as rows of `trials_schema`.
+
+    Args:
+        study: The study's name.
+        trials: Its trials.
+        more: What is known about them, apart from their records.
+    """
+    columns = parameter_columns(trials)
+    return [trial_row(study, trial, more) | parameter_row(trial, columns) for trial in trials]
+
+
+def trial_row(study: str, trial: StudyTrial, more: Additions = NOTHING_MORE) -> dict[str, Any]:
     """One trial as a row of `SCHEMA`.
 
     Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `value` is that
     of the `measure` by which trials are compared: the validation accuracy with the trainer "images".
     `judges` is the number of the chosen configuration that it trains on a fresh seed, None for a trial from
     which validation chooses. `reused_from` is None if the trial ran itself. `stored_bytes` is the size of
-    its artefact. `seconds` is wall-clock time, None while the trial runs. `proposed`: the sampler's
-    parameters, as JSON.
+    its artefact. `seconds` is wall-clock time, None while the trial runs. `test_accuracy`: the accuracy on
+    the test images, or the measure on the test part; None unless the trial was evaluated on it. `run_id`: its
+    run in MLflow, known after the launch that ran it. `proposed`: the sampler's parameters, as JSON.
 
     Args:
         study: The study's name.
         trial: One of its trials.
+        more: What is known about it, apart from its record.
 
     Returns:
         Values by column.
@@ -120,6 +179,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "judges": trial.judges,
         "trial": trial.name,
         "identity": trial.identity,
+        "run_id": more.runs.get(trial.name),
         "reused_from": trial.reused_from or None,
         "status": trial.status,
         "reason": trial.reason,
@@ -161,6 +221,7 @@ def trial_row(study: str, trial: StudyTrial) -> dict[str, Any]:
         "trainer": config.trainer,
         "measure": trial.measure.name,
         "value": None if math.isnan(trial.accuracy) else trial.accuracy,
+        "test_accuracy": more.tests.get(trial.name) if trial.test_accuracy is None else trial.test_accuracy,
         "proposed": json.dumps(trial.parameters) if trial.parameters else None,
         "config": json.dumps(config.model_dump(mode="json")),
     }
@@ -197,20 +258,26 @@ def epoch_rows(study: str, trial: StudyTrial) -> list[dict[str, Any]]:
     return [{"study": study, "number": trial.number, "trial": trial.name, **row} for row in trial.rows]
 
 
-def trial_tables(study: str, trials: Sequence[StudyTrial]) -> dict[str, bytes]:
+def trial_tables(
+    study: str, trials: Sequence[StudyTrial], more: Additions = NOTHING_MORE
+) -> dict[str, bytes]:
     """Both tables as Parquet files.
 
     Args:
         study: The study's name.
         trials: Its trials.
+        more: What is known about them, apart from their records.
 
     Returns:
         The content of each file, by name.
     """
-    rows = [trial_row(study, trial) for trial in trials]
+    rows = trial_rows(study, trials, more)
     epochs = [row for trial in trials for row in epoch_rows(study, trial)]
     files = {}
-    for name, schema, content in ((TRIALS_TABLE, SCHEMA, rows), (EPOCHS_TABLE, EPOCH_SCHEMA, epochs)):
+    for name, schema, content in (
+        (TRIALS_TABLE, trials_schema(trials), rows),
+        (EPOCHS_TABLE, EPOCH_SCHEMA, epochs),
+    ):
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(content, schema=schema), buffer)
         files[name] = buffer.getvalue()

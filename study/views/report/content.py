@@ -19,10 +19,11 @@ from study.analysis.judged import MethodTable, study_methods
 from study.analysis.judged_words import budget, sentences
 from study.analysis.regions import Region, searched_regions
 from study.analysis.words import means, seconds
-from study.records.evaluations import Evaluation, read_evaluations
+from study.records.evaluations import Evaluation, evaluated_accuracies, read_evaluations
 from study.records.runs import read_runs
 from study.records.store import StudyStore
 from study.records.study_record import StudyRecord
+from study.records.tables import Additions
 from study.records.trial import StudyTrial
 from study.search.histories import histories, recorded_space
 from study.settings import Settings, parse_settings
@@ -55,7 +56,7 @@ class Report:
         not_equal: What is not equal between them, a line each.
         test_results: The configurations that were evaluated on the test images, with their test accuracies as
             text.
-        runs: The ids of MLflow's runs by the trial's name.
+        more: What is known about the trials, apart from their records.
         drawings: The figures that could be drawn, by name.
         regions: The regions of the score family, if its members were searched.
         histories: By the name of the history the part HISTORY of the figures' names, for which `drawings` has
@@ -76,7 +77,7 @@ class Report:
     choices: tuple[Choice, ...]
     not_equal: tuple[str, ...]
     test_results: tuple[tuple[Choice, str], ...]
-    runs: dict[str, str]
+    more: Additions
     drawings: dict[str, Figure]
     regions: tuple[Region, ...]
     histories: dict[str, str]
@@ -137,7 +138,7 @@ def make_report(
         choices=chosen,
         not_equal=tuple(warnings(chosen)),
         test_results=tuple(_test_results(evaluations, found)),
-        runs=dict(runs or {}),
+        more=Additions(evaluated_accuracies(evaluations), runs or {}),
         drawings={name: figure for name, figure in (drawings | parameters).items() if figure is not None},
         regions=tuple(searched_regions(found)) if found and found[0].measure.share else (),
         histories=names,

@@ -80,7 +80,7 @@ def _tables(report: Report) -> dict[str, bytes]:
         "ends.tex": ends_latex(ended, f"{report.name}: trials that did not finish, and why."),
         "layers.parquet": parquet(layers_frame(report.configurations)),
         "family.parquet": parquet(family_frame(report.configurations)),
-        **trial_tables(report.name, report.trials),
+        **trial_tables(report.name, report.trials, report.more),
     }
 
 
@@ -92,6 +92,6 @@ def _answer_tables(report: Report) -> dict[str, bytes]:
             "methods.parquet": parquet(methods_frame(report.methods)),
             "methods.tex": methods_latex(report.methods, caption),
         }
-    best = best_frame(report.choices, report.runs)
+    best = best_frame(report.choices, report.more.runs)
     caption = " ".join([f"{report.name}: {report.answer.title}.", report.caveat, *report.not_equal])
     return {"best.parquet": parquet(best), "best.tex": best_latex(best, caption)}

@@ -143,7 +143,7 @@ def _tested(report: Report) -> Iterator[Row]:
 
 
 def _row(report: Report, each: Choice, chosen: Parameters, *, p: float = math.nan, test: str = "") -> Row:
-    found = each.result
+    found, runs = each.result, report.more.runs
     return Row(
         rate="" if found.freezing_rate is None else f"{found.freezing_rate:f}",
         method=found.marked_method,
@@ -156,7 +156,7 @@ def _row(report: Report, each: Choice, chosen: Parameters, *, p: float = math.na
         stored=found.shown_size,
         number=found.number,
         trials=trial_numbers(each),
-        runs=tuple(report.runs[trial.name] for trial in found.trials if trial.name in report.runs),
+        runs=tuple(runs[trial.name] for trial in found.trials if trial.name in runs),
         parameters=chosen,
     )
 

@@ -1,7 +1,7 @@
 """Is the best method of a rate better than the others? Paired tests, where budgets are equal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -49,7 +49,7 @@ def comparisons(best: Sequence[Choice]) -> list[MethodComparison]:
     return [comparison for group in by_rate(rated) for comparison in _within(group)]
 
 
-def fair_p(first: Choice, other: Choice, accuracies: Sequence[dict[int, float]]) -> float:
+def fair_p(first: Choice, other: Choice, accuracies: Sequence[Mapping[int, float]]) -> float:
     """The p-value of the paired t-test between two results.
 
     Args:

@@ -19,6 +19,8 @@ from cops_core.placement import placement_of
 from cops_core.train import evaluate
 from cops_core.trainers import IMAGES, Measure, trainer_of
 from study.analysis.configurations import ConfigurationResult, by_configuration, comparable
+from study.analysis.fairness import Choice, choices
+from study.analysis.fairness_words import trial_numbers
 from study.analysis.statistics import interval
 from study.console import print_line
 from study.provenance import git_commit
@@ -26,6 +28,7 @@ from study.records.evaluations import EVALUATIONS, EvaluatedTrial, Evaluation, r
 from study.records.lease import Lease
 from study.records.store import StudyStore, no_study
 from study.records.trial import COMPARABLE, OPEN, StudyTrial
+from study.views.answer import print_unequal
 
 
 def close_study(
@@ -56,14 +59,15 @@ def close_study(
     with Lease(store):
         trials = store.trials()
         check_ended(store.name, trials)
-        chosen = choose(by_configuration(trials), top)
+        configurations = by_configuration(trials)
+        chosen = choose(configurations, top)
         if not chosen:
             raise InputError(
                 f"study {store.name!r} has no finished trial to evaluate: see `cops status {store.name}`"
             )
         results, left_out = _evaluate_all(store, chosen, data_root.expanduser(), extensions)
         evaluation = _write_evaluation(store, top, results, left_out)
-    _print_evaluation(console, evaluation, chosen, left_out)
+    _print_evaluation(console, evaluation, choices(chosen, configurations), left_out)
     planned = store.record()["settings"]["trials"]
     started = len({trial.configuration for trial in trials})
     if started < planned:
@@ -234,10 +238,10 @@ def _write_evaluation(
 def _print_evaluation(
     console: Console,
     evaluation: Evaluation,
-    chosen: Sequence[ConfigurationResult],
+    chosen: Sequence[Choice],
     left_out: Mapping[str, str],
 ) -> None:
-    """Print validation and test accuracies by rate, the best on validation first."""
+    """Print validation and test accuracies by rate, the best on validation first, and what is not equal."""
     if evaluation["evaluation"] > 1:
         print_line(
             console,
@@ -247,22 +251,32 @@ def _print_evaluation(
     table = Table(
         title="chosen on validation, evaluated on test", title_justify="left", box=None, header_style="dim"
     )
-    for heading in ("rate", "configuration", "validation", "test"):
-        table.add_column(heading, no_wrap=heading != "configuration")
+    for heading in ("rate", "configuration", "tried", "validation", "test", "trials"):
+        table.add_column(heading, no_wrap=heading not in ("configuration", "trials"))
     by_number: dict[int, list[float]] = {}
     for one in evaluation["results"]:
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])
-    ranked = (found for found in chosen if found.number in by_number)
-    for found in sorted(ranked, key=lambda found: (-1 if found.rate is None else found.rate, -found.quality)):
+    ranked = sorted((each for each in chosen if each.result.number in by_number), key=_place)
+    for each in ranked:
+        found = each.result
         table.add_row(
             "" if found.rate is None else str(found.rate),
             found.title if found.rate is None else found.detailed_method,
+            each.shown_budget,
             _shown(list(found.accuracies.values()), found.measure),
             _shown(by_number[found.number], found.measure),
+            trial_numbers(each),
         )
     console.print(table)
+    print_unequal(console, ranked)
     for name, reason in left_out.items():
         print_line(console, f"not evaluated: {name}, {reason}")
+
+
+def _place(each: Choice) -> tuple[float, float]:
+    """Its place in the table: by rate, then the best on validation first."""
+    found = each.result
+    return -1.0 if found.rate is None else float(found.rate), -found.quality
 
 
 def _shown(values: Sequence[float], measure: Measure) -> str:

@@ -7,14 +7,8 @@ from matplotlib.figure import Figure
 
 from study.analysis.configurations import ConfigurationResult, choosing
 from study.analysis.regions import FEWEST as FEWEST_OF_FAMILY
-from study.views.figures.family import family
-from study.views.figures.front import accuracy_by_bytes
-from study.views.figures.layers import layers
-from study.views.figures.levels import accuracy_by_level
-from study.views.figures.outcomes import outcomes
-from study.views.figures.pairs import pairs
-from study.views.figures.parameters import FEWEST
-from study.views.figures.rates import accuracy_by_rate
+from study.views.figures import family, front, layers, levels, outcomes, pairs, rates
+from study.views.figures.parameters import FEWEST_IMPORTANCES, FEWEST_SLICES
 
 __all__ = ["FIGURES", "METHODS", "PARAMETERS", "Figure", "FigureText", "StudyFigure"]
 
@@ -56,8 +50,6 @@ class StudyFigure(FigureText):
         return self.draw(found if self.of_ends else choosing(found))
 
 
-NOTHING_FINISHED = "No configuration has finished."
-
 FIGURES: Mapping[str, StudyFigure] = {
     "accuracy_by_rate": StudyFigure(
         "How much can be frozen or pruned?",
@@ -65,24 +57,25 @@ FIGURES: Mapping[str, StudyFigure] = {
         " density. Each point is the line's best configuration at that rate. Solid lines with full markers"
         " are scores without control. Dashed lines with hollow markers are the same scores as the target of"
         " COPS with its best control.",
-        NOTHING_FINISHED,
-        accuracy_by_rate,
+        f"This takes {rates.FEWEST} finished configurations with a mask.",
+        rates.accuracy_by_rate,
     ),
     "pairs": StudyFigure(
         "Which scores go together?",
         "The best configuration of each target and control: its validation accuracy in per cent, and the"
         " number of configurations from which it was chosen. Colours are comparable within one freezing rate;"
         " the darkest is ten or more points below the best.",
-        "No configuration with a control has finished, or trials are not compared by a share in [0, 1].",
-        pairs,
+        f"This takes finished configurations with a control, and {pairs.FEWEST} different targets or pairs at"
+        " one rate and arm; or trials are not compared by a share in [0, 1].",
+        pairs.pairs,
         of_shares=True,
     ),
     "accuracy_by_level": StudyFigure(
         "What does control improve, and what does it cost?",
         "Above: accuracy against the level of the control, a point per configuration. Below: the share of the"
         " target's sum that the mask loses to keep its control at that level.",
-        "No configuration with one control has finished.",
-        accuracy_by_level,
+        f"This takes {levels.FEWEST} finished configurations with one control.",
+        levels.accuracy_by_level,
     ),
     "family": StudyFigure(
         "Which region of the score family wins?",
@@ -92,30 +85,30 @@ FIGURES: Mapping[str, StudyFigure] = {
         " density is searched, the part of the accuracy that it explains is subtracted. In a column of at"
         f" least {FEWEST_OF_FAMILY} configurations rings mark the best tenth. Without control a score's mask"
         " depends only on p : r; with control on both powers.",
-        "No two different members of the score family have finished as targets, or trials are not compared by"
-        " a share in [0, 1].",
-        family,
+        f"This takes {family.FEWEST} finished configurations with different members of the score family as"
+        " targets; or trials are not compared by a share in [0, 1].",
+        family.family,
         of_shares=True,
     ),
     "accuracy_by_bytes": StudyFigure(
         "What does accuracy cost in storage?",
         "Every configuration that has finished, and the Pareto front: no other configuration is better in"
         " both.",
-        NOTHING_FINISHED,
-        accuracy_by_bytes,
+        f"This takes {front.FEWEST} finished configurations.",
+        front.accuracy_by_bytes,
     ),
     "layers": StudyFigure(
         "Where do the best masks keep their weights?",
         "The kept share of each layer's weights, for the best configuration of each of the best methods at"
         " each rate.",
-        "No finished configuration has a mask.",
-        layers,
+        f"This takes {layers.FEWEST} finished configuration with a mask.",
+        layers.layers,
     ),
     "outcomes": StudyFigure(
         "What stopped, failed or collapsed?",
         "The trials of each method, by their status.",
-        "Every trial has finished.",
-        outcomes,
+        f"Every trial has finished; or there are fewer than {outcomes.FEWEST}.",
+        outcomes.outcomes,
         of_ends=True,
     ),
 }
@@ -135,5 +128,6 @@ PARAMETERS = FigureText(
     "Optuna's figures of the search: each parameter's share of the variance of the first objective (fANOVA,"
     " for the parameters that every configuration has), and that objective against each parameter. Shares"
     " from a few configurations are not reliable.",
-    f"A history needs {FEWEST} finished configurations, with parameters that vary.",
+    f"Dots take {FEWEST_SLICES} finished configurations of a history, importances {FEWEST_IMPORTANCES}, with"
+    " parameters that vary.",
 )

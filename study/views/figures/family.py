@@ -19,7 +19,7 @@ COLOURS = "cividis"
 DARKEST = 0.1  # accuracies below the best of the column at which the colours end
 EDGE = 0.12  # of the axes, beyond the range of the powers
 SIZE = 22.0  # of a point without controls, in points squared; the same is added for each control
-FEWEST_PLACES = 2  # different members: a single one shows no region
+FEWEST = 5  # configurations: fewer dots show no region
 STEP = 0.17  # between numbers of controls; functionals have a distance of 1
 
 Spots = list[tuple[float, float, FamilyConfiguration]]
@@ -37,11 +37,12 @@ def family(found: Sequence[ConfigurationResult]) -> Figure | None:
         found: All configurations of the study.
 
     Returns:
-        The figure, or None if there are not two different members of the family.
+        The figure, or None if there are fewer than `FEWEST` configurations, or only one member of the family.
     """
     columns = all_regions(found)
     members = [each for region in columns for each in region.members]
-    if len({(each.functional, each.member.p, each.member.r) for each in members}) < FEWEST_PLACES:
+    different = {(each.functional, each.member.p, each.member.r) for each in members}
+    if len(members) < FEWEST or len(different) < 2:
         return None
     planes = sorted({each.functional for each in members if not _signed(each)})
     signed = sorted({each.functional for each in members if _signed(each)})

@@ -14,6 +14,7 @@ from study.analysis.groups import ARMS, half_width, networks, over_seeds
 from study.views.figures.style import FAINT, GREY, bare, ink, note, value_axis
 
 DENSE = "dense"
+FEWEST = 3  # finished configurations: two points have no front between them
 
 
 def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
@@ -26,14 +27,14 @@ def accuracy_by_bytes(found: Sequence[ConfigurationResult]) -> Figure | None:
         found: All configurations of the study.
 
     Returns:
-        The figure, or None if no configuration has finished.
+        The figure, or None if fewer than `FEWEST` configurations have finished.
     """
     panels = {
         network: [each for each in comparable(members) if not math.isnan(each.stored_bytes)]
         for network, members in networks(found).items()
     }
     panels = {network: members for network, members in panels.items() if members}
-    if not panels:
+    if sum(map(len, panels.values())) < FEWEST:
         return None
     figure = Figure(figsize=(5.6 * len(panels) + 1.6, 4.2), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]

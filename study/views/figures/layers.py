@@ -14,6 +14,7 @@ from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import Group, at_each_rate
 from study.views.figures.style import FAINT, note, percent_axis
 
+FEWEST = 1  # masks: a single one already shows where its weights are
 MOST_METHODS = 6  # of a freezing rate
 MOST_LABELLED = 12  # layers up to which the densities are written into the cells
 MOST_BESIDE = 4  # layers up to which their names are beside each other, not upright
@@ -38,7 +39,7 @@ def best_masks(group: Group) -> list[ConfigurationResult]:
 def layers(found: Sequence[ConfigurationResult]) -> Figure | None:
     """Draw a panel per freezing rate: a row per method, a column per layer. None if there is no mask."""
     groups = [(group, best) for group in at_each_rate(found) if (best := best_masks(group))]
-    if not groups:
+    if len(groups) < FEWEST:
         return None
     tables = [_table(best) for _, best in groups]
     least = min((float(table[table > 0].min()) for table in tables if (table > 0).any()), default=1.0)

@@ -16,6 +16,7 @@ from study.analysis.statistics import interval
 from study.records.trial import StudyTrial
 from study.views.figures.style import FAINT, MARKERS, bare, note, percent_axis, score_ink, value_axis
 
+FEWEST = 3  # finished configurations with one control: two points have no course
 # Of a trial: the share of its target that is lost, by the level of its control.
 Prices = dict[float, float]
 
@@ -31,7 +32,7 @@ def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
         found: All configurations of the study.
 
     Returns:
-        The figure, or None if no finished configuration has exactly one control.
+        The figure, or None if fewer than `FEWEST` finished configurations have exactly one control.
     """
     groups = [
         Group(group.title, controlled)
@@ -39,7 +40,7 @@ def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
         if (controlled := tuple(each for each in group.members if len(_controls(each)) == 1))
     ]
     members = [each for group in groups for each in group.members]
-    if not members:
+    if len(members) < FEWEST:
         return None
     rows = [*arms(members), "price"]
     figure = Figure(figsize=(2.9 * len(groups) + 2.2, 2.3 * len(rows) + 0.6), layout="constrained")

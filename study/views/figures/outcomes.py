@@ -25,6 +25,7 @@ STYLES: Mapping[Status, tuple[str, str]] = {
     "running": ("#0072B2", ""),
 }
 MOST_METHODS = 40
+FEWEST = 4  # trials: fewer are read faster in the table of those that did not finish
 
 
 def outcomes(found: Sequence[ConfigurationResult]) -> Figure | None:
@@ -34,12 +35,14 @@ def outcomes(found: Sequence[ConfigurationResult]) -> Figure | None:
         found: All configurations of the study. At most `MOST_METHODS` methods are drawn.
 
     Returns:
-        The figure, or None if all trials have finished.
+        The figure, or None if all trials have finished, or if there are fewer than `FEWEST`.
     """
     counts: dict[str, Counter[Status]] = {}
     for each in found:
         counts.setdefault(each.method, Counter()).update(trial.status for trial in each.trials)
     if all(set(count) <= {"finished"} for count in counts.values()):
+        return None
+    if sum(count.total() for count in counts.values()) < FEWEST:
         return None
     methods = sorted(counts, key=lambda method: (counts[method]["finished"] - counts[method].total(), method))
     methods = methods[:MOST_METHODS]

@@ -12,6 +12,7 @@ from study.analysis.configurations import ConfigurationResult
 from study.analysis.groups import arms, at_each_rate, half_width, of_arm, over_seeds, scores_of
 from study.views.figures.style import FAINT, note
 
+FEWEST = 2  # different pairs or single targets at one rate and arm: one alone has nothing to go beside
 ALONE = "alone"
 COLOURS = "cividis"  # from dark to light, also for colour-blind readers
 DARKEST = 0.1  # accuracies below the best of a rate at which the colours end
@@ -33,12 +34,13 @@ def pairs(found: Sequence[ConfigurationResult]) -> Figure | None:
         found: All configurations of the study.
 
     Returns:
-        The figure, or None if no finished configuration has a control.
+        The figure, or None if no finished configuration has a control, or if no panel has `FEWEST` cells.
     """
     groups = at_each_rate(found)
     members = [each for group in groups for each in group.members]
     controls = sorted({control for each in members for control in scores_of(each)[1]})
-    if not controls:
+    panels = [_cells(of_arm(group.members, arm)) for group in groups for arm in arms(group.members)]
+    if not controls or max(map(len, panels)) < FEWEST:
         return None
     targets = sorted({scores_of(each)[0] for each in members})
     columns, rows = [ALONE, *controls], arms(members)

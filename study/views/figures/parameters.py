@@ -15,7 +15,8 @@ from optuna.visualization import matplotlib as drawing
 
 from study.views.figures.style import COLOURS, FAINT, bare
 
-FEWEST = 4  # trials with a value that a figure needs
+FEWEST_IMPORTANCES = 20  # trials with a value: shares from fewer are mostly noise
+FEWEST_SLICES = 8  # trials with a value: fewer dots in a panel show no course
 PANEL = (2.3, 2.9)  # inches of a parameter
 SEED = 0  # of the random forest that estimates the importances
 
@@ -32,7 +33,7 @@ def importances(study: optuna.Study) -> Figure | None:
         The figure, or None if too few trials are complete, no parameter varies, or all values are the same.
     """
     complete = _complete(study)
-    if len(complete) < FEWEST or len({trial.values[0] for trial in complete}) < 2:
+    if len(complete) < FEWEST_IMPORTANCES or len({trial.values[0] for trial in complete}) < 2:
         return None
     if not any(len({trial.params.get(name) for trial in complete}) > 1 for name in _common(study)):
         return None
@@ -61,7 +62,7 @@ def slices(study: optuna.Study) -> Figure | None:
     """Draw the first objective against each parameter. None if too few trials are complete."""
     complete = _complete(study)
     names = sorted({name for trial in complete for name in trial.params})
-    if len(complete) < FEWEST or not names:
+    if len(complete) < FEWEST_SLICES or not names:
         return None
     first = study.directions[0]
     objective = "validation accuracy" if first is StudyDirection.MAXIMIZE else "density"

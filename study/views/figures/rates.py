@@ -19,6 +19,7 @@ from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, 
 from study.views.figures.style import FAINT, GREY, bare, note, score_ink, value_axis
 
 STYLES = ("-", "--", ":", "-.")
+FEWEST = 2  # finished configurations with a mask: a single point compares nothing
 MOST_LINES = 12  # of a panel; more cannot be distinguished
 MOST_TICKS = 8
 ASIDE = 0.012  # decades between the points of neighbouring lines
@@ -65,8 +66,10 @@ def accuracy_by_rate(found: Sequence[ConfigurationResult]) -> Figure | None:
         found: All configurations of the study.
 
     Returns:
-        The figure, or None if no configuration has finished.
+        The figure, or None if fewer than `FEWEST` configurations with a mask have finished.
     """
+    if sum(each.method != "dense" for each in comparable(found)) < FEWEST:
+        return None
     panels = [
         (network, arm, members)
         for network, members in networks(found).items()

@@ -154,11 +154,11 @@ def test_what_was_chosen_is_shown_with_its_trials(recorded, content, compare):
     recorded(accuracies, name="one", **PLAN)
     _, freeze = content("one:prune snip", "one:freeze snip")["rates"][0]["results"]
     best = freeze["best"]
-    assert (best["tried"], best["stopped"], best["learning_rate"]) == (1, 0, 0.05)
+    assert (best["tried"], best["stopped"]) == (1, 0)
     assert len(best["trial_numbers"]) == len(best["run_ids"]) == 3
     lines = [line.split() for line in compare("one:prune snip", "one:freeze snip")[1].splitlines()]
     first, *_, last = best["trial_numbers"]
-    assert ["0.95", "B", f"{first}-{last}", "0.05"] in lines
+    assert ["0.95", "B", f"{first}-{last}", f"{best['learning_rate']:.3g}"] in lines
 
 
 def test_equal_results_are_said_to_be_equal(recorded, compare):

@@ -30,26 +30,20 @@ KINDS = (
     "a deep network",
 )
 # By figure: the kinds of study without anything to draw.
+ALONE = ("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network")
 ABSENT = {
-    "accuracy_by_rate": {"nothing", "only failures", "one trial that runs"},
-    "pairs": {
-        *("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network"),
-        *("all collapsed", "a deep network"),
-    },
+    "accuracy_by_rate": {*ALONE, "all collapsed", "a deep network"},
+    "pairs": {*ALONE, "all collapsed", "a deep network", "two networks", "all arms"},
     "accuracy_by_level": {
-        *("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network"),
-        *("all collapsed", "a deep network"),
+        *(*ALONE, "all collapsed", "a deep network", "a searched rate", "equal accuracies", "two networks"),
+        "layers and rounds",
     },
-    "family": {
-        *("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network"),
-        *("all collapsed", "two networks", "all arms", "a deep network"),
-    },
-    "accuracy_by_bytes": {"nothing", "only failures", "one trial that runs"},
+    "family": set(KINDS) - {"the score family", "rates and seeds", "one seed"},
+    "accuracy_by_bytes": {*ALONE, "all collapsed", "a deep network", "equal accuracies"},
     "layers": {"nothing", "only failures", "only the dense network", "one trial that runs"},
     "outcomes": {
-        *("nothing", "only the dense network", "no dense network", "a searched rate", "equal accuracies"),
-        *("two networks", "all arms", "layers and rounds", "a deep network"),
-        "the score family",
+        *(*ALONE, "a searched rate", "equal accuracies", "two networks", "all arms", "layers and rounds"),
+        *("a deep network", "the score family", "all collapsed"),
     },
 }
 

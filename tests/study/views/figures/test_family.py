@@ -133,7 +133,14 @@ def test_named_scores_are_drawn_in_the_plane(made):
     trials = [
         trial
         for number, (name, accuracy) in enumerate(
-            (("magnitude", 0.5), ("gradient", 0.6), ("snip", 0.7), ("grasp", 0.8), ("random", 0.9))
+            (
+                ("magnitude", 0.5),
+                ("gradient", 0.6),
+                ("snip", 0.7),
+                ("grasp", 0.8),
+                ("random", 0.9),
+                ("snip", 0.6),
+            )
         )
         for trial in made(number, (accuracy,), name)
     ]
@@ -145,7 +152,7 @@ def test_named_scores_are_drawn_in_the_plane(made):
     }
     assert points == {
         "weights": [(0.0, 1.0)],
-        "loss": [(1.0, 0.0), (1.0, 1.0)],
+        "loss": [(1.0, 0.0), (1.0, 1.0), (1.0, 1.0)],
         "signed": [(pytest.approx(0, abs=0.5), 0.0)],  # GraSP, the best
     }
 

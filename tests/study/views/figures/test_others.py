@@ -14,7 +14,7 @@ from study.views.figures.layers import best_masks, layer_densities, layers
 from study.views.figures.levels import accuracy_by_level, prices
 from study.views.figures.outcomes import outcomes
 from study.views.figures.pairs import pairs
-from study.views.figures.parameters import FEWEST, importances, slices
+from study.views.figures.parameters import FEWEST_IMPORTANCES, FEWEST_SLICES, importances, slices
 from study.views.figures.style import svg
 
 
@@ -53,9 +53,10 @@ def test_rounds_are_in_the_figures_where_they_are_not_the_published_ones(made):
     trials = [
         *made(1, (0.8,), "synflow+snip"),
         *made(2, (0.7,), "synflow+magnitude", selection={"rounds": 100}),
+        *made(3, (0.6,), "synflow+magnitude", level=0.9, selection={"rounds": 100}),
     ]
     shown = [text for axes in pairs(by_configuration(trials)).axes for text in texts(axes)]
-    assert shown == ["80.0\none-shot", "70.0"]
+    assert shown == ["80.0\none-shot", "70.0\nof 2"]
     (legend,) = accuracy_by_level(by_configuration(trials)).legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert "target synflow\ntarget synflow, one-shot" in labels
@@ -190,20 +191,21 @@ def test_slices_show_every_parameter(searched):
     [(("minimize",), "density"), (("maximize", "minimize"), "validation accuracy")],
 )
 def test_the_first_objective_is_shown(searched, directions, label):
-    study = searched(8, directions)
+    study = searched(FEWEST_IMPORTANCES, directions)
     assert slices(study).axes[0].get_ylabel() == label
     assert importances(study) is not None
 
 
 def test_too_few_or_equal_values_give_no_figure(searched):
-    assert importances(searched(FEWEST - 1)) is None
-    assert slices(searched(FEWEST - 1)) is None
-    assert importances(searched(10, decides=lambda x, y: 0.5)) is None
+    assert importances(searched(FEWEST_IMPORTANCES - 1)) is None
+    assert importances(searched(FEWEST_IMPORTANCES)) is not None
+    assert slices(searched(FEWEST_SLICES - 1)) is None
+    assert importances(searched(30, decides=lambda x, y: 0.5)) is None
 
 
 def test_optuna_leaves_no_trace_in_pyplot(searched):
     before = dict(rcParams)
-    importances(searched(10))
+    importances(searched(30))
     slices(searched(10))
     assert dict(rcParams) == before
     assert pyplot.get_fignums() == []

@@ -66,7 +66,7 @@ def test_points_and_bands_are_means_and_intervals(made):
 
 
 def test_a_single_seed_has_no_band(made):
-    axes = accuracy_by_rate(by_configuration(made(1, (0.5,)))).axes[0]
+    axes = accuracy_by_rate(by_configuration([*made(1, (0.5,)), *made(2, (0.4,), rate="0.9")])).axes[0]
     assert not axes.collections
 
 
@@ -109,7 +109,8 @@ def test_with_too_many_lines_the_worst_are_left_out(made):
 
 
 def test_an_interval_does_not_stretch_the_axis_beyond_0_and_1(made):
-    axes = accuracy_by_rate(by_configuration(made(1, (0.1, 0.9)))).axes[0]
+    trials = [*made(1, (0.1, 0.9)), *made(2, (0.1, 0.9), rate="0.9")]
+    axes = accuracy_by_rate(by_configuration(trials)).axes[0]
     low, high = axes.get_ylim()
     assert low >= -0.02
     assert high <= 1.02

@@ -5,16 +5,13 @@ For a fixed score s the best mask keeps the n_l highest of each layer l, and the
 layer l) for layer l.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from cops_core.cops.solution import Bools, Floats, Integers
-
-PLAIN = 4096
-"""Up to this number of values a sample saves nothing."""
+from cops_core.order_statistic import nth_lowest
 
 
 def kth_highest(values: npt.NDArray[np.floating], rank: int) -> float:
@@ -31,35 +28,7 @@ def kth_highest(values: npt.NDArray[np.floating], rank: int) -> float:
         return np.inf
     if rank > values.size:
         return -np.inf
-    between, above = (values, 0) if values.size <= PLAIN else _near_rank(values, rank)
-    if not above < rank <= above + between.size:
-        between, above = values, 0
-    place = between.size - (rank - above)
-    return float(np.partition(between, place)[place])
-
-
-def _near_rank(values: npt.NDArray[np.floating], rank: int) -> tuple[npt.NDArray[np.floating], int]:
-    """The values between two of a regular sample that should enclose the rank, and how many are above.
-
-    Floyd and Rivest's selection (1975): `partition` then runs on a few percent of the values, in a quarter of
-    the time or less. If the sample misleads, the rank is not among the values between.
-    """
-    size = values.size
-    sample = values[:: max(round(size ** (1 / 3)) // 2, 1) | 1]
-    middle = rank * sample.size / size
-    reach = 3.0 * math.sqrt(max(middle * (1 - rank / size), 1.0)) + 2.0
-    first, last = math.floor(middle - reach), math.ceil(middle + reach)
-    ends = [sample.size - place for place in (last, first) if 1 <= place <= sample.size]
-    sample = np.partition(sample, ends)
-    above = 0
-    inside = np.ones(0, dtype=bool)
-    if last <= sample.size:
-        inside = values >= sample[sample.size - last]
-    if first >= 1:
-        below = values <= sample[sample.size - first]
-        above = size - int(np.count_nonzero(below))
-        inside = below & inside if inside.size else below
-    return (values[np.flatnonzero(inside)], above) if inside.size else (values, 0)
+    return float(nth_lowest(values, values.size - rank))
 
 
 def thresholds(

@@ -51,6 +51,7 @@ FloorPer = Literal["layer", "unit"]
 Schedule = Literal["exponential", "linear"]
 Ablation = Literal["none", "shuffle", "random", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
+Combine = Literal["cops", "weighted", "union"]
 
 
 # Fields without effect in a single round.
@@ -65,7 +66,9 @@ OPTIONAL_FIELDS = frozenset(
     ("optimizer", "nesterov", "betas", "eps", "warmup_epochs", "label_smoothing", "max_gradient_norm")
 )
 # Fields of a selection that are written only if they are set.
-OPTIONAL_CHOICES = frozenset(("floor",))
+OPTIONAL_CHOICES = frozenset(("combine", "floor"))
+# Fields whose meaning depends on levels.
+LEVEL_FIELDS = ("level_kind", "if_infeasible")
 SCOPE_NAMES: Mapping[Scope, str] = {
     "global": "",
     "layer": " per layer",
@@ -119,6 +122,7 @@ class Control(Description):
     Attributes:
         score: A name in `SCORES`, or a member of the family.
         level: In [0, 1]; the mask must keep at least this much of the score (see `Selection.level_kind`).
+            Of a selection that does not combine by COPS: the score's share (see `Selection.combine`).
     """
 
     score: ScoreOrMember
@@ -155,6 +159,10 @@ class Selection(Description):
         level_kind: "relative": a level of 0 is what the target's own mask keeps of the control, 1 the most
             that can be kept. "absolute": the level is the fraction of the most that can be kept, for
             controls without negative values.
+        combine: "cops", by levels. To be compared with it: "weighted", the highest sum of the scores, each
+            divided by its absolute sum, weighted by the controls' levels and, of the target, the rest of 1;
+            "union", the controls' highest weights, each for its level of the budget, and the target's for
+            the rest (see `cops_core.combine`).
         scope: "global": the kept weights are chosen from all layers together. Otherwise each layer keeps a
             number that its scores do not change (`cops_core.densities`). "layer": the same fraction. "erk":
             in proportion to its Erdos-Renyi-kernel density, as RigL does. "balanced": as many as any other
@@ -177,6 +185,7 @@ class Selection(Description):
     target: ScoreOrMember
     controls: tuple[Control, ...] = ()
     level_kind: LevelKind = "relative"
+    combine: Combine = "cops"
     scope: Scope = "global"
     floor: Floor | None = None
     rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = 1
@@ -210,6 +219,25 @@ class Selection(Description):
                 raise ValueError(f"{', '.join(idle)} without effect in one round: write rounds=2 or more")
         return self
 
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.combine == "cops":
+            return self
+        if not self.controls:
+            raise ValueError(
+                f"combine {self.combine!r} needs a second score: write e.g. controls=(Control(score='snip',"
+                " level=0.5),)"
+            )
+        if sum(control.level for control in self.controls) >= 1:
+            raise ValueError(
+                f"combine {self.combine!r} with levels {[control.level for control in self.controls]}: they"
+                " are the controls' shares, and the target has the rest: write less than 1 together"
+            )
+        idle = [n for n in LEVEL_FIELDS if getattr(self, n) != type(self).model_fields[n].default]
+        if idle:
+            raise ValueError(f"{', '.join(idle)} without effect with combine {self.combine!r}: leave out")
+        return self
+
     @model_serializer(mode="wrap")
     def _written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """All fields, without optional ones that are not set: as it was written before there were these."""
@@ -229,14 +257,14 @@ class Selection(Description):
         For members of the family it has the functional, not the powers: these are settings, like levels.
         """
         target, *controls = map(kind_of, self.scores)
-        scores = f"cops({target}; {', '.join(controls)})" if controls else target
+        scores = f"{self.combine}({target}; {', '.join(controls)})" if controls else target
         return scores + self.suffix
 
     @property
     def detailed_method(self) -> str:
         """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
-        scores = f"cops({self.target}; {levels})" if levels else str(self.target)
+        scores = f"{self.combine}({self.target}; {levels})" if levels else str(self.target)
         return scores + self.suffix
 
     @property

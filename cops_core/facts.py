@@ -135,6 +135,7 @@ class SelectionManifest(TypedDict):
         model_dtype: The type of the weights, e.g. `torch.float32`.
         convention: A key of `CONVENTIONS`.
         prunable: A key of `PRUNABLE`.
+        combine: A key of `cops_core.combine.COMBINATIONS`, if it is not `cops`.
         scope: `global`, or a key of `cops_core.densities.PROPORTIONS`.
         floor: The minimum of kept weights in each layer or for each output unit, if there is one.
         rounds: The number of rounds.
@@ -152,7 +153,7 @@ class SelectionManifest(TypedDict):
         seed: The trial's.
         numerics_version: `SCORES_VERSION`.
         extensions: Names and SHA-256 of plugins.
-        solutions: By group of weights with a common budget, `global` or a layer's name.
+        solutions: By group of weights with a common budget, `global` or a layer's name. A union has none.
         price_of_control: By the same groups.
     """
 
@@ -160,6 +161,7 @@ class SelectionManifest(TypedDict):
     model_dtype: str
     convention: str
     prunable: str
+    combine: NotRequired[str]
     scope: str
     floor: NotRequired[FloorFacts]
     rounds: int

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from cops_core.combine import choose, highest
 from cops_core.config import Selection
-from cops_core.cops import CopsPath, CopsSolution, cops_path, solve_cops
-from cops_core.cops.selection import best_mask
+from cops_core.cops import CopsPath, CopsSolution, cops_path
 from cops_core.errors import InfeasibleError
-from cops_core.floors import Floors
 from cops_core.groups import Group
-from cops_core.mask import Mask, flatten_away, top_kappa
+from cops_core.mask import Mask, flatten_away
 from cops_core.memory import give_back
 from cops_core.remaining import Remaining
 from cops_core.scores import AnyScore, RoundScores, find_score
@@ -37,7 +36,8 @@ class Rounds:
     Attributes:
         mask: The final mask.
         solutions: The last round's solution of each group; of a layer that was emptied before, that round's.
-        paths: By group, if there are controls and it was requested: the target's kept sum against the
+            A union of scores has none.
+        paths: By group, if there are levels and it was requested: the target's kept sum against the
             controls' (the price of control), with all levels equal to each of `PATH_LEVELS` in turn.
         kappas: The number of kept weights after each round.
     """
@@ -78,6 +78,7 @@ def run_rounds(
     flat = _flattened(dict(scorer.whole(selection.scores, batches[0])))
     moving = [score for score in selection.scores if find_score(score).traits.normalisation != "unused"]
     scoring: RoundScores[AnyScore] | None = None
+    levelled = priced and bool(selection.controls) and selection.combine == "cops"
     solutions: dict[str, CopsSolution] = {}
     paths: dict[str, CopsPath] = {}
     kappas = []
@@ -97,16 +98,17 @@ def run_rounds(
             floors = None if group.floors is None else group.floors.of(left)
             kappa = group.budget(round_, selection.rounds, selection.schedule)
             if kappa and not last and not selection.controls:
-                chosen = _highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
-                remaining.choose(group.places, chosen, last=False)
-                continue
-            earlier = solutions.get(name)
-            start = None if earlier is None else earlier.multipliers
-            solutions[name] = _solve(live, selection, kappa, floors, start)
-            if solutions[name].status == "infeasible":
-                raise InfeasibleError(_infeasible(selection, name, round_, kappa))
-            remaining.choose(group.places, np.asarray(solutions[name].mask), last=last)
-            if priced and selection.controls and last:
+                choice = highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
+            else:
+                earlier = solutions.get(name)
+                start = None if earlier is None else earlier.multipliers
+                choice = choose(live, selection, kappa, floors, start)
+            if choice.solution is not None:
+                solutions[name] = choice.solution
+                if choice.solution.status == "infeasible":
+                    raise InfeasibleError(_infeasible(selection, name, round_, kappa))
+            remaining.choose(group.places, choice.keep, last=last)
+            if levelled and last:
                 paths[name] = cops_path(
                     live[0],
                     live[1:],
@@ -131,34 +133,6 @@ def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, n
         flat[score] = flatten_away(layers)
         give_back(size)
     return flat
-
-
-def _highest(score: np.ndarray, kappa: int, floors: Floors | None) -> np.ndarray:
-    """The best mask of a single score."""
-    if floors is None:
-        return top_kappa(score, kappa)
-    return best_mask((score,), kappa, floors.owners, floors.least)
-
-
-def _solve(
-    flat: list[np.ndarray],
-    selection: Selection,
-    kappa: int,
-    floors: Floors | None,
-    start: np.ndarray | None,
-) -> CopsSolution:
-    """The solution; infeasible levels are shrunk to feasible ones, unless they end the trial."""
-    return solve_cops(
-        flat[0],
-        flat[1:],
-        kappa,
-        [control.level for control in selection.controls],
-        kind=selection.level_kind,
-        shrink=selection.if_infeasible == "shrink",
-        layers=None if floors is None else floors.owners,
-        floors=None if floors is None else floors.least,
-        start=start,
-    )
 
 
 def _infeasible(selection: Selection, group: str, round_: int, kappa: int) -> str:

@@ -136,6 +136,8 @@ def select_on(
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
         "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
+    if selection.combine != "cops":
+        manifest["combine"] = selection.combine
     if selection.floor is not None:
         manifest["floor"] = {"count": selection.floor.count, "per": selection.floor.per}
     return SelectionResult(mask, manifest)

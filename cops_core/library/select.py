@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from cops_core.config import Control, Floor, IfInfeasible, LevelKind, Schedule, Scope, Selection
+from cops_core.config import Combine, Control, Floor, IfInfeasible, LevelKind, Schedule, Scope, Selection
 from cops_core.errors import InputError, as_share, listed, one_line
 from cops_core.generators import seeded_generators
 from cops_core.groups import groups_of
@@ -38,6 +38,7 @@ def select(
     floor: Floor | None = None,
     revive: bool = False,
     level_kind: LevelKind = "relative",
+    combine: Combine = "cops",
     if_infeasible: IfInfeasible = "shrink",
     seed: int = 0,
     include: Patterns | None = None,
@@ -62,7 +63,7 @@ def select(
             iterable, which is read once). Their losses are averaged, and computed one after the other: memory
             does not grow with their number. Scores without data (magnitude, random, synflow) need none.
         target: The target score: a key of `cops_core.scores.SCORES`, or a `Member` of the family.
-        controls: Other scores and their levels in [0, 1], e.g. {"magnitude": 0.3}.
+        controls: Other scores and their levels in [0, 1], e.g. {"magnitude": 0.3}; see also `combine`.
         density: The kept fraction of all candidate weights, in (0, 1].
         loss: `loss(model, batch)`, a tensor of shape (). It receives `model` itself, with the scored weights
             in their place. None: the cross-entropy of `model(inputs)` with labels, for batches (inputs,
@@ -77,6 +78,8 @@ def select(
             channel, e.g. `cops.Floor(count=1, per="unit")`, against layers without any.
         revive: Whether removed weights may come back in a later round.
         level_kind: "relative" or "absolute", see `cops_core.config.Selection`.
+        combine: "cops", by levels; or "weighted" or "union", in which the levels are the controls' shares of
+            a sum or of the budget, see `cops_core.config.Selection`.
         if_infeasible: If no mask meets all levels: "shrink" them, or "end" with an error.
         seed: In [0, 2**32): of the random score, of layers that draw in eval mode, and of a DataLoader that
             shuffles.
@@ -105,6 +108,7 @@ def select(
         floor=floor,
         revive=revive,
         level_kind=level_kind,
+        combine=combine,
         if_infeasible=if_infeasible,
         convention=convention,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote as url_quote
 
-from cops_core.config import TrialConfig
+from cops_core.config import Combine, TrialConfig
 from cops_core.trainers import IMAGES
 from search_spaces.question import Compare, parse_question
 from study.places import DEFAULT_HOME, find_flags, tracking
@@ -27,6 +27,12 @@ OTHERS: Mapping[str, str] = {
     "freeze": "all others stay at their initial values",
     "scale": "all others stay at {scale:g} times their initial values",
     "freeze_wd": "all others decay from their initial values",
+}
+# The words before the controls, and those of each control with its level.
+COMBINED: Mapping[Combine, tuple[str, str]] = {
+    "cops": ("as much {} as keeps ", "{} above level {:.3g}"),
+    "weighted": ("the highest weighted sum of {} and of ", "{} with the weight {:.3g}"),
+    "union": ("the highest {}, and for a part of the budget the highest ", "{} ({:.3g} of it)"),
 }
 
 
@@ -161,10 +167,9 @@ def _method(config: TrialConfig) -> str:
     selection, density = config.selection, config.density
     if selection is None or density is None:
         return f"The dense network: all weights of {_network(config)}."
-    levels = " and ".join(
-        f"{control.score} above level {control.level:.3g}" for control in selection.controls
-    )
-    chosen = f"as much {selection.target} as keeps {levels}" if levels else f"the highest {selection.target}"
+    target, control = COMBINED[selection.combine]
+    controls = " and ".join(control.format(each.score, each.level) for each in selection.controls)
+    chosen = target.format(selection.target) + controls if controls else f"the highest {selection.target}"
     # The suffix has the rounds only where they are not the published ones.
     rounds = f", {selection.rounds_label}" if selection.rounds > 1 and not selection.rounds_suffix else ""
     others = OTHERS[config.arm].format(scale=config.scale or 0)

@@ -126,6 +126,9 @@ def test_methods_of_other_manner_have_other_names():
             {"scope": "erk"},
             {"scope": "balanced"},
             {"floor": {"count": 2}},
+            {"controls": [{"score": "random", "level": 0.2}]},
+            {"controls": [{"score": "random", "level": 0.2}], "combine": "weighted"},
+            {"controls": [{"score": "random", "level": 0.2}], "combine": "union"},
             {"floor": {"count": 1, "per": "unit"}},
             {"rounds": 5},
             {"rounds": 5, "schedule": "linear"},
@@ -137,8 +140,9 @@ def test_methods_of_other_manner_have_other_names():
             {"ablation": "reinitialize"},
         )
     }
-    assert len(names) == 14
+    assert len(names) == 17
     assert "snip, 5 linear rounds" in names
     assert "snip, shuffled" in names
     assert "snip, ERK" in names
+    assert "union(snip; random)" in names
     assert "snip, floor 1 per unit" in names

@@ -89,6 +89,21 @@ WRONG = {
         controlled(level_kind="rel"),
         "unknown level kind 'rel': did you mean 'relative'",
     ),
+    "a combination without controls": (
+        {**PRUNED, "selection": {"target": "snip", "combine": "union"}},
+        "combine 'union' needs a second score: write e.g. controls=",
+    ),
+    "a combination without a share for the target": (
+        controlled({"score": "synflow", "level": 0.4}, {"score": "random", "level": 0.6}, combine="weighted"),
+        r"combine 'weighted' with levels \[0.4, 0.6\]: they are the controls' shares, .* write less than 1",
+    ),
+    "levels of a combination that has none": (
+        controlled(
+            {"score": "synflow", "level": 0.4}, combine="weighted", if_infeasible="end", level_kind="absolute"
+        ),
+        "level_kind, if_infeasible without effect with combine 'weighted': leave out",
+    ),
+    "unknown combination": (controlled(combine="unoin"), "unknown combine 'unoin': did you mean 'union'"),
     "unknown scope": (
         controlled(scope="local"),
         r"unknown scope 'local': .* \(known: balanced, erk, global, layer\)",

@@ -20,10 +20,12 @@ COPS = Selection(
     scope="layer",
     floor=Floor(count=1, per="unit"),
 )
+UNION = Selection(target="snip", controls=(Control(score="magnitude", level=0.5),), combine="union")
 CONFIGS = {
     "dense": TrialConfig(training=SHORT),
     "pruned": TrialConfig(arm="prune", selection=Selection(target="snip"), density="0.1", training=SHORT),
     "cops": TrialConfig(arm="freeze_wd", selection=COPS, density="0.1", training=SHORT, test=True),
+    "union": TrialConfig(arm="prune", selection=UNION, density="0.1", training=SHORT),
     "collapsed": TrialConfig(arm="prune", selection=Selection(target="snip"), density="0.0001", test=True),
 }
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from cops_core.augmentation import AUGMENTATIONS
-from cops_core.config import Ablation, Arm, Scope
+from cops_core.config import Ablation, Arm, Combine, Scope
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
@@ -25,6 +25,7 @@ ROWS = {
     "commands": set(cops_commands()),
     "scores": set(SCORES),
     "functionals": set(FUNCTIONALS),
+    "combinations": set(get_args(Combine)),
     "scopes": set(get_args(Scope)),
     "conventions": set(CONVENTIONS),
     "ablations": set(get_args(Ablation)) - {"none"},
@@ -61,6 +62,7 @@ def test_the_readme_lists_all_that_there_is():
 COLUMNS = [
     ("docs/selection.md", "`synflow`", set(SCORES)),
     ("docs/selection.md", "`shuffle`", set(get_args(Ablation)) - {"none"}),
+    ("docs/selection.md", "`union`", set(get_args(Combine))),
     ("docs/selection.md", "`erk`", set(get_args(Scope)) - {"global"}),
     ("docs/selection.md", "`paper`", set(CONVENTIONS)),
     ("docs/studies.md", "`tpe` (default)", set(SAMPLERS)),

@@ -37,7 +37,7 @@ def accuracy_by_level(found: Sequence[ConfigurationResult]) -> Figure | None:
     groups = [
         Group(group.title, controlled)
         for group in at_each_rate(found)
-        if (controlled := tuple(each for each in group.members if len(_controls(each)) == 1))
+        if (controlled := tuple(each for each in group.members if _has_one_level(each)))
     ]
     members = [each for group in groups for each in group.members]
     if len(members) < FEWEST:
@@ -84,6 +84,12 @@ def prices(trial: StudyTrial) -> Prices:
             sums[points[0]["level"]] = sum(targets)
     free = sums.get(0.0, 0.0)
     return {} if free <= 0 else {level: 1 - kept / free for level, kept in sums.items()}
+
+
+def _has_one_level(each: ConfigurationResult) -> bool:
+    """Whether it has one control, with a level: not a weight in a sum, nor a part of a union."""
+    selection = each.trials[0].config.selection
+    return selection is not None and selection.combine == "cops" and len(selection.controls) == 1
 
 
 def _controls(each: ConfigurationResult) -> tuple[str, ...]:

@@ -34,21 +34,26 @@ class Curve:
 
     Attributes:
         target: The kind of the target score.
-        controlled: Whether the configurations have a control.
+        combine: How the configurations' controls are combined with it, `cops`; empty without controls.
         suffix: See `Selection.suffix`.
         points: The configurations, densest first.
     """
 
     target: str
-    controlled: bool
+    combine: str
     suffix: str
     points: tuple[ConfigurationResult, ...]
 
     @property
     def label(self) -> str:
         """`snip` or `cops(snip; best control)`, and the suffix."""
-        scores = f"cops({self.target}; best control)" if self.controlled else self.target
+        scores = f"{self.combine}({self.target}; best control)" if self.controlled else self.target
         return scores + self.suffix
+
+    @property
+    def controlled(self) -> bool:
+        """Whether the configurations have a control."""
+        return bool(self.combine)
 
     @property
     def quality(self) -> float:
@@ -141,15 +146,15 @@ def _panel(
 def curves(found: Sequence[ConfigurationResult]) -> Iterator[Curve]:
     """The lines of comparable configurations: one per target with control, one without."""
 
-    def line(each: ConfigurationResult) -> tuple[str, bool, str]:
+    def line(each: ConfigurationResult) -> tuple[str, str, str]:
         target, controls = scores_of(each)
         selection = each.trials[0].config.selection
         assert selection is not None
-        return target, bool(controls), selection.suffix
+        return target, selection.combine if controls else "", selection.suffix
 
     compared = [each for each in comparable(found) if each.method != "dense"]
-    for (target, controlled, suffix), group in groupby(sorted(compared, key=line), key=line):
-        yield Curve(target, controlled, suffix, tuple(_best(list(group))))
+    for (target, combine, suffix), group in groupby(sorted(compared, key=line), key=line):
+        yield Curve(target, combine, suffix, tuple(_best(list(group))))
 
 
 def _best(members: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from cops_core.config import Combine, Selection
 from cops_core.cops import CopsSolution, solve_cops
@@ -13,7 +12,7 @@ from cops_core.cops.selection import best_mask
 from cops_core.floors import Floors
 from cops_core.mask import top_kappa
 
-Scores = Sequence[npt.NDArray[np.floating]]
+Scores = Sequence[np.ndarray]
 
 Start = np.ndarray | None
 
@@ -28,11 +27,11 @@ class Choice:
         first: Shape (n,), of a union: the weights that a control chose.
     """
 
-    keep: npt.NDArray[np.bool_]
+    keep: np.ndarray
     solution: CopsSolution | None = None
-    first: npt.NDArray[np.bool_] | None = None
+    first: np.ndarray | None = None
 
-    def ranking(self, scores: Scores) -> npt.NDArray[np.floating]:
+    def ranking(self, scores: Scores) -> np.ndarray:
         """The one score whose highest weights are kept: the target, with controls s(lambda).
 
         Args:
@@ -44,8 +43,10 @@ class Choice:
         if self.first is not None:
             return np.where(self.first, np.inf, scores[0])
         prices = [] if self.solution is None else self.solution.multipliers.tolist()
-        weighted = (price * score for price, score in zip(prices, scores[1:], strict=False) if price)
-        return sum(weighted, start=scores[0].astype(np.float64))
+        total = scores[0].astype(np.float64)
+        for price, score in zip(prices, scores[1:], strict=False):
+            total += np.multiply(price, score, dtype=np.float64)
+        return total
 
 
 def choose(
@@ -66,7 +67,7 @@ def choose(
     return COMBINATIONS[selection.combine](scores, selection, kappa, floors, start)
 
 
-def highest(score: npt.NDArray[np.floating], kappa: int, floors: Floors | None) -> Choice:
+def highest(score: np.ndarray, kappa: int, floors: Floors | None) -> Choice:
     """The best mask of a single score, without a certificate.
 
     Args:
@@ -148,7 +149,7 @@ def _solved(
     return Choice(np.asarray(solution.mask), solution)
 
 
-def _best(keys: Scores, kappa: int, floors: Floors | None) -> npt.NDArray[np.bool_]:
+def _best(keys: Scores, kappa: int, floors: Floors | None) -> np.ndarray:
     """The best mask by the first key, ties by the others, then by the lower index."""
     if floors is None:
         return best_mask(tuple(keys), kappa, None, np.zeros(1, dtype=np.intp))

@@ -49,7 +49,7 @@ LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer", "erk", "balanced"]
 FloorPer = Literal["layer", "unit"]
 Schedule = Literal["exponential", "linear"]
-Ablation = Literal["none", "shuffle", "random", "reinitialize"]
+Ablation = Literal["none", "shuffle", "random", "invert", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
 Combine = Literal["cops", "weighted", "union"]
 
@@ -79,6 +79,7 @@ ABLATION_NAMES: Mapping[Ablation, str] = {
     "none": "",
     "shuffle": ", shuffled",
     "random": ", at random places",
+    "invert": ", inverted",
     "reinitialize": ", re-initialised",
 }
 
@@ -176,8 +177,8 @@ class Selection(Description):
         samples_per_class: The scoring batch has this many images times the number of classes, at least 1.
         convention: How scores are computed: as in the papers (`paper`), or another key of `CONVENTIONS`.
         ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
-            mask shuffled within layers, a random mask with the same layer densities, or kept weights with
-            other initial values.
+            mask shuffled within layers; with the same layer densities a random mask, or the weights with the
+            lowest scores; or kept weights with other initial values.
         if_infeasible: If no mask meets all levels: "shrink" them by the largest feasible factor, or "end"
             the trial before any training (`cops_core.errors.InfeasibleError`).
     """

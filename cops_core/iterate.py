@@ -40,12 +40,14 @@ class Rounds:
         paths: By group, if there are levels and it was requested: the target's kept sum against the
             controls' (the price of control), with all levels equal to each of `PATH_LEVELS` in turn.
         kappas: The number of kept weights after each round.
+        ranking: With the ablation "invert": of all D weights, the score whose highest the first round kept.
     """
 
     mask: Mask
     solutions: dict[str, CopsSolution]
     paths: dict[str, CopsPath]
     kappas: list[int]
+    ranking: np.ndarray | None = None
 
 
 def run_rounds(
@@ -81,6 +83,8 @@ def run_rounds(
     levelled = priced and bool(selection.controls) and selection.combine == "cops"
     solutions: dict[str, CopsSolution] = {}
     paths: dict[str, CopsPath] = {}
+    size = sum(shape.numel() for shape in shapes.values())
+    ranking = np.empty(size) if selection.ablation == "invert" else None
     kappas = []
     for round_ in range(1, selection.rounds + 1):
         last = round_ == selection.rounds
@@ -108,6 +112,8 @@ def run_rounds(
                 if choice.solution.status == "infeasible":
                     raise InfeasibleError(_infeasible(selection, name, round_, kappa))
             remaining.choose(group.places, choice.keep, last=last)
+            if ranking is not None and round_ == 1:
+                ranking[group.places] = choice.ranking(live)
             if levelled and last:
                 paths[name] = cops_path(
                     live[0],
@@ -120,7 +126,7 @@ def run_rounds(
                     floors=None if floors is None else floors.least,
                 )
         kappas.append(remaining.kappa)
-    return Rounds(remaining.mask(), solutions, paths, kappas)
+    return Rounds(remaining.mask(), solutions, paths, kappas, ranking)
 
 
 def _flattened(scores: dict[AnyScore, Mapping[str, Tensor]]) -> dict[AnyScore, np.ndarray]:

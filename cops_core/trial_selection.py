@@ -111,7 +111,7 @@ def select_on(
         InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
     rounds = run_rounds(scorer, drawn.batches, selection, groups_of(scorer, selection, density))
-    mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed)
+    mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed, rounds.ranking)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
         "model_dtype": str(next(scorer.model.parameters()).dtype),

@@ -46,15 +46,17 @@ def trial_numbers(each: Choice) -> str:
     return ", ".join(map(str, numbers))
 
 
-def warnings(compared: Sequence[Choice]) -> list[str]:
+def warnings(compared: Sequence[Choice], *, budgets: bool = True) -> list[str]:
     """What is not equal between results that stand side by side, a line each; empty if all is equal.
 
     Args:
         compared: The choices of one table, sorted by rate. Only those of one rate are compared, and each with
             the dense network.
+        budgets: Whether different numbers of configurations are said.
     """
     groups = [(group, differences(group)) for group in by_rate(compared)]
     names = [name for name in differences(compared) if any(name in found for _, found in groups)]
+    names = [name for name in names if budgets or name != BUDGET]
     return [
         _warning(name, [each for group, found in groups if name in found for each in group]) for name in names
     ]

@@ -1,6 +1,8 @@
 """A comparison of methods in sentences: its budget, its differences, and what they may conclude."""
 
 from cops_core.errors import listed
+from study.analysis.fairness import choices
+from study.analysis.fairness_words import warnings
 from study.analysis.judged import MethodResult, MethodTable
 from study.analysis.statistics import least_difference
 
@@ -30,10 +32,9 @@ def sentences(table: MethodTable) -> list[str]:
     if not table.rows:
         return []
     found = [_budget(table)]
-    if len(table.subjects) > 1:
-        found.append(
-            f"The chosen configurations are of different networks or data: {listed(table.subjects)}."
-        )
+    chosen = [row.chosen for row in table.rows if row.chosen is not None]
+    every = [each for row in table.rows for each in row.tried]
+    found += warnings(choices(chosen, every), budgets=False)  # budgets are said above
     if not table.is_judged:
         return found
     if table.baseline:

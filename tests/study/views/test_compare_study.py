@@ -189,7 +189,7 @@ def test_chosen_networks_that_differ_are_named(write, made, run, home):
     one, two = made(0, (0.9,), rate="0.9"), made(1, (0.8,), "grasp", "0.9", model="lenet_5_caffe")
     write([*one, *two, *again(made, 2, one, (0.9, 0.91, 0.92)), *again(made, 3, two, (0.8, 0.83, 0.82))])
     words = " ".join(run("status", "mine", "--home", home)[1].split())
-    assert "different networks or data: lenet_300_100 on digits, lenet_5_caffe on digits" in words
+    assert "not equal: model lenet_300_100 for freeze snip; lenet_5_caffe for freeze grasp" in words
     assert run("report", "mine", "--home", home)[0] == 0
 
 

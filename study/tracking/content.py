@@ -49,7 +49,7 @@ JSON_FACTS: tuple[JsonFact, ...] = get_args(JsonFact)
 PARAM_LENGTH = 6000
 TAG_LENGTH = 5000
 BATCH = 1000
-METRIC_NAME_LENGTH = 250
+NAME_LENGTH = 250
 CUT = f" ... (cut, see {CONFIG_FILE} for all of it)"
 
 
@@ -131,7 +131,9 @@ def params(values: Mapping[str, Any], prefix: str = "") -> list[Param]:
             for index, entry in enumerate(value):
                 found += params(entry, f"{prefix}{key}.{index}.")
         elif value is not None:
-            found.append(Param(f"{prefix}{key}", _cut(value if isinstance(value, str) else repr(value))))
+            found.append(
+                Param(accepted_name(f"{prefix}{key}"), _cut(value if isinstance(value, str) else repr(value)))
+            )
     return found
 
 
@@ -157,7 +159,7 @@ def row_batches(trial: StudyTrial, start: int, stop: int) -> Iterator[tuple[int,
     for index in range(start, stop):
         row, stamp = trial.rows[index], trial.stamps[index]
         metrics = [
-            Metric(metric_name(name), _loggable(value), stamp, int(row["epoch"]))
+            Metric(accepted_name(name), _loggable(value), stamp, int(row["epoch"]))
             for name, value in values_of(row).items()
             if name != "epoch"
         ]
@@ -191,11 +193,11 @@ def closing_metrics(trial: StudyTrial) -> list[Metric]:
     return metrics
 
 
-def metric_name(name: str) -> str:
-    """A name that MLflow accepts for a metric. A layer's name may have any characters: `conv(3x3)+bias`.
+def accepted_name(name: str) -> str:
+    """A name that MLflow accepts for a metric or a parameter. A layer's name may have any characters.
 
     Args:
-        name: The metric's name in the record.
+        name: The name in the record, e.g. `conv(3x3)+bias`.
 
     Returns:
         The same name if MLflow accepts it; else one with `_` for the other characters, and a few digits by
@@ -204,9 +206,9 @@ def metric_name(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_.\-/ :]", "_", name)
     if posixpath.normpath(plain) != plain or plain.startswith((".", "/")):  # it may become a file's name
         plain = plain.replace("/", "_")
-    if plain == name and len(name) <= METRIC_NAME_LENGTH:
+    if plain == name and len(name) <= NAME_LENGTH:
         return name
-    return f"{plain[: METRIC_NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{plain[: NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _loggable(value: float) -> float:

@@ -13,7 +13,7 @@ from study.places import sqlite_path, sqlite_uri, tracking, whole_uri
 from study.run.ray.cluster import Cluster
 from study.run.summary import _counts
 from study.tracking.connect import EXPERIMENT, check_store, connect, experiment_id
-from study.tracking.content import METRIC_NAME_LENGTH, metric_name
+from study.tracking.content import METRIC_NAME_LENGTH, accepted_name
 
 HOMES = ["h?x", "q%20y", "r%20z", "a b", "e#f", "ä&=", "50%", "what?"]
 
@@ -85,21 +85,21 @@ def test_a_deleted_experiment_is_told_a_whole_command(database):
     ],
 )
 def test_metrics_keep_names_that_mlflow_accepts(name, sent):
-    assert metric_name(name) == sent
+    assert accepted_name(name) == sent
 
 
 @pytest.mark.parametrize("layer", ["conv(3x3)+bias", "conv(3x3)-bias", "a//b", "../up", "größe", "x" * 400])
 def test_names_of_layers_become_names_that_mlflow_accepts(database, layer):
     _, _, client, _ = database
     run = client.create_run("0").info.run_id
-    name = metric_name(f"gradient_norm.{layer}")
+    name = accepted_name(f"gradient_norm.{layer}")
     client.log_metric(run, name, 1.0)
     assert client.get_run(run).data.metrics == {name: 1.0}
     assert len(name) <= METRIC_NAME_LENGTH
 
 
 def test_similar_layers_have_different_metrics():
-    assert len({metric_name(f"gradient_norm.{name}") for name in ("a+b", "a*b", "a(b", "a_b")}) == 4
+    assert len({accepted_name(f"gradient_norm.{name}") for name in ("a+b", "a*b", "a(b", "a_b")}) == 4
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -51,6 +51,13 @@ def test_batches_have_complete_rows_in_order_each_once(ended, width, start, stop
     assert [after for after, _ in batches] == counts
 
 
+def test_a_parameter_of_a_users_space_may_have_any_name():
+    """A trial that the space rejected has only the sampler's parameters."""
+    first, second = params({"[bold]how?": "a", "{bold}how?": "b"})
+    assert first.key != second.key
+    assert all(param.key.startswith("_bold_how_-") for param in (first, second))
+
+
 def test_parameters_are_dotted_and_what_is_too_long_is_cut():
     values = {
         "a": {"b": 1, "c": None, "d": {"e": "text"}},

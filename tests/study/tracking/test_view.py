@@ -209,7 +209,7 @@ def test_the_final_network_replaces_that_of_an_interruption(
 def test_a_refused_value_is_one_problem_and_blocks_nothing(
     make_view, tracking_uri, shown, ended, monkeypatch
 ):
-    monkeypatch.setattr("study.tracking.content.metric_name", str)  # names are logged as they are
+    monkeypatch.setattr("study.tracking.content.accepted_name", str)  # names are logged as they are
     trials = [ended(0), ended(1), ended(2)]
     trials[1].rows[0]["no$metric"] = 1.0
     problems = write(make_view(tracking_uri), trials)

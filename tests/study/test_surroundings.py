@@ -13,7 +13,7 @@ from study.places import sqlite_path, sqlite_uri, tracking, whole_uri
 from study.run.ray.cluster import Cluster
 from study.run.summary import _counts
 from study.tracking.connect import EXPERIMENT, check_store, connect, experiment_id
-from study.tracking.content import METRIC_NAME_LENGTH, accepted_name
+from study.tracking.content import NAME_LENGTH, accepted_name
 
 HOMES = ["h?x", "q%20y", "r%20z", "a b", "e#f", "ä&=", "50%", "what?"]
 
@@ -95,7 +95,7 @@ def test_names_of_layers_become_names_that_mlflow_accepts(database, layer):
     name = accepted_name(f"gradient_norm.{layer}")
     client.log_metric(run, name, 1.0)
     assert client.get_run(run).data.metrics == {name: 1.0}
-    assert len(name) <= METRIC_NAME_LENGTH
+    assert len(name) <= NAME_LENGTH
 
 
 def test_similar_layers_have_different_metrics():

@@ -249,10 +249,14 @@ def _print_evaluation(
             " they are not a fair test of a choice that depends on an earlier evaluation",
         )
     table = Table(
-        title="chosen on validation, evaluated on test", title_justify="left", box=None, header_style="dim"
+        title="chosen on validation, evaluated on test",
+        title_justify="left",
+        box=None,
+        header_style="dim",
+        pad_edge=False,
     )
-    for heading in ("rate", "configuration", "tried", "validation", "test", "trials"):
-        table.add_column(heading, no_wrap=heading not in ("configuration", "trials"))
+    for heading in ("rate", "method", "tried", "validation", "test", "trials"):
+        table.add_column(heading, no_wrap=heading not in ("method", "trials"), overflow="fold")
     by_number: dict[int, list[float]] = {}
     for one in evaluation["results"]:
         by_number.setdefault(one["configuration"], []).append(one["test_accuracy"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from cops_core.config import Selection, Training, TrialConfig
+from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.data import DATASETS, ImageData, load_data
 from cops_core.data.digits import digits
 from cops_core.errors import InputError
@@ -85,8 +85,8 @@ def store(tmp_path):
 def close(store, tmp_path):
     """Closes the study; returns the results and the output."""
 
-    def run(top=1, extensions=None):
-        console = Console(file=io.StringIO(), width=120)
+    def run(top=1, extensions=None, width=120):
+        console = Console(file=io.StringIO(), width=width)
         results = close_study(
             store, top=top, data_root=tmp_path, extensions=extensions or {}, console=console
         )
@@ -205,6 +205,17 @@ def test_validation_and_test_are_printed_with_their_intervals(ran, close):
             assert f"{(low + high) / 2:.2%} ± {(high - low) / 2 * 12.7062047:.2%}" in line
     validations = [float(line.split(" ± ")[0].rsplit(" ", 1)[1].rstrip("%")) for line in lines[1:]]
     assert validations == sorted(validations, reverse=True)
+
+
+def test_no_name_is_cut_in_eighty_columns(ran, close):
+    controlled = SNIP.model_copy(update={"controls": (Control(score="magnitude", level=0.123),)})
+    for seed_index in range(2):
+        ran(seed_index, configuration=0, seed_index=seed_index, rate=Decimal("0.95"), **frozen(controlled))
+    _, said = close(width=80)
+    assert "…" not in said
+    before_validation = said.splitlines()[1].index("tried")
+    names = "".join(line[4:before_validation] for line in said.splitlines()[2:])
+    assert "".join(names.split()).startswith("freezecops(snip;magnitude0.123)")
 
 
 def row_of(lines, configuration):

@@ -34,6 +34,7 @@ class Method:
         baseline: What replaces arm and selection of the space's configurations; None for a method of the
             space itself.
         is_named: Whether the space gives it its name.
+        is_dense: Whether it is the dense network, which has no rate.
     """
 
     name: str
@@ -41,11 +42,7 @@ class Method:
     searches_numbers: bool
     baseline: Baseline | None = None
     is_named: bool = False
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether it is the dense network, which has no rate."""
-        return self.baseline is not None and self.baseline.selection is None
+    is_dense: bool = False
 
     def count(self, most: int) -> int:
         """How many configurations it has if it may have so many: fewer if there are no more.
@@ -145,7 +142,7 @@ def methods_of(space: SearchSpace, sample: Sample, *, compared: bool) -> Methods
         own = _by_name([pair for pair in found or () if pair.has_one_name])
         if compared:
             _check_listed(space, found)
-    in_space = {method.name: method for method in own if not method.is_named}
+    in_space = {method.name: method for method in own if not (method.is_named or method.is_dense)}
     if any(pair.middle.config.density is not None for pair in found or ()):
         in_space = {}  # the study decides the density of a baseline
     baselines = [in_space.get(each.name) or _baseline(each, found) for each in space.baselines]
@@ -209,6 +206,7 @@ def _by_name(pairs: Sequence[_Pair]) -> tuple[Method, ...]:
             name,
             tuple(pair.middle.parameters for pair in _different(group)),
             any(pair.matters() for pair in group),
+            is_dense=_is_dense(group),
         )
         for name, group in groups.items()
     )
@@ -239,8 +237,14 @@ def _named(space: SearchSpace, sample: Sample) -> tuple[Method, ...]:
         if not pairs:
             raise InputError(f"space {space.name!r} prunes every draw of its method {name!r}: change that")
         choices = tuple(_with_numbers(space, name, fixed, pair.middle) for pair in _different(pairs))
-        found.append(Method(name, choices, any(pair.matters() for pair in pairs), is_named=True))
+        searches = any(pair.matters() for pair in pairs)
+        found.append(Method(name, choices, searches, is_named=True, is_dense=_is_dense(pairs)))
     return tuple(found)
+
+
+def _is_dense(pairs: Sequence[_Pair]) -> bool:
+    """Whether these are configurations of the dense network."""
+    return all(pair.middle.config.arm == "dense" for pair in pairs)
 
 
 def _with_numbers(
@@ -266,13 +270,15 @@ def _with_numbers(
 def _baseline(baseline: Baseline, pairs: Sequence[_Pair] | None) -> Method:
     """A baseline that is not in the space. Of choices that give the same configuration the first is taken."""
     if not pairs:
-        return Method(baseline.name, ({},), searches_numbers=True, baseline=baseline)
+        dense = baseline.selection is None
+        return Method(baseline.name, ({},), searches_numbers=True, baseline=baseline, is_dense=dense)
     different = _different(pairs, baseline)
     return Method(
         baseline.name,
         tuple(pair.middle.parameters for pair in different),
         any(pair.matters(baseline) for pair in different),
         baseline,
+        is_dense=baseline.selection is None,
     )
 
 

@@ -74,7 +74,8 @@ class Proposals:
         key = method.name, density
         if key not in self._plain:
             config = self._middle(method.fixed(0, self._seed)) or self.first_draws[0]
-            self._plain[key] = method.config(config).changed(density=density)
+            made = method.config(config)
+            self._plain[key] = made if made.arm == "dense" else made.changed(density=density)
         return self._plain[key]
 
     def make(self, number: int, slot: Slot, recorded: StudyTrial | None = None) -> Configuration:

@@ -93,6 +93,10 @@ class NoMlflow:
     def mark(self, trial: Any) -> None:
         """Nothing."""
 
+    def run_ids(self) -> dict[str, str]:
+        """None."""
+        return {}
+
     def close(self, complete: bool, files: Any, timeout_s: float, description: str = "") -> list[str]:
         """Nothing."""
         return []

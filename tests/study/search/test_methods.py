@@ -172,6 +172,26 @@ def test_a_space_has_the_baselines_that_it_wants():
     assert [method.name for method in methods.baselines] == ["dense", "freeze random"]
 
 
+@pytest.mark.parametrize("compared", [False, True])
+def test_a_space_may_give_the_dense_network_itself(compared):
+    def mixed(trial):
+        """Pruned SNIP, or no mask at all."""
+        masked = trial.suggest_categorical("masked", (False, True))
+        training = Training(learning_rate=trial.suggest_float("lr", 0.01, 0.1))
+        if not masked:
+            return TrialConfig(arm="dense", training=training)
+        return TrialConfig(arm="prune", selection=Selection(target="snip"), training=training)
+
+    methods = found(space_of(mixed), compared=compared)
+    assert [method.name for method in methods.every] == ["dense", "prune snip", "freeze snip"]
+    assert [method.is_dense for method in methods.every] == [True, False, False]
+    alone = found(space_of(mixed, baselines=()), compared=compared)
+    assert [(method.name, method.is_dense) for method in alone.every] == [
+        ("dense", True),
+        ("prune snip", False),
+    ]
+
+
 def test_only_finite_spaces_have_a_grid():
     check_finite(space_of(conditional), found(space_of(conditional)))
     with pytest.raises(InputError, match="--sampler grid needs a space whose choices are finite"):

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from cops_core.config import Selection, Training, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.base import SearchSpace
-from search_spaces.baselines import BASELINES
+from search_spaces.baselines import BASELINES, DENSE
 from search_spaces.question import Pareto, Rates, Smallest
 from study.search.methods import Method, Methods
 from study.search.slots import slots
@@ -43,7 +43,7 @@ def test_the_dense_trial_runs_once_and_belongs_to_no_rate(search_plan):
 @given(st.integers(1, 4), st.integers(0, 9))
 def test_trials_are_spread_evenly_over_the_rates(count, more):
     rates = tuple(Decimal(90 + index) / 100 for index in range(count))
-    methods = Methods((), tuple(Method(b.name, ({},), True, b) for b in BASELINES))
+    methods = Methods((), tuple(Method(b.name, ({},), True, b, is_dense=b is DENSE) for b in BASELINES))
     plan = list(slots(Rates(rates), methods, 1 + 2 * count + more))
     shares = Counter(slot.rate for slot in plan if slot.rate is not None)
     assert len(plan) == 1 + 2 * count + more

@@ -92,8 +92,9 @@ def check_ended(name: str, trials: Sequence[StudyTrial]) -> None:
 def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[ConfigurationResult]:
     """Choose the best configurations of each rate by mean validation accuracy or measure, and all baselines.
 
-    Only complete trainings with the most seeds are compared. The dense configurations are a separate group,
-    so that they do not displace the others in a study without rates.
+    Only complete trainings with the most seeds are compared. Of the configurations of a baseline, and of the
+    dense network, the best one is chosen: so the dense ones do not displace the others in a study without
+    rates.
 
     Args:
         configurations: Of the study, in their order.
@@ -103,15 +104,23 @@ def choose(configurations: Sequence[ConfigurationResult], top: int) -> list[Conf
         The chosen configurations, in their order.
     """
     groups: dict[tuple[Any, bool], list[ConfigurationResult]] = {}
+    baselines: dict[tuple[Any, str], list[ConfigurationResult]] = {}
     for found in configurations:
         if found.status == "rejected":
             continue  # it has no configuration
-        groups.setdefault((found.rate, found.trials[0].config.arm == "dense"), []).append(found)
-    numbers = {found.number for found in configurations if found.trials[0].baseline}
-    for group in groups.values():
-        best = sorted(comparable(group), key=lambda found: -found.quality)  # stable: of equals the first
-        numbers |= {found.number for found in best[:top]}
+        dense = found.trials[0].config.arm == "dense"
+        groups.setdefault((found.rate, dense), []).append(found)
+        if found.trials[0].baseline:
+            baselines.setdefault((found.freezing_rate, found.method), []).append(found)
+    numbers = {(_ranked(group) or group)[0].number for group in baselines.values()}
+    for (_, dense), group in groups.items():
+        numbers |= {found.number for found in _ranked(group)[: 1 if dense else top]}
     return [found for found in configurations if found.number in numbers]
+
+
+def _ranked(group: Sequence[ConfigurationResult]) -> list[ConfigurationResult]:
+    """The comparable ones, the best on validation first; of equals the first."""
+    return sorted(comparable(group), key=lambda found: -found.quality)
 
 
 def _evaluate_all(

@@ -14,7 +14,8 @@ from cops_core.data.digits import digits
 from cops_core.errors import InputError
 from cops_core.identity import trial_identity
 from cops_core.trial import Trial
-from study.networks.close import close_study
+from study.analysis.configurations import by_configuration
+from study.networks.close import choose, close_study
 from study.records.evaluations import Evaluation, is_closed, read_evaluations
 from study.records.lease import Lease
 from study.records.store import StudyStore
@@ -261,11 +262,14 @@ def test_a_collapsed_network_guesses_and_is_not_evaluated(ran, close, data, stor
 
 def test_a_trial_without_its_network_is_named_and_not_evaluated(ran, close, store):
     kept, none, gone, altered = (
-        ran(number, baseline=True, keep=number != 1, seed_index=number) for number in range(4)
+        ran(number, baseline=True, keep=number != 1, configuration=0, seed_index=number)
+        for number in range(4)
     )
     store.delete(gone.facts["artifact"]["file"])
     store.write(altered.facts["artifact"]["file"], b"something else")
-    diverged = StudyTrial(number=9, configuration=9, config=BASE, status="diverged", baseline=True)
+    diverged = StudyTrial(
+        number=9, configuration=0, seed_index=4, config=BASE, status="diverged", baseline=True
+    )
     store.save(diverged)
     results, said = close()
     assert [one["trial"] for one in results] == [kept.name]
@@ -279,6 +283,14 @@ def test_a_trial_without_its_network_is_named_and_not_evaluated(ran, close, stor
     ):
         assert reason in evaluation["not_evaluated"][trial.name]
         assert f"not evaluated: {trial.name}, {evaluation['not_evaluated'][trial.name]}" in said
+
+
+def test_of_a_baselines_configurations_the_best_is_evaluated(ended):
+    """A baseline whose training is searched has several, as another method has."""
+    trials = [ended(number, accuracies=(0.5 + number / 10,), baseline=True) for number in range(3)]
+    trials.append(ended(3, accuracies=(0.1,), status="stopped", baseline=True))
+    assert [found.number for found in choose(by_configuration(trials), top=1)] == [2]
+    assert [found.number for found in choose(by_configuration(trials[3:]), top=1)] == [3]
 
 
 @pytest.mark.parametrize("status", OPEN)

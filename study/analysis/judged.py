@@ -270,10 +270,18 @@ def _baseline(rows: Sequence[MethodResult], asked: str) -> str:
 
 
 def _compared(rows: Sequence[MethodResult], baseline: str, *, tested: bool) -> list[MethodResult]:
-    """The rows with their differences to the baseline. tested: whether there are p-values."""
+    """The rows with their differences to the baseline. tested: whether there may be p-values.
+
+    There is none where a method has more configurations than the other, also if that has all that exist.
+    """
     at = {row.rate: row for row in rows if row.method == baseline}
-    pairs = [_pair(row, at.get(row.rate, at.get(None))) for row in rows]
-    p_values = [paired(*pair) if tested and pair is not None else math.nan for pair in pairs]
+    others = [at.get(row.rate, at.get(None)) for row in rows]
+    pairs = [_pair(row, other) for row, other in zip(rows, others, strict=True)]
+    equal = [other is not None and row.count == other.count for row, other in zip(rows, others, strict=True)]
+    p_values = [
+        paired(*pair) if tested and same and pair is not None else math.nan
+        for pair, same in zip(pairs, equal, strict=True)
+    ]
     count = sum(not math.isnan(p) for p in p_values)
     return [
         row if pair is None else replace(row, difference=_difference(*pair, p, count))

@@ -1,5 +1,7 @@
 """A comparison of methods in sentences: its budget, its differences, and what they may conclude."""
 
+import math
+
 from cops_core.errors import listed
 from study.analysis.fairness import choices
 from study.analysis.fairness_words import warnings
@@ -91,6 +93,11 @@ def _without_values(table: MethodTable) -> list[str]:
         return [f"{waiting} trials on fresh seeds are still to come: there are no p-values before."]
     if not table.is_fair and not table.exhaustive:
         return ["Budgets are not equal: there are no p-values, and no order of methods."]
+    if any(row.difference is not None and math.isnan(row.difference.p_value) for row in table.rows):
+        return [
+            f"No p where a method has more configurations than {table.baseline}, or fewer: its best is the"
+            " best of another number."
+        ]
     return []
 
 

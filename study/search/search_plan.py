@@ -8,8 +8,6 @@ each method at each rate is trained again, on fresh seeds, and evaluated on the 
 """
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from statistics import fmean
 
 import optuna
 
@@ -19,6 +17,7 @@ from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
 from search_spaces.question import Compare
 from study.records.trial import StudyTrial
+from study.search.choice import best_trials, chosen
 from study.search.combinations import MOST_COMBINATIONS
 from study.search.configuration import Configuration
 from study.search.errors import difference
@@ -317,21 +316,14 @@ class SearchPlan(Plan):
             return
         configuration.finished = True
         history = self.proposals.history(configuration.slot)
-        self.proposals.histories.tell(configuration, history, _best(self.queue.dense))
+        self.proposals.histories.tell(configuration, history, best_trials(self.queue.dense))
         self._judge()
 
     def _judge(self) -> None:
-        """Choose what is judged, once every configuration has ended."""
-        if not self.proposals.question.strata or self.queue.left or self.queue.open:
-            return
-        judged = {each.slot.group for each in self.queue.proposed if each.slot.judges is not None}
-        groups: dict[tuple[str, Decimal | None], list[Configuration]] = {}
-        for each in self.queue.proposed:
-            if each.slot.judges is None and each.slot.group not in judged:
-                groups.setdefault(each.slot.group, []).append(each)
-        complete = {group: [each for each in found if each.is_complete] for group, found in groups.items()}
-        self.queue.judge(max(found, key=_mean) for found in complete.values() if found)
-        self._unjudged = 0
+        """Add what was chosen once every configuration has ended, to train it on fresh seeds."""
+        if self.proposals.question.strata and not self.queue.left and not self.queue.open:
+            self.queue.judge(chosen(self.queue.proposed))
+            self._unjudged = 0
 
 
 def check_baseline(proposals: Proposals) -> None:
@@ -343,13 +335,3 @@ def check_baseline(proposals: Proposals) -> None:
     question, names = proposals.question, [method.name for method in proposals.methods.every]
     if isinstance(question, Compare) and question.baseline and question.baseline not in names:
         raise InputError(f"--baseline: {unknown('method', question.baseline, names)}")
-
-
-def _mean(configuration: Configuration) -> float:
-    return fmean(configuration.accuracies.values())
-
-
-def _best(dense: Sequence[Configuration]) -> Sequence[StudyTrial]:
-    """The trials of the best of these configurations; of the first if none has run to its end."""
-    complete = [each for each in dense if each.is_complete]
-    return max(complete, key=_mean).trials if complete else dense[0].trials if dense else ()

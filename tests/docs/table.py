@@ -178,6 +178,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
     },
     "docs/results.md": {
         "uv run cops experiment headline": LONG,
+        "uv run cops launch pairs.py --objective compare --rates 0.99 --data-root mnist": LONG,
         "uv run cops table freezenet_lenet_300_100_fashion_mnist --epochs 5": LONG,
         "uv run cops table freezenet_lenet_5_caffe_fashion_mnist --epochs 2 --seeds 3": LONG,
         "uv run cops table cops_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
@@ -306,6 +307,7 @@ PYTHON: dict[str, list[Python]] = {
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/library.md": [Python(), Python()],
+    "docs/results.md": [FILE],
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [
         Python(

@@ -11,7 +11,9 @@ import pytest
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "trainers.md").read_text()
 (PLUGIN,) = re.findall(r"```python\n(# characters.py\n.*?)```", PAGE, re.DOTALL)
-ROW = re.compile(r"^ *(0\.\d+)? +(dense|(?:freeze|prune) snip) +(\d\.\d{4}) +(\d\.\d{4}) *$", re.MULTILINE)
+ROW = re.compile(
+    r"^ *(0\.\d+)? +(dense|(?:freeze|prune) snip) +1 +(\d\.\d{4}) +(\d\.\d{4}) +\d *$", re.MULTILINE
+)
 
 
 def cops(folder: Path, *words: object) -> str:

@@ -33,7 +33,7 @@ KINDS = (
 ALONE = ("nothing", "only failures", "only the dense network", "one trial that runs", "no dense network")
 ABSENT = {
     "accuracy_by_rate": {*ALONE, "all collapsed", "a deep network"},
-    "pairs": {*ALONE, "all collapsed", "a deep network", "two networks", "all arms"},
+    "pairs": {*ALONE, "all collapsed", "a deep network", "all arms"},
     "accuracy_by_level": {
         *(*ALONE, "all collapsed", "a deep network", "a searched rate", "equal accuracies", "two networks"),
         "layers and rounds",

@@ -31,8 +31,8 @@ WORDS = (
     *("mine.py", "--objective", "compare", "--rates", "0.99", "--per-method", 2, "--judging-seeds", 3),
     *("--concurrency", 1, "--checkpoint-every", 0.1),
 )
-# What differs between two runs of one study.
-CLOCK = {"started", "holder", "run_ids"}
+# What differs between two runs of one study in two folders.
+CLOCK = {"started", "holder", "run_ids", "space"}
 
 
 def content(folder):

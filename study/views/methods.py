@@ -1,7 +1,7 @@
 """A comparison of methods: as tables in a terminal of 80 columns, and as JSON values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -122,15 +122,19 @@ def interval_text(found: Interval, spec: str) -> str:
     return format(found, spec) if found.count > 1 else f"{found.mean:{spec}}"
 
 
-def methods_content(table: MethodTable) -> dict[str, Any]:
+def methods_content(table: MethodTable, runs: Mapping[str, str]) -> dict[str, Any]:
     """A comparison of methods as JSON values.
+
+    Args:
+        table: The methods.
+        runs: The ids of MLflow's runs by the trial's name.
 
     Returns:
         `rows`: of each method at each rate (null is the dense network's): `tried`, `has_all` (it has no more
         configurations), `ends` (how many of the tried ones were stopped early, failed, ...), `chosen`
-        (number, trials, learning rate, levels, parameters, validation), `test` with its interval, `note` on
-        seeds that were lost, `difference` to the `baseline`, its `p_value` and `least`. `notes` and
-        `verdict`: as the tables print them.
+        (number, trials, run ids, learning rate, levels, parameters, validation), `run_ids` on fresh seeds,
+        `test` with its interval, `note` on seeds that were lost, `difference` to the `baseline`, its
+        `p_value` and `least`. `notes` and `verdict`: as the tables print them.
     """
     return {
         "baseline": table.baseline or None,
@@ -140,13 +144,13 @@ def methods_content(table: MethodTable) -> dict[str, Any]:
         "judged": table.is_judged,
         "complete": table.is_complete,
         "equal_budgets": table.is_fair,
-        "rows": [_row(row) for row in table.rows],
+        "rows": [_row(row, runs) for row in table.rows],
         "notes": sentences(table),
         "verdict": verdict(table) or None,
     }
 
 
-def _row(row: MethodResult) -> dict[str, Any]:
+def _row(row: MethodResult, runs: Mapping[str, str]) -> dict[str, Any]:
     difference = row.difference
     return {
         "rate": None if row.rate is None else str(row.rate),
@@ -154,8 +158,9 @@ def _row(row: MethodResult) -> dict[str, Any]:
         "tried": row.count,
         "has_all": row.has_all,
         "ends": row.ends,
-        "chosen": _chosen_content(row),
+        "chosen": _chosen_content(row, runs),
         "judged": None if row.judged is None else row.judged.number,
+        "run_ids": [] if row.judged is None else [runs.get(trial.name) for trial in row.judged.trials],
         "test": interval_content(row.test),
         "tests": {} if row.judged is None else {str(s): test for s, test in row.judged.tests.items()},
         "note": row.note or None,
@@ -165,7 +170,7 @@ def _row(row: MethodResult) -> dict[str, Any]:
     }
 
 
-def _chosen_content(row: MethodResult) -> dict[str, Any] | None:
+def _chosen_content(row: MethodResult, runs: Mapping[str, str]) -> dict[str, Any] | None:
     if row.chosen is None:
         return None
     trial = row.chosen.trials[0]
@@ -174,6 +179,7 @@ def _chosen_content(row: MethodResult) -> dict[str, Any] | None:
         "configuration": row.chosen.number,
         "title": row.chosen.title,
         "trials": [each.name for each in row.chosen.trials],
+        "run_ids": [runs.get(each.name) for each in row.chosen.trials],
         "validation": interval_content(row.chosen.interval),
         "learning_rate": trial.config.training.learning_rate,
         "levels": {} if selection is None else {str(each.score): each.level for each in selection.controls},

@@ -106,7 +106,7 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         ],
         "not_equal": warnings(best),
     }
-    return content if methods is None else {**content, "methods": methods_content(methods)}
+    return content if methods is None else {**content, "methods": methods_content(methods, runs)}
 
 
 def details(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:

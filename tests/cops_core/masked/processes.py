@@ -1,5 +1,6 @@
 """Processes that train one network: run by spawning, over gloo, with files to meet in and to answer."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -140,6 +141,12 @@ def _work(child: int, folder: str, job: Callable[[Any, int], Any], arguments: li
         dist.destroy_process_group()
 
 
+def _child(child: int, folder: str, job: Callable[[Any, int], Any], arguments: list[Any]) -> None:
+    _work(child, folder, job, arguments, 1)
+    # gloo's threads may still hold Python's objects: one that frees them while Python ends aborts the process.
+    os._exit(0)
+
+
 def in_processes(folder: Path, job: Callable[[Any, int], Any], arguments: list[Any]) -> list[list[Any]]:
     """What a function returns for each argument, by process. It receives the argument and the rank.
 
@@ -148,7 +155,7 @@ def in_processes(folder: Path, job: Callable[[Any, int], Any], arguments: list[A
     # New processes import this file as a part of `tests`, which pytest's own command has not on its path.
     root = str(Path(__file__).resolve().parents[3])
     with mock.patch.object(sys, "path", [root, *sys.path]):
-        others = mp.spawn(_work, (str(folder), job, arguments, 1), nprocs=RANKS - 1, join=False)
+        others = mp.spawn(_child, (str(folder), job, arguments), nprocs=RANKS - 1, join=False)
     try:
         _work(0, str(folder), job, arguments, 0)
     finally:

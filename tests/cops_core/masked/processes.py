@@ -143,7 +143,7 @@ def _work(child: int, folder: str, job: Callable[[Any, int], Any], arguments: li
 
 def _child(child: int, folder: str, job: Callable[[Any, int], Any], arguments: list[Any]) -> None:
     _work(child, folder, job, arguments, 1)
-    # gloo's threads may still hold Python's objects: one that frees them while Python ends aborts the process.
+    # gloo's threads may still hold Python's objects: freed while Python ends, they abort the process.
     os._exit(0)
 
 

@@ -1,0 +1,36 @@
+"""What is a trial? Complete, frozen descriptions: wrong values are refused here and nowhere else."""
+
+from cops_core.config.selection import (
+    Ablation,
+    Combine,
+    Control,
+    ConventionName,
+    Floor,
+    IfInfeasible,
+    LevelKind,
+    Schedule,
+    Scope,
+    ScoreName,
+    Selection,
+)
+from cops_core.config.training import Training
+from cops_core.config.trial import Arm, Density, TrialConfig, parse_config
+
+__all__ = [
+    "Ablation",
+    "Arm",
+    "Combine",
+    "Control",
+    "ConventionName",
+    "Density",
+    "Floor",
+    "IfInfeasible",
+    "LevelKind",
+    "Schedule",
+    "Scope",
+    "ScoreName",
+    "Selection",
+    "Training",
+    "TrialConfig",
+    "parse_config",
+]

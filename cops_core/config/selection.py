@@ -1,0 +1,258 @@
+"""How the kept weights are chosen."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    WrapValidator,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from cops_core.description import Description, named
+from cops_core.errors import one_line, unknown
+from cops_core.scores import (
+    CONVENTIONS,
+    SCORES,
+    AnyScore,
+    Member,
+    find_score,
+    kind_of,
+    member_of,
+    published_rounds,
+)
+from cops_core.scores.base import MAX_ROUNDS
+
+LevelKind = Literal["relative", "absolute"]
+Scope = Literal["global", "layer", "erk", "balanced"]
+FloorPer = Literal["layer", "unit"]
+Schedule = Literal["exponential", "linear"]
+Ablation = Literal["none", "shuffle", "random", "invert", "reinitialize"]
+IfInfeasible = Literal["shrink", "end"]
+Combine = Literal["cops", "weighted", "union"]
+
+# Fields without effect in a single round.
+ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
+# Fields of a selection that are written only if they are set.
+OPTIONAL_CHOICES = frozenset(("combine", "floor"))
+# Fields whose meaning depends on levels.
+LEVEL_FIELDS = ("level_kind", "if_infeasible")
+SCOPE_NAMES: Mapping[Scope, str] = {
+    "global": "",
+    "layer": " per layer",
+    "erk": ", ERK",
+    "balanced": ", balanced",
+}
+ABLATION_NAMES: Mapping[Ablation, str] = {
+    "none": "",
+    "shuffle": ", shuffled",
+    "random": ", at random places",
+    "invert": ", inverted",
+    "reinitialize": ", re-initialised",
+}
+
+
+def _score(given: Any) -> AnyScore:
+    """The name of a score, or a member of the family, also from JSON."""
+    if isinstance(given, Member):
+        return given
+    if isinstance(given, Mapping):
+        try:
+            return Member.model_validate(given)
+        except ValidationError as error:
+            raise ValueError(one_line(error)) from None
+    if not isinstance(given, str):
+        raise ValueError("Input should be a valid string, or a member of the family: write e.g. 'snip'")
+    if given not in SCORES:
+        raise ValueError(unknown("score", given, SCORES))
+    return given
+
+
+ScoreName = Annotated[str, named("score", SCORES)]
+# Instead of pydantic's validator, whose message for a wrong score has a complaint for each alternative.
+ScoreOrMember = Annotated[AnyScore, WrapValidator(lambda given, _: _score(given))]
+ConventionName = Annotated[str, named("convention", CONVENTIONS)]
+
+
+class Control(Description):
+    """A control score and its level.
+
+    Attributes:
+        score: A name in `SCORES`, or a member of the family.
+        level: In [0, 1]; the mask must keep at least this much of the score (see `Selection.level_kind`).
+            Of a selection that does not combine by COPS: the score's share (see `Selection.combine`).
+    """
+
+    score: ScoreOrMember
+    level: Annotated[float, Field(ge=0, le=1)]
+
+
+class Floor(Description):
+    """At least so many kept weights in each layer, or for each output unit of it, against layer collapse.
+
+    Attributes:
+        count: At least 1. A layer or unit with fewer weights keeps all of them.
+        per: "layer", or "unit": a neuron, a channel (see `cops_core.floors.output_units`).
+    """
+
+    count: Annotated[int, Field(ge=1)]
+    per: FloorPer = "layer"
+
+    def __str__(self) -> str:
+        """`100 per layer`."""
+        return f"{self.count} per {self.per}"
+
+
+class Selection(Description):
+    """How the kept weights are chosen: maximise the target while each control stays above its level.
+
+    With two controls or more, rounding may miss a level by a stated bound (see `solve_cops`).
+
+    Without controls this is the top-kappa mask of the target score. No score may be used twice; a member of
+    the family that is also a named score counts as that score.
+
+    Attributes:
+        target: A name in `SCORES`, or a member of the family (`cops_core.scores.Member`).
+        controls: The control scores with their levels, in order.
+        level_kind: "relative": a level of 0 is what the target's own mask keeps of the control, 1 the most
+            that can be kept. "absolute": the level is the fraction of the most that can be kept, for
+            controls without negative values.
+        combine: "cops", by levels. To be compared with it: "weighted", the highest sum of the scores, each
+            divided by its absolute sum, weighted by the controls' levels and, of the target, the rest of 1;
+            "union", the controls' highest weights, each for its level of the budget, and the target's for
+            the rest (see `cops_core.combine`).
+        scope: "global": the kept weights are chosen from all layers together. Otherwise each layer keeps a
+            number that its scores do not change (`cops_core.densities`). "layer": the same fraction. "erk":
+            in proportion to its Erdos-Renyi-kernel density, as RigL does. "balanced": as many as any other
+            layer. Layers that are full leave the rest to the others.
+        floor: So many kept weights in each layer or for each output unit at least, or None.
+        rounds: 1 is one-shot. With more, each round computes the scores again and removes a part of the
+            weights, by the schedule (see `cops_core.iterate`). In [1, 10000].
+        schedule: How many weights each round leaves.
+        revive: Whether removed weights may come back in a later round.
+        fresh_batches: Whether each round draws its own scoring batch; else all rounds use the same one.
+        samples_per_class: The scoring batch has this many images times the number of classes, at least 1.
+        convention: How scores are computed: as in the papers (`paper`), or another key of `CONVENTIONS`.
+        ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
+            mask shuffled within layers; with the same layer densities a random mask, or the weights with the
+            lowest scores; or kept weights with other initial values.
+        if_infeasible: If no mask meets all levels: "shrink" them by the largest feasible factor, or "end"
+            the trial before any training (`cops_core.errors.InfeasibleError`).
+    """
+
+    target: ScoreOrMember
+    controls: tuple[Control, ...] = ()
+    level_kind: LevelKind = "relative"
+    combine: Combine = "cops"
+    scope: Scope = "global"
+    floor: Floor | None = None
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = 1
+    schedule: Schedule = "exponential"
+    revive: bool = False
+    fresh_batches: bool = False
+    samples_per_class: Annotated[int, Field(ge=1)] = 10
+    convention: ConventionName = "paper"
+    ablation: Ablation = "none"
+    if_infeasible: IfInfeasible = "shrink"
+
+    @field_validator("floor", mode="before")
+    @classmethod
+    def _whole_floor(cls, given: Any) -> Any:
+        if not (given is None or isinstance(given, Floor | Mapping)):
+            raise ValueError(f"{given!r} does not say of what: write e.g. Floor(count=1, per='unit')")
+        return given
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [str(score) for score in self.scores]
+        if len({member_of(score) or score for score in self.scores}) < len(names):
+            raise ValueError(f"scores {names} repeat one: write a target and controls that all differ")
+        signed = [str(c.score) for c in self.controls if find_score(c.score).traits.signed]
+        if self.level_kind == "absolute" and signed:
+            raise ValueError(f"level_kind 'absolute' with {signed}, which can be negative: write 'relative'")
+        if self.rounds == 1:
+            fields = type(self).model_fields
+            idle = [name for name in ROUND_FIELDS if getattr(self, name) != fields[name].default]
+            if idle:
+                raise ValueError(f"{', '.join(idle)} without effect in one round: write rounds=2 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.combine == "cops":
+            return self
+        if not self.controls:
+            raise ValueError(
+                f"combine {self.combine!r} needs a second score: write e.g. controls=(Control(score='snip',"
+                " level=0.5),)"
+            )
+        if sum(control.level for control in self.controls) >= 1:
+            raise ValueError(
+                f"combine {self.combine!r} with levels {[control.level for control in self.controls]}: they"
+                " are the controls' shares, and the target has the rest: write less than 1 together"
+            )
+        idle = [n for n in LEVEL_FIELDS if getattr(self, n) != type(self).model_fields[n].default]
+        if idle:
+            raise ValueError(f"{', '.join(idle)} without effect with combine {self.combine!r}: leave out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """All fields, without optional ones that are not set: as it was written before there were these."""
+        fields = type(self).model_fields
+        unset = {name for name in OPTIONAL_CHOICES if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in serialize(self).items() if name not in unset}
+
+    @property
+    def scores(self) -> tuple[AnyScore, ...]:
+        """The target and the controls, in order."""
+        return (self.target, *(control.score for control in self.controls))
+
+    @property
+    def method(self) -> str:
+        """The name by which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
+
+        For members of the family it has the functional, not the powers: these are settings, like levels.
+        """
+        target, *controls = map(kind_of, self.scores)
+        scores = f"{self.combine}({target}; {', '.join(controls)})" if controls else target
+        return scores + self.suffix
+
+    @property
+    def detailed_method(self) -> str:
+        """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
+        levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
+        scores = f"{self.combine}({self.target}; {levels})" if levels else str(self.target)
+        return scores + self.suffix
+
+    @property
+    def suffix(self) -> str:
+        """The part of the name for settings that are not the usual ones: ` per layer, 50 linear rounds`."""
+        parts = [
+            SCOPE_NAMES[self.scope],
+            "" if self.floor is None else f", floor {self.floor}",
+            self.rounds_suffix,
+            " with revival" if self.revive else "",
+            " on fresh batches" if self.fresh_batches else "",
+            f" as in {self.convention}" if self.convention != "paper" else "",
+            ABLATION_NAMES[self.ablation],
+        ]
+        return "".join(parts)
+
+    @property
+    def rounds_suffix(self) -> str:
+        """`, one-shot` or `, 30 rounds`; empty for the rounds with which the target was published."""
+        usual = self.rounds == published_rounds(self.target) and self.schedule == "exponential"
+        return "" if usual else f", {self.rounds_label}"
+
+    @property
+    def rounds_label(self) -> str:
+        """The rounds in words: `one-shot`, `100 rounds`, `50 linear rounds`."""
+        if self.rounds == 1:
+            return "one-shot"
+        schedule = "" if self.schedule == "exponential" else f" {self.schedule}"
+        return f"{self.rounds}{schedule} rounds"

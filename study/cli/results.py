@@ -57,7 +57,9 @@ def compare(
 def show(
     run: Annotated[
         str,
-        typer.Argument(help="STUDY/NUMBER, e.g. quickstart/12, or the id of its MLflow run.", metavar="RUN"),
+        typer.Argument(
+            help="STUDY/NUMBER, e.g. quickstart/12, or the id of its MLflow run, or its start.", metavar="RUN"
+        ),
     ],
     home: HomeOption = HOME,
     storage: StorageOption = None,

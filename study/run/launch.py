@@ -66,7 +66,7 @@ def launch(
     if events is not None:
         write_summary(events, store, settings, outcome.run, seconds, outcome.problems, outcome.exit_code)
     else:
-        print_summary(console, settings, outcome.run, seconds)
+        print_summary(console, store, settings, outcome.run, seconds)
         outcome.print_problems(console)
     return outcome.exit_code
 

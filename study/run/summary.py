@@ -9,6 +9,7 @@ from rich.text import Text
 
 from study.console import print_line
 from study.places import find_flags
+from study.records.runs import read_runs
 from study.records.store import StudyStore
 from study.records.trial import FAILURES, OPEN, StudyTrial
 from study.run.progress.json_lines import write_event
@@ -65,11 +66,14 @@ def _print_methods(console: Console, plan: SearchPlan) -> None:
         print_line(console, f"  then the best of each on {plan.seeds.judging} fresh seeds, evaluated on test")
 
 
-def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: float) -> None:
+def print_summary(
+    console: Console, store: StudyStore, settings: Settings, run: StudyRun, seconds: float
+) -> None:
     """Print the results of a study, and the next commands.
 
     Args:
         console: Receives the lines.
+        store: The study's folder.
         settings: The study's.
         run: The study, after its run.
         seconds: How long this launch ran.
@@ -84,7 +88,7 @@ def print_summary(console: Console, settings: Settings, run: StudyRun, seconds: 
     reasons, resume = early_ends(run), resume_command(settings)
     for reason in reasons:
         print_line(console, f"the study ended early: {reason}")
-    print_best(console, trials, settings)
+    print_best(console, trials, settings, read_runs(store))
     print_scoring(console, trials)
     if any(trial.status in OPEN for trial in trials) and not any(resume in reason for reason in reasons):
         print_line(console, Text.assemble("resume with: ", (resume, "bold")))

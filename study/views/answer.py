@@ -1,6 +1,6 @@
 """The answer to a study's question as a table in a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -20,18 +20,21 @@ from study.views.tables import best_table, print_chosen
 MOST_METHODS = 10  # at each rate; the files of the report have all
 
 
-def print_best(console: Console, trials: Sequence[StudyTrial], settings: Settings) -> None:
+def print_best(
+    console: Console, trials: Sequence[StudyTrial], settings: Settings, runs: Mapping[str, str]
+) -> None:
     """Print the answer to a study's question, and what was chosen; nothing if there is none yet.
 
     Args:
         console: Where it is printed.
         trials: All trials of the study.
         settings: The study's settings.
+        runs: The ids of MLflow's runs by the trial's name.
     """
     configurations = by_configuration(trials)
     methods = study_methods(configurations, settings)
     if methods is not None:
-        print_methods(console, methods)
+        print_methods(console, methods, runs)
         return
     found = answer(configurations, settings.question)
     if not found.configurations:
@@ -42,7 +45,7 @@ def print_best(console: Console, trials: Sequence[StudyTrial], settings: Setting
     console.print(best_table(shown, found.title, comparisons(compared), show_bytes=found.shows_bytes))
     if left_out := len(compared) - len(shown):
         print_line(console, f"and {left_out} more: see the tables of cops report", "dim")
-    print_chosen(console, shown)
+    print_chosen(console, shown, runs)
     print_unequal(console, compared)
 
 

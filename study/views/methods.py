@@ -14,24 +14,26 @@ from study.analysis.judged import MethodResult, MethodTable
 from study.analysis.judged_words import sentences, verdict
 from study.analysis.statistics import Interval
 from study.console import print_line
+from study.records.runs import short_id
 from study.views.tables import show_p
 
 MOST_METHODS = 10  # at each rate; the files of the report have all
 
 
-def print_methods(console: Console, table: MethodTable) -> None:
+def print_methods(console: Console, table: MethodTable, runs: Mapping[str, str]) -> None:
     """Print what was found on the test part, what validation chose, and how both are read.
 
     Args:
         console: Where it is printed.
         table: The methods; nothing is printed if it has no rows.
+        runs: The ids of MLflow's runs by the trial's name.
     """
     if not table.rows:
         return
     shown = _shown(table)
     if table.is_judged:
         console.print(_tests(table, shown))
-    console.print(_chosen(table, shown))
+    console.print(_chosen(table, shown, runs))
     if left_out := len(table.rows) - len(shown):
         print_line(console, f"and {left_out} more: see the tables of cops report", "dim")
     for line in sentences(table):
@@ -83,11 +85,11 @@ def _difference(row: MethodResult, table: MethodTable) -> str:
     return f"{found.mean:+{spec}}{width}"
 
 
-def _chosen(table: MethodTable, shown: Sequence[MethodResult]) -> Table:
-    """Columns: how many configurations were tried, the best on validation, and its parameters."""
+def _chosen(table: MethodTable, shown: Sequence[MethodResult], runs: Mapping[str, str]) -> Table:
+    """Columns: how many configurations were tried, the best on validation, its run and its parameters."""
     title = "what validation chose" if table.is_judged else "best of each method on validation so far"
     seeds = max((len(row.chosen.trials) for row in shown if row.chosen is not None), default=1)
-    found = _table(title, ["tried", table.measure.noun, "config" if seeds > 1 else "trial"])
+    found = _table(title, ["tried", table.measure.noun, "config" if seeds > 1 else "trial", "run"])
     found.add_column("chosen", overflow="fold")
     for index, row in enumerate(shown):
         if index and row.rate != shown[index - 1].rate:
@@ -96,10 +98,11 @@ def _chosen(table: MethodTable, shown: Sequence[MethodResult]) -> Table:
         note = ", ".join(f"{count} {end}" for end, count in row.ends.items())
         name = row.method + (f" ({note})" if note else "")
         parameters = ", ".join(f"{key} {value}" for key, value in row.parameters.items())
-        cells = ["", ""]
+        cells = ["", "", ""]
         if chosen is not None and chosen.interval is not None:
             number = chosen.number if seeds > 1 else chosen.trials[0].number
-            cells = [interval_text(chosen.interval, table.measure.spec), str(number)]
+            mean = interval_text(chosen.interval, table.measure.spec)
+            cells = [mean, str(number), short_id(chosen.trials, runs)]
         found.add_row(_rate(row), escape(name), row.shown_count, *cells, escape(parameters))
     return found
 

@@ -56,7 +56,14 @@ def show_status(
         if as_json:
             print_json(console, {**content, **details(store, trials)})
         else:
-            _show_one(console, content, trials, parse_settings(store.record()["settings"]), logs=logs)
+            _show_one(
+                console,
+                content,
+                trials,
+                parse_settings(store.record()["settings"]),
+                read_runs(store),
+                logs=logs,
+            )
         return
     summaries = [summary(store, store.trials()) for store in studies(storage_uri)]
     if as_json:
@@ -261,7 +268,13 @@ def print_json(console: Console, content: dict[str, Any]) -> None:
 
 
 def _show_one(
-    console: Console, content: dict[str, Any], trials: Sequence[StudyTrial], settings: Settings, *, logs: bool
+    console: Console,
+    content: dict[str, Any],
+    trials: Sequence[StudyTrial],
+    settings: Settings,
+    runs: Mapping[str, str],
+    *,
+    logs: bool,
 ) -> None:
     console.print(_overview([content]))
     if content["holder"] is not None:
@@ -276,7 +289,7 @@ def _show_one(
     for trial in failures if logs else ():
         console.rule(f"trial {trial.number}", align="left")
         print_line(console, trial.log.rstrip() or "no log")
-    print_best(console, trials, settings)
+    print_best(console, trials, settings, runs)
 
 
 def _best(found: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, Measure]:

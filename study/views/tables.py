@@ -10,6 +10,7 @@ from rich.table import Table
 from study.analysis.comparisons import MethodComparison
 from study.analysis.fairness import Choice
 from study.analysis.fairness_words import parameters, trial_numbers
+from study.records.runs import short_id
 from study.records.trial import StudyTrial
 
 WIDTH = 80  # columns of a terminal
@@ -63,30 +64,44 @@ def best_table(
     return table
 
 
-def print_chosen(console: Console, compared: Sequence[Choice]) -> None:
-    """Print what was chosen: the trials of each row of `best_table`, and its parameters."""
+def print_chosen(console: Console, compared: Sequence[Choice], runs: Mapping[str, str]) -> None:
+    """Print what was chosen: the trials and the run of each row of `best_table`, and its parameters.
+
+    Args:
+        console: Where it is printed.
+        compared: The rows.
+        runs: The ids of MLflow's runs by the trial's name.
+    """
     seeds = _several_seeds(compared)
     numbers = [str(each.result.number if seeds else each.result.trials[0].number) for each in compared]
-    for table in chosen_tables({"config" if seeds else "trial": numbers}, compared, show_trials=seeds):
+    ids = [short_id(each.result.trials, runs) for each in compared]
+    keys = {"config" if seeds else "trial": numbers}
+    for table in chosen_tables(keys, compared, ids, show_trials=seeds):
         console.print(table)
 
 
 def chosen_tables(
-    keys: Mapping[str, Sequence[str]], compared: Sequence[Choice], *, show_trials: bool = True
+    keys: Mapping[str, Sequence[str]],
+    compared: Sequence[Choice],
+    ids: Sequence[str],
+    *,
+    show_trials: bool = True,
 ) -> Iterator[Table]:
     """The trials of some configurations, and their parameters, as text in columns.
 
     Args:
         keys: Columns that name the rows in each table.
         compared: The rows.
+        ids: Of each row, the run of its first trial (see `short_id`).
         show_trials: Whether there is a column of the trials' numbers.
 
     Yields:
         Tables of at most `WIDTH` columns: one, or several if there are many parameters or long names. A
-        single name that is longer is folded. None if there is nothing to show.
+        single name that is longer is folded.
     """
     found = parameters(compared)
     columns = {"trials": [trial_numbers(each) for each in compared]} if show_trials else {}
+    columns["run"] = list(ids)
     for name in dict.fromkeys(name for row in found for name in row):
         columns[name] = [row.get(name, "") for row in found]
     part: dict[str, Sequence[str]] = {}

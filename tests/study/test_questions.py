@@ -83,7 +83,7 @@ def test_a_fourth_question_is_one_class(fourth, settings, studies):
     assert "--objective reach --goal 0.5 --rates 0.95,0.99,0.995" in command
     trials = studies["a searched rate"]
     out = io.StringIO()
-    print_best(Console(file=out, width=100), trials, asked)
+    print_best(Console(file=out, width=100), trials, asked, {})
     assert "those that reach it" in out.getvalue()
     assert "reach 0.5." in headline(by_configuration(trials), asked.question)
 

@@ -14,6 +14,7 @@ from study.analysis.fairness import Choice
 from study.analysis.fairness_words import plain
 from study.analysis.statistics import Interval
 from study.console import print_line
+from study.records.runs import short_id
 from study.views.compare.comparison import Entry, EntryResult, StudyComparison
 from study.views.methods import interval_content, interval_text
 from study.views.status import choice_content
@@ -159,13 +160,18 @@ def _chosen_tables(
     rates: Mapping[Decimal | None, Sequence[EntryResult]], marks: Mapping[str, str]
 ) -> Iterator[Table]:
     rows = [
-        (_rate(rate), marks[result.entry.label], result.choice)
+        (
+            _rate(rate),
+            marks[result.entry.label],
+            result.choice,
+            short_id(result.choice.result.trials, result.entry.runs),
+        )
         for rate, row in rates.items()
         for result in row
         if result.choice is not None
     ]
-    keys = {"rate": [rate for rate, _, _ in rows], "": [mark for _, mark, _ in rows]}
-    return chosen_tables(keys, [choice for _, _, choice in rows])
+    keys = {"rate": [rate for rate, _, _, _ in rows], "": [mark for _, mark, _, _ in rows]}
+    return chosen_tables(keys, [choice for _, _, choice, _ in rows], [run for _, _, _, run in rows])
 
 
 def _unequal_table(found: StudyComparison, marks: Mapping[str, str]) -> Table:

@@ -89,7 +89,7 @@ def _answer_tables(report: Report) -> dict[str, bytes]:
     if report.methods is not None:
         caption = f"{report.name}: {METHODS.question} {report.caveat}"
         return {
-            "methods.parquet": parquet(methods_frame(report.methods)),
+            "methods.parquet": parquet(methods_frame(report.methods, report.more.runs)),
             "methods.tex": methods_latex(report.methods, caption),
         }
     best = best_frame(report.choices, report.more.runs)

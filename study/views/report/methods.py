@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -13,6 +13,7 @@ from cops_core.trainers import Measure
 from study.analysis.judged import Difference, MethodResult, MethodTable
 from study.analysis.statistics import Interval
 from study.analysis.words import measured
+from study.records.runs import run_ids
 from study.views.markdown import markdown_table
 from study.views.report.tables import escape, latex
 from study.views.tables import show_p
@@ -31,6 +32,8 @@ class MethodCells:
     ends: str
     chosen: str
     configuration: str
+    runs: tuple[str, ...]
+    judging_runs: tuple[str, ...]
     validation: str
     test: str
     note: str
@@ -39,13 +42,18 @@ class MethodCells:
     least: str
 
 
-def method_cells(table: MethodTable) -> list[list[MethodCells]]:
-    """The rows of a table as text, in groups by rate."""
+def method_cells(table: MethodTable, runs: Mapping[str, str]) -> list[list[MethodCells]]:
+    """The rows of a table as text, in groups by rate.
+
+    Args:
+        table: The methods.
+        runs: The ids of MLflow's runs by the trial's name.
+    """
     groups = groupby(table.rows, key=lambda row: row.rate)
-    return [[_cells(row, table) for row in group] for _, group in groups]
+    return [[_cells(row, table, runs) for row in group] for _, group in groups]
 
 
-def _cells(row: MethodResult, table: MethodTable) -> MethodCells:
+def _cells(row: MethodResult, table: MethodTable, runs: Mapping[str, str]) -> MethodCells:
     measure, chosen, difference = table.measure, row.chosen, row.difference
     is_baseline = row.method == table.baseline
     p_value, least = (math.nan, math.nan) if difference is None else (difference.p_value, difference.least)
@@ -56,6 +64,8 @@ def _cells(row: MethodResult, table: MethodTable) -> MethodCells:
         ends=", ".join(f"{count} {end}" for end, count in row.ends.items()),
         chosen=", ".join(f"{name} {value}" for name, value in row.parameters.items()),
         configuration="" if chosen is None else str(chosen.number),
+        runs=() if chosen is None else run_ids(chosen.trials, runs),
+        judging_runs=() if row.judged is None else run_ids(row.judged.trials, runs),
         validation="" if chosen is None else chosen.shown_accuracy,
         test="" if row.test is None else measured(row.test, measure),
         note=row.note,
@@ -82,6 +92,8 @@ FRAME = {
     "ends": "string",
     "chosen": "Int64",
     "trial": "Int64",
+    "run_ids": "string",
+    "judging_run_ids": "string",
     "learning_rate": "float64",
     "levels": "string",
     "parameters": "string",
@@ -99,22 +111,25 @@ FRAME = {
 }
 
 
-def methods_frame(table: MethodTable) -> pd.DataFrame:
+def methods_frame(table: MethodTable, runs: Mapping[str, str]) -> pd.DataFrame:
     """The methods as a table, a row for each method and rate.
 
     Args:
         table: The methods.
+        runs: The ids of MLflow's runs by the trial's name.
 
     Returns:
         `configurations`: how many were tried; `ends` as JSON: how many of them were stopped early, failed
         and so on. `chosen`: the number of the best on validation; `trial`: of its first trial. `levels` and
-        `parameters`: as JSON. `difference`, `p_value`, `least`: see `study.analysis.judged.Difference`.
+        `parameters`: as JSON. `run_ids`: of its trials on the choosing seeds, `judging_run_ids`: of those on
+        fresh seeds, separated by commas. `difference`, `p_value`, `least`: see
+        `study.analysis.judged.Difference`.
     """
-    rows = [_row(row, table) for row in table.rows]
+    rows = [_row(row, table, runs) for row in table.rows]
     return pd.DataFrame(rows, columns=list(FRAME), dtype=object).astype(FRAME)
 
 
-def _row(row: MethodResult, table: MethodTable) -> dict[str, Any]:
+def _row(row: MethodResult, table: MethodTable, runs: Mapping[str, str]) -> dict[str, Any]:
     chosen, difference = row.chosen, row.difference
     trial = None if chosen is None else chosen.trials[0]
     selection = None if trial is None else trial.config.selection
@@ -129,6 +144,8 @@ def _row(row: MethodResult, table: MethodTable) -> dict[str, Any]:
         "ends": json.dumps(row.ends),
         "chosen": None if chosen is None else chosen.number,
         "trial": None if trial is None else trial.number,
+        "run_ids": ", ".join(() if chosen is None else run_ids(chosen.trials, runs)),
+        "judging_run_ids": ", ".join(() if row.judged is None else run_ids(row.judged.trials, runs)),
         "learning_rate": math.nan if trial is None else trial.config.training.learning_rate,
         "levels": json.dumps(levels),
         "parameters": "{}" if trial is None else json.dumps(trial.parameters),
@@ -151,7 +168,7 @@ def _numbers(name: str, found: Interval | None) -> dict[str, float]:
 
 def methods_latex(table: MethodTable, caption: str) -> bytes:
     """The methods as a LaTeX table, with the numbers of the page."""
-    cells = [cell for group in method_cells(table) for cell in group]
+    cells = [cell for group in method_cells(table, {}) for cell in group]
     shown = pd.DataFrame(
         {
             "rate": [cell.rate for cell in cells],
@@ -174,7 +191,7 @@ def _tex(text: str) -> str:
 
 def methods_markdown(table: MethodTable) -> str:
     """The first methods as a table in Markdown: their accuracies on test, or on validation before that."""
-    cells = [cell for group in method_cells(table) for cell in group]
+    cells = [cell for group in method_cells(table, {}) for cell in group]
     return "\n".join(_markdown(table, cells[:MOST_ROWS])) + (
         f"\n\n{len(cells) - MOST_ROWS} more rows are in the report." if len(cells) > MOST_ROWS else ""
     )

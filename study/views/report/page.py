@@ -14,6 +14,7 @@ from study.analysis.fairness import Choice
 from study.analysis.fairness_words import TRIED, Parameters, parameters, trial_numbers
 from study.analysis.judged_words import sentences, verdict
 from study.analysis.regions import ASPECTS, CAVEAT
+from study.records.runs import run_ids
 from study.views.figures import FIGURES, METHODS, PARAMETERS, FigureText
 from study.views.report.content import KEY_OF_METHODS, Report
 from study.views.report.methods import method_cells
@@ -104,7 +105,7 @@ def page(report: Report) -> bytes:
         p_values=any(row.p for group in rows for row in group),
         compared=report.methods,
         compared_text=METHODS,
-        compared_rows=[] if report.methods is None else method_cells(report.methods),
+        compared_rows=[] if report.methods is None else method_cells(report.methods, report.more.runs),
         compared_notes=[] if report.methods is None else sentences(report.methods),
         compared_verdict="" if report.methods is None else verdict(report.methods),
         compared_picture=_picture(report, KEY_OF_METHODS, METHODS),
@@ -156,7 +157,7 @@ def _row(report: Report, each: Choice, chosen: Parameters, *, p: float = math.na
         stored=found.shown_size,
         number=found.number,
         trials=trial_numbers(each),
-        runs=tuple(runs[trial.name] for trial in found.trials if trial.name in runs),
+        runs=run_ids(found.trials, runs),
         parameters=chosen,
     )
 

@@ -13,6 +13,7 @@ from study.analysis.fairness import Choice
 from study.analysis.fairness_words import Parameters, parameters, trial_numbers
 from study.analysis.groups import at_each_rate
 from study.analysis.regions import family_rows
+from study.records.runs import run_ids
 from study.views.figures.layers import best_masks, layer_densities
 from study.views.report.ends import End
 
@@ -76,7 +77,7 @@ def _row(
         "stopped": choice.stopped,
         "chosen": ", ".join(f"{name} {value}" for name, value in chosen.items()),
         "trials": trial_numbers(choice),
-        "run_ids": ", ".join(runs[trial.name] for trial in each.trials if trial.name in runs),
+        "run_ids": ", ".join(run_ids(each.trials, runs)),
         "density": each.density,
         "trained_parameters": each.trained_parameters,
         "compression": math.nan if each.compression is None else each.compression,

@@ -14,14 +14,15 @@ from cops_core.errors import InputError
 from cops_core.trainers import IMAGES
 from study.places import find_flags, storage_uri
 from study.records.evaluations import evaluated_accuracies, read_evaluations
-from study.records.store import StudyStore, find_study
+from study.records.runs import SHORT, read_runs
+from study.records.store import StudyStore, find_study, studies
 from study.records.study_record import Code, StudyRecord
 from study.records.trial import StudyTrial
 from study.search.errors import flat
 from study.tracking import fetch_tags, run_id_of
 from study.tracking.find import study_tags
 
-RUN_ID = re.compile("[0-9a-f]{32}")
+RUN_ID = re.compile(f"[0-9a-f]{{{SHORT},32}}")
 NAMED = re.compile("(?P<study>[^/]+)/(?P<number>[0-9]+)(-(?P<head>[0-9a-f]*))?")
 
 
@@ -62,7 +63,7 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
     """Find a trial by its name or by its MLflow run.
 
     Args:
-        run: `STUDY/NUMBER`, `STUDY/NUMBER-IDENTITY`, or the id of an MLflow run.
+        run: `STUDY/NUMBER`, `STUDY/NUMBER-IDENTITY`, the id of an MLflow run, or its start as in tables.
         home: The study's home.
         storage: A folder or a URI; None for the home.
         tracking_uri: Where MLflow is; None for where the study has it.
@@ -72,7 +73,8 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
     """
     run_id = None
     if RUN_ID.fullmatch(run):
-        run_id, run = run, _name_of(run, fetch_tags(run, tracking_uri, home))
+        run_id = _whole_id(run, storage_uri(home, storage))
+        run = _name_of(run_id, fetch_tags(run_id, tracking_uri, home))
     named = NAMED.fullmatch(run)
     if named is None:
         raise InputError(
@@ -86,6 +88,15 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
     if run_id is None:
         run_id = _run_id(record, trial, home, uri)
     return TrialDetails(store, trial, run_id, uri, _launch(record, trial))
+
+
+def _whole_id(start: str, storage: str) -> str:
+    """The id of the run that starts so; the start itself if no record has it."""
+    ids = (run_id for store in studies(storage) for run_id in read_runs(store).values())
+    found = {run_id for run_id in ids if run_id.startswith(start)}
+    if len(found) > 1:
+        raise InputError(f"{len(found)} runs start with {start!r}: write more of the id, or STUDY/NUMBER")
+    return found.pop() if found else start
 
 
 def _name_of(run_id: str, tags: Mapping[str, str]) -> str:

@@ -1,12 +1,14 @@
 """A recorded study that compares methods: status, compare, show, close, report, and its table."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 import study
 from cops_core.trainers import TRAINERS, CustomTrainer, Measure
+from study.records.runs import write_runs
 from study.records.store import StudyStore
 
 from ..made_compare import QUESTION, again, compare_trials
@@ -67,9 +69,12 @@ def test_status_has_the_comparison_as_json(write, status):
 @pytest.mark.parametrize("names", [("", "", ""), ODD])
 def test_status_prints_it_in_eighty_columns(write, made, run, home, names, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    write(compare_trials(made, named=names))
+    trials = compare_trials(made, named=names)
+    write_runs(write(trials), {trial.name: f"{trial.number:08x}" + 24 * "f" for trial in trials})
     code, out, _ = run("status", "mine", "--home", home)
     assert code == 0
+    chosen = next(trial for trial in trials if trial.configuration == 12)
+    assert re.search(rf"\b{chosen.number}  {chosen.number:08x}\b", out)
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
     for part in ("chosen on validation, then 3 fresh seeds on test", "what validation chose", "baseline"):

@@ -17,8 +17,13 @@ LONG = "a_name_without_any_space_that_is_sixty_characters_long_012345"
 ODD = ("SNIP [bold] | pruned", "<b>FreezeNet</b>", LONG)
 
 
+def run_id(trial):
+    return f"{trial.number:032x}"
+
+
 def report(trials):
-    return make_report("made", record(QUESTION.record(), trials=14), trials)
+    runs = {trial.name: run_id(trial) for trial in trials}
+    return make_report("made", record(QUESTION.record(), trials=14), trials, runs=runs)
 
 
 def plain(text):
@@ -47,6 +52,8 @@ def test_the_page_has_both_tables_and_what_may_be_concluded(judged):
     ):
         assert part in text, part
     assert "cops close" not in text
+    assert all(run_id(trial) in text for trial in judged.trials if trial.judges is not None)
+    assert sum(run_id(trial) in text for trial in judged.trials if trial.judges is None) == 7
     assert found.of("b") == []  # a name cannot break out of the page
 
 
@@ -66,6 +73,9 @@ def test_its_tables_are_files(judged):
     assert (pair.configurations, pair.chosen, pair.seeds, pair.baseline) == (2, 12, 3, ODD[0])
     assert (pair.learning_rate, pair.levels) == (0.05, '{"synflow": 0.3}')
     assert pair.test == pytest.approx(0.7513, abs=1e-4)
+    fresh = [trial for trial in judged.trials if trial.judges == 12]
+    assert pair.judging_run_ids == ", ".join(map(run_id, fresh))
+    assert pair.run_ids == f"{pair.trial:032x}"
     assert pair.p_value < 0.01 < pair.least
     assert math.isnan(table[table.method == "dense"].iloc[0].difference)
     latex = files["tables/methods.tex"].decode()

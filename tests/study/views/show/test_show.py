@@ -10,6 +10,7 @@ from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.identity import trial_identity
 from cops_core.trial import Trial
 from study.records.evaluations import EVALUATIONS
+from study.records.runs import write_runs
 from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.tracking import MlflowView
@@ -188,6 +189,11 @@ def test_an_mlflow_run_leads_to_its_trial(show, store, home):
     assert content["trial"] == store.trials()[0].name
     assert content["commands"]["run it again"] == f"cops replay {run_id} --home {home}"
     assert show(run_id)[0] == 0
+    write_runs(StudyStore(str(home / "studies"), "mine"), {"3-": run_id, "4-": f"{run_id[:12]}{20 * '0'}"})
+    assert json.loads(show(run_id[:13], "--json")[1])["run_id"] == run_id
+    code, _, err = show(run_id[:8])
+    assert code == 2
+    assert f"2 runs start with '{run_id[:8]}'" in err
     parent = view._parent.run_id
     code, out, err = show(parent)
     assert (code, out, err.count("\n")) == (2, "", 1)

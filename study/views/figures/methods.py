@@ -7,21 +7,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from cops_core.trainers import ACCURACY, Measure
 from study.analysis.judged import MethodResult, MethodTable
 from study.analysis.statistics import Interval
-from study.views.figures.style import FAINT, GREY, MARKERS, bare, ink, note, value_axis
+from study.views.figures.style import (
+    ASIDE,
+    EDGE,
+    FAINT,
+    GREY,
+    MARKERS,
+    STYLES,
+    bare,
+    ink,
+    note,
+    rate_axis,
+    value_axis,
+)
 
-STYLES = ("-", "--", ":", "-.")
 MOST_METHODS = 12  # of a panel; more cannot be distinguished
-MOST_TICKS = 8
 LONGEST = 44  # letters of a name; the middle of a longer one is left out
 LETTER = 0.075  # inches of a letter in the legend
-ASIDE = 0.012  # decades between the points of neighbouring lines
-MARGIN = 1.25  # factor by which the axis of densities extends beyond its first and last point
-EDGE = 0.02  # of shares, beyond 0 and 1
 
 # By the density, in (0, 1]: the mean on the test part.
 Line = Sequence[tuple[float, Interval]]
@@ -152,12 +158,7 @@ def _draw_lines(
         )
     densities = _densities(panel)
     if densities:
-        axes.set_xscale("log")
-        axes.set_xlim(max(densities) * MARGIN, min(densities) / MARGIN)
-        if len(densities) <= MOST_TICKS:
-            axes.set_xticks(densities)
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{1 - density:.6g}"))
+        rate_axis(axes, densities)
     axes.set_xlabel("freezing rate", fontsize=9)
     axes.set_ylabel(_label(measure), fontsize=9)
     value_axis(axes.yaxis, measure)

@@ -9,22 +9,27 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from cops_core.trainers import Measure
 from search_spaces.question.pareto import pareto_front
 from search_spaces.question.rates import best_per_method
 from study.analysis.configurations import ConfigurationResult, comparable
 from study.analysis.groups import arms, dense_of, half_width, networks, of_arm, over_seeds, scores_of
-from study.views.figures.style import FAINT, GREY, bare, note, score_ink, value_axis
+from study.views.figures.style import (
+    ASIDE,
+    EDGE,
+    FAINT,
+    GREY,
+    STYLES,
+    bare,
+    note,
+    rate_axis,
+    score_ink,
+    value_axis,
+)
 
-STYLES = ("-", "--", ":", "-.")
 FEWEST = 2  # finished configurations with a mask: a single point compares nothing
 MOST_LINES = 12  # of a panel; more cannot be distinguished
-MOST_TICKS = 8
-ASIDE = 0.012  # decades between the points of neighbouring lines
-MARGIN = 1.25  # factor by which the axis of densities extends beyond its first and last point
-EDGE = 0.02  # of accuracies, beyond 0 and 1
 ZOOM = 0.15  # range of accuracies below the best that a second row of panels shows
 
 
@@ -134,7 +139,7 @@ def _panel(
         labels[line.label] = _draw(axes, line, _style(line, lines), places, aside)
     _draw_dense(axes, dense)
     if places:
-        _rate_axis(axes, places)
+        rate_axis(axes, places)
     if len(lines) > MOST_LINES:
         axes.set_title(f", the best {MOST_LINES} of {len(lines)} lines")
     axes.grid(color=FAINT, linewidth=0.6)
@@ -213,13 +218,3 @@ def _draw_dense(axes: Axes, dense: ConfigurationResult | None) -> None:
         axes.axhspan(dense.mean - width, dense.mean + width, color=GREY, alpha=0.13, linewidth=0)
     place, units = (0.01, dense.mean), ("axes fraction", "data")
     axes.annotate("dense", place, xycoords=units, color=GREY, fontsize=8, va="bottom")
-
-
-def _rate_axis(axes: Axes, densities: Sequence[float]) -> None:
-    """Label the axis with freezing rates; it is logarithmic in the density, which falls to the right."""
-    axes.set_xscale("log")
-    axes.set_xlim(max(densities) * MARGIN, min(densities) / MARGIN)
-    if len(densities) <= MOST_TICKS:
-        axes.set_xticks(densities)
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{1 - density:.6g}"))

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from cops_core.scores import KINDS, SCORES
 from cops_core.scores.family import WEIGHTS
@@ -22,6 +22,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#666666"
 FAINT = "#dddddd"
 DPI = 130
+STYLES = ("-", "--", ":", "-.")  # of lines
+ASIDE = 0.012  # decades between the points of neighbouring lines
+EDGE = 0.02  # of shares, beyond 0 and 1
+MOST_TICKS = 8
+MARGIN = 1.25  # factor by which an axis of densities extends beyond its first and last point
 
 # Scores that are compared most often come first: their colours differ most.
 FIRST = ("snip", "grasp", "synflow", "magnitude", "random", "fisher", "gradient")
@@ -67,6 +72,16 @@ def value_axis(axis: Any, measure: Measure) -> None:
     """Label an axis of values of a measure: in per cent if they are shares."""
     if measure.share:
         percent_axis(axis)
+
+
+def rate_axis(axes: Axes, densities: Sequence[float]) -> None:
+    """Label the axis with freezing rates; it is logarithmic in the density, which falls to the right."""
+    axes.set_xscale("log")
+    axes.set_xlim(max(densities) * MARGIN, min(densities) / MARGIN)
+    if len(densities) <= MOST_TICKS:
+        axes.set_xticks(densities)
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{1 - density:.6g}"))
 
 
 def note(figure: Figure, text: str) -> None:

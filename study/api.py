@@ -19,12 +19,13 @@ from search_spaces import find_space
 from search_spaces.plugins import load_plugins
 from search_spaces.question import Question
 from study.arguments import Arguments
+from study.launch_settings import settings_of
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.frames import frame
 from study.records.store import StudyStore, find_study
 from study.run.launch import launch as run_study
 from study.run.outcome import COMPLETE
-from study.settings import Settings, settings_of
+from study.settings import Settings
 
 
 def launch(

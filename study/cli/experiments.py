@@ -48,9 +48,10 @@ def experiment(
     from rich.console import Console
 
     from search_spaces.question import Rates
+    from study.launch_settings import parse_rates
     from study.papers.experiments.base import ExperimentChanges
     from study.papers.experiments.run import make_experiment, run_experiment
-    from study.settings import make_settings, parse_rates
+    from study.settings import make_settings
 
     plugins = use_plugins(plugin)
     changes = ExperimentChanges(dataset, model, seeds, epochs, None if rates is None else parse_rates(rates))

@@ -84,7 +84,7 @@ def import_(
         return
     from search_spaces import find_space
     from study.exchange.import_configurations import import_configurations
-    from study.settings import question_from
+    from study.launch_settings import question_from
 
     if name is None:
         raise InputError("--space makes a new study: write its --name too")

@@ -42,8 +42,8 @@ def launch(
 
     from cops_core.errors import InputError
     from search_spaces import find_space
+    from study.launch_settings import question_from, settings_of
     from study.run.launch import launch as run_study
-    from study.settings import question_from, settings_of
 
     if dry_run and json:
         raise InputError("--json needs a study that runs, and --dry-run runs none: write one of them")

@@ -63,8 +63,9 @@ def table(
     if recorded and dry_run:
         raise InputError("--recorded runs nothing, --dry-run prints what would run: write one of them")
     from search_spaces.question import Rates
+    from study.launch_settings import parse_rates
     from study.papers.table.recorded import plan_table, recorded_table, study_name
-    from study.settings import make_settings, parse_rates
+    from study.settings import make_settings
 
     plugins = use_plugins(plugin)
     preset = lookup("preset", name, PRESETS)

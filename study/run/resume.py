@@ -8,10 +8,11 @@ from rich.console import Console
 from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from search_spaces import find_space
+from study.launch_settings import check_sizes
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.store import find_study
 from study.run.launch import launch
-from study.settings import check_sizes, make_settings, parse_settings, setting_flags
+from study.settings import make_settings, parse_settings, setting_flags
 
 
 def resume(

@@ -5,7 +5,7 @@ import pytest
 from cops_core.errors import InputError
 from search_spaces import SEARCH_SPACES
 from study.duration import parse_duration
-from study.settings import settings_of
+from study.launch_settings import settings_of
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from search_spaces.question import QUESTIONS, choose_question, parse_question
 from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question
 from study.analysis.answer import headline
 from study.analysis.configurations import by_configuration
-from study.settings import parse_settings, question_from
+from study.launch_settings import question_from
+from study.settings import parse_settings
 from study.views.answer import print_best
 from study.views.report.command import launch_command
 

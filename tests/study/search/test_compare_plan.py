@@ -9,9 +9,9 @@ from cops_core.config import Control, Selection, Training, TrialConfig
 from cops_core.errors import InputError
 from search_spaces import SearchSpace
 from search_spaces.question import Compare, Pareto, Rates
+from study.launch_settings import check_sizes
 from study.search.enlarged import enlarged
 from study.search.plan import repeat
-from study.settings import check_sizes
 
 from .proposed import finish
 from .test_recall import copied, history

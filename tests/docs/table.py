@@ -88,6 +88,11 @@ COMMANDS: dict[str, dict[str, Check]] = {
         'uv run pytest -m "browser and not slow"': Ci(),
         'uv run pytest -m "slow and not gpu"': Ci(),
         "uv run pytest -m gpu -n 0": Ci(),
+        "uv run python tests/benchmarks/step_speed.py --help": Parse(
+            "tests/benchmarks asks each for its help"
+        ),
+        "uv run python tests/benchmarks/gpu.py --minutes 8": Parse("needs a GPU"),
+        "uv run python tests/benchmarks/gpu.py --device cpu": Parse("tests/benchmarks runs it"),
         "uv build --wheel": INSTALL,
         "python3 -m venv ~/cops-release": INSTALL,
         "~/cops-release/bin/pip install -c constraints.txt dist/cops_study-*.whl": INSTALL,

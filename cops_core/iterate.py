@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from cops_core.combine import choose, highest
+from cops_core.combine import choose, choose_quickly
 from cops_core.config import Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path
 from cops_core.errors import InfeasibleError
@@ -82,6 +82,7 @@ def run_rounds(
     scoring: RoundScores[AnyScore] | None = None
     levelled = priced and bool(selection.controls) and selection.combine == "cops"
     solutions: dict[str, CopsSolution] = {}
+    starts: dict[str, np.ndarray] = {}
     paths: dict[str, CopsPath] = {}
     size = sum(shape.numel() for shape in shapes.values())
     ranking = np.empty(size) if selection.ablation == "invert" else None
@@ -101,12 +102,12 @@ def run_rounds(
             live = [flat[score][group.places][left] for score in selection.scores]
             floors = None if group.floors is None else group.floors.of(left)
             kappa = group.budget(round_, selection.rounds, selection.schedule)
-            if kappa and not last and not selection.controls:
-                choice = highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
-            else:
-                earlier = solutions.get(name)
-                start = None if earlier is None else earlier.multipliers
-                choice = choose(live, selection, kappa, floors, start)
+            start, choice = starts.get(name), None
+            if kappa and not last:  # a later round's solution is recorded
+                choice = choose_quickly(live, selection, kappa, floors, start)
+            choice = choice or choose(live, selection, kappa, floors, start)
+            if choice.multipliers is not None:
+                starts[name] = choice.multipliers
             if choice.solution is not None:
                 solutions[name] = choice.solution
                 if choice.solution.status == "infeasible":

@@ -8,6 +8,7 @@ each method at each rate is trained again, on fresh seeds, and evaluated on the 
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import optuna
 
@@ -17,6 +18,7 @@ from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
 from search_spaces.question import Compare
 from study.records.trial import StudyTrial
+from study.search.calls import CallsInOrder
 from study.search.choice import best_trials, chosen
 from study.search.combinations import MOST_COMBINATIONS
 from study.search.configuration import Configuration
@@ -54,7 +56,8 @@ class SearchPlan(Plan):
         self.seeds = Seeds(settings)
         check_baseline(self.proposals)
         planned = self._planned(settings)
-        self.queue = ConfigurationQueue(self.proposals, self.seeds, planned)
+        self._calls = CallsInOrder()  # all that use the sampler's histories
+        self.queue = ConfigurationQueue(self.proposals, self.seeds, planned, self._calls)
         self.configurations = len(planned)
         groups = len({slot.group for slot in planned}) if self.proposals.question.strata else 0
         self.size = len(planned) * settings.seeds + groups * self.seeds.judging
@@ -91,8 +94,12 @@ class SearchPlan(Plan):
 
     @property
     def histories(self) -> dict[str, optuna.Study]:
-        """What the sampler knows: Optuna studies by name, see `Histories.by_name`."""
-        return self.proposals.histories.by_name
+        """What the sampler knows: Optuna studies by name, see `Histories.by_name`.
+
+        Without configurations that were made ahead and have not been handed out.
+        """
+        studies = self._calls.wait_for(lambda: self.proposals.histories.by_name)
+        return {name: handed_out(study, len(self.queue.proposed)) for name, study in studies.items()}
 
     @property
     def example(self) -> TrialConfig:
@@ -215,6 +222,10 @@ class SearchPlan(Plan):
         self._enter(configuration, trial)
         return trial
 
+    def expect(self, trials: Sequence[StudyTrial]) -> None:
+        """Receive all recorded trials before each is recalled: some proposals are made ahead."""
+        self.queue.expect(trials)
+
     def recall(self, trial: StudyTrial) -> None:
         """Receive a recorded trial, in place of `ask`. The sampler and the races are updated as they were.
 
@@ -315,8 +326,10 @@ class SearchPlan(Plan):
         if len(configuration.trials) < configuration.granted:
             return
         configuration.finished = True
-        history = self.proposals.history(configuration.slot)
-        self.proposals.histories.tell(configuration, history, best_trials(self.queue.dense))
+        if configuration.optuna_trial is not None:
+            histories, history = self.proposals.histories, self.proposals.history(configuration.slot)
+            outcome = histories.outcome(configuration, best_trials(self.queue.dense))  # at this event
+            self._calls.run(partial(histories.tell, history, configuration.optuna_trial, outcome))
         self._judge()
 
     def _judge(self) -> None:
@@ -324,6 +337,22 @@ class SearchPlan(Plan):
         if self.proposals.question.strata and not self.queue.left and not self.queue.open:
             self.queue.judge(chosen(self.queue.proposed))
             self._unjudged = 0
+
+
+def handed_out(study: optuna.Study, count: int) -> optuna.Study:
+    """An Optuna study with only the first configurations; the same object if it has no others.
+
+    Args:
+        study: The Optuna study.
+        count: How many configurations have been handed out.
+    """
+    trials = study.get_trials(deepcopy=False)
+    first = [trial for trial in trials if trial.user_attrs["configuration"] < count]
+    if len(first) == len(trials):
+        return study
+    made = optuna.create_study(directions=study.directions)
+    made.add_trials(first)
+    return made
 
 
 def check_baseline(proposals: Proposals) -> None:

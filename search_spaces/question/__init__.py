@@ -5,13 +5,24 @@ from decimal import Decimal
 from typing import Any
 
 from cops_core.errors import InputError, lookup
+from search_spaces.question.ablate import Ablate
 from search_spaces.question.base import Answer, Candidate, Question
 from search_spaces.question.compare import Compare
 from search_spaces.question.pareto import Pareto
 from search_spaces.question.rates import Rates
 from search_spaces.question.smallest import Smallest
 
-__all__ = ["QUESTIONS", "Answer", "Candidate", "Compare", "Pareto", "Question", "Rates", "Smallest"]
+__all__ = [
+    "QUESTIONS",
+    "Ablate",
+    "Answer",
+    "Candidate",
+    "Compare",
+    "Pareto",
+    "Question",
+    "Rates",
+    "Smallest",
+]
 
 QUESTIONS: dict[str, type[Question]] = {
     "rates": Rates,
@@ -19,17 +30,19 @@ QUESTIONS: dict[str, type[Question]] = {
     "smallest": Smallest,
     "compare": Compare,
 }
+# Those of studies that search nothing, which a space or a flag cannot ask.
+OF_FIXED: dict[str, type[Question]] = {"ablate": Ablate}
 
 
 def parse_question(record: Mapping[str, Any]) -> Question:
     """The question from its record, see `Question.record`.
 
     Raises:
-        InputError: The record's kind is not in `QUESTIONS`, or a value is wrong.
+        InputError: The record's kind is unknown, or a value is wrong.
     """
     words = {name: text for name, text in record.items() if name not in ("kind", "rates")}
     rates = [Decimal(rate) for rate in record["rates"]]
-    return lookup("question", record["kind"], QUESTIONS).parse(words, rates)
+    return lookup("question", record["kind"], {**QUESTIONS, **OF_FIXED}).parse(words, rates)
 
 
 def choose_question(

@@ -32,7 +32,8 @@ def print_methods(console: Console, table: MethodTable, runs: Mapping[str, str])
         return
     shown = _shown(table)
     if table.is_judged:
-        console.print(_tests(table, shown))
+        title = f"chosen on validation, then {table.seeds} fresh seeds on test"
+        console.print(tests_table(table, shown, title))
     console.print(_chosen(table, shown, runs))
     if left_out := len(table.rows) - len(shown):
         print_line(console, f"and {left_out} more: see the tables of cops report", "dim")
@@ -53,10 +54,17 @@ def _shown(table: MethodTable) -> list[MethodResult]:
     return shown
 
 
-def _tests(table: MethodTable, shown: Sequence[MethodResult]) -> Table:
-    """Columns: the mean on the test part, the difference to the baseline, its p-value, and `least`."""
+def tests_table(table: MethodTable, shown: Sequence[MethodResult], title: str) -> Table:
+    """The accuracies on test as a table.
+
+    Columns: the mean on the test part, the difference to the baseline, its p-value, and `least`.
+
+    Args:
+        table: The methods.
+        shown: The rows that are shown.
+        title: The title.
+    """
     spec, tested = table.measure.spec, bool(table.compared)
-    title = f"chosen on validation, then {table.seeds} fresh seeds on test"
     headings = [f"test {table.measure.noun}"]
     headings += ["difference"] * bool(table.baseline) + ["p", "least"] * tested
     found = _table(title, headings)
@@ -147,10 +155,23 @@ def methods_content(table: MethodTable, runs: Mapping[str, str]) -> dict[str, An
         "judged": table.is_judged,
         "complete": table.is_complete,
         "equal_budgets": table.is_fair,
-        "rows": [_row(row, runs) for row in table.rows],
+        "rows": method_rows(table, runs),
         "notes": sentences(table),
         "verdict": verdict(table) or None,
     }
+
+
+def method_rows(table: MethodTable, runs: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows as JSON values.
+
+    Args:
+        table: The methods.
+        runs: The ids of MLflow's runs by the trial's name.
+
+    Returns:
+        See `methods_content`.
+    """
+    return [_row(row, runs) for row in table.rows]
 
 
 def _row(row: MethodResult, runs: Mapping[str, str]) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def _optuna(store: StudyStore, file: Path) -> None:
     settings = parse_settings(record["settings"])
     if settings.kind != "search":
         raise InputError(
-            f"{store.name!r} was run by cops {settings.kind}, without a sampler: write --format parquet or csv"
+            f"{store.name!r} was run by cops {settings.kind}, without a sampler: write --format parquet or"
+            " csv"
         )
     about = {"settings": record, "files": _files(store)}
     write_optuna(file, as_optuna(recorded_space(settings), settings, store.trials(), about))

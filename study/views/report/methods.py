@@ -166,8 +166,14 @@ def _numbers(name: str, found: Interval | None) -> dict[str, float]:
     return {name: math.nan if found is None else found.mean, f"{name}_half_width": width}
 
 
-def methods_latex(table: MethodTable, caption: str) -> bytes:
-    """The methods as a LaTeX table, with the numbers of the page."""
+def methods_latex(table: MethodTable, caption: str, label: str) -> bytes:
+    """The methods as a LaTeX table, with the numbers of the page.
+
+    Args:
+        table: The methods, or a trial's ablations.
+        caption: The caption.
+        label: The label.
+    """
     cells = [cell for group in method_cells(table, {}) for cell in group]
     shown = pd.DataFrame(
         {
@@ -181,7 +187,7 @@ def methods_latex(table: MethodTable, caption: str) -> bytes:
             "least": [_tex(cell.least) for cell in cells],
         }
     )
-    return latex(shown, caption, "methods", "lllp{4cm}rrrr")
+    return latex(shown, caption, label, "lllp{4cm}rrrr")
 
 
 def _tex(text: str) -> str:

@@ -4,13 +4,16 @@ from typing import Annotated
 
 import typer
 
+from study.arguments import SETTINGS
 from study.cli.options import RUN_FLAGS, Given, PluginOption, use_plugins, with_flags
 from study.cli.studies import EventsOption
 from study.flags import Flag
 
 
 def _default(flag: Flag) -> str:
-    """What the help shows for a setting that is that of the trial's study."""
+    """What the help shows for a setting in place of its own default."""
+    if flag is SETTINGS["name"]:
+        return "ablate-STUDY-NUMBER"
     return "the trial's study's" if flag.changes == "kept" else ""
 
 
@@ -18,7 +21,10 @@ def _default(flag: Flag) -> str:
 def ablate(
     trial: Annotated[
         str,
-        typer.Argument(help="The finished trial: STUDY/NUMBER, e.g. quickstart/12.", metavar="STUDY/NUMBER"),
+        typer.Argument(
+            help="The finished trial: STUDY/NUMBER, e.g. quickstart/12.",
+            metavar="STUDY/NUMBER",
+        ),
     ],
     given: Given,
     seeds: Annotated[int, typer.Option(min=2, help="Number of fresh seeds, the same for all.")] = 5,

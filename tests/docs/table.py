@@ -139,6 +139,11 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "kubectl delete -f docs/cluster/kuberay.yaml": CLUSTER,
         "sbatch docs/cluster/slurm.sh fashion_mnist --gpus-per-trial auto": CLUSTER,
     },
+    "docs/ablations.md": {
+        "cops launch quickstart --trials 7": Run("slow", ONCE),
+        "cops ablate quickstart/5 --seeds 5 --dry-run": Run("slow"),
+        "cops ablate quickstart/5 --seeds 5": Run("slow", "--seeds 2"),
+    },
     "docs/compare.md": {
         "cops launch quickstart --objective compare --dry-run": Run("slow"),
         "cops launch quickstart --objective compare --rates 0.99 --name which": LONG,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from cops_core.errors import listed
 from cops_core.trainers import Measure
 from study.analysis.ablations import UNCHANGED
 from study.analysis.judged import MethodResult, MethodTable
@@ -107,11 +106,18 @@ def ablation_headline(table: MethodTable) -> str:
     if is_guessing(table):
         return "The unchanged trial is no better than guessing: it has no result that anything could carry."
     found = conclusions(table)
-    subjects = {
-        finding: listed([each.subject for each in found if each.finding == finding]) for finding in CLAUSES
-    }
-    clauses = [clause.format(subjects[finding]) for finding, clause in CLAUSES.items() if subjects[finding]]
+    clauses = [
+        clause.format(_joined(subjects))
+        for finding, clause in CLAUSES.items()
+        if (subjects := [each.subject for each in found if each.finding == finding])
+    ]
     return f"The result of the mask: {'; '.join(clauses)}."
+
+
+def _joined(subjects: Sequence[str]) -> str:
+    """`places, ranking and initial values`."""
+    *others, last = subjects
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def ablation_notes(table: MethodTable) -> list[str]:

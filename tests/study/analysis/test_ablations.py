@@ -90,7 +90,7 @@ def test_each_property_has_a_conclusion_with_its_numbers(made):
     assert f"one of {least:.2%} would have been found with a probability of 80 %" in ranking
     assert "-5.00%" in values
     headline = ablation_headline(found)
-    assert "carried by its places, initial values" in headline
+    assert "carried by its places and initial values" in headline
     assert "no effect was found of its ranking" in headline
 
 
@@ -128,15 +128,18 @@ def test_nothing_found_is_never_called_no_difference(made):
         assert "no difference was found" in line
         assert "would have been found with a probability of 80 %" in line
         assert "no effect" not in line
-    assert "no effect was found of its places, ranking, initial values" in ablation_headline(found)
+    assert "no effect was found of its places, ranking and initial values" in ablation_headline(found)
     assert "layer densities alone may suffice" in ablation_headline(found)
 
 
 def test_fewer_is_better_for_a_loss(made):
     row = table(ablation_trials(made)).rows[1]
-    assert effect_of(row, Measure("loss", "minimize", 9.0)) == "harms"
-    assert effect_of(row, Measure("score", "maximize", 0.0)) == "carries"
-    assert effect_of(replace(row, difference=None), Measure("loss", "minimize", 9.0)) == "unknown"
+    assert effect_of(row, Measure(name="loss", direction="minimize", worst=9.0)) == "harms"
+    assert effect_of(row, Measure(name="score", direction="maximize", worst=0.0)) == "carries"
+    assert (
+        effect_of(replace(row, difference=None), Measure(name="loss", direction="minimize", worst=9.0))
+        == "unknown"
+    )
 
 
 def test_a_lost_seed_is_named_and_left_out_of_the_pairs(made):

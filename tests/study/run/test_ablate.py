@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from cops_core.config import Control, Floor, Member, Selection, Training, TrialConfig
+from cops_core.config import Control, Floor, Selection, Training, TrialConfig
 from cops_core.errors import InputError
+from cops_core.scores import Member
 from cops_core.trial import run_trial
 from search_spaces.question import Ablate, parse_question
 from study.launch_settings import check_sizes

@@ -75,7 +75,7 @@ def test_status_prints_them_in_eighty_columns(write, run, home, monkeypatch):
     words = " ".join(out.split())
     for part in (
         "trial mine/12 and its ablations on test, 4 fresh seeds",
-        "The result of the mask: carried by its places, initial values",
+        "The result of the mask: carried by its places and initial values",
         "- Places: a part of the result is lost",
         "adjusted by Holm for 4 comparisons",
         "no search has used these seeds or these images",

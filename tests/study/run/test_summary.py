@@ -12,6 +12,7 @@ from rich.console import Console
 from cops_core.config import Selection, TrialConfig
 from cops_core.errors import InputError
 from search_spaces.question import Pareto, Smallest
+from study.records.store import StudyStore
 from study.records.trial import StudyTrial
 from study.run.summary import print_plan, print_summary
 from study.views.figures.style import FIRST
@@ -41,8 +42,9 @@ def summary(settings):
     """The summary of a run in 80 columns, a single blank between words."""
 
     def show(run, **changes):
-        output = io.StringIO()
-        print_summary(Console(file=output, width=80), settings(**changes), run, 12.3)
+        output, asked = io.StringIO(), settings(**changes)
+        store = StudyStore(asked.storage_uri, asked.name)
+        print_summary(Console(file=output, width=80), store, asked, run, 12.3)
         return [" ".join(line.split()) for line in output.getvalue().splitlines()]
 
     return show

@@ -127,6 +127,14 @@ class FloorFacts(TypedDict):
     per: str
 
 
+class RegrowFacts(TypedDict):
+    """See `cops_core.config.Regrow`."""
+
+    every: int
+    fraction: float
+    until: float
+
+
 class SelectionManifest(TypedDict):
     """How a mask was selected, see `cops_core.trial_selection.select_weights`.
 
@@ -155,6 +163,7 @@ class SelectionManifest(TypedDict):
         extensions: Names and SHA-256 of plugins.
         solutions: By group of weights with a common budget, `global` or a layer's name. A union has none.
         price_of_control: By the same groups.
+        regrow: How the mask changes during the training, if it does, see `cops_core.config.Regrow`.
     """
 
     scores: dict[str, ScoreDescription]
@@ -181,6 +190,7 @@ class SelectionManifest(TypedDict):
     extensions: dict[str, str]
     solutions: dict[str, Solution]
     price_of_control: dict[str, list[PricePoint]]
+    regrow: NotRequired[RegrowFacts]
 
 
 class UnusableScore(TypedDict):
@@ -247,17 +257,20 @@ class Facts(TypedDict):
         parameters: The number of all parameters.
         trained_parameters: The number of trained parameters.
         compression: parameters / trained_parameters.
-        layer_densities: The kept fraction of each layer, in [0, 1].
-        connectivity: Which kept weights are connected.
+        layer_densities: The kept fraction of each layer, in [0, 1], from the first step to the last.
+        connectivity: Which kept weights are connected, before the training.
         data_sha256: SHA-256 of the data set.
         theta0_sha256: SHA-256 of the initial weights.
-        mask_sha256: SHA-256 of the mask.
+        mask_sha256: SHA-256 of the mask, before the training.
         manifest: How the mask was selected.
         scores_computed: How often each score was computed, by its key.
         scores_cached: How often each score was read from the cache, by its key.
         seconds: Time for each part of the preparation: data, model, scoring.
         accounting: What the network costs.
         final_scale: The factor of theta0 outside the mask after the last epoch.
+        final_mask_sha256: If the mask changes during the training: SHA-256 of the mask after the last epoch.
+        grown_weights: Likewise, how many of its weights are not in the mask before the training.
+        final_connectivity: Likewise, which of its weights are connected.
         test_accuracy: In [0, 1], after the last epoch of a configuration with `test`.
         at_chance: Whether the last validation accuracy may be that of guessing (see `cops_core.chance`).
     """
@@ -278,5 +291,8 @@ class Facts(TypedDict):
     seconds: dict[str, float]
     accounting: Accounting
     final_scale: NotRequired[float]
+    final_mask_sha256: NotRequired[str]
+    grown_weights: NotRequired[int]
+    final_connectivity: NotRequired[ConnectivityFacts]
     test_accuracy: NotRequired[float]
     at_chance: NotRequired[bool]

@@ -140,6 +140,9 @@ def select_on(
         manifest["combine"] = selection.combine
     if selection.floor is not None:
         manifest["floor"] = {"count": selection.floor.count, "per": selection.floor.per}
+    if selection.regrow is not None:
+        regrow = selection.regrow
+        manifest["regrow"] = {"every": regrow.every, "fraction": regrow.fraction, "until": regrow.until}
     return SelectionResult(mask, manifest)
 
 

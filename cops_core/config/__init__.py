@@ -1,5 +1,6 @@
 """What is a trial? Complete, frozen descriptions: wrong values are refused here and nowhere else."""
 
+from cops_core.config.regrow import Regrow
 from cops_core.config.selection import (
     Ablation,
     Combine,
@@ -26,6 +27,7 @@ __all__ = [
     "Floor",
     "IfInfeasible",
     "LevelKind",
+    "Regrow",
     "Schedule",
     "Scope",
     "ScoreName",

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from cops_core.config.regrow import Regrow
 from cops_core.description import Description, named
 from cops_core.errors import one_line, unknown
 from cops_core.scores import (
@@ -38,7 +39,7 @@ Combine = Literal["cops", "weighted", "union"]
 # Fields without effect in a single round.
 ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
 # Fields of a selection that are written only if they are set.
-OPTIONAL_CHOICES = frozenset(("combine", "floor"))
+OPTIONAL_CHOICES = frozenset(("combine", "floor", "regrow"))
 # Fields whose meaning depends on levels.
 LEVEL_FIELDS = ("level_kind", "if_infeasible")
 SCOPE_NAMES: Mapping[Scope, str] = {
@@ -142,6 +143,8 @@ class Selection(Description):
             lowest scores; or kept weights with other initial values.
         if_infeasible: If no mask meets all levels: "shrink" them by the largest feasible factor, or "end"
             the trial before any training (`cops_core.errors.InfeasibleError`).
+        regrow: How the mask changes during the training, for arm "prune", or None. All other fields are of
+            the mask with which the training starts.
     """
 
     target: ScoreOrMember
@@ -158,6 +161,14 @@ class Selection(Description):
     convention: ConventionName = "paper"
     ablation: Ablation = "none"
     if_infeasible: IfInfeasible = "shrink"
+    regrow: Regrow | None = None
+
+    @field_validator("regrow", mode="before")
+    @classmethod
+    def _whole_regrow(cls, given: Any) -> Any:
+        if not (given is None or isinstance(given, Regrow | Mapping)):
+            raise ValueError(f"{given!r} does not say how the mask changes: write e.g. Regrow(every=100)")
+        return given
 
     @field_validator("floor", mode="before")
     @classmethod
@@ -213,6 +224,11 @@ class Selection(Description):
         return (self.target, *(control.score for control in self.controls))
 
     @property
+    def before_training(self) -> bool:
+        """Whether the mask is fixed before the training. Tables mark the methods whose mask is not."""
+        return self.regrow is None
+
+    @property
     def method(self) -> str:
         """The name by which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
 
@@ -227,7 +243,8 @@ class Selection(Description):
         """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
         scores = f"{self.combine}({self.target}; {levels})" if levels else str(self.target)
-        return scores + self.suffix
+        usual = self.regrow is None or self.regrow == Regrow()
+        return scores + self.suffix + ("" if usual else f" {self.regrow}")
 
     @property
     def suffix(self) -> str:
@@ -240,6 +257,7 @@ class Selection(Description):
             " on fresh batches" if self.fresh_batches else "",
             f" as in {self.convention}" if self.convention != "paper" else "",
             ABLATION_NAMES[self.ablation],
+            "" if self.regrow is None else ", RigL",
         ]
         return "".join(parts)
 

@@ -123,6 +123,11 @@ class TrialConfig(Description):
             raise ValueError(f"arm {self.arm!r} needs a selection, e.g. Selection(target='snip')")
         if (self.arm == "scale") != (self.scale is not None):
             raise ValueError("scale and arm 'scale' need each other: write both, e.g. arm='scale', scale=0.5")
+        if self.selection is not None and self.selection.regrow is not None and self.arm != "prune":
+            raise ValueError(
+                f"regrow with arm {self.arm!r}: weights that are grown start at 0, as those outside the mask"
+                " are with arm 'prune': write arm='prune', or leave regrow out"
+            )
         return self
 
     def _check_own(self) -> None:
@@ -138,6 +143,11 @@ class TrialConfig(Description):
         selection = self.selection
         if selection and selection.samples_per_class != Selection.model_fields["samples_per_class"].default:
             idle.append("selection.samples_per_class")
+        if selection and selection.regrow is not None:
+            raise ValueError(
+                f"trainer {self.trainer!r} has its own training loop, in which no weights are dropped and"
+                " grown: leave selection.regrow out"
+            )
         if idle:
             raise ValueError(
                 f"{', '.join(idle)} without effect with trainer {self.trainer!r}: use its settings"

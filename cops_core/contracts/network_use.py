@@ -43,9 +43,10 @@ class NetworkUse:
 
     @cached_property
     def arms(self) -> dict[tuple[str, str, str], TrialConfig]:
-        """A configuration for each arm under each way to train it."""
+        """A configuration for each arm, and each with a mask that changes, under each way to train it."""
         return {
-            (config.arm, str(config.scale), way_to_train(config.training)): config for config in self.configs
+            (_arm_of(config), str(config.scale), way_to_train(config.training)): config
+            for config in self.configs
         }
 
     @property
@@ -53,6 +54,12 @@ class NetworkUse:
         """All that the checks depend on, apart from code, data and plugins."""
         scores = sorted([*key, str(masked)] for key, (_, masked) in self.scores.items())
         return json.dumps([*_network_of(self.config), scores, sorted(self.arms)])
+
+
+def _arm_of(config: TrialConfig) -> str:
+    """`prune`, or `prune, RigL`."""
+    changes = config.selection is not None and config.selection.regrow is not None
+    return config.arm + ", RigL" * changes
 
 
 def way_to_train(training: Training) -> str:

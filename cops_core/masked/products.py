@@ -78,6 +78,10 @@ class SparseProducts:
         self.transposed_columns = rows[self.by_column].to(torch.int32)
         self.pattern = self.matrix(torch.zeros(len(places), dtype=like.dtype))
 
+    def at(self, places: Tensor) -> "SparseProducts":
+        """The products of the same layer with other kept weights, as many as these."""
+        return SparseProducts(places, torch.Size(self.shape), self.pattern.values(), self.others_are_zero)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "SparseProducts":
         """Itself: nothing of it changes, and torch does not copy its compressed matrix."""
         return self

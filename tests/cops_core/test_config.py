@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from cops_core.config import Control, Floor, Selection, Training, TrialConfig, parse_config
+from cops_core.config import Control, Floor, Regrow, Selection, Training, TrialConfig, parse_config
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
@@ -158,6 +158,7 @@ OTHER_SELECTIONS = (
         floor=Floor(count=2, per="unit"),
         combine="union",
     ),
+    Selection(target="snip", regrow=Regrow(every=5)),
 )
 
 
@@ -198,7 +199,8 @@ def test_every_field_is_in_the_hash():
         ]
     assert earlier == set(Training.model_fields)
     whole = [config, *(config.changed(training=training) for training in OTHER_TRAININGS)]
-    whole += [config.changed(selection=selection) for selection in OTHER_SELECTIONS]
+    # Not validated: a mask that changes needs another arm.
+    whole += [config.model_copy(update={"selection": selection}) for selection in OTHER_SELECTIONS]
     hashes = {config_hash(other) for other in [*whole, *changed]}
     assert len(hashes) == len(whole) + len(changed)
 

@@ -321,7 +321,7 @@ PYTHON: dict[str, list[Python]] = {
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [
         Python(
-            before="from cops_core.config import Control, Floor, Selection\n"
+            before="from cops_core.config import Control, Floor, Regrow, Selection\n"
             "from cops_core.scores import Member"
         )
     ],

@@ -186,8 +186,13 @@ class StudyTrial:
 
     @property
     def connectivity(self) -> ConnectivityFacts | None:
-        """What the mask leaves connected (see `cops_core.collapse`); None without a mask."""
-        return None if self.facts is None else self.facts["connectivity"]
+        """What the mask leaves connected (see `cops_core.collapse`); None without a mask.
+
+        Of a mask that changes during the training: the last one, if the trial has ended.
+        """
+        if self.facts is None:
+            return None
+        return self.facts.get("final_connectivity", self.facts["connectivity"])
 
     @property
     def manifest(self) -> SelectionManifest | None:

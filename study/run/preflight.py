@@ -9,6 +9,7 @@ from cops_core.data.base import split_places
 from cops_core.errors import InputError
 from cops_core.folders import check_writable
 from cops_core.models import build_model
+from cops_core.train import check_steps
 from cops_core.trainers import IMAGES
 from cops_core.trial_selection import check_scoring, reads_images
 
@@ -48,11 +49,12 @@ def check_data(configs: Iterable[TrialConfig], data_root: Path) -> None:
         data_root: The folder for downloads.
 
     Raises:
-        InputError: A data set cannot be loaded or split, a network does not support its images, or a class
-            has too few images for a score that reads them.
+        InputError: A data set cannot be loaded or split, a network does not support its images, a class has
+            too few images for a score that reads them, or a training has too few steps to change its mask.
     """
     fitted: set[tuple[str, str]] = set()
     scored: set[tuple[object, ...]] = set()
+    trained: set[tuple[object, ...]] = set()
     every = list(configs)
     if len(trainers := sorted({config.trainer for config in every})) > 1:
         raise InputError(
@@ -72,3 +74,8 @@ def check_data(configs: Iterable[TrialConfig], data_root: Path) -> None:
             scored.add(key)
             split_places(len(data.train_labels), config.seed, config.validation_fraction)
             check_scoring(config, data)
+        regrow = None if selection is None else selection.regrow
+        length = (config.dataset, config.validation_fraction, config.training, regrow)
+        if length not in trained:
+            trained.add(length)
+            check_steps(config, data)

@@ -6,7 +6,7 @@ import math
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Never, TypedDict, get_args
+from typing import Any, Literal, Never, NotRequired, TypedDict, get_args
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import (
@@ -41,7 +41,7 @@ END_STATES: Mapping[Status, str] = {
 }
 # Facts that become metrics, and facts that become files of a run.
 Count = Literal["density", "trained_parameters", "parameters", "compression", "test_accuracy"]
-JsonFact = Literal["layer_densities", "manifest", "connectivity", "accounting"]
+JsonFact = Literal["layer_densities", "manifest", "connectivity", "final_connectivity", "accounting"]
 COUNTS: tuple[Count, ...] = get_args(Count)
 JSON_FACTS: tuple[JsonFact, ...] = get_args(JsonFact)
 
@@ -220,7 +220,7 @@ def text_files(trial: StudyTrial) -> dict[str, bytes]:
     """A run's files by name, without its network."""
     files = {}
     for name in JSON_FACTS:
-        content = None if trial.facts is None else trial.facts[name]
+        content = None if trial.facts is None else trial.facts.get(name)
         if content is not None:
             files[f"{name}.json"] = as_json(content)
     files[CONFIG_FILE] = as_json(replay_record(trial))
@@ -230,7 +230,8 @@ def text_files(trial: StudyTrial) -> dict[str, bytes]:
 class ReplayRecord(TypedDict):
     """Everything that is needed to run a trial again and to compare, as JSON values.
 
-    If the trial failed before it had any facts, its hashes are None, and plugins and machine are empty.
+    If the trial failed before it had any facts, its hashes are None, and plugins and machine are empty. Only
+    a trial whose mask changes during the training has a `final_mask_sha256`.
     """
 
     config: dict[str, Any]
@@ -240,6 +241,7 @@ class ReplayRecord(TypedDict):
     data_sha256: str | None
     theta0_sha256: str | None
     mask_sha256: str | None
+    final_mask_sha256: NotRequired[str]
     plugins: dict[str, str]
     machine: Machine | dict[str, Never]
     versions: dict[str, str]
@@ -249,7 +251,7 @@ class ReplayRecord(TypedDict):
 def replay_record(trial: StudyTrial) -> ReplayRecord:
     """The record of a trial for `cops replay`."""
     facts = trial.facts
-    return {
+    record: ReplayRecord = {
         "config": trial.config.model_dump(mode="json"),
         "identity": trial.identity,
         "status": trial.status,
@@ -262,6 +264,9 @@ def replay_record(trial: StudyTrial) -> ReplayRecord:
         "versions": versions(),
         "git_commit": git_commit(),
     }
+    if facts is not None and "final_mask_sha256" in facts:
+        record["final_mask_sha256"] = facts["final_mask_sha256"]
+    return record
 
 
 def as_json(content: Mapping[str, Any] | Sequence[Any]) -> bytes:

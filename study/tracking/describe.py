@@ -176,7 +176,8 @@ def _method(config: TrialConfig) -> str:
     others = OTHERS[config.arm].format(scale=config.scale or 0)
     share = f"{(density * 100).normalize():f} %"
     kept = f"{share} of the weights of {_network(config)}: those of {chosen}{rounds}{selection.suffix}"
-    return f"{kept}; {others}."
+    moves = "" if selection.regrow is None else f"; which ones changes in the training ({selection.regrow})"
+    return f"{kept}; {others}{moves}."
 
 
 def _loading(trial: StudyTrial) -> str:

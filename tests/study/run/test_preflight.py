@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cops_core.config import Selection, TrialConfig
+from cops_core.config import Regrow, Selection, TrialConfig
 from cops_core.data import DATASETS, ImageData
 from cops_core.errors import InputError
 from cops_core.models import MODELS
@@ -50,6 +50,25 @@ def test_a_class_without_images_is_one_line_with_advice_that_can_be_followed(rar
     with pytest.raises(InputError, match=r"class 2 of rare has no image .* or without the class") as error:
         check_data([trial("magnitude"), trial("snip")], tmp_path)
     assert "0 or less" not in str(error.value)
+
+
+def test_a_mask_that_would_never_change_is_refused(rare, tmp_path):
+    rare(10)
+    fixed = TrialConfig(
+        dataset="rare",
+        arm="prune",
+        selection=Selection(target="random"),
+        density="0.1",
+        training={"epochs": 1},
+    )
+    long, short = (
+        fixed.changed(selection=Selection(target="random", regrow=Regrow(every=every, until=1)))
+        for every in (3, 2)  # steps of 162 images in batches of 100
+    )
+    check_data([fixed, long.changed(training={"epochs": 4})], tmp_path)
+    for refused in (long, short):
+        with pytest.raises(InputError, match=r"never changes a mask in 2 steps: write a smaller `every`"):
+            check_data([fixed, refused], tmp_path)
 
 
 @pytest.mark.parametrize("count", [0, 5])

@@ -108,6 +108,8 @@ def measure_demand(
         free, total = torch.cuda.mem_get_info(place)
         elsewhere = total - free - torch.cuda.memory_reserved(place)
         peak = torch.cuda.max_memory_reserved(place) + elsewhere
+        if trial.trainer.regrow is not None:  # the first epoch may have no step with dense gradients
+            peak += trial.trainer.network.dense_bytes
         busy = _busy(trial.trainer, place)
     del trial
     release()

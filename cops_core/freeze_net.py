@@ -93,6 +93,12 @@ class FreezeNet:
         masked = sum(each.kept.shape.numel() - each.values.numel() for each in self.masked.values())
         return self.trained_parameters + masked
 
+    @property
+    def dense_bytes(self) -> int:
+        """The size in bytes of all masked weights with the values outside the mask, as of their gradients."""
+        sizes = (each.kept.shape.numel() * each.values.element_size() for each in self.masked.values())
+        return sum(sizes)
+
     def state(self) -> dict[str, dict[str, Tensor]]:
         """All that training changes: trained values, buffers, the scale. Size proportional to kappa.
 

@@ -384,6 +384,10 @@ def test_only_pruned_networks_grow(arm):
         TrialConfig(arm=arm, selection=Selection(target="snip", regrow=Regrow()))
 
 
+def test_the_size_of_dense_gradients():
+    assert FreezeNet(network(), random_mask(network()), PRUNED).dense_bytes == 8 * (40 * 7 + 7 * 7 + 7 * 3)
+
+
 def test_names():
     assert config().method == "prune random, ERK, RigL"
     assert config().detailed_method == "prune random, ERK, RigL 0.5 every 4 steps until 0.75"

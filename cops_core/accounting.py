@@ -124,6 +124,19 @@ def account(
     return found
 
 
+def training_multiply_adds(network: FreezeNet, shape: Shape) -> int:
+    """Multiply-adds of a training step for one image, see `account`.
+
+    Args:
+        network: The network.
+        shape: (channels, height, width) of an image.
+
+    Returns:
+        The number in convolution and linear layers.
+    """
+    return sum(cost.step for cost in _costs(_uses(network.model, shape), network).values())
+
+
 def multiply_adds(model: nn.Module, shape: Shape) -> int:
     """Multiply-adds of a forward pass of the dense network.
 

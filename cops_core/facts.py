@@ -150,6 +150,8 @@ class SelectionManifest(TypedDict):
         schedule: A key of `PRUNING_SCHEDULES`.
         revive: Whether removed weights could come back.
         ablation: A key of `MASK_ABLATIONS`.
+        at: `trained` if the trained network was scored.
+        rewind: Which weights are then trained with the mask, see `cops_core.config.Selection`.
         kappas: The number of kept weights after each round.
         sample_indices: Positions of the images of each round's batch in the data set.
         samples_per_class: Images of the batch, divided by the number of classes.
@@ -177,6 +179,8 @@ class SelectionManifest(TypedDict):
     schedule: str
     revive: bool
     ablation: str
+    at: NotRequired[str]
+    rewind: NotRequired[int | str]
     kappas: list[int]
     sample_indices: list[list[int]]
     samples_per_class: int
@@ -248,6 +252,28 @@ class Machine(TypedDict):
     torch: str
 
 
+class TrainingBeforeMask(TypedDict):
+    """What was trained before the mask was chosen, see `cops_core.prior_training`.
+
+    All but `seconds` and `cached` follow from the configuration and the data.
+
+    Attributes:
+        trainings: The number of trainings: of the dense network, and between rounds.
+        epochs: Of all of them together.
+        steps: Of the optimizer.
+        multiply_adds: Of all steps, see `Accounting.training_multiply_adds`.
+        seconds: Time for all steps, also of those that another trial has done.
+        cached: How many trainings were read from the cache.
+    """
+
+    trainings: int
+    epochs: int
+    steps: int
+    multiply_adds: int
+    seconds: float
+    cached: int
+
+
 class Facts(TypedDict):
     """The facts of a trial, see `cops_core.trial.Trial`. None where the dense network has no mask.
 
@@ -265,8 +291,9 @@ class Facts(TypedDict):
         manifest: How the mask was selected.
         scores_computed: How often each score was computed, by its key.
         scores_cached: How often each score was read from the cache, by its key.
-        seconds: Time for each part of the preparation: data, model, scoring.
+        seconds: Time for each part of the preparation: data, model, scoring with what is trained before.
         accounting: What the network costs.
+        before_mask: What was trained before the mask was chosen, if anything was.
         final_scale: The factor of theta0 outside the mask after the last epoch.
         final_mask_sha256: If the mask changes during the training: SHA-256 of the mask after the last epoch.
         grown_weights: Likewise, how many of its weights are not in the mask before the training.
@@ -290,6 +317,7 @@ class Facts(TypedDict):
     scores_cached: dict[str, int]
     seconds: dict[str, float]
     accounting: Accounting
+    before_mask: NotRequired[TrainingBeforeMask]
     final_scale: NotRequired[float]
     final_mask_sha256: NotRequired[str]
     grown_weights: NotRequired[int]

@@ -9,7 +9,7 @@ and may come back: they are scored at theta0 with the masked network's gradient 
 "Progressive Skeletonization", arXiv 2006.09081). Floors hold after every round.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +57,11 @@ def run_rounds(
     groups: Mapping[str, Group],
     *,
     priced: bool = True,
+    retrain: Callable[[Mask], None] | None = None,
 ) -> Rounds:
     """Score and select `selection.rounds` times.
 
-    Scores that do not run the network are the same in every round and computed once.
+    Scores that do not run the network are the same in every round and computed once, unless it is trained.
 
     Args:
         scorer: Scores the model.
@@ -68,6 +69,8 @@ def run_rounds(
         selection: How the weights are chosen.
         groups: By name, covering all D weights in order.
         priced: Whether `Rounds.paths` is computed.
+        retrain: Called before each round but the first, with what is left: trains the scorer's model, whose
+            removed weights are zero afterwards.
 
     Returns:
         The mask and how it was found.
@@ -78,7 +81,11 @@ def run_rounds(
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
     remaining = Remaining(shapes, revive=selection.revive)
     flat = _flattened(dict(scorer.whole(selection.scores, batches[0])))
-    moving = [score for score in selection.scores if find_score(score).traits.normalisation != "unused"]
+    moving = [
+        score
+        for score in selection.scores
+        if retrain is not None or find_score(score).traits.normalisation != "unused"
+    ]
     scoring: RoundScores[AnyScore] | None = None
     levelled = priced and bool(selection.controls) and selection.combine == "cops"
     solutions: dict[str, CopsSolution] = {}
@@ -91,6 +98,9 @@ def run_rounds(
         last = round_ == selection.rounds
         if round_ > 1 and moving:
             batch = batches[round_ - 1] if len(batches) > 1 else batches[0]
+            if retrain is not None:
+                retrain(remaining.mask())
+                scoring = None  # what it has computed depends on the weights
             scoring = scoring or scorer.rounds(moving, revive=selection.revive)
             scores = scoring.compute(batch, remaining.layers(), remaining.removed())
             for score in moving:

@@ -123,6 +123,18 @@ class Trainer:
         """The share of the steps that compute the gradients of whole weights, to change the mask."""
         return 0.0 if self.regrow is None else changes_of(self.regrow, self.steps) / self.steps
 
+    def begin_after(self, epochs: int) -> None:
+        """Begin a new training in the middle: with the schedule, batches and draws of the epochs that follow.
+
+        Args:
+            epochs: How many are over, fewer than the training has. There is no momentum of theirs.
+        """
+        self.epoch = epochs
+        if epochs:
+            self.optimizer.step()  # changes nothing without gradients; torch wants it before the schedule's
+        for _ in range(epochs * len(self.sizes)):
+            self.scheduler.step()
+
     def run_epoch(self) -> EpochMetrics:
         """Train for one epoch, then evaluate on the validation part."""
         self.epoch += 1

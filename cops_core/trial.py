@@ -38,6 +38,7 @@ from cops_core.models import build_model
 from cops_core.models.packages import package_extensions
 from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device
+from cops_core.prior_training import PriorTraining
 from cops_core.scoring import Scorer
 from cops_core.train import DTYPES, EpochMetrics, Trainer
 from cops_core.trial_selection import select_weights
@@ -103,6 +104,7 @@ class Trial(Resumable):
     Raises:
         InputError: A configuration that cannot be built, or a device that does not exist.
         InfeasibleError: No mask meets all levels, and the selection's `if_infeasible` is "end".
+        DivergedError: A training before the mask had a loss that is not finite.
     """
 
     def __init__(
@@ -147,8 +149,21 @@ class Trial(Resumable):
         scorer = Scorer(model, config.seed, theta0_sha256, convention, self.extensions, cache)
         if selection is not None and cache is not None:
             scorer.network_sha256 = network_sha256(config.model, split.data.shape, split.data.classes)
+        prior = None
+        if selection is not None and selection.at == "trained":
+            prior = PriorTraining(
+                config,
+                split,
+                theta0_sha256=theta0_sha256,
+                network_sha256=scorer.network_sha256,
+                extensions=self.extensions,
+                cache=cache,
+            )
+            # The names of the cache's entries say nothing about trained weights.
+            scorer.model, scorer.cache = prior.model, None
         if selection is not None and config.density is not None:
-            selected = select_weights(scorer, split, selection, config.density)
+            retrain = None if prior is None else prior.retrain
+            selected = select_weights(scorer, split, selection, config.density, retrain)
             mask = selected.mask
             connected = connectivity(model, split.data.shape, mask)
         scale = scale_of(config)
@@ -156,11 +171,14 @@ class Trial(Resumable):
         self.disconnected = (
             connected is not None and connected.collapsed is True and scale.start == 0 and regrow is None
         )
+        if prior is not None:
+            prior.rewind(model)
         network = FreezeNet(model, mask, scale)
         if selection is not None and mask is not None and selection.ablation == "reinitialize":
             network.start_from(reinitialized(mask, config.seed, config.initialization))
         clock.append(time.perf_counter())
         self.trainer = Trainer(network, split, config.training, config.seed, regrow=regrow)
+        self.trainer.begin_after(0 if selection is None else selection.rewound_epochs)
         self._start: Mapping[str, Tensor] = mask or {}
         trained = network.trained_parameters
         connected_facts = None if connected is None else connected.facts()
@@ -185,6 +203,9 @@ class Trial(Resumable):
             # changes.
             "accounting": self._account(len(pack(network, self._header)), connected_facts),
         }
+
+        if prior is not None:
+            self.facts["before_mask"] = prior.facts
 
     @property
     def metrics(self) -> EpochMetrics | None:
@@ -350,6 +371,7 @@ def run_trial(
     Raises:
         InputError: A configuration that cannot be built.
         InfeasibleError: No mask meets all levels, and the selection's `if_infeasible` is "end".
+        DivergedError: A training before the mask had a loss that is not finite.
     """
     trial = Trial(config, data_root=data_root, device=device, cache=cache)
     if checkpoint is not None and checkpoint.exists():

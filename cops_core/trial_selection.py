@@ -1,6 +1,7 @@
 """The selection of a trial's weights: from scores, combined by COPS, to a mask and its manifest."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -53,16 +54,23 @@ class SampledBatches:
     class_balanced: bool = False
 
 
-def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> SelectionResult:
+def select_weights(
+    scorer: Scorer,
+    split: Split,
+    selection: Selection,
+    density: Decimal,
+    retrain: Callable[[Mask], None] | None = None,
+) -> SelectionResult:
     """Score the scorer's model and select kappa of its weights.
 
     Levels that no mask meets together are shrunk by the largest feasible factor, `shrunk` in the manifest.
 
     Args:
-        scorer: Scores the model, which has theta0 as its weights, on its device.
+        scorer: Scores the model, which has theta0 or trained weights, on its device.
         split: The data, on the same device.
         selection: How the weights are chosen.
         density: The kept fraction, in (0, 1].
+        retrain: See `cops_core.iterate.run_rounds`.
 
     Returns:
         The mask and its manifest.
@@ -90,11 +98,15 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
         samples_per_class=selection.samples_per_class,
         class_balanced=class_balanced,
     )
-    return select_on(scorer, drawn, selection, density)
+    return select_on(scorer, drawn, selection, density, retrain)
 
 
 def select_on(
-    scorer: Scorer, drawn: SampledBatches, selection: Selection, density: Decimal
+    scorer: Scorer,
+    drawn: SampledBatches,
+    selection: Selection,
+    density: Decimal,
+    retrain: Callable[[Mask], None] | None = None,
 ) -> SelectionResult:
     """Score the scorer's model on batches and select kappa of its weights.
 
@@ -103,6 +115,7 @@ def select_on(
         drawn: What it is scored on.
         selection: How the weights are chosen.
         density: The kept fraction, in (0, 1].
+        retrain: See `cops_core.iterate.run_rounds`.
 
     Returns:
         The mask and its manifest.
@@ -110,7 +123,8 @@ def select_on(
     Raises:
         InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
-    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(scorer, selection, density))
+    groups = groups_of(scorer, selection, density)
+    rounds = run_rounds(scorer, drawn.batches, selection, groups, retrain=retrain)
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed, rounds.ranking)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
@@ -143,6 +157,8 @@ def select_on(
     if selection.regrow is not None:
         regrow = selection.regrow
         manifest["regrow"] = {"every": regrow.every, "fraction": regrow.fraction, "until": regrow.until}
+    if selection.at == "trained":
+        manifest["at"], manifest["rewind"] = selection.at, selection.rewind
     return SelectionResult(mask, manifest)
 
 

@@ -35,13 +35,15 @@ Schedule = Literal["exponential", "linear"]
 Ablation = Literal["none", "shuffle", "random", "invert", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
 Combine = Literal["cops", "weighted", "union"]
+At = Literal["initial", "trained"]
 
 # Fields without effect in a single round.
 ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
 # Fields of a selection that are written only if they are set.
-OPTIONAL_CHOICES = frozenset(("combine", "floor", "regrow"))
+OPTIONAL_CHOICES = frozenset(("combine", "floor", "regrow", "at", "rewind"))
 # Fields whose meaning depends on levels.
 LEVEL_FIELDS = ("level_kind", "if_infeasible")
+LEARNING_RATE = "learning_rate"  # of `Selection.rewind`
 SCOPE_NAMES: Mapping[Scope, str] = {
     "global": "",
     "layer": " per layer",
@@ -145,6 +147,12 @@ class Selection(Description):
             the trial before any training (`cops_core.errors.InfeasibleError`).
         regrow: How the mask changes during the training, for arm "prune", or None. All other fields are of
             the mask with which the training starts.
+        at: Which network is scored: with its "initial" weights, or "trained", the dense network after the
+            trial's own training, as a yardstick. With rounds, the pruned network is trained between them
+            (see `cops_core.prior_training`).
+        rewind: Only with "trained": what is trained with each mask. The weights of this epoch of the dense
+            training, 0 for the initial ones, from this epoch on; or "learning_rate": the trained weights
+            stay, and only the schedule starts again.
     """
 
     target: ScoreOrMember
@@ -162,12 +170,25 @@ class Selection(Description):
     ablation: Ablation = "none"
     if_infeasible: IfInfeasible = "shrink"
     regrow: Regrow | None = None
+    at: At = "initial"
+    rewind: int | Literal["learning_rate"] = 0
 
     @field_validator("regrow", mode="before")
     @classmethod
     def _whole_regrow(cls, given: Any) -> Any:
         if not (given is None or isinstance(given, Regrow | Mapping)):
             raise ValueError(f"{given!r} does not say how the mask changes: write e.g. Regrow(every=100)")
+        return given
+
+    @field_validator("rewind", mode="before")
+    @classmethod
+    def _epoch_or_rate(cls, given: Any) -> Any:
+        is_epoch = isinstance(given, int) and not isinstance(given, bool) and given >= 0
+        if not (is_epoch or given == LEARNING_RATE):
+            raise ValueError(
+                f"{given!r} is not an epoch: write e.g. 0 for the initial weights, or {LEARNING_RATE!r} for"
+                " the trained ones"
+            )
         return given
 
     @field_validator("floor", mode="before")
@@ -211,6 +232,21 @@ class Selection(Description):
             raise ValueError(f"{', '.join(idle)} without effect with combine {self.combine!r}: leave out")
         return self
 
+    @model_validator(mode="after")
+    def _after_training(self) -> Self:
+        if self.at == "initial" and self.rewind != 0:
+            raise ValueError(f"rewind {self.rewind!r} without effect before training: write at='trained'")
+        if self.at == "trained" and self.revive:
+            raise ValueError("revive with at 'trained': removed weights have no trained value, leave it out")
+        if self.at == "trained" and self.regrow is not None:
+            raise ValueError("regrow with at 'trained': these are two yardsticks, leave one of them out")
+        if self.rewind != 0 and self.ablation == "reinitialize":
+            raise ValueError(
+                f"ablation 'reinitialize' with rewind {self.rewind!r}: it replaces the initial weights, write"
+                " rewind=0"
+            )
+        return self
+
     @model_serializer(mode="wrap")
     def _written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """All fields, without optional ones that are not set: as it was written before there were these."""
@@ -252,19 +288,37 @@ class Selection(Description):
         parts = [
             SCOPE_NAMES[self.scope],
             "" if self.floor is None else f", floor {self.floor}",
+            ", after training" if self.at == "trained" else "",
             self.rounds_suffix,
             " with revival" if self.revive else "",
             " on fresh batches" if self.fresh_batches else "",
             f" as in {self.convention}" if self.convention != "paper" else "",
+            self.rewind_suffix,
             ABLATION_NAMES[self.ablation],
             "" if self.regrow is None else ", RigL",
         ]
         return "".join(parts)
 
     @property
+    def rewind_suffix(self) -> str:
+        """`, rewound to epoch 1`, `, learning-rate rewinding`; empty for the initial weights."""
+        if self.rewind == LEARNING_RATE:
+            return ", learning-rate rewinding"
+        return f", rewound to epoch {self.rewind}" if self.rewind else ""
+
+    @property
+    def rewound_epochs(self) -> int:
+        """How many epochs of the schedule are over when training with the mask begins."""
+        return 0 if self.rewind == LEARNING_RATE else int(self.rewind)
+
+    @property
     def rounds_suffix(self) -> str:
-        """`, one-shot` or `, 30 rounds`; empty for the rounds with which the target was published."""
-        usual = self.rounds == published_rounds(self.target) and self.schedule == "exponential"
+        """`, one-shot` or `, 30 rounds`; empty for the rounds with which the target was published.
+
+        After training this is one: each further round is a whole training.
+        """
+        published = 1 if self.at == "trained" else published_rounds(self.target)
+        usual = self.rounds == published and self.schedule == "exponential"
         return "" if usual else f", {self.rounds_label}"
 
     @property

@@ -33,6 +33,7 @@ from cops_core.trainers import (
 )
 
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
+AFTER_TRAINING = "not before training"
 
 
 def _model(name: str) -> str:
@@ -128,7 +129,28 @@ class TrialConfig(Description):
                 f"regrow with arm {self.arm!r}: weights that are grown start at 0, as those outside the mask"
                 " are with arm 'prune': write arm='prune', or leave regrow out"
             )
+        if self.selection is not None and self.selection.at == "trained":
+            self._check_rewinding(self.selection)
         return self
+
+    def _check_rewinding(self, selection: Selection) -> None:
+        """Raise ValueError if the weights that are trained with a mask do not fit the arm or the training."""
+        if self.trainer != IMAGES:
+            raise ValueError(
+                f"selection at 'trained' with trainer {self.trainer!r}: it trains one network only, leave at"
+                " out"
+            )
+        if selection.rewind != 0 and self.arm != "prune":
+            raise ValueError(
+                f"arm {self.arm!r} with rewind {selection.rewind!r}: a seed gives the other weights their"
+                " initial values only, write arm='prune', or rewind=0"
+            )
+        epochs = self.training.epochs
+        if selection.rewound_epochs >= epochs:
+            raise ValueError(
+                f"rewind {selection.rewind} of {epochs} epochs leaves none to train: write fewer, e.g."
+                f" {min(1, epochs - 1)}"
+            )
 
     def _check_own(self) -> None:
         """Raise ValueError if a field is set that a trainer of one's own does not read."""
@@ -172,6 +194,11 @@ class TrialConfig(Description):
     def detailed_method(self) -> str:
         """The method with all its constants, levels and powers: `scale 0.5 cops(snip; synflow 0.3)`."""
         return self.arm if self.selection is None else f"{self.arm_label} {self.selection.detailed_method}"
+
+    @property
+    def caveat(self) -> str:
+        """What is said beside the method wherever methods are compared; mostly empty."""
+        return AFTER_TRAINING if self.selection is not None and self.selection.at == "trained" else ""
 
     @property
     def freezing_rate(self) -> Decimal | None:

@@ -105,6 +105,11 @@ class MethodResult:
         return self.seeds - sum(trial.has_ended for trial in self.judged.trials)
 
     @property
+    def caveat(self) -> str:
+        """What is said beside the method, see `TrialConfig.caveat`; mostly empty."""
+        return self.tried[0].trials[0].config.caveat
+
+    @property
     def note(self) -> str:
         """What must be said of its mean on the test part: `9 of 10 seeds, 1 diverged`; mostly empty."""
         if self.judged is None:

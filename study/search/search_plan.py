@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import optuna
+from pydantic import ValidationError
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError, unknown
+from cops_core.errors import InputError, one_line, unknown
 from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
 from search_spaces.question import Compare
@@ -281,6 +282,9 @@ class SearchPlan(Plan):
 
         Returns:
             The configuration with this seed and the study's epochs.
+
+        Raises:
+            InputError: It cannot be trained for so many epochs.
         """
         epochs = self.settings.epochs or config.training.epochs
         training = config.training
@@ -288,7 +292,10 @@ class SearchPlan(Plan):
             warmup = training.warmup_epochs * epochs / training.epochs
             training = training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
         seed = self.seeds.value(seed_index, judged=judged)
-        return config.changed(seed=seed, training=training, test=judged)
+        try:
+            return config.changed(seed=seed, training=training, test=judged)
+        except ValidationError as error:  # e.g. a selection that is rewound to a later epoch than these
+            raise InputError(f"{config.method} with {epochs} epochs: {one_line(error)}") from None
 
     def _trial_config(self, configuration: Configuration, seed_index: int) -> TrialConfig:
         judged = configuration.slot.judges is not None

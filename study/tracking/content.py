@@ -6,7 +6,7 @@ import math
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Never, NotRequired, TypedDict, get_args
+from typing import Any, Literal, Never, NotRequired, TypedDict, cast, get_args
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import (
@@ -183,6 +183,9 @@ def closing_metrics(trial: StudyTrial) -> list[Metric]:
         for name, value in facts["accounting"].items():
             if isinstance(value, int | float) and name not in COUNTS:
                 counts[name] = value
+        if "before_mask" in facts:
+            before = cast(Mapping[str, float], facts["before_mask"])
+            counts |= {f"{name}_before_mask": value for name, value in before.items()}
     metrics = [Metric(name, _loggable(float(value)), stamp, 0) for name, value in counts.items()]
     if trial.status not in OPEN and (best := trial.best_row):
         epoch = int(best["epoch"])

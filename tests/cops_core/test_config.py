@@ -159,6 +159,7 @@ OTHER_SELECTIONS = (
         combine="union",
     ),
     Selection(target="snip", regrow=Regrow(every=5)),
+    Selection(target="snip", at="trained", rewind=1),
 )
 
 
@@ -294,6 +295,11 @@ def test_methods_have_the_names_that_trials_are_compared_under():
     assert pair.detailed_method == "cops(synflow; snip 0.3), one-shot"
     linear = Selection(target="synflow", rounds=100, schedule="linear")
     assert linear.method == "synflow, 100 linear rounds"
+    trained = Selection(target="magnitude", at="trained", rounds=3, rewind=1)
+    assert pruned(selection=trained).method == "prune magnitude, after training, 3 rounds, rewound to epoch 1"
+    assert Selection(target="synflow", at="trained").method == "synflow, after training"
+    rate = Selection(target="snip", at="trained", rewind="learning_rate")
+    assert rate.method == "snip, after training, learning-rate rewinding"
     assert cops().selection.scores == ("synflow", "snip", "magnitude")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from cops_core.trainers import Measure
 from study.analysis.judged import Difference, MethodResult, MethodTable
 from study.analysis.statistics import Interval
-from study.analysis.words import measured
+from study.analysis.words import marked, measured
 from study.records.runs import run_ids
 from study.views.markdown import markdown_table
 from study.views.report.tables import escape, latex
@@ -59,7 +59,7 @@ def _cells(row: MethodResult, table: MethodTable, runs: Mapping[str, str]) -> Me
     p_value, least = (math.nan, math.nan) if difference is None else (difference.p_value, difference.least)
     return MethodCells(
         rate="" if row.rate is None else f"{row.rate:f}",
-        method=row.method,
+        method=marked(row.method, row.caveat),
         tried=row.shown_count,
         ends=", ".join(f"{count} {end}" for end, count in row.ends.items()),
         chosen=", ".join(f"{name} {value}" for name, value in row.parameters.items()),

@@ -219,6 +219,18 @@ def _costs(facts: TrialFacts | None) -> dict[str, Value]:
         "mask": f"{found['mask_bytes']:,} bytes",
         "inference": f"{inference:,} multiply-adds an image, dense {dense_inference:,}",
         "training": f"{training:,} multiply-adds an image, dense {dense_training:,}",
+        **_before_mask(facts),
+    }
+
+
+def _before_mask(facts: TrialFacts) -> dict[str, Value]:
+    """What was trained before the mask was chosen, if anything was."""
+    if "before_mask" not in facts:
+        return {}
+    found = facts["before_mask"]
+    return {
+        "before the mask": f"{found['trainings']} trainings, {found['epochs']} epochs,"
+        f" {found['steps']:,} steps, {found['multiply_adds']:,} multiply-adds, {found['seconds']:.1f} s"
     }
 
 

@@ -173,6 +173,11 @@ class StudyTrial:
         return self.value_in(self.rows[-1]) if self.rows else math.nan
 
     @property
+    def epoch(self) -> int:
+        """The last epoch; 0 before the first report. Rewound networks begin in a later epoch than 1."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
+
+    @property
     def best_row(self) -> MetricRow | None:
         """The first epoch with the best value of its measure; None before the first epoch.
 

@@ -341,6 +341,7 @@ def go(running: subprocess.Popen[str]) -> None:
     running.stdin.flush()
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_trains_and_the_other_waits(tmp_path):
     settings = config(epochs=2)
     running = [process(tmp_path, settings), process(tmp_path, settings)]
@@ -354,6 +355,7 @@ def test_of_two_processes_one_trains_and_the_other_waits(tmp_path):
     assert first["cached"] + second["cached"] == 1
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_in_the_middle_leaves_it_to_another(tmp_path):
     settings = config(epochs=2)
     killed, waiting = process(tmp_path, settings, "hang"), process(tmp_path, settings)

@@ -323,7 +323,8 @@ PYTHON: dict[str, list[Python]] = {
         Python(
             before="from cops_core.config import Control, Floor, Regrow, Selection\n"
             "from cops_core.scores import Member"
-        )
+        ),
+        Python(before="from cops_core.config import Selection"),
     ],
     "docs/studies.md": [Python("slow")],
     "docs/trainers.md": [FILE],

@@ -39,7 +39,7 @@ def test_a_method_is_marked_in_terminals_reports_and_json(ended, trial):
     trials = [ended(0), trial]
     table = method_table(by_configuration(trials), Compare(), planned=1)
     shown = Console(file=io.StringIO(), width=200)
-    print_methods(shown, table)
+    print_methods(shown, table, {})
     assert shown.file.getvalue().count(MARK) == 1
     assert [cell.method.endswith(MARK) for group in method_cells(table) for cell in group].count(True) == 1
     rows = methods_content(table, {})["rows"]

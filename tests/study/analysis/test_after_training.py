@@ -41,7 +41,9 @@ def test_a_method_is_marked_in_terminals_reports_and_json(ended, trial):
     shown = Console(file=io.StringIO(), width=200)
     print_methods(shown, table, {})
     assert shown.file.getvalue().count(MARK) == 1
-    assert [cell.method.endswith(MARK) for group in method_cells(table) for cell in group].count(True) == 1
+    assert [cell.method.endswith(MARK) for group in method_cells(table, {}) for cell in group].count(
+        True
+    ) == 1
     rows = methods_content(table, {})["rows"]
     marks = {row["method"]: row["caveat"] for row in rows}
     assert marks == {"freeze snip": None, "prune magnitude, after training": "not before training"}

@@ -127,6 +127,10 @@ WRONG = {
         controlled(at="trained", rounds=2, revive=True),
         "revive with at 'trained': removed weights have no trained value, leave it out",
     ),
+    "two yardsticks at once": (
+        controlled(at="trained", regrow={"every": 5}),
+        "regrow with at 'trained': these are two yardsticks, leave one of them out",
+    ),
     "rewound and re-initialised": (
         controlled(at="trained", rewind=1, ablation="reinitialize"),
         "ablation 'reinitialize' with rewind 1: .* write rewind=0",

@@ -3,6 +3,7 @@
 from cops_core.config.regrow import Regrow
 from cops_core.config.selection import (
     Ablation,
+    At,
     Combine,
     Control,
     ConventionName,
@@ -20,6 +21,7 @@ from cops_core.config.trial import Arm, Density, TrialConfig, parse_config
 __all__ = [
     "Ablation",
     "Arm",
+    "At",
     "Combine",
     "Control",
     "ConventionName",

@@ -189,6 +189,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "docs/results.md": {
         "uv run cops experiment headline": LONG,
         "uv run cops launch pairs.py --objective compare --rates 0.99 --data-root mnist": LONG,
+        "uv run cops launch two.py --sampler grid": LONG,
+        "uv run cops ablate two/0 --seeds 5": LONG,
+        "uv run cops ablate two/1 --seeds 5": LONG,
         "uv run cops table freezenet_lenet_300_100_fashion_mnist --epochs 5": LONG,
         "uv run cops table freezenet_lenet_5_caffe_fashion_mnist --epochs 2 --seeds 3": LONG,
         "uv run cops table cops_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
@@ -317,7 +320,7 @@ PYTHON: dict[str, list[Python]] = {
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/library.md": [Python(), Python()],
-    "docs/results.md": [FILE],
+    "docs/results.md": [FILE, FILE],
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [
         Python(

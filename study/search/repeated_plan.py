@@ -70,6 +70,9 @@ class RepeatedPlan(Plan):
             rate=config.freezing_rate,
         )
 
+    def expect(self, trials: Sequence[StudyTrial]) -> None:
+        """Do nothing: no configuration is made ahead."""
+
     def recall(self, trial: StudyTrial) -> None:
         """Receive a recorded trial, in place of `ask`.
 

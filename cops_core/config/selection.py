@@ -262,7 +262,7 @@ class Selection(Description):
     @property
     def before_training(self) -> bool:
         """Whether the mask is fixed before the training. Tables mark the methods whose mask is not."""
-        return self.regrow is None
+        return self.regrow is None and self.at == "initial"
 
     @property
     def method(self) -> str:

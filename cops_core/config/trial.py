@@ -198,7 +198,7 @@ class TrialConfig(Description):
     @property
     def caveat(self) -> str:
         """What is said beside the method wherever methods are compared; mostly empty."""
-        return AFTER_TRAINING if self.selection is not None and self.selection.at == "trained" else ""
+        return "" if self.selection is None or self.selection.before_training else AFTER_TRAINING
 
     @property
     def freezing_rate(self) -> Decimal | None:

@@ -393,8 +393,13 @@ def test_names():
     assert config().detailed_method == "prune random, ERK, RigL 0.5 every 4 steps until 0.75"
     usual = Selection(target="snip", ablation="shuffle", regrow=Regrow())
     assert usual.detailed_method == usual.method == "snip, shuffled, RigL"
-    assert not usual.before_training
-    assert Selection(target="snip").before_training
+
+
+def test_a_mask_that_is_not_fixed_before_training_is_marked():
+    fixed, trained = Selection(target="snip"), Selection(target="snip", at="trained")
+    assert [each.before_training for each in (fixed, trained, config().selection)] == [True, False, False]
+    caveats = [config().changed(selection=each).caveat for each in (fixed, trained, config().selection)]
+    assert caveats == ["", "not before training", "not before training"]
 
 
 @pytest.mark.parametrize(

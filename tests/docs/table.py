@@ -91,6 +91,8 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "uv run python tests/benchmarks/step_speed.py --help": Parse(
             "tests/benchmarks asks each for its help"
         ),
+        "uv run python tests/benchmarks/all.py": LONG,
+        "uv run python tests/benchmarks/all.py --only step_speed": Parse("writes a page"),
         "uv run python tests/benchmarks/gpu.py --minutes 8": Parse("needs a GPU"),
         "uv run python tests/benchmarks/gpu.py --device cpu": Parse("tests/benchmarks runs it"),
         "uv build --wheel": INSTALL,

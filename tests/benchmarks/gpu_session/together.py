@@ -26,6 +26,7 @@ from cops_core.trial import Trial
 
 Parameters = dict[str, Tensor]
 OWN = {"learning_rate", "momentum", "weight_decay"}  # each network has its own
+ARMS = ("dense", "prune", "freeze", "scale")
 SHARED = {"epochs", "batch_size", "schedule", "precision"}
 
 
@@ -204,7 +205,7 @@ def check(configs: Sequence[TrialConfig]) -> Training:
             for name, field in Training.model_fields.items()
             if name not in OWN | SHARED and getattr(config.training, name) != field.default
         ]
-        unknown += ["arm freeze_wd"] if config.arm == "freeze_wd" else []
+        unknown += [] if config.arm in ARMS else [f"arm {config.arm}"]
         if unknown or training.schedule == "step" or training.precision == "bfloat16":
             raise InputError(f"the prototype has no {', '.join(unknown) or 'step schedule and no bfloat16'}")
     return training

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 
-from cops_core.config import Selection, Training, TrialConfig
+from cops_core.config import Regrow, Selection, Training, TrialConfig
 from cops_core.errors import InputError
 from cops_core.masked.view import plain_parameters
 from cops_core.trial import Trial
@@ -217,6 +217,8 @@ def test_networks_in_one_process_are_those_of_single_trials(benchmark, model, sh
     [
         (lambda c: c.changed(model="vgg16"), "the same model"),
         (lambda c: c.changed(arm="freeze_wd"), "no arm freeze_wd"),
+        (lambda c: c.changed(arm="prune", selection=Selection(target="snip", regrow=Regrow())), "no regrow"),
+        (lambda c: c.changed(selection=Selection(target="snip", at="trained")), "no at"),
         (
             lambda c: c.changed(training=c.training.model_copy(update={"batch_size": 50})),
             "the same batch_size",

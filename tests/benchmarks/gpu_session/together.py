@@ -2,7 +2,7 @@
 
 Each network is that of a trial of its own: its seed gives theta0, the split and the order of the batches,
 its configuration the mask, the arm, learning rate, momentum and weight decay. They make each step together.
-What is left out: AdamW, clipping, smoothing, warm-up, buffers (batch norm), bfloat16, FreezeNet-WD.
+What is left out: AdamW, clipping, smoothing, warm-up, buffers (batch norm), bfloat16, FreezeNet-WD, RigL.
 """
 
 import copy
@@ -17,7 +17,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
 import cops_core
-from cops_core.config import Training, TrialConfig
+from cops_core.config import Selection, Training, TrialConfig
 from cops_core.data import ImageData, Split, split_once
 from cops_core.errors import InputError
 from cops_core.streams import stream
@@ -26,6 +26,7 @@ from cops_core.trial import Trial
 
 Parameters = dict[str, Tensor]
 OWN = {"learning_rate", "momentum", "weight_decay"}  # each network has its own
+TRAINING_ITSELF = ("regrow", "at")  # fields of a selection that change how a trial trains
 ARMS = ("dense", "prune", "freeze", "scale")
 SHARED = {"epochs", "batch_size", "schedule", "precision"}
 
@@ -206,6 +207,9 @@ def check(configs: Sequence[TrialConfig]) -> Training:
             if name not in OWN | SHARED and getattr(config.training, name) != field.default
         ]
         unknown += [] if config.arm in ARMS else [f"arm {config.arm}"]
+        selection = config.selection.model_dump() if config.selection is not None else {}
+        fields = Selection.model_fields
+        unknown += [n for n in TRAINING_ITSELF if selection.get(n, fields[n].default) != fields[n].default]
         if unknown or training.schedule == "step" or training.precision == "bfloat16":
             raise InputError(f"the prototype has no {', '.join(unknown) or 'step schedule and no bfloat16'}")
     return training

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,13 +17,15 @@ class Benchmark:
         page: The page of docs/ that has its figures.
         minutes: About how long it takes on two idle cores.
         smallest: The options of its smallest form, for tests.
-        needs: "fashion" if its smallest form reads Fashion-MNIST, "ray" if it starts Ray, which takes long.
+        slow: Whether its smallest form takes more than seconds, e.g. since it starts Ray.
+        fashion: Whether its smallest form reads Fashion-MNIST.
     """
 
     page: str
     minutes: int
     smallest: Sequence[str]
-    needs: Sequence[str] = field(default=())
+    slow: bool = False
+    fashion: bool = False
 
 
 BENCHMARKS = {
@@ -41,7 +43,10 @@ BENCHMARKS = {
         ],
     ),
     "cops_speed": Benchmark(
-        page="cops.md", minutes=15, smallest=["--largest", "100000", "--draws", "1", "--rounds", "2"]
+        page="cops.md",
+        minutes=15,
+        smallest=["--largest", "100000", "--draws", "1", "--rounds", "2"],
+        slow=True,
     ),
     "scaling": Benchmark(
         page="scaling.md",
@@ -50,16 +55,17 @@ BENCHMARKS = {
             *("--nodes", "1", "--trials", "3", "--seconds", "0.1", "--history", "3"),
             *("--recorded", "4", "--epochs", "1", "--writes", "2"),
         ],
-        needs=["ray"],
+        slow=True,
     ),
     "study_speed": Benchmark(
-        page="studies.md", minutes=10, smallest=["--trials", "7", "--rounds", "1"], needs=["ray"]
+        page="studies.md", minutes=10, smallest=["--trials", "7", "--rounds", "1"], slow=True
     ),
     "throughput": Benchmark(
         page="studies.md",
         minutes=25,
         smallest=["--trials", "3", "--epochs", "1", "--workers", "1", "--rounds", "1"],
-        needs=["ray", "fashion"],
+        slow=True,
+        fashion=True,
     ),
     "round_speed": Benchmark(
         page="selection.md",

@@ -14,7 +14,7 @@ finally:
     sys.path.remove(str(FOLDER))
 
 NOT_IN_DOCS = {"all", "gpu"}  # they run others; a GPU session writes files of its own
-QUICK = sorted(name for name, each in BENCHMARKS.items() if not each.needs)
+QUICK = sorted(name for name, each in BENCHMARKS.items() if not each.slow)
 SLOW = sorted(BENCHMARKS.keys() - set(QUICK))
 
 
@@ -33,22 +33,29 @@ def test_every_marked_part_has_its_benchmark_and_every_benchmark_its_part():
 
 
 def test_every_benchmark_is_run_by_the_command_for_all():
-    programs = {path.stem for path in FOLDER.glob("*.py") if "    as_command(main)" in path.read_text().splitlines()}
+    programs = {
+        path.stem for path in FOLDER.glob("*.py") if "    as_command(main)" in path.read_text().splitlines()
+    }
     assert programs - NOT_IN_DOCS == BENCHMARKS.keys()
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_the_smallest_form_runs(name):
-    content = as_markdown(run(name, *BENCHMARKS[name].smallest))
+def test_the_smallest_form_runs(name, benchmark, refused, capsys):
+    assert refused(benchmark(name), *BENCHMARKS[name].smallest) == "0"
+    check(capsys.readouterr().out)
+
+
+def check(printed):
+    content = as_markdown(printed)
     assert content.startswith("- ") or "\n| --- |" in content
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
-def test_the_smallest_form_runs_with_ray(name):
-    if "fashion" in BENCHMARKS[name].needs and not Path("/usr/share/datasets/fashion-mnist").is_dir():
+def test_the_smallest_form_runs_in_a_process(name):
+    if BENCHMARKS[name].fashion and not Path("/usr/share/datasets/fashion-mnist").is_dir():
         pytest.skip("needs Debian's package dataset-fashion-mnist")
-    test_the_smallest_form_runs(name)
+    check(run(name, *BENCHMARKS[name].smallest))
 
 
 def test_a_part_is_replaced_and_nothing_else():

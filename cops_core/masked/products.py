@@ -75,11 +75,11 @@ class SparseProducts:
         self.places = places
         self.others_are_zero = others_are_zero
         rows, columns = places // inputs, places % inputs
-        used, numbers = torch.unique(columns, return_inverse=True)
+        used = torch.bincount(columns, minlength=inputs).nonzero().squeeze(1)
         # The only columns that are computed, if they are few.
         self.used = used if 0 < len(used) <= MAX_GATHERED * inputs else None
         self.width = inputs if self.used is None else len(used)
-        columns = columns if self.used is None else numbers
+        columns = columns if self.used is None else torch.searchsorted(used, columns)
         self.rows = _pointers(rows, outputs)
         self.columns = columns.to(torch.int32)
         # The same weights by column, for the gradient of the input.

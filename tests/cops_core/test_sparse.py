@@ -284,8 +284,8 @@ def test_the_arm_of_a_trial_decides_the_scale(arm, scale):
 class LeakyTrainer(Trainer):
     """An optimizer whose weight decay reaches the model's own weights."""
 
-    def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments, **named) -> None:
+        super().__init__(*arguments, **named)
         self.optimizer.register_step_post_hook(self.leak)
 
     def leak(self, *arguments) -> None:

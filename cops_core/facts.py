@@ -142,6 +142,7 @@ class SelectionManifest(TypedDict):
         scores: By key, the target first.
         model_dtype: The type of the weights, e.g. `torch.float32`.
         convention: A key of `CONVENTIONS`.
+        temperature: Of GraSP, if it is not that of its authors.
         prunable: A key of `PRUNABLE`.
         combine: A key of `cops_core.combine.COMBINATIONS`, if it is not `cops`.
         scope: `global`, or a key of `cops_core.densities.PROPORTIONS`.
@@ -153,11 +154,12 @@ class SelectionManifest(TypedDict):
         at: `trained` if the trained network was scored.
         rewind: Which weights are then trained with the mask, see `cops_core.config.Selection`.
         kappas: The number of kept weights after each round.
-        sample_indices: Positions of the images of each round's batch in the data set.
-        samples_per_class: Images of the batch, divided by the number of classes.
+        sample_indices: Positions of the images of each round in the data set, one batch after the other.
+        samples_per_class: Images of one batch, divided by the number of classes.
+        batches: The number of batches whose gradients are averaged, if it is not 1.
         class_balanced: Whether the batch has the same number of images of each class.
         augmentation: Of the batch: none.
-        batch_sha256: SHA-256 of each round's batch.
+        batch_sha256: SHA-256 of each round's batch or batches.
         data_sha256: SHA-256 of the data set.
         theta0_sha256: SHA-256 of the initial weights.
         seed: The trial's.
@@ -171,6 +173,7 @@ class SelectionManifest(TypedDict):
     scores: dict[str, ScoreDescription]
     model_dtype: str
     convention: str
+    temperature: NotRequired[float]
     prunable: str
     combine: NotRequired[str]
     scope: str
@@ -184,6 +187,7 @@ class SelectionManifest(TypedDict):
     kappas: list[int]
     sample_indices: list[list[int]]
     samples_per_class: int
+    batches: NotRequired[int]
     class_balanced: bool
     augmentation: str
     batch_sha256: list[str]

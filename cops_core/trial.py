@@ -147,6 +147,8 @@ class Trial(Resumable):
         selection, selected, mask, connected = config.selection, None, None, None
         convention = "paper" if selection is None else selection.convention
         scorer = Scorer(model, config.seed, theta0_sha256, convention, self.extensions, cache)
+        if selection is not None:
+            scorer.temperature = selection.temperature
         if selection is not None and cache is not None:
             scorer.network_sha256 = network_sha256(config.model, split.data.shape, split.data.classes)
         prior = None

@@ -17,7 +17,7 @@ from cops_core.facts import PricePoint, SelectionManifest, Solution
 from cops_core.groups import groups_of
 from cops_core.iterate import run_rounds
 from cops_core.mask import Mask
-from cops_core.scores import CONVENTIONS, find_score, key_of
+from cops_core.scores import CONVENTIONS, TEMPERATURE, find_score, key_of
 from cops_core.scores.batches import tensors_in
 from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
@@ -42,7 +42,8 @@ class SampledBatches:
     Attributes:
         batches: One for all rounds, or one for each; each may be a list of batches.
         data_sha256: SHA-256 of the data set.
-        sample_indices: The places of each batch's images; empty if a trainer of one's own made the batches.
+        sample_indices: The places of each round's images, one batch after the other; empty if a trainer of
+            one's own made the batches.
         samples_per_class: Of images; 0 if there are none.
         class_balanced: Whether each class has as many images.
     """
@@ -81,20 +82,27 @@ def select_weights(
     """
     class_balanced = CONVENTIONS[selection.convention].class_balanced
     needed = reads_images(selection)
-    draws = [
-        split.scoring_batch(
-            scorer.seed,
-            selection.samples_per_class,
-            class_balanced=class_balanced,
-            round_=round_,
-            needed=needed,
-        )
-        for round_ in (range(1, selection.rounds + 1) if selection.fresh_batches else (1,))
-    ]
+    batches: list[Any] = []
+    indices: list[list[int]] = []
+    for round_ in range(1, selection.rounds + 1) if selection.fresh_batches else (1,):
+        draws = [
+            split.scoring_batch(
+                scorer.seed,
+                selection.samples_per_class,
+                class_balanced=class_balanced,
+                round_=round_,
+                number=number,
+                needed=needed,
+            )
+            for number in range(1, selection.batches + 1)
+        ]
+        together = [batch for batch, _ in draws]
+        batches.append(together if len(together) > 1 else together[0])
+        indices.append([place for _, places in draws for place in places])
     drawn = SampledBatches(
-        batches=[batch for batch, _ in draws],
+        batches=batches,
         data_sha256=split.data.sha256,
-        sample_indices=[places for _, places in draws],
+        sample_indices=indices,
         samples_per_class=selection.samples_per_class,
         class_balanced=class_balanced,
     )
@@ -150,6 +158,10 @@ def select_on(
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
         "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
+    if selection.batches > 1:
+        manifest["batches"] = selection.batches
+    if selection.temperature != TEMPERATURE:
+        manifest["temperature"] = selection.temperature
     if selection.combine != "cops":
         manifest["combine"] = selection.combine
     if selection.floor is not None:

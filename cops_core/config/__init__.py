@@ -1,5 +1,6 @@
 """What is a trial? Complete, frozen descriptions: wrong values are refused here and nowhere else."""
 
+from cops_core.config.named import NAMED_SELECTIONS, named_selection
 from cops_core.config.regrow import Regrow
 from cops_core.config.selection import (
     Ablation,
@@ -19,6 +20,7 @@ from cops_core.config.training import Training
 from cops_core.config.trial import Arm, Density, TrialConfig, parse_config
 
 __all__ = [
+    "NAMED_SELECTIONS",
     "Ablation",
     "Arm",
     "At",
@@ -36,5 +38,6 @@ __all__ = [
     "Selection",
     "Training",
     "TrialConfig",
+    "named_selection",
     "parse_config",
 ]

@@ -15,18 +15,21 @@ from pydantic import (
 
 from cops_core.config.regrow import Regrow
 from cops_core.description import Description, named
-from cops_core.errors import one_line, unknown
+from cops_core.errors import listed, one_line, unknown
 from cops_core.scores import (
     CONVENTIONS,
     SCORES,
+    TEMPERATURE,
     AnyScore,
     Member,
     find_score,
+    has_temperature,
     kind_of,
     member_of,
     published_rounds,
 )
 from cops_core.scores.base import MAX_ROUNDS
+from cops_core.scores.batches import MOST
 
 LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer", "erk", "balanced"]
@@ -40,7 +43,7 @@ At = Literal["initial", "trained"]
 # Fields without effect in a single round.
 ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
 # Fields of a selection that are written only if they are set.
-OPTIONAL_CHOICES = frozenset(("combine", "floor", "regrow", "at", "rewind"))
+OPTIONAL_CHOICES = frozenset(("combine", "floor", "batches", "temperature", "regrow", "at", "rewind"))
 # Fields whose meaning depends on levels.
 LEVEL_FIELDS = ("level_kind", "if_infeasible")
 LEARNING_RATE = "learning_rate"  # of `Selection.rewind`
@@ -139,6 +142,10 @@ class Selection(Description):
         revive: Whether removed weights may come back in a later round.
         fresh_batches: Whether each round draws its own scoring batch; else all rounds use the same one.
         samples_per_class: The scoring batch has this many images times the number of classes, at least 1.
+        batches: Scores are those of the mean loss of so many scoring batches, each drawn by itself, so that
+            an image may be in several. In [1, 1000]. Without effect on scores without data.
+        temperature: GraSP, and members of the family with its functional, divide the logits by it. Positive.
+            Refused if there is no such score.
         convention: How scores are computed: as in the papers (`paper`), or another key of `CONVENTIONS`.
         ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
             mask shuffled within layers; with the same layer densities a random mask, or the weights with the
@@ -166,6 +173,8 @@ class Selection(Description):
     revive: bool = False
     fresh_batches: bool = False
     samples_per_class: Annotated[int, Field(ge=1)] = 10
+    batches: Annotated[int, Field(ge=1, le=MOST)] = 1
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = TEMPERATURE
     convention: ConventionName = "paper"
     ablation: Ablation = "none"
     if_infeasible: IfInfeasible = "shrink"
@@ -211,6 +220,16 @@ class Selection(Description):
             idle = [name for name in ROUND_FIELDS if getattr(self, name) != fields[name].default]
             if idle:
                 raise ValueError(f"{', '.join(idle)} without effect in one round: write rounds=2 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _has_temperature(self) -> Self:
+        if self.temperature != TEMPERATURE and self.temperature_used is None:
+            scores = listed(map(str, self.scores))
+            raise ValueError(
+                f"temperature {self.temperature:g} without effect on {scores}: leave it out, or write e.g."
+                " target='grasp'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -265,6 +284,11 @@ class Selection(Description):
         return self.regrow is None and self.at == "initial"
 
     @property
+    def temperature_used(self) -> float | None:
+        """The temperature, if one of the scores has one."""
+        return self.temperature if any(map(has_temperature, self.scores)) else None
+
+    @property
     def method(self) -> str:
         """The name by which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
 
@@ -291,7 +315,8 @@ class Selection(Description):
             ", after training" if self.at == "trained" else "",
             self.rounds_suffix,
             " with revival" if self.revive else "",
-            " on fresh batches" if self.fresh_batches else "",
+            self._batches_suffix,
+            "" if self.temperature == TEMPERATURE else f", temperature {self.temperature:g}",
             f" as in {self.convention}" if self.convention != "paper" else "",
             self.rewind_suffix,
             ABLATION_NAMES[self.ablation],
@@ -310,6 +335,13 @@ class Selection(Description):
     def rewound_epochs(self) -> int:
         """How many epochs of the schedule are over when training with the mask begins."""
         return 0 if self.rewind == LEARNING_RATE else int(self.rewind)
+
+    @property
+    def _batches_suffix(self) -> str:
+        """` on 4 batches`, ` on fresh batches`, ` on 4 fresh batches`; empty for a single one."""
+        if self.batches == 1 and not self.fresh_batches:
+            return ""
+        return f" on{'' if self.batches == 1 else f' {self.batches}'}{' fresh' * self.fresh_batches} batches"
 
     @property
     def rounds_suffix(self) -> str:

@@ -34,6 +34,8 @@ from cops_core.trainers import (
 
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
 AFTER_TRAINING = "not before training"
+# Fields of a selection that decide on which images it scores, and what their cross-entropy is.
+IMAGE_FIELDS = ("samples_per_class", "batches", "temperature")
 
 
 def _model(name: str) -> str:
@@ -163,8 +165,12 @@ class TrialConfig(Description):
             if name != "epochs" and getattr(self.training, name) != field.default
         ]
         selection = self.selection
-        if selection and selection.samples_per_class != Selection.model_fields["samples_per_class"].default:
-            idle.append("selection.samples_per_class")
+        if selection is not None:
+            idle += [
+                f"selection.{name}"
+                for name in IMAGE_FIELDS
+                if getattr(selection, name) != Selection.model_fields[name].default
+            ]
         if selection and selection.regrow is not None:
             raise ValueError(
                 f"trainer {self.trainer!r} has its own training loop, in which no weights are dropped and"

@@ -89,6 +89,10 @@ def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
     edge = np.broadcast_to(near, values.shape)[some]
     room = tolerance * ROOM * (combine(np.abs(pool.scores[:, some]), weights) + np.abs(edge))
     tied[some] = np.abs(distance[some]) <= room
+    if int(np.count_nonzero((distance > 0) & ~tied)) + int(np.count_nonzero(tied)) == pool.places:
+        values[tied] = np.broadcast_to(near, values.shape)[tied]
+        mask = values >= near
+        return Ties(values, tied, mask, mask)
     values[tied] = np.broadcast_to(near, values.shape)[tied]
     target, control = pool.scores
     return Ties(

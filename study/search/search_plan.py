@@ -8,6 +8,7 @@ each method at each rate is trained again, on fresh seeds, and evaluated on the 
 """
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import partial
 
 import optuna
@@ -127,6 +128,12 @@ class SearchPlan(Plan):
             for method in methods
         ]
         return *self.baselines, *compared, *self.proposals.first_draws
+
+    @property
+    def densities(self) -> tuple[Decimal, ...]:
+        """Those of all selections, if the question sets them."""
+        question = self.proposals.question
+        return tuple(1 - rate for rate in question.rates) if question.axis else ()
 
     def with_seeds(self, configs: Iterable[TrialConfig]) -> list[TrialConfig]:
         """Each of the configurations with each of the study's seeds."""

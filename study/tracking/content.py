@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
 )
 
+from cops_core.config import Selection
 from cops_core.facts import Machine, values_of
 from cops_core.scores import kind_of
 from study.provenance import git_commit, versions
@@ -95,7 +96,21 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
         "target": "" if selection is None else kind_of(selection.target),
         "control": ", ".join(kind_of(control.score) for control in controls),
         "level": ", ".join(f"{control.level:.3g}" for control in controls),
+        **selection_tags(selection),
         "rate": "" if rate is None else str(rate),
+    }
+
+
+def selection_tags(selection: Selection | None) -> dict[str, str]:
+    """Tags of what few selections have; empty where a selection does not have it."""
+    if selection is None:
+        return dict.fromkeys(("combine", "floor", "batches", "temperature"), "")
+    temperature = selection.temperature_used
+    return {
+        "combine": selection.combine if selection.controls else "",
+        "floor": "" if selection.floor is None else str(selection.floor),
+        "batches": str(selection.batches),
+        "temperature": "" if temperature is None else f"{temperature:g}",
     }
 
 

@@ -160,6 +160,8 @@ OTHER_SELECTIONS = (
     ),
     Selection(target="snip", regrow=Regrow(every=5)),
     Selection(target="snip", at="trained", rewind=1),
+    Selection(target="fisher", batches=3),
+    Selection(target="grasp", temperature=2),
 )
 
 
@@ -300,6 +302,11 @@ def test_methods_have_the_names_that_trials_are_compared_under():
     assert Selection(target="synflow", at="trained").method == "synflow, after training"
     rate = Selection(target="snip", at="trained", rewind="learning_rate")
     assert rate.method == "snip, after training, learning-rate rewinding"
+    assert Selection(target="snip", batches=4).method == "snip on 4 batches"
+    assert Selection(target="grasp", temperature=200).method == "grasp"
+    assert Selection(target="grasp", temperature=2.5).method == "grasp, temperature 2.5"
+    fresh = Selection(target="snip", rounds=30, fresh_batches=True, batches=4)
+    assert fresh.method == "snip, 30 rounds on 4 fresh batches"
     assert cops().selection.scores == ("synflow", "snip", "magnitude")
 
 

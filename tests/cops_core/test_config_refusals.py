@@ -204,6 +204,15 @@ WRONG = {
         controlled({"score": "grasp", "level": 0.5}, level_kind="absolute"),
         r"'absolute' with \['grasp'\], which can be negative: write 'relative'",
     ),
+    "no batch": (controlled(batches=0), "Input should be greater than or equal to 1"),
+    "a temperature of no score": (
+        controlled({"score": "synflow", "level": 0.4}, temperature=2),
+        "temperature 2 without effect on snip, synflow: leave it out, or write e.g. target='grasp'",
+    ),
+    "no temperature": (
+        {**PRUNED, "selection": {"target": "grasp", "temperature": 0}},
+        "Input should be greater than 0",
+    ),
     "no samples": (controlled(samples_per_class=0), "Input should be greater than or equal to 1"),
     "dense with selection": ({"selection": SNIP}, "arm 'dense' trains every weight: leave selection and"),
     "dense with density": ({"density": "0.5"}, "arm 'dense' trains every weight: leave selection and"),

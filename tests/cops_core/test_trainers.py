@@ -126,6 +126,14 @@ def test_through_json_and_back():
             {"arm": "prune", "selection": {"target": "random", "regrow": {}}},
             "own training loop.*leave selection.regrow out",
         ),
+        (
+            {"arm": "prune", "selection": {"target": "snip", "batches": 2}},
+            "selection.batches without effect",
+        ),
+        (
+            {"arm": "prune", "selection": {"target": "grasp", "temperature": 2}},
+            "selection.temperature without effect",
+        ),
     ],
 )
 def test_what_a_configuration_refuses(fields, words):

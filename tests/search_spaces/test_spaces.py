@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import FixedTrial
 
 import search_spaces
-from cops_core.config import Selection, Training, TrialConfig
+from cops_core.config import Selection, Training, TrialConfig, named_selection
 from cops_core.contracts.base import failures
 from cops_core.errors import InputError
 from search_spaces import SEARCH_SPACES, SearchSpace, find_space
@@ -182,6 +182,12 @@ def test_rounds_may_be_set_or_searched():
         searched = FixedTrial({**parameters, "rounds": 30})
         assert suggest_selection(searched, rounds=(1, 30)).rounds == 30
         assert searched.params["rounds"] == 30
+
+
+def test_a_named_selection_is_suggested_like_a_target():
+    """It has rounds of its own, and no control."""
+    found = suggest_selection(FixedTrial({"target": "force"}), targets=("snip", "force"), scope="erk")
+    assert found == named_selection("force").model_copy(update={"scope": "erk"})
 
 
 USER_SPACE = """

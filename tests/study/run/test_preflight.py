@@ -1,11 +1,13 @@
 """What a launch checks of its data before the first trial, for every seed and every kind of proposal."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from cops_core.config import Regrow, Selection, TrialConfig
+from cops_core.config import Floor, Regrow, Selection, TrialConfig
 from cops_core.data import DATASETS, ImageData
 from cops_core.errors import InputError
 from cops_core.models import MODELS
@@ -109,6 +111,26 @@ def _wide(monkeypatch):
     )
     monkeypatch.setitem(DATASETS, "wide", lambda root: data)
     return [TrialConfig(dataset="wide", model="picky")]
+
+
+def floored(count, density=None, **changes):
+    selection = Selection(target="magnitude", floor=Floor(count=count, per="unit"))
+    return TrialConfig(dataset="rare", arm="prune", selection=selection, density=density, **changes)
+
+
+def test_floors_that_need_more_weights_than_are_kept_are_one_line(rare, tmp_path):
+    """LeNet-300-100 has 404 output units here, and 49,600 weights."""
+    rare(20)
+    advice = 'per="layer", or a density of at least 0.0082'
+    check_data([floored(1, "0.0082")], tmp_path)
+    with pytest.raises(InputError, match="floor: 1 for each of 404 output units needs 404") as error:
+        check_data([floored(1, "0.0081"), floored(1, "0.5")], tmp_path)
+    assert str(error.value).endswith(advice)
+    hardest = [Decimal("0.5"), Decimal("0.005"), Decimal("0.05")]
+    check_data([floored(1)], tmp_path, [Decimal("0.01")])
+    with pytest.raises(InputError, match=r"density 0\.005 keeps 248"):
+        check_data([floored(1)], tmp_path, hardest)
+    check_data([floored(1)], tmp_path)
 
 
 def test_an_empty_part_is_one_line(rare, tmp_path):

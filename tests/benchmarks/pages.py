@@ -52,7 +52,7 @@ BENCHMARKS = {
         page="scaling.md",
         minutes=10,
         smallest=[
-            *("--nodes", "1", "--trials", "3", "--seconds", "0.1", "--history", "3"),
+            *("--nodes", "1", "--trials", "7", "--seconds", "0.1", "--history", "3"),
             *("--recorded", "4", "--epochs", "1", "--writes", "2"),
         ],
         slow=True,
@@ -63,7 +63,7 @@ BENCHMARKS = {
     "throughput": Benchmark(
         page="studies.md",
         minutes=25,
-        smallest=["--trials", "3", "--epochs", "1", "--workers", "1", "--rounds", "1"],
+        smallest=["--trials", "4", "--epochs", "1", "--workers", "1", "--rounds", "1"],
         slow=True,
         fashion=True,
     ),

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from study_speed import PLUGIN, folder, serve
 
 import study
 from search_spaces import SEARCH_SPACES
-from search_spaces.question import Pareto
+from search_spaces.question import Pareto, Rates
 from study.records.store import StudyStore
 from study.records.study_record import make_study_record
 from study.records.trial import StudyTrial
@@ -147,7 +148,7 @@ def real_study(trials: int, epochs: int) -> Iterator[StudyStore]:
             "quickstart",
             home=home,
             score_cache=home / "scores",
-            rates=["0.99"],
+            question=Rates((Decimal("0.99"),)),
             trials=trials,
             epochs=epochs,
             quiet=True,

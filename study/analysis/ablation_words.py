@@ -81,16 +81,20 @@ def conclusions(table: MethodTable) -> list[Conclusion]:
 
     Returns:
         The conclusions; none before all trials have ended, and none if the unchanged trial is no better than
-        guessing: then there is no result that anything could carry.
+        guessing: then there is no result that anything could carry. A property without an ablation is left
+        out.
     """
     if not table.is_complete or is_guessing(table):
         return []
     rows = {row.method: row for row in table.rows}
     found = {
-        subject: _about(subject, [rows[name] for name in names], table.measure)
+        subject: _about(subject, present, table.measure)
         for subject, names in REMOVED_BY.items()
+        if (present := [rows[name] for name in names if name in rows])
     }
-    return [found[PLACES], _densities(found[PLACES], rows, table.measure), found[RANKING], found[VALUES]]
+    if PLACES in found:
+        found[DENSITIES] = _densities(found[PLACES], rows, table.measure)
+    return [found[subject] for subject in (PLACES, DENSITIES, RANKING, VALUES) if subject in found]
 
 
 def is_guessing(table: MethodTable) -> bool:
@@ -180,7 +184,8 @@ def _change(row: MethodResult, measure: Measure, *, doubt: bool) -> str:
 def _densities(places: Conclusion, rows: Mapping[str, MethodResult], measure: Measure) -> Conclusion:
     """What random places, with the mask's layer densities, say about these."""
     finding = OF_DENSITIES.get(places.finding)
-    found = [test.mean for name in REMOVED_BY[PLACES] if (test := rows[name].test) is not None]
+    drawn = [rows[name].test for name in REMOVED_BY[PLACES] if name in rows]
+    found = [test.mean for test in drawn if test is not None]
     unchanged = rows[UNCHANGED].test
     if finding is None or unchanged is None or not found:
         return Conclusion(DENSITIES, "unknown", "Layer densities: nothing is known about what they reach.")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cops_core.ablation import MASK_ABLATIONS
 from cops_core.config import Selection, TrialConfig
-from cops_core.errors import InputError, one_line
+from cops_core.errors import InputError
 from cops_core.plugins import Plugin
 from cops_core.streams import derive_seed
 from search_spaces.question import Ablate
@@ -52,10 +52,10 @@ def ablation_settings(
     if seeds < LEAST_SEEDS:
         raise InputError(f"--seeds {seeds} has no interval: write {LEAST_SEEDS} or more")
     store, trial = named_trial(name, storage_uri(given.get("home", DEFAULT_HOME), given.get("storage")))
-    (unchanged, *_) = ablations_of(store.name, trial)
+    (unchanged, *_) = configs = ablations_of(store.name, trial)
     before = parse_settings(store.record()["settings"])
     kept = {key: getattr(before, key) for key, flag in setting_flags().items() if flag.changes == "kept"}
-    sizes = {"trials": len(MASK_ABLATIONS), "seeds": seeds, "racing": False, "per_method": None}
+    sizes = {"trials": len(configs), "seeds": seeds, "racing": False, "per_method": None}
     reference = f"{store.name}/{trial.number}"
     assert unchanged.freezing_rate is not None
     own = {
@@ -77,7 +77,8 @@ def ablations_of(study: str, trial: StudyTrial) -> list[TrialConfig]:
         trial: The trial.
 
     Returns:
-        The unchanged configuration first, then one for each ablation. Their seeds are to be set.
+        The unchanged configuration first, then one for each ablation with which its selection can be
+        combined. Their seeds are to be set.
 
     Raises:
         InputError: The trial has no mask, removes nothing, is an ablation, or did not finish.
@@ -94,16 +95,20 @@ def ablations_of(study: str, trial: StudyTrial) -> list[TrialConfig]:
         )
     if config.density == 1:
         raise InputError(f"{name} keeps every weight, so that its mask has no places: name a sparser trial")
-    return [_changed(name, config, selection, ablation) for ablation in MASK_ABLATIONS]
+    made = (_changed(config, selection, ablation) for ablation in MASK_ABLATIONS)
+    return [each for each in made if each is not None]
 
 
-def _changed(name: str, config: TrialConfig, selection: Selection, ablation: str) -> TrialConfig:
-    """The configuration with this ablation. InputError if its selection cannot be combined with it."""
+def _changed(config: TrialConfig, selection: Selection, ablation: str) -> TrialConfig | None:
+    """The configuration with this ablation; None if its selection cannot be combined with it.
+
+    So weights that are rewound to a later epoch have no other initial values.
+    """
     try:
         changed = Selection.model_validate({**dict(selection), "ablation": ablation})
-        return config.changed(selection=changed, test=True)
-    except ValidationError as error:
-        raise InputError(f"{name} has no ablation {ablation!r}: {one_line(error)}") from None
+    except ValidationError:
+        return None
+    return config.changed(selection=changed, test=True)
 
 
 def ablate(

@@ -173,3 +173,9 @@ def test_a_trial_that_guesses_has_nothing_to_carry(made):
     assert is_guessing(found)
     assert conclusions(found) == []
     assert "no better than guessing" in ablation_headline(found)
+
+
+def test_a_property_without_an_ablation_is_left_out(made):
+    found = table(ablation_trials(made, {name: TESTS[name] for name in ABLATIONS[:-1]}))
+    assert list(findings(found)) == ["places", "layer densities", "ranking"]
+    assert "adjusted by Holm for 3 comparisons" in " ".join(ablation_notes(found))

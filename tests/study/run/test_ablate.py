@@ -59,6 +59,13 @@ def test_a_trial_that_has_no_ablations(ended):
     assert "keeps every weight" in refused(density="1")
 
 
+def test_rewound_weights_have_no_other_initial_values(ended):
+    selection = Selection(target="magnitude", at="trained", rewind=1)
+    config = TrialConfig(arm="prune", selection=selection, density="0.1", training=Training(epochs=3))
+    found = ablations_of("mine", ended(5, config=config))
+    assert [each.selection.ablation for each in found] == ABLATIONS[:-1]
+
+
 def test_a_dry_run_says_what_would_run(run, store, tmp_path):
     code, out, err = run("ablate", "mine/1", "--seeds", 3, "--home", "home", "--dry-run")
     assert (code, err) == (0, "")

@@ -302,7 +302,7 @@ class SearchPlan(Plan):
         try:
             return config.changed(seed=seed, training=training, test=judged)
         except ValidationError as error:  # e.g. a selection that is rewound to a later epoch than these
-            raise InputError(f"{config.method} with {epochs} epochs: {one_line(error)}") from None
+            raise InputError(f"{config.method} with epochs {epochs}: {one_line(error)}") from None
 
     def _trial_config(self, configuration: Configuration, seed_index: int) -> TrialConfig:
         judged = configuration.slot.judges is not None

@@ -229,8 +229,8 @@ def _before_mask(facts: TrialFacts) -> dict[str, Value]:
         return {}
     found = facts["before_mask"]
     return {
-        "before the mask": f"{found['trainings']} trainings, {found['epochs']} epochs,"
-        f" {found['steps']:,} steps, {found['multiply_adds']:,} multiply-adds, {found['seconds']:.1f} s"
+        "before the mask": f"trainings {found['trainings']}, epochs {found['epochs']},"
+        f" steps {found['steps']:,}, multiply-adds {found['multiply_adds']:,}, seconds {found['seconds']:.3g}"
     }
 
 

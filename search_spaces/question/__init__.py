@@ -52,8 +52,9 @@ def choose_question(
 
     Args:
         default: The space's own question, used where no flag selects another.
-        objective: A key of `QUESTIONS`. None means `rates` if there are rates, else the default's kind.
-        rates: Freezing rates in (0, 1). None leaves them to the question.
+        objective: A key of `QUESTIONS`. None means the default's kind; `rates` if there are rates
+            and the default's kind is not asked at given ones.
+        rates: Freezing rates in (0, 1). None leaves them to the question, or to the default of its kind.
         words: The given flags that belong to a single question: {field: text}.
 
     Returns:
@@ -65,10 +66,11 @@ def choose_question(
     if objective is not None:
         asked = lookup("objective", objective, QUESTIONS)
     else:
-        asked = Rates if rates else type(default)
+        asked = type(default) if not rates or default.axis else Rates
     for name in words:
         owners = [question for question in QUESTIONS.values() if name in question.own_types()]
-        if objective is None or asked not in owners:
+        if asked not in owners:
             flag = name.replace("_", "-")
             raise InputError(f"--{flag} belongs to --objective {owners[0].name}: write both")
-    return default if objective is None and not rates else asked.parse(words, rates)
+    # A space's own question keeps what no flag changes, e.g. its rates and its baseline.
+    return default.changed(words, rates) if asked is type(default) else asked.parse(words, rates)

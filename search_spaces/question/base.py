@@ -224,9 +224,13 @@ class Question(ABC):
         Raises:
             InputError: A wrong value.
         """
-        types = cls.own_types()
+        return cls().changed(words, rates)
+
+    def changed(self, words: Mapping[str, str], rates: Sequence[Decimal] | None = None) -> Self:
+        """This question with other values of some fields; arguments and errors are those of `parse`."""
+        types = self.own_types()
         values: dict[str, Any] = {name: _read(name, types[name], text) for name, text in words.items()}
-        return cls(**values, **({"rates": tuple(rates)} if rates else {}))
+        return type(self)(**{**self.own(), "rates": tuple(rates or self.rates), **values})
 
     def flags(self) -> list[str]:
         """The command-line arguments that select this question."""

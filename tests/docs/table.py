@@ -329,6 +329,7 @@ PYTHON: dict[str, list[Python]] = {
             before="from cops_core.config import Control, Floor, Regrow, Selection\n"
             "from cops_core.scores import Member"
         ),
+        Python(),
         Python(before="from cops_core.config import Selection"),
     ],
     "docs/studies.md": [Python("slow")],

@@ -120,6 +120,14 @@ def test_the_schedule_is_exponential(model, parts):
     assert selected.manifest["kappas"] == [*expected, kept_weights(DENSITY, size)]
 
 
+@pytest.mark.parametrize("controls", [(), (Control(score="snip", level=0.3),)])
+def test_no_weight_may_be_left_before_the_last_round(model, parts, controls):
+    """Of few weights a low density keeps none: the rounds after that have nothing to choose."""
+    chosen = choose(model, parts, Decimal("0.000001"), target="synflow", controls=controls, rounds=100)
+    assert chosen.mask.kappa == 0
+    assert chosen.manifest["kappas"][-3:] == [0, 0, 0]
+
+
 def test_rounds_of_a_score_that_does_not_change_are_one_round(model, parts):
     once = choose(model, parts, target="magnitude").mask
     assert equal(once, choose(model, parts, target="magnitude", rounds=7).mask)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # these names: its import would hide the function.
 PUBLIC: Mapping[str, Callable[[], ModuleType]] = {
     "DriftError": lambda: import_module("cops_core.errors"),
-    "Floor": lambda: import_module("cops_core.config"),
+    "Floor": lambda: import_module("cops_core.config.selection"),
     "InfeasibleError": lambda: import_module("cops_core.errors"),
     "InputError": lambda: import_module("cops_core.errors"),
     "Mask": lambda: import_module("cops_core.mask"),

@@ -191,6 +191,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "docs/results.md": {
         "uv run cops experiment headline": LONG,
         "uv run cops launch pairs.py --objective compare --rates 0.99 --data-root mnist": LONG,
+        "uv run cops launch survey --stopping none": LONG,
         "uv run cops launch two.py --sampler grid": LONG,
         "uv run cops ablate two/0 --seeds 5": LONG,
         "uv run cops ablate two/1 --seeds 5": LONG,

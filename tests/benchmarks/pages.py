@@ -34,6 +34,9 @@ BENCHMARKS = {
     "score_speed": Benchmark(
         page="selection.md", minutes=8, smallest=["--rounds", "1", "--model", "lenet_300_100"]
     ),
+    "selection_speed": Benchmark(
+        page="selection.md", minutes=8, smallest=["--rounds", "1", "--model", "lenet_300_100"]
+    ),
     "precision_speed": Benchmark(
         page="training.md",
         minutes=8,

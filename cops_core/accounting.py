@@ -61,6 +61,8 @@ def account(
     sample: Shape | Run,
     artifact_bytes: int,
     connectivity: ConnectivityFacts | None = None,
+    *,
+    dense_share: float = 0.0,
 ) -> Accounting:
     """What the network costs, as JSON values for a trial's record.
 
@@ -72,6 +74,8 @@ def account(
             costs then are those of this run.
         artifact_bytes: The size of its artefact in bytes (see `save_artifact`).
         connectivity: `Connectivity.facts()` of its mask, if known.
+        dense_share: The share of the training steps that compute the gradient of all weights, to change the
+            mask (see `cops_core.regrow`).
 
     Returns:
         The counts by name:
@@ -86,7 +90,8 @@ def account(
           biases, normalisation and activations do not count. A training step is the forward pass, the
           gradient of each layer's input (not needed for the first layers), and the gradient of the weights.
           Weights that are zero do not count (with scale 0 only the kept ones count). Frozen weights count in
-          the forward pass and in the gradient of the input; only kept ones count in that of the weights.
+          the forward pass and in the gradient of the input; only kept ones count in that of the weights. If
+          some steps have the gradient of all weights, this is the mean of all steps, rounded.
         - layers: both numbers for each layer.
 
         These are counts of operations, not measured savings.
@@ -94,7 +99,7 @@ def account(
     parameters = network.all_parameters
     trained = network.trained_parameters
     uses = _uses(network.model, sample)
-    layers = _costs(uses, network)
+    layers = _costs(uses, network, dense_share)
     dense = _costs(uses, None)
     masked = sum(each.kept.shape.numel() for each in network.masked.values())
     kept = sum(len(places) for places in network.places.values())
@@ -119,6 +124,19 @@ def account(
     return found
 
 
+def training_multiply_adds(network: FreezeNet, shape: Shape) -> int:
+    """Multiply-adds of a training step for one image, see `account`.
+
+    Args:
+        network: The network.
+        shape: (channels, height, width) of an image.
+
+    Returns:
+        The number in convolution and linear layers.
+    """
+    return sum(cost.step for cost in _costs(_uses(network.model, shape), network).values())
+
+
 def multiply_adds(model: nn.Module, shape: Shape) -> int:
     """Multiply-adds of a forward pass of the dense network.
 
@@ -132,7 +150,7 @@ def multiply_adds(model: nn.Module, shape: Shape) -> int:
     return sum(use.weights * use.positions for use in _uses(model, shape))
 
 
-def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
+def _costs(uses: list[Use], network: FreezeNet | None, dense_share: float = 0.0) -> dict[str, LayerCost]:
     """The cost of each layer, by the name of its weight; `network` None: as if all weights were trained."""
     costs: dict[str, LayerCost] = {}
     for use in uses:
@@ -140,6 +158,7 @@ def _costs(uses: list[Use], network: FreezeNet | None) -> dict[str, LayerCost]:
         if network is not None and use.name in network.places:
             trained = len(network.places[use.name])
             there = trained if network.scale == 0 else use.weights
+            trained += round(dense_share * (use.weights - trained))
         before = costs.get(use.name, LayerCost(0, 0))
         costs[use.name] = LayerCost(
             before.forward + there * use.positions,

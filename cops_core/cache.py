@@ -26,7 +26,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 DEFAULT_CACHE = user_cache("scores")
 DEFAULT_MAX_BYTES = 8 * 2**30
-LOCKS = 64
+LOCKS = 64  # keys with the same one wait for each other
 ABANDONED_S = 3600.0
 
 
@@ -42,11 +42,15 @@ class ScoreCache:
     Args:
         folder: Created with the first entry.
         max_bytes: The largest size of all entries together. An entry larger than this is not kept.
+        locks: How many different locks keys have. With few, other keys' computations may be waited for.
     """
 
-    def __init__(self, folder: Path = DEFAULT_CACHE, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(
+        self, folder: Path = DEFAULT_CACHE, max_bytes: int = DEFAULT_MAX_BYTES, locks: int = LOCKS
+    ) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
+        self.locks = locks
 
     def get(self, key: str) -> Layers | None:
         """The entry with this key, memory-mapped, its layers in their order; None if there is none."""
@@ -112,7 +116,7 @@ class ScoreCache:
     def _claim(self, keys: Sequence[str]) -> Iterator[None]:
         """Exclusive right to compute `keys`. Locks are taken in one order, so that there is no deadlock."""
         self._make()
-        slots = sorted({int(key[:8], 16) % LOCKS for key in keys})
+        slots = sorted({int(key[:8], 16) % self.locks for key in keys})
         with ExitStack() as stack:
             for slot in slots:
                 stack.enter_context(FileLock(self.folder / "locks" / f"{slot:02d}"))

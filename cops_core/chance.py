@@ -1,6 +1,6 @@
 """Whether a network knows more than the most frequent class."""
 
-from scipy.stats import binom
+from scipy.special import bdtrc
 from torch import Tensor
 
 # Of networks that guess, this share is called better than chance.
@@ -23,4 +23,4 @@ def at_chance(accuracy: float, labels: Tensor) -> bool:
     images = len(labels)
     correct = round(accuracy * images)
     guess = float(labels.bincount().max()) / images
-    return bool(binom.sf(correct - 1, images, guess) >= LEVEL)
+    return bool(bdtrc(correct - 1, images, guess) >= LEVEL)

@@ -8,6 +8,7 @@ import numpy as np
 
 from cops_core.config import Combine, Selection
 from cops_core.cops import CopsSolution, solve_cops
+from cops_core.cops.near import mask_near
 from cops_core.cops.selection import best_mask
 from cops_core.floors import Floors
 from cops_core.mask import top_kappa
@@ -24,11 +25,13 @@ class Choice:
     Attributes:
         keep: Shape (n,), exactly kappa true.
         solution: The certificate, if this is the optimum of a problem.
+        multipliers: Those of the controls, shape (J,), if they are a result.
         first: Shape (n,), of a union: the weights that a control chose.
     """
 
     keep: np.ndarray
     solution: CopsSolution | None = None
+    multipliers: np.ndarray | None = None
     first: np.ndarray | None = None
 
     def ranking(self, scores: Scores) -> np.ndarray:
@@ -42,7 +45,7 @@ class Choice:
         """
         if self.first is not None:
             return np.where(self.first, np.inf, scores[0])
-        prices = [] if self.solution is None else self.solution.multipliers.tolist()
+        prices = [] if self.multipliers is None else self.multipliers.tolist()
         total = scores[0].astype(np.float64)
         for price, score in zip(prices, scores[1:], strict=False):
             total += np.multiply(price, score, dtype=np.float64)
@@ -67,18 +70,33 @@ def choose(
     return COMBINATIONS[selection.combine](scores, selection, kappa, floors, start)
 
 
-def highest(score: np.ndarray, kappa: int, floors: Floors | None) -> Choice:
-    """The best mask of a single score, without a certificate.
+def choose_quickly(
+    scores: Scores, selection: Selection, kappa: int, floors: Floors | None, start: Start = None
+) -> Choice | None:
+    """The same mask as that of `choose`, without a certificate, where that is much faster.
 
     Args:
-        score: Shape (n,).
-        kappa: In [0, n].
+        scores: The target and the controls, each of shape (n,).
+        selection: How they are combined.
+        kappa: In [1, n].
         floors: Of these weights, or None.
+        start: See `choose`.
 
     Returns:
-        The choice.
+        The choice, or None.
     """
-    return Choice(top_kappa(score, kappa) if floors is None else _best((score,), kappa, floors))
+    if not selection.controls:
+        return Choice(top_kappa(scores[0], kappa) if floors is None else _best(scores[:1], kappa, floors))
+    near = (
+        len(selection.controls) == 1
+        and selection.combine == "cops"
+        and selection.level_kind == "relative"
+        and floors is None
+    )
+    if start is None or not near:
+        return None
+    found = mask_near(scores[0], scores[1], kappa, selection.controls[0].level, float(start[0]))
+    return None if found is None else Choice(found.keep, multipliers=np.array([found.multiplier]))
 
 
 def cops(
@@ -146,7 +164,7 @@ def _solved(
         floors=None if floors is None else floors.least,
         start=start,
     )
-    return Choice(np.asarray(solution.mask), solution)
+    return Choice(np.asarray(solution.mask), solution, solution.multipliers)
 
 
 def _best(keys: Scores, kappa: int, floors: Floors | None) -> np.ndarray:

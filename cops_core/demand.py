@@ -102,12 +102,17 @@ def measure_demand(
         )
     place = use_device(device)
     release()
+    if config.selection is not None and config.selection.at == "trained":
+        # Most of its time and memory are those of the dense network, which is trained first.
+        config = config.changed(arm="dense", selection=None, density=None, scale=None)
     trial = Trial(config, data=data, data_root=data_root, device=str(place))
     with reproducible():
         trial.trainer.run_epoch()
         free, total = torch.cuda.mem_get_info(place)
         elsewhere = total - free - torch.cuda.memory_reserved(place)
         peak = torch.cuda.max_memory_reserved(place) + elsewhere
+        if trial.trainer.regrow is not None:  # the first epoch may have no step with dense gradients
+            peak += trial.trainer.network.dense_bytes
         busy = _busy(trial.trainer, place)
     del trial
     release()

@@ -28,6 +28,10 @@ class InfeasibleError(ValueError):
     """No mask meets all requested levels: a result, not a mistake."""
 
 
+class DivergedError(RuntimeError):
+    """A training before the mask had a loss that is not finite: a result, not a mistake."""
+
+
 class DriftError(RuntimeError):
     """A weight outside the mask does not have the value that the arm requires."""
 

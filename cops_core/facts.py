@@ -127,6 +127,14 @@ class FloorFacts(TypedDict):
     per: str
 
 
+class RegrowFacts(TypedDict):
+    """See `cops_core.config.Regrow`."""
+
+    every: int
+    fraction: float
+    until: float
+
+
 class SelectionManifest(TypedDict):
     """How a mask was selected, see `cops_core.trial_selection.select_weights`.
 
@@ -134,6 +142,7 @@ class SelectionManifest(TypedDict):
         scores: By key, the target first.
         model_dtype: The type of the weights, e.g. `torch.float32`.
         convention: A key of `CONVENTIONS`.
+        temperature: Of GraSP, if it is not that of its authors.
         prunable: A key of `PRUNABLE`.
         combine: A key of `cops_core.combine.COMBINATIONS`, if it is not `cops`.
         scope: `global`, or a key of `cops_core.densities.PROPORTIONS`.
@@ -142,12 +151,15 @@ class SelectionManifest(TypedDict):
         schedule: A key of `PRUNING_SCHEDULES`.
         revive: Whether removed weights could come back.
         ablation: A key of `MASK_ABLATIONS`.
+        at: `trained` if the trained network was scored.
+        rewind: Which weights are then trained with the mask, see `cops_core.config.Selection`.
         kappas: The number of kept weights after each round.
-        sample_indices: Positions of the images of each round's batch in the data set.
-        samples_per_class: Images of the batch, divided by the number of classes.
+        sample_indices: Positions of the images of each round in the data set, one batch after the other.
+        samples_per_class: Images of one batch, divided by the number of classes.
+        batches: The number of batches whose gradients are averaged, if it is not 1.
         class_balanced: Whether the batch has the same number of images of each class.
         augmentation: Of the batch: none.
-        batch_sha256: SHA-256 of each round's batch.
+        batch_sha256: SHA-256 of each round's batch or batches.
         data_sha256: SHA-256 of the data set.
         theta0_sha256: SHA-256 of the initial weights.
         seed: The trial's.
@@ -155,11 +167,13 @@ class SelectionManifest(TypedDict):
         extensions: Names and SHA-256 of plugins.
         solutions: By group of weights with a common budget, `global` or a layer's name. A union has none.
         price_of_control: By the same groups.
+        regrow: How the mask changes during the training, if it does, see `cops_core.config.Regrow`.
     """
 
     scores: dict[str, ScoreDescription]
     model_dtype: str
     convention: str
+    temperature: NotRequired[float]
     prunable: str
     combine: NotRequired[str]
     scope: str
@@ -168,9 +182,12 @@ class SelectionManifest(TypedDict):
     schedule: str
     revive: bool
     ablation: str
+    at: NotRequired[str]
+    rewind: NotRequired[int | str]
     kappas: list[int]
     sample_indices: list[list[int]]
     samples_per_class: int
+    batches: NotRequired[int]
     class_balanced: bool
     augmentation: str
     batch_sha256: list[str]
@@ -181,6 +198,7 @@ class SelectionManifest(TypedDict):
     extensions: dict[str, str]
     solutions: dict[str, Solution]
     price_of_control: dict[str, list[PricePoint]]
+    regrow: NotRequired[RegrowFacts]
 
 
 class UnusableScore(TypedDict):
@@ -238,6 +256,28 @@ class Machine(TypedDict):
     torch: str
 
 
+class TrainingBeforeMask(TypedDict):
+    """What was trained before the mask was chosen, see `cops_core.prior_training`.
+
+    All but `seconds` and `cached` follow from the configuration and the data.
+
+    Attributes:
+        trainings: The number of trainings: of the dense network, and between rounds.
+        epochs: Of all of them together.
+        steps: Of the optimizer.
+        multiply_adds: Of all steps, see `Accounting.training_multiply_adds`.
+        seconds: Time for all steps, also of those that another trial has done.
+        cached: How many trainings were read from the cache.
+    """
+
+    trainings: int
+    epochs: int
+    steps: int
+    multiply_adds: int
+    seconds: float
+    cached: int
+
+
 class Facts(TypedDict):
     """The facts of a trial, see `cops_core.trial.Trial`. None where the dense network has no mask.
 
@@ -247,17 +287,21 @@ class Facts(TypedDict):
         parameters: The number of all parameters.
         trained_parameters: The number of trained parameters.
         compression: parameters / trained_parameters.
-        layer_densities: The kept fraction of each layer, in [0, 1].
-        connectivity: Which kept weights are connected.
+        layer_densities: The kept fraction of each layer, in [0, 1], from the first step to the last.
+        connectivity: Which kept weights are connected, before the training.
         data_sha256: SHA-256 of the data set.
         theta0_sha256: SHA-256 of the initial weights.
-        mask_sha256: SHA-256 of the mask.
+        mask_sha256: SHA-256 of the mask, before the training.
         manifest: How the mask was selected.
         scores_computed: How often each score was computed, by its key.
         scores_cached: How often each score was read from the cache, by its key.
-        seconds: Time for each part of the preparation: data, model, scoring.
+        seconds: Time for each part of the preparation: data, model, scoring with what is trained before.
         accounting: What the network costs.
+        before_mask: What was trained before the mask was chosen, if anything was.
         final_scale: The factor of theta0 outside the mask after the last epoch.
+        final_mask_sha256: If the mask changes during the training: SHA-256 of the mask after the last epoch.
+        grown_weights: Likewise, how many of its weights are not in the mask before the training.
+        final_connectivity: Likewise, which of its weights are connected.
         test_accuracy: In [0, 1], after the last epoch of a configuration with `test`.
         at_chance: Whether the last validation accuracy may be that of guessing (see `cops_core.chance`).
     """
@@ -277,6 +321,10 @@ class Facts(TypedDict):
     scores_cached: dict[str, int]
     seconds: dict[str, float]
     accounting: Accounting
+    before_mask: NotRequired[TrainingBeforeMask]
     final_scale: NotRequired[float]
+    final_mask_sha256: NotRequired[str]
+    grown_weights: NotRequired[int]
+    final_connectivity: NotRequired[ConnectivityFacts]
     test_accuracy: NotRequired[float]
     at_chance: NotRequired[bool]

@@ -38,7 +38,6 @@ class FreezeNet:
             `KeptWeights.vector_shape`), and all other parameters.
         layers: The names of the weights of convolution and linear layers.
         masked: The masked weights, by parameter name.
-        places: By parameter name, the positions of v in the flattened weight, ascending, shape (kept,).
         own_initial: By parameter name, all initial values of what has a mask but is not drawn by the project
             (biases).
     """
@@ -56,8 +55,12 @@ class FreezeNet:
         self.trained: dict[str, nn.Parameter] = {
             name: each.values if isinstance(each, MaskedWeight) else each for name, each in found.items()
         }
-        self.places = {name: each.kept.places for name, each in self.masked.items()}
         self._parameters = dict(model.named_parameters())
+
+    @property
+    def places(self) -> dict[str, Tensor]:
+        """By parameter name, the positions of v in the flattened weight, ascending, shape (kept,)."""
+        return {name: each.kept.places for name, each in self.masked.items()}
 
     @property
     def scale(self) -> float:
@@ -90,6 +93,12 @@ class FreezeNet:
         masked = sum(each.kept.shape.numel() - each.values.numel() for each in self.masked.values())
         return self.trained_parameters + masked
 
+    @property
+    def dense_bytes(self) -> int:
+        """The size in bytes of all masked weights with the values outside the mask, as of their gradients."""
+        sizes = (each.kept.shape.numel() * each.values.element_size() for each in self.masked.values())
+        return sum(sizes)
+
     def state(self) -> dict[str, dict[str, Tensor]]:
         """All that training changes: trained values, buffers, the scale. Size proportional to kappa.
 
@@ -112,6 +121,33 @@ class FreezeNet:
                 for name, tensor in ours[kind].items():
                     tensor.copy_(state[kind][name])
             self._load_buffers(ours["buffers"], state["buffers"])
+
+    def move(self, places: Mapping[str, Tensor]) -> None:
+        """Train other places than before, see `KeptWeights.move`.
+
+        Args:
+            places: By parameter name, ascending, as many as before in each layer.
+        """
+        for name, each in places.items():
+            self.masked[name].kept.move(each)
+
+    def mask(self) -> Mask:
+        """The current mask."""
+        layers = {}
+        for name, each in self.masked.items():
+            layers[name] = torch.zeros(each.kept.shape, dtype=torch.bool)
+            layers[name].view(-1)[each.kept.places.cpu()] = True
+        return Mask(layers)
+
+    def can_move(self, places: Mapping[str, Any]) -> bool:
+        """Whether `move` accepts places: ascending, and as many as before in each layer."""
+        return places.keys() == self.masked.keys() and all(
+            _alike(each.kept.places, places[name])
+            and bool((places[name].diff() > 0).all())
+            and all(0 <= end < each.kept.shape.numel() for end in places[name][[0, -1]].tolist())
+            for name, each in self.masked.items()
+            if each.kept.places.numel() or places[name].numel()
+        )
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Whether a state belongs to a network like this one: with the same names, shapes and types."""

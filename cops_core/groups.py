@@ -1,7 +1,7 @@
 """Groups of weights with a common budget: all of them, or those of each layer; their floors and schedules."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_UP, Context, Decimal
 from itertools import accumulate
@@ -81,9 +81,10 @@ def groups_of(scorer: Scorer, selection: Selection, density: Decimal) -> dict[st
     weights = scorer.prunable
     total = sum(weight.numel() for weight in weights.values())
     kappa = kept_weights(density, total)
-    floors = None if selection.floor is None else layer_floors(selection.floor, scorer.model, weights)
-    if selection.floor is not None and floors is not None:
-        _check_floors(selection.floor, list(floors.values()), density, kappa, total)
+    floors = None
+    if selection.floor is not None:
+        floors = layer_floors(selection.floor, scorer.model, weights)
+        check_floors(selection.floor, floors.values(), density)
     if selection.scope == "global":
         together = None if floors is None else joined(list(floors.values()))
         return {"global": Group(slice(0, total), kappa, float(density), together)}
@@ -102,8 +103,20 @@ def groups_of(scorer: Scorer, selection: Selection, density: Decimal) -> dict[st
     }
 
 
-def _check_floors(floor: Floor, floors: list[Floors], density: Decimal, kappa: int, total: int) -> None:
-    needed = sum(each.total for each in floors)
+def check_floors(floor: Floor, layers: Iterable[Floors], density: Decimal) -> None:
+    """Check that a density keeps as many weights as the floors need.
+
+    Args:
+        floor: What is asked for.
+        layers: The floors of each layer.
+        density: The kept fraction of all weights, in (0, 1].
+
+    Raises:
+        InputError: It keeps fewer.
+    """
+    floors = list(layers)
+    total = sum(each.owners.size for each in floors)
+    kappa, needed = kept_weights(density, total), sum(each.total for each in floors)
     if needed <= kappa:
         return
     units = sum(int((each.least > 0).sum()) for each in floors)

@@ -9,13 +9,13 @@ and may come back: they are scored at theta0 with the masked network's gradient 
 "Progressive Skeletonization", arXiv 2006.09081). Floors hold after every round.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from cops_core.combine import choose, highest
+from cops_core.combine import choose, choose_quickly
 from cops_core.config import Selection
 from cops_core.cops import CopsPath, CopsSolution, cops_path
 from cops_core.errors import InfeasibleError
@@ -57,10 +57,11 @@ def run_rounds(
     groups: Mapping[str, Group],
     *,
     priced: bool = True,
+    retrain: Callable[[Mask], None] | None = None,
 ) -> Rounds:
     """Score and select `selection.rounds` times.
 
-    Scores that do not run the network are the same in every round and computed once.
+    Scores that do not run the network are the same in every round and computed once, unless it is trained.
 
     Args:
         scorer: Scores the model.
@@ -68,6 +69,8 @@ def run_rounds(
         selection: How the weights are chosen.
         groups: By name, covering all D weights in order.
         priced: Whether `Rounds.paths` is computed.
+        retrain: Called before each round but the first, with what is left: trains the scorer's model, whose
+            removed weights are zero afterwards.
 
     Returns:
         The mask and how it was found.
@@ -78,10 +81,15 @@ def run_rounds(
     shapes = {name: parameter.shape for name, parameter in scorer.prunable.items()}
     remaining = Remaining(shapes, revive=selection.revive)
     flat = _flattened(dict(scorer.whole(selection.scores, batches[0])))
-    moving = [score for score in selection.scores if find_score(score).traits.normalisation != "unused"]
+    moving = [
+        score
+        for score in selection.scores
+        if retrain is not None or find_score(score).traits.normalisation != "unused"
+    ]
     scoring: RoundScores[AnyScore] | None = None
     levelled = priced and bool(selection.controls) and selection.combine == "cops"
     solutions: dict[str, CopsSolution] = {}
+    starts: dict[str, np.ndarray] = {}
     paths: dict[str, CopsPath] = {}
     size = sum(shape.numel() for shape in shapes.values())
     ranking = np.empty(size) if selection.ablation == "invert" else None
@@ -90,6 +98,9 @@ def run_rounds(
         last = round_ == selection.rounds
         if round_ > 1 and moving:
             batch = batches[round_ - 1] if len(batches) > 1 else batches[0]
+            if retrain is not None:
+                retrain(remaining.mask())
+                scoring = None  # what it has computed depends on the weights
             scoring = scoring or scorer.rounds(moving, revive=selection.revive)
             scores = scoring.compute(batch, remaining.layers(), remaining.removed())
             for score in moving:
@@ -101,12 +112,12 @@ def run_rounds(
             live = [flat[score][group.places][left] for score in selection.scores]
             floors = None if group.floors is None else group.floors.of(left)
             kappa = group.budget(round_, selection.rounds, selection.schedule)
-            if kappa and not last and not selection.controls:
-                choice = highest(live[0], kappa, floors)  # the solution's mask; a later one is recorded
-            else:
-                earlier = solutions.get(name)
-                start = None if earlier is None else earlier.multipliers
-                choice = choose(live, selection, kappa, floors, start)
+            start, choice = starts.get(name), None
+            if kappa and not last:  # a later round's solution is recorded
+                choice = choose_quickly(live, selection, kappa, floors, start)
+            choice = choice or choose(live, selection, kappa, floors, start)
+            if choice.multipliers is not None:
+                starts[name] = choice.multipliers
             if choice.solution is not None:
                 solutions[name] = choice.solution
                 if choice.solution.status == "infeasible":

@@ -74,6 +74,8 @@ class Remaining:
         """
         if self._revive:
             return None
+        if not self._removed:  # an earlier round has left nothing to remove
+            return {}
         gone = np.concatenate(self._removed)  # ascending, like the groups
         self._removed.clear()
         found = {}

@@ -15,15 +15,17 @@ from cops_core.facts import ScoreDescription, ScoreTraits
 from cops_core.prunable import PRUNABLE, maskable
 from cops_core.scores import (
     CONVENTIONS,
+    TEMPERATURE,
     AnyScore,
     Member,
     RoundScores,
     compute_scores,
     find_score,
+    has_temperature,
     key_of,
     scores_in_rounds,
 )
-from cops_core.scores.batches import tensors_in
+from cops_core.scores.batches import batches_of, tensors_in
 from cops_core.scores.problem import Loss, SampleLosses
 from cops_core.tensor_bytes import tensor_bytes, type_name
 
@@ -45,6 +47,7 @@ class Scorer:
         seed: The trial's, in [0, 2**32).
         theta0_sha256: SHA-256 of the initial weights.
         convention: A key of `CONVENTIONS`.
+        temperature: Of GraSP, see `find_score`.
         extensions: Names and SHA-256 of plugins, to which scores or the model may belong.
         cache: Where scores are kept; None computes them each time.
         network_sha256: The network's identity (see `cops_core.network_identity`), and that of the loss if
@@ -69,6 +72,7 @@ class Scorer:
     loss: Loss | None = None
     sample_losses: SampleLosses | None = None
     example: Any = None
+    temperature: float = TEMPERATURE
     computed: dict[str, int] = field(default_factory=dict)
     cached: dict[str, int] = field(default_factory=dict)
 
@@ -119,6 +123,7 @@ class Scorer:
             seed=self.seed,
             revive=revive,
             convention=self.convention,
+            temperature=self.temperature,
             weight_names=self.weight_names,
             loss=self.loss,
             sample_losses=self.sample_losses,
@@ -132,6 +137,7 @@ class Scorer:
             batch,
             seed=self.seed,
             convention=self.convention,
+            temperature=self.temperature,
             weight_names=self.weight_names,
             loss=self.loss,
             sample_losses=self.sample_losses,
@@ -159,7 +165,7 @@ class Scorer:
         """
         traits = self.traits(score)
         first = next(self.model.parameters())
-        identity = {
+        identity: dict[str, Any] = {
             "score": _made_of(score) if isinstance(score, Member) else score,
             "traits": traits,
             "convention": self.convention,
@@ -176,13 +182,15 @@ class Scorer:
             "numerics": SCORES_VERSION,
             "extensions": dict(self.extensions),
         }
+        if self.temperature != TEMPERATURE and has_temperature(score):
+            identity["temperature"] = self.temperature
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def _batch_key(self, batch: Batch, traits: ScoreTraits) -> str | list[int]:
         """What scores depend on of a batch: its content, or of images for scores without data their shape."""
         if traits["needs_data"] or self.loss is not None:
             return tensor_hash(*tensors_in(batch))
-        images, _ = batch
+        images, _ = batches_of(batch)[0]
         return list(images.shape[1:])
 
     @cached_property

@@ -13,8 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from cops_core.augmentation import AUGMENTATIONS
-from cops_core.config import Training
-from cops_core.data import Part, Split
+from cops_core.config import Regrow, Training, TrialConfig
+from cops_core.data import ImageData, Part, Split
+from cops_core.data.base import split_places
 from cops_core.errors import InputError
 from cops_core.facts import MetricRow
 from cops_core.freeze_net import FreezeNet
@@ -22,6 +23,7 @@ from cops_core.generators import reseed_own, seeded_generators
 from cops_core.optimizers import build_optimizer, build_schedule, loss_of, set_fused, update
 from cops_core.placement import Placement, placement_of
 from cops_core.probe import gradient_norms
+from cops_core.regrow import change_mask, changes_at, changes_of, check_changes, dense_gradients, fraction_at
 from cops_core.streams import stream
 
 EVALUATION_BATCH = 500  # ResNet18 on 32 x 32 needs about 1 MB per image
@@ -83,9 +85,11 @@ class Trainer:
         training: The settings.
         seed: The trial's, in [0, 2**32).
         placement: Memory format and kernels; None chooses them for the split's device.
+        regrow: How the network's mask changes (`cops_core.regrow`); None if it does not.
 
     Raises:
-        InputError: A batch of a single image for a network with batch norm.
+        InputError: A batch of a single image for a network with batch norm, or a mask that would never
+            change.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Trainer:
         training: Training,
         seed: int,
         placement: Placement | None = None,
+        regrow: Regrow | None = None,
     ) -> None:
         self.network = network
         self.split = split
@@ -108,6 +113,27 @@ class Trainer:
         if min(self.sizes) == 1 and any(isinstance(m, _BatchNorm) for m in network.model.modules()):
             raise InputError("batch norm cannot train on a single image: write a batch_size of 2 or more")
         self.scheduler = build_schedule(self.optimizer, training, len(self.sizes))
+        self.steps = training.epochs * len(self.sizes)
+        self.regrow = regrow
+        if regrow is not None:
+            check_changes(regrow, self.steps)
+
+    @property
+    def dense_share(self) -> float:
+        """The share of the steps that compute the gradients of whole weights, to change the mask."""
+        return 0.0 if self.regrow is None else changes_of(self.regrow, self.steps) / self.steps
+
+    def begin_after(self, epochs: int) -> None:
+        """Begin a new training in the middle: with the schedule, batches and draws of the epochs that follow.
+
+        Args:
+            epochs: How many are over, fewer than the training has. There is no momentum of theirs.
+        """
+        self.epoch = epochs
+        if epochs:
+            self.optimizer.step()  # changes nothing without gradients; torch wants it before the schedule's
+        for _ in range(epochs * len(self.sizes)):
+            self.scheduler.step()
 
     def run_epoch(self) -> EpochMetrics:
         """Train for one epoch, then evaluate on the validation part."""
@@ -163,22 +189,36 @@ class Trainer:
             The loss before the step, a scalar.
         """
         images = images.to(DTYPES[self.training.precision], memory_format=self.placement.memory_format)
-        loss = train_step(self.network, self.optimizer, self.training, images, labels)
+        done = self.scheduler.last_epoch  # steps, not epochs
+        if self.regrow is not None and changes_at(self.regrow, done, self.steps):
+            fraction = fraction_at(self.regrow, done, self.steps)
+            loss = mask_step(self.network, self.optimizer, self.training, images, labels, fraction)
+        else:
+            loss = train_step(self.network, self.optimizer, self.training, images, labels)
         self.scheduler.step()
         return loss
 
     def state(self) -> dict[str, Any]:
-        """The epoch, trained values, buffers, optimizer and schedule."""
+        """The epoch, trained values, buffers, optimizer and schedule, and the mask if it changes."""
+        changing = {} if self.regrow is None else {"places": self.network.places}
         return {
+            **changing,
             "epoch": self.epoch,
             "network": self.network.state(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
         }
 
+    def fits(self, state: Mapping[str, Any]) -> bool:
+        """Whether a state belongs to a trainer of a network like this one."""
+        moves = self.regrow is None or self.network.can_move(state["places"])
+        return moves and self.network.fits(state["network"])
+
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a state that `state` returned."""
         self.epoch = state["epoch"]
+        if self.regrow is not None:
+            self.network.move(state["places"])
         self.network.load_state(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         _reshape(self.optimizer)
@@ -201,11 +241,46 @@ def train_step(
     Returns:
         The loss before the step, a scalar.
     """
+    loss = _backward(network, optimizer, training, images, labels)
+    update(network, optimizer, training)
+    return loss
+
+
+def mask_step(
+    network: FreezeNet,
+    optimizer: Optimizer,
+    training: Training,
+    images: Tensor,
+    labels: Tensor,
+    fraction: float,
+) -> Tensor:
+    """Change the mask by the gradient of one batch, instead of training on it.
+
+    Args:
+        network: See `train_step`, as for all that follow.
+        optimizer: Of the network's parameters.
+        training: Loss and precision.
+        images: Of the batch.
+        labels: Of the batch.
+        fraction: The share of each layer's kept weights that is dropped, see `cops_core.regrow`.
+
+    Returns:
+        The loss before the step, a scalar.
+    """
+    with dense_gradients(network) as gradients:
+        loss = _backward(network, optimizer, training, images, labels)
+    change_mask(network, optimizer, gradients, fraction)
+    return loss
+
+
+def _backward(
+    network: FreezeNet, optimizer: Optimizer, training: Training, images: Tensor, labels: Tensor
+) -> Tensor:
+    """Compute the gradients of a batch; the loss, without a gradient."""
     with autocast(images, training.precision):
         loss = loss_of(network(images), labels, training)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    update(network, optimizer, training)
     return loss.detach()
 
 
@@ -233,6 +308,23 @@ def batch_sizes(images: int, size: int) -> list[int]:
     if left == 1 and whole > 0:
         sizes[-2:] = [size + 1]
     return sizes
+
+
+def check_steps(config: TrialConfig, data: ImageData) -> None:
+    """Check that a trial has enough training steps for what its mask does in them, without a network.
+
+    Args:
+        config: The trial's configuration.
+        data: Its data set.
+
+    Raises:
+        InputError: Its mask would never change.
+    """
+    if config.selection is None or config.selection.regrow is None:
+        return
+    images, _ = split_places(len(data.train_labels), config.seed, config.validation_fraction)
+    steps = config.training.epochs * len(batch_sizes(len(images), config.training.batch_size))
+    check_changes(config.selection.regrow, steps)
 
 
 def evaluate(

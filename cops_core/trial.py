@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from torch import Tensor
 
 from cops_core.ablation import reinitialized
 from cops_core.accounting import account
@@ -33,9 +34,11 @@ from cops_core.facts import Accounting, ConnectivityFacts, Facts
 from cops_core.folders import user_cache
 from cops_core.freeze_net import FreezeNet
 from cops_core.initialization import initial_network
+from cops_core.models import build_model
 from cops_core.models.packages import package_extensions
 from cops_core.network_identity import network_sha256
 from cops_core.placement import use_device
+from cops_core.prior_training import PriorTraining
 from cops_core.scoring import Scorer
 from cops_core.train import DTYPES, EpochMetrics, Trainer
 from cops_core.trial_selection import select_weights
@@ -51,7 +54,9 @@ from cops_core.whole_file import write_whole
 
 Status = Literal["running", "finished", "diverged", "collapsed"]
 # Facts that exist only after the last epoch.
-FinalFact = Literal["final_scale", "test_accuracy", "at_chance"]
+FinalFact = Literal[
+    "final_scale", "final_mask_sha256", "grown_weights", "final_connectivity", "test_accuracy", "at_chance"
+]
 FINAL_FACTS: tuple[FinalFact, ...] = get_args(FinalFact)
 DEFAULT_DATA_ROOT = user_cache("data")
 
@@ -75,7 +80,8 @@ class Trial(Resumable):
     """One trial, one epoch at a time.
 
     A pruned network through which nothing flows (`collapsed`) is a result, not an error: its only report has
-    epoch 0 and the accuracy of guessing. A frozen network without flow is trained.
+    epoch 0 and the accuracy of guessing. A frozen network without flow is trained, and so is one whose mask
+    changes: it may be connected later.
 
     Args:
         config: The trial's configuration, with a density unless it is dense.
@@ -98,6 +104,7 @@ class Trial(Resumable):
     Raises:
         InputError: A configuration that cannot be built, or a device that does not exist.
         InfeasibleError: No mask meets all levels, and the selection's `if_infeasible` is "end".
+        DivergedError: A training before the mask had a loss that is not finite.
     """
 
     def __init__(
@@ -140,19 +147,41 @@ class Trial(Resumable):
         selection, selected, mask, connected = config.selection, None, None, None
         convention = "paper" if selection is None else selection.convention
         scorer = Scorer(model, config.seed, theta0_sha256, convention, self.extensions, cache)
+        if selection is not None:
+            scorer.temperature = selection.temperature
         if selection is not None and cache is not None:
             scorer.network_sha256 = network_sha256(config.model, split.data.shape, split.data.classes)
+        prior = None
+        if selection is not None and selection.at == "trained":
+            prior = PriorTraining(
+                config,
+                split,
+                theta0_sha256=theta0_sha256,
+                network_sha256=scorer.network_sha256,
+                extensions=self.extensions,
+                cache=cache,
+            )
+            # The names of the cache's entries say nothing about trained weights.
+            scorer.model, scorer.cache = prior.model, None
         if selection is not None and config.density is not None:
-            selected = select_weights(scorer, split, selection, config.density)
+            retrain = None if prior is None else prior.retrain
+            selected = select_weights(scorer, split, selection, config.density, retrain)
             mask = selected.mask
             connected = connectivity(model, split.data.shape, mask)
         scale = scale_of(config)
-        self.disconnected = connected is not None and connected.collapsed is True and scale.start == 0
+        regrow = None if selection is None else selection.regrow
+        self.disconnected = (
+            connected is not None and connected.collapsed is True and scale.start == 0 and regrow is None
+        )
+        if prior is not None:
+            prior.rewind(model)
         network = FreezeNet(model, mask, scale)
         if selection is not None and mask is not None and selection.ablation == "reinitialize":
             network.start_from(reinitialized(mask, config.seed, config.initialization))
         clock.append(time.perf_counter())
-        self.trainer = Trainer(network, split, config.training, config.seed)
+        self.trainer = Trainer(network, split, config.training, config.seed, regrow=regrow)
+        self.trainer.begin_after(0 if selection is None else selection.rewound_epochs)
+        self._start: Mapping[str, Tensor] = mask or {}
         trained = network.trained_parameters
         connected_facts = None if connected is None else connected.facts()
         mask_sha256 = None if mask is None else mask.sha256()
@@ -172,9 +201,13 @@ class Trial(Resumable):
             "scores_computed": scorer.computed,
             "scores_cached": scorer.cached,
             "seconds": dict(zip(("data", "model", "scoring"), _differences(clock), strict=True)),
-            # The artefact has the same size before and after training, and so have the costs.
+            # The artefact has the same size before and after training, and so have the costs, unless the mask
+            # changes.
             "accounting": self._account(len(pack(network, self._header)), connected_facts),
         }
+
+        if prior is not None:
+            self.facts["before_mask"] = prior.facts
 
     @property
     def metrics(self) -> EpochMetrics | None:
@@ -213,6 +246,8 @@ class Trial(Resumable):
         if self.done:
             self.trainer.network.audit(self.config.seed, self.config.initialization)
             self.facts["final_scale"] = self.trainer.network.scale
+            if self.trainer.regrow is not None:
+                self._note_final_mask()
             if self.config.test:
                 self.facts["test_accuracy"] = self._test()
         return metrics
@@ -235,6 +270,16 @@ class Trial(Resumable):
         self.history.append(metrics)
         return metrics
 
+    def _note_final_mask(self) -> None:
+        """Facts of a mask that has changed. Each layer keeps as many weights as at the start."""
+        config, data, network = self.config, self.trainer.split.data, self.trainer.network
+        mask = network.mask()
+        # The paths depend on the mask alone, and are followed in a plain network.
+        model = build_model(config.model, data.shape, data.classes, config.seed)
+        self.facts["final_mask_sha256"] = mask.sha256()
+        self.facts["grown_weights"] = sum(int((mask[n] & ~layer).sum()) for n, layer in self._start.items())
+        self.facts["final_connectivity"] = connectivity(model, data.shape, mask).facts()
+
     def _test(self) -> float:
         """Accuracy on the test part, in [0, 1]."""
         with reproducible():
@@ -242,22 +287,28 @@ class Trial(Resumable):
 
     def artifact(self) -> bytes:
         """The current network as an artefact (see `cops_core.artifact`); updates the costs in `facts`."""
-        packed = pack(self.trainer.network, self._header)
-        self.facts["accounting"] = self._account(len(packed), self.facts["connectivity"])
+        header, connected = self._header, self.facts["connectivity"]
+        if self.trainer.regrow is not None:
+            header = header.model_copy(update={"mask_sha256": self.trainer.network.mask().sha256()})
+            connected = self.facts.get("final_connectivity", connected)
+        packed = pack(self.trainer.network, header)
+        self.facts["accounting"] = self._account(len(packed), connected)
         return packed
 
     def _account(self, artifact_bytes: int, connected: ConnectivityFacts | None) -> Accounting:
-        return account(self.trainer.network, self.trainer.split.data.shape, artifact_bytes, connected)
+        shape, dense = self.trainer.split.data.shape, self.trainer.dense_share
+        return account(self.trainer.network, shape, artifact_bytes, connected, dense_share=dense)
 
     @property
     def _origin(self) -> list[str | None]:
-        """The SHA-256 of theta0 and of the mask."""
+        """The SHA-256 of theta0 and of the mask with which the training starts."""
         return [self.facts["theta0_sha256"], self.facts["mask_sha256"]]
 
     def state(self) -> bytes:
         """All that the trial needs to resume on another machine, its history included.
 
-        The size is proportional to the number of trained parameters, not of all parameters.
+        The size is proportional to the number of trained parameters, not of all parameters. A mask that
+        changes is a part of it.
         """
         content = {
             "config": config_hash(self.config),
@@ -283,7 +334,7 @@ class Trial(Resumable):
             state = read_state(content, self.device)
             belongs = state["config"] == config_hash(self.config)
             # On another machine, or with another version of a user's network, these may come out differently.
-            fits = state["origin"] == self._origin and self.trainer.network.fits(state["network"])
+            fits = state["origin"] == self._origin and self.trainer.fits(state)
             history = [EpochMetrics(**metrics) for metrics in state["history"]]
             status, facts = state["status"], state["final_facts"]
         except Exception as error:  # torch may raise anything for a file that it did not write
@@ -322,6 +373,7 @@ def run_trial(
     Raises:
         InputError: A configuration that cannot be built.
         InfeasibleError: No mask meets all levels, and the selection's `if_infeasible` is "end".
+        DivergedError: A training before the mask had a loss that is not finite.
     """
     trial = Trial(config, data_root=data_root, device=device, cache=cache)
     if checkpoint is not None and checkpoint.exists():

@@ -1,6 +1,7 @@
 """The selection of a trial's weights: from scores, combined by COPS, to a mask and its manifest."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from cops_core.facts import PricePoint, SelectionManifest, Solution
 from cops_core.groups import groups_of
 from cops_core.iterate import run_rounds
 from cops_core.mask import Mask
-from cops_core.scores import CONVENTIONS, find_score, key_of
+from cops_core.scores import CONVENTIONS, TEMPERATURE, find_score, key_of
 from cops_core.scores.batches import tensors_in
 from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
@@ -41,7 +42,8 @@ class SampledBatches:
     Attributes:
         batches: One for all rounds, or one for each; each may be a list of batches.
         data_sha256: SHA-256 of the data set.
-        sample_indices: The places of each batch's images; empty if a trainer of one's own made the batches.
+        sample_indices: The places of each round's images, one batch after the other; empty if a trainer of
+            one's own made the batches.
         samples_per_class: Of images; 0 if there are none.
         class_balanced: Whether each class has as many images.
     """
@@ -53,16 +55,23 @@ class SampledBatches:
     class_balanced: bool = False
 
 
-def select_weights(scorer: Scorer, split: Split, selection: Selection, density: Decimal) -> SelectionResult:
+def select_weights(
+    scorer: Scorer,
+    split: Split,
+    selection: Selection,
+    density: Decimal,
+    retrain: Callable[[Mask], None] | None = None,
+) -> SelectionResult:
     """Score the scorer's model and select kappa of its weights.
 
     Levels that no mask meets together are shrunk by the largest feasible factor, `shrunk` in the manifest.
 
     Args:
-        scorer: Scores the model, which has theta0 as its weights, on its device.
+        scorer: Scores the model, which has theta0 or trained weights, on its device.
         split: The data, on the same device.
         selection: How the weights are chosen.
         density: The kept fraction, in (0, 1].
+        retrain: See `cops_core.iterate.run_rounds`.
 
     Returns:
         The mask and its manifest.
@@ -73,28 +82,39 @@ def select_weights(scorer: Scorer, split: Split, selection: Selection, density: 
     """
     class_balanced = CONVENTIONS[selection.convention].class_balanced
     needed = reads_images(selection)
-    draws = [
-        split.scoring_batch(
-            scorer.seed,
-            selection.samples_per_class,
-            class_balanced=class_balanced,
-            round_=round_,
-            needed=needed,
-        )
-        for round_ in (range(1, selection.rounds + 1) if selection.fresh_batches else (1,))
-    ]
+    batches: list[Any] = []
+    indices: list[list[int]] = []
+    for round_ in range(1, selection.rounds + 1) if selection.fresh_batches else (1,):
+        draws = [
+            split.scoring_batch(
+                scorer.seed,
+                selection.samples_per_class,
+                class_balanced=class_balanced,
+                round_=round_,
+                number=number,
+                needed=needed,
+            )
+            for number in range(1, selection.batches + 1)
+        ]
+        together = [batch for batch, _ in draws]
+        batches.append(together if len(together) > 1 else together[0])
+        indices.append([place for _, places in draws for place in places])
     drawn = SampledBatches(
-        batches=[batch for batch, _ in draws],
+        batches=batches,
         data_sha256=split.data.sha256,
-        sample_indices=[places for _, places in draws],
+        sample_indices=indices,
         samples_per_class=selection.samples_per_class,
         class_balanced=class_balanced,
     )
-    return select_on(scorer, drawn, selection, density)
+    return select_on(scorer, drawn, selection, density, retrain)
 
 
 def select_on(
-    scorer: Scorer, drawn: SampledBatches, selection: Selection, density: Decimal
+    scorer: Scorer,
+    drawn: SampledBatches,
+    selection: Selection,
+    density: Decimal,
+    retrain: Callable[[Mask], None] | None = None,
 ) -> SelectionResult:
     """Score the scorer's model on batches and select kappa of its weights.
 
@@ -103,6 +123,7 @@ def select_on(
         drawn: What it is scored on.
         selection: How the weights are chosen.
         density: The kept fraction, in (0, 1].
+        retrain: See `cops_core.iterate.run_rounds`.
 
     Returns:
         The mask and its manifest.
@@ -110,7 +131,8 @@ def select_on(
     Raises:
         InfeasibleError: No mask meets all levels, and `selection.if_infeasible` is "end".
     """
-    rounds = run_rounds(scorer, drawn.batches, selection, groups_of(scorer, selection, density))
+    groups = groups_of(scorer, selection, density)
+    rounds = run_rounds(scorer, drawn.batches, selection, groups, retrain=retrain)
     mask = MASK_ABLATIONS[selection.ablation](rounds.mask, scorer.seed, rounds.ranking)
     manifest: SelectionManifest = {
         "scores": {key_of(score): scorer.describe(score) for score in selection.scores},
@@ -136,10 +158,19 @@ def select_on(
         "solutions": {where: certificate(solution) for where, solution in rounds.solutions.items()},
         "price_of_control": {where: price_points(path) for where, path in rounds.paths.items()},
     }
+    if selection.batches > 1:
+        manifest["batches"] = selection.batches
+    if selection.temperature != TEMPERATURE:
+        manifest["temperature"] = selection.temperature
     if selection.combine != "cops":
         manifest["combine"] = selection.combine
     if selection.floor is not None:
         manifest["floor"] = {"count": selection.floor.count, "per": selection.floor.per}
+    if selection.regrow is not None:
+        regrow = selection.regrow
+        manifest["regrow"] = {"every": regrow.every, "fraction": regrow.fraction, "until": regrow.until}
+    if selection.at == "trained":
+        manifest["at"], manifest["rewind"] = selection.at, selection.rewind
     return SelectionResult(mask, manifest)
 
 

@@ -1,6 +1,8 @@
 """Search spaces: each is a function `space(trial) -> TrialConfig`, one file per space."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cops_core.errors import InputError, lookup
 from search_spaces.arms import arms
@@ -10,11 +12,16 @@ from search_spaces.cifar10 import cifar10
 from search_spaces.fashion_mnist import fashion_mnist
 from search_spaces.freezing_rates import freezing_rates
 from search_spaces.gss import gss
-from search_spaces.headline import METHODS, QUESTION, headline
+from search_spaces.headline import METHODS as HEADLINE_METHODS
+from search_spaces.headline import QUESTION as HEADLINE
+from search_spaces.headline import headline
 from search_spaces.presets import PRESETS
 from search_spaces.question import Pareto, Question, Rates
 from search_spaces.quickstart import quickstart
 from search_spaces.score_pairs import score_pairs
+from search_spaces.survey import METHODS as SURVEY_METHODS
+from search_spaces.survey import QUESTION as SURVEY
+from search_spaces.survey import survey
 
 __all__ = ["SEARCH_SPACES", "SearchSpace", "find_space"]
 
@@ -22,6 +29,15 @@ __all__ = ["SEARCH_SPACES", "SearchSpace", "find_space"]
 def _space(name: str, sample: SampleFunction, question: Question, trials: int) -> SearchSpace:
     """A space of this project: data set, network and learning rate may be set."""
     return SearchSpace(name, sample, question, trials, settable=tuple(SETTABLE))
+
+
+def _comparison(
+    name: str, sample: SampleFunction, question: Question, methods: Mapping[str, Mapping[str, Any]]
+) -> SearchSpace:
+    """A space of named methods: data set and network may be set, learning rates are the methods' own."""
+    return SearchSpace(
+        name, sample, question, 60, settable=("dataset", "model"), methods=methods, baselines=(DENSE,)
+    )
 
 
 SEARCH_SPACES: dict[str, SearchSpace] = {
@@ -32,9 +48,8 @@ SEARCH_SPACES: dict[str, SearchSpace] = {
     "gss": _space("gss", gss, Pareto(), 150),
     "fashion_mnist": _space("fashion_mnist", fashion_mnist, Rates(), 60),
     "cifar10": _space("cifar10", cifar10, Rates(), 60),
-    "headline": SearchSpace(
-        "headline", headline, QUESTION, 60, settable=("dataset", "model"), methods=METHODS, baselines=(DENSE,)
-    ),
+    "headline": _comparison("headline", headline, HEADLINE, HEADLINE_METHODS),
+    "survey": _comparison("survey", survey, SURVEY, SURVEY_METHODS),
 }
 
 

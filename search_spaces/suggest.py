@@ -6,7 +6,7 @@ from typing import cast
 
 from optuna.trial import BaseTrial
 
-from cops_core.config import Arm, Control, Scope, Selection, Training
+from cops_core.config import NAMED_SELECTIONS, Arm, Control, Scope, Selection, Training
 from cops_core.scores import published_rounds
 
 MIN_DENSITY, MAX_DENSITY = 0.0005, 0.5
@@ -50,7 +50,8 @@ def suggest_selection(
 
     Args:
         trial: The Optuna trial that suggests the parameters.
-        targets: Names in `SCORES`, from which the target is chosen.
+        targets: Names in `SCORES`, from which the target is chosen; also names in `NAMED_SELECTIONS`, which
+            have rounds of their own and no control.
         controls: Names in `SCORES`, from which the control is chosen.
         scope: Whether kept weights are chosen from all layers together or per layer.
         rounds: The number of rounds. None: the one with which the target was published, 100 for SynFlow; a
@@ -60,6 +61,8 @@ def suggest_selection(
         The selection; a control's level is in [0, 1].
     """
     target = trial.suggest_categorical("target", tuple(targets))
+    if target in NAMED_SELECTIONS:
+        return NAMED_SELECTIONS[target].model_copy(update={"scope": scope})
     if not trial.suggest_categorical("combine", (False, True)):
         return Selection(target=target, scope=scope, rounds=_suggest_rounds(trial, target, rounds))
     others = tuple(score for score in controls if score != target)

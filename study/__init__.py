@@ -1,16 +1,18 @@
 """Studies: Ray Tune distributes the trials, Optuna proposes them, MLflow logs each of them.
 
 For notebooks: `study.launch("quickstart", trials=24)` runs a study, or resumes it, and
-`study.load("quickstart")` returns its table; see `study.api`.
+`study.load("quickstart")` returns its table. `study.ablate("quickstart/5")` says what carries the result of a
+trial. See `study.api`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from study.api import ablate as ablate
     from study.api import launch as launch
     from study.api import load as load
 
-__all__ = ["launch", "load"]
+__all__ = ["ablate", "launch", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from cops_core.errors import InputError, parse_decimal
 from cops_core.plugins import Plugin
 from search_spaces.base import SearchSpace
-from search_spaces.question import Compare, Question, choose_question
+from search_spaces.question import Ablate, Compare, Question, choose_question
 from study.settings import PER_METHOD, Settings, make_settings
 
 
@@ -59,6 +59,8 @@ def check_sizes(asked: Mapping[str, Any], question: Question, sampler: str) -> N
     if sampler == "grid" and (sizes := [name for name in ("trials", "per_method") if name in asked]):
         flag = sizes[0].replace("_", "-")
         raise InputError(f"--sampler grid tries every configuration: leave --{flag} out")
+    if isinstance(question, Ablate) and "trials" in asked:
+        raise InputError("--trials is not for a study of cops ablate, whose seeds decide that: leave it out")
     if question.strata and "trials" in asked:
         raise InputError("--trials is not for --objective compare: write --per-method, e.g. --per-method 4")
     if question.strata and "seeds" in asked:

@@ -37,8 +37,9 @@ from study.places import DEFAULT_HOME, storage_uri, tracking, whole_path, whole_
 Device = Literal["auto", "cpu"]
 SamplerName = Literal["tpe", "random", "qmc", "nsga2", "gp", "grid"]
 StoppingName = Literal["asha", "hyperband", "none"]
-# The command that runs the study: cops launch, cops experiment or cops table.
-Kind = Literal["search", "experiment", "table"]
+# The command that runs the study: cops launch, cops experiment, cops table or cops ablate.
+Kind = Literal["search", "experiment", "table", "ablate"]
+RESUMABLE: tuple[Kind, ...] = ("search", "ablate")  # by cops resume
 PER_METHOD = 4  # configurations of each method at each rate, unless a launch says how many
 LEAST_SHARE = 0.0001  # the smallest share of a GPU that Ray counts
 # The share of a GPU for each trial, or the number of GPUs; auto: as measured.
@@ -84,7 +85,8 @@ class Settings(BaseModel):
         first: Parameters of configurations that are tried before the sampler's proposals, each at every rate.
         home: The folder of everything that the study writes, except what has a setting of its own.
         plugins: Loaded by the driver and by each worker.
-        kind: The command that runs the study. The space of an experiment or a table is its name.
+        kind: The command that runs the study. The space of an experiment or a table is its name, that of
+            ablations the trial.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -1,7 +1,10 @@
 """What is a trial? Complete, frozen descriptions: wrong values are refused here and nowhere else."""
 
+from cops_core.config.named import NAMED_SELECTIONS, named_selection
+from cops_core.config.regrow import Regrow
 from cops_core.config.selection import (
     Ablation,
+    At,
     Combine,
     Control,
     ConventionName,
@@ -17,8 +20,10 @@ from cops_core.config.training import Training
 from cops_core.config.trial import Arm, Density, TrialConfig, parse_config
 
 __all__ = [
+    "NAMED_SELECTIONS",
     "Ablation",
     "Arm",
+    "At",
     "Combine",
     "Control",
     "ConventionName",
@@ -26,11 +31,13 @@ __all__ = [
     "Floor",
     "IfInfeasible",
     "LevelKind",
+    "Regrow",
     "Schedule",
     "Scope",
     "ScoreName",
     "Selection",
     "Training",
     "TrialConfig",
+    "named_selection",
     "parse_config",
 ]

@@ -13,19 +13,23 @@ from pydantic import (
     model_validator,
 )
 
+from cops_core.config.regrow import Regrow
 from cops_core.description import Description, named
-from cops_core.errors import one_line, unknown
+from cops_core.errors import listed, one_line, unknown
 from cops_core.scores import (
     CONVENTIONS,
     SCORES,
+    TEMPERATURE,
     AnyScore,
     Member,
     find_score,
+    has_temperature,
     kind_of,
     member_of,
     published_rounds,
 )
 from cops_core.scores.base import MAX_ROUNDS
+from cops_core.scores.batches import MOST
 
 LevelKind = Literal["relative", "absolute"]
 Scope = Literal["global", "layer", "erk", "balanced"]
@@ -34,13 +38,15 @@ Schedule = Literal["exponential", "linear"]
 Ablation = Literal["none", "shuffle", "random", "invert", "reinitialize"]
 IfInfeasible = Literal["shrink", "end"]
 Combine = Literal["cops", "weighted", "union"]
+At = Literal["initial", "trained"]
 
 # Fields without effect in a single round.
 ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
 # Fields of a selection that are written only if they are set.
-OPTIONAL_CHOICES = frozenset(("combine", "floor"))
+OPTIONAL_CHOICES = frozenset(("combine", "floor", "batches", "temperature", "regrow", "at", "rewind"))
 # Fields whose meaning depends on levels.
 LEVEL_FIELDS = ("level_kind", "if_infeasible")
+LEARNING_RATE = "learning_rate"  # of `Selection.rewind`
 SCOPE_NAMES: Mapping[Scope, str] = {
     "global": "",
     "layer": " per layer",
@@ -136,12 +142,24 @@ class Selection(Description):
         revive: Whether removed weights may come back in a later round.
         fresh_batches: Whether each round draws its own scoring batch; else all rounds use the same one.
         samples_per_class: The scoring batch has this many images times the number of classes, at least 1.
+        batches: Scores are those of the mean loss of so many scoring batches, each drawn by itself, so that
+            an image may be in several. In [1, 1000]. Without effect on scores without data.
+        temperature: GraSP, and members of the family with its functional, divide the logits by it. Positive.
+            Refused if there is no such score.
         convention: How scores are computed: as in the papers (`paper`), or another key of `CONVENTIONS`.
         ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
             mask shuffled within layers; with the same layer densities a random mask, or the weights with the
             lowest scores; or kept weights with other initial values.
         if_infeasible: If no mask meets all levels: "shrink" them by the largest feasible factor, or "end"
             the trial before any training (`cops_core.errors.InfeasibleError`).
+        regrow: How the mask changes during the training, for arm "prune", or None. All other fields are of
+            the mask with which the training starts.
+        at: Which network is scored: with its "initial" weights, or "trained", the dense network after the
+            trial's own training, as a yardstick. With rounds, the pruned network is trained between them
+            (see `cops_core.prior_training`).
+        rewind: Only with "trained": what is trained with each mask. The weights of this epoch of the dense
+            training, 0 for the initial ones, from this epoch on; or "learning_rate": the trained weights
+            stay, and only the schedule starts again.
     """
 
     target: ScoreOrMember
@@ -155,9 +173,32 @@ class Selection(Description):
     revive: bool = False
     fresh_batches: bool = False
     samples_per_class: Annotated[int, Field(ge=1)] = 10
+    batches: Annotated[int, Field(ge=1, le=MOST)] = 1
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = TEMPERATURE
     convention: ConventionName = "paper"
     ablation: Ablation = "none"
     if_infeasible: IfInfeasible = "shrink"
+    regrow: Regrow | None = None
+    at: At = "initial"
+    rewind: int | Literal["learning_rate"] = 0
+
+    @field_validator("regrow", mode="before")
+    @classmethod
+    def _whole_regrow(cls, given: Any) -> Any:
+        if not (given is None or isinstance(given, Regrow | Mapping)):
+            raise ValueError(f"{given!r} does not say how the mask changes: write e.g. Regrow(every=100)")
+        return given
+
+    @field_validator("rewind", mode="before")
+    @classmethod
+    def _epoch_or_rate(cls, given: Any) -> Any:
+        is_epoch = isinstance(given, int) and not isinstance(given, bool) and given >= 0
+        if not (is_epoch or given == LEARNING_RATE):
+            raise ValueError(
+                f"{given!r} is not an epoch: write e.g. 0 for the initial weights, or {LEARNING_RATE!r} for"
+                " the trained ones"
+            )
+        return given
 
     @field_validator("floor", mode="before")
     @classmethod
@@ -182,6 +223,16 @@ class Selection(Description):
         return self
 
     @model_validator(mode="after")
+    def _has_temperature(self) -> Self:
+        if self.temperature != TEMPERATURE and self.temperature_used is None:
+            scores = listed(map(str, self.scores))
+            raise ValueError(
+                f"temperature {self.temperature:g} without effect on {scores}: leave it out, or write e.g."
+                " target='grasp'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shares(self) -> Self:
         if self.combine == "cops":
             return self
@@ -200,6 +251,21 @@ class Selection(Description):
             raise ValueError(f"{', '.join(idle)} without effect with combine {self.combine!r}: leave out")
         return self
 
+    @model_validator(mode="after")
+    def _after_training(self) -> Self:
+        if self.at == "initial" and self.rewind != 0:
+            raise ValueError(f"rewind {self.rewind!r} without effect before training: write at='trained'")
+        if self.at == "trained" and self.revive:
+            raise ValueError("revive with at 'trained': removed weights have no trained value, leave it out")
+        if self.at == "trained" and self.regrow is not None:
+            raise ValueError("regrow with at 'trained': these are two yardsticks, leave one of them out")
+        if self.rewind != 0 and self.ablation == "reinitialize":
+            raise ValueError(
+                f"ablation 'reinitialize' with rewind {self.rewind!r}: it replaces the initial weights, write"
+                " rewind=0"
+            )
+        return self
+
     @model_serializer(mode="wrap")
     def _written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """All fields, without optional ones that are not set: as it was written before there were these."""
@@ -211,6 +277,16 @@ class Selection(Description):
     def scores(self) -> tuple[AnyScore, ...]:
         """The target and the controls, in order."""
         return (self.target, *(control.score for control in self.controls))
+
+    @property
+    def before_training(self) -> bool:
+        """Whether the mask is fixed before the training. Tables mark the methods whose mask is not."""
+        return self.regrow is None and self.at == "initial"
+
+    @property
+    def temperature_used(self) -> float | None:
+        """The temperature, if one of the scores has one."""
+        return self.temperature if any(map(has_temperature, self.scores)) else None
 
     @property
     def method(self) -> str:
@@ -227,7 +303,8 @@ class Selection(Description):
         """The method with the controls' levels and the members' powers: `cops(snip; synflow 0.3)`."""
         levels = ", ".join(f"{control.score} {control.level:.3g}" for control in self.controls)
         scores = f"{self.combine}({self.target}; {levels})" if levels else str(self.target)
-        return scores + self.suffix
+        usual = self.regrow is None or self.regrow == Regrow()
+        return scores + self.suffix + ("" if usual else f" {self.regrow}")
 
     @property
     def suffix(self) -> str:
@@ -235,18 +312,45 @@ class Selection(Description):
         parts = [
             SCOPE_NAMES[self.scope],
             "" if self.floor is None else f", floor {self.floor}",
+            ", after training" if self.at == "trained" else "",
             self.rounds_suffix,
             " with revival" if self.revive else "",
-            " on fresh batches" if self.fresh_batches else "",
+            self._batches_suffix,
+            "" if self.temperature == TEMPERATURE else f", temperature {self.temperature:g}",
             f" as in {self.convention}" if self.convention != "paper" else "",
+            self.rewind_suffix,
             ABLATION_NAMES[self.ablation],
+            "" if self.regrow is None else ", RigL",
         ]
         return "".join(parts)
 
     @property
+    def rewind_suffix(self) -> str:
+        """`, rewound to epoch 1`, `, learning-rate rewinding`; empty for the initial weights."""
+        if self.rewind == LEARNING_RATE:
+            return ", learning-rate rewinding"
+        return f", rewound to epoch {self.rewind}" if self.rewind else ""
+
+    @property
+    def rewound_epochs(self) -> int:
+        """How many epochs of the schedule are over when training with the mask begins."""
+        return 0 if self.rewind == LEARNING_RATE else int(self.rewind)
+
+    @property
+    def _batches_suffix(self) -> str:
+        """` on 4 batches`, ` on fresh batches`, ` on 4 fresh batches`; empty for a single one."""
+        if self.batches == 1 and not self.fresh_batches:
+            return ""
+        return f" on{'' if self.batches == 1 else f' {self.batches}'}{' fresh' * self.fresh_batches} batches"
+
+    @property
     def rounds_suffix(self) -> str:
-        """`, one-shot` or `, 30 rounds`; empty for the rounds with which the target was published."""
-        usual = self.rounds == published_rounds(self.target) and self.schedule == "exponential"
+        """`, one-shot` or `, 30 rounds`; empty for the rounds with which the target was published.
+
+        After training this is one: each further round is a whole training.
+        """
+        published = 1 if self.at == "trained" else published_rounds(self.target)
+        usual = self.rounds == published and self.schedule == "exponential"
         return "" if usual else f", {self.rounds_label}"
 
     @property

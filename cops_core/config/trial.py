@@ -33,6 +33,9 @@ from cops_core.trainers import (
 )
 
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
+AFTER_TRAINING = "not before training"
+# Fields of a selection that decide on which images it scores, and what their cross-entropy is.
+IMAGE_FIELDS = ("samples_per_class", "batches", "temperature")
 
 
 def _model(name: str) -> str:
@@ -123,7 +126,33 @@ class TrialConfig(Description):
             raise ValueError(f"arm {self.arm!r} needs a selection, e.g. Selection(target='snip')")
         if (self.arm == "scale") != (self.scale is not None):
             raise ValueError("scale and arm 'scale' need each other: write both, e.g. arm='scale', scale=0.5")
+        if self.selection is not None and self.selection.regrow is not None and self.arm != "prune":
+            raise ValueError(
+                f"regrow with arm {self.arm!r}: weights that are grown start at 0, as those outside the mask"
+                " are with arm 'prune': write arm='prune', or leave regrow out"
+            )
+        if self.selection is not None and self.selection.at == "trained":
+            self._check_rewinding(self.selection)
         return self
+
+    def _check_rewinding(self, selection: Selection) -> None:
+        """Raise ValueError if the weights that are trained with a mask do not fit the arm or the training."""
+        if self.trainer != IMAGES:
+            raise ValueError(
+                f"selection at 'trained' with trainer {self.trainer!r}: it trains one network only, leave at"
+                " out"
+            )
+        if selection.rewind != 0 and self.arm != "prune":
+            raise ValueError(
+                f"arm {self.arm!r} with rewind {selection.rewind!r}: a seed gives the other weights their"
+                " initial values only, write arm='prune', or rewind=0"
+            )
+        epochs = self.training.epochs
+        if selection.rewound_epochs >= epochs:
+            raise ValueError(
+                f"rewind {selection.rewind} of {epochs} epochs leaves none to train: write fewer, e.g."
+                f" {min(1, epochs - 1)}"
+            )
 
     def _check_own(self) -> None:
         """Raise ValueError if a field is set that a trainer of one's own does not read."""
@@ -136,8 +165,17 @@ class TrialConfig(Description):
             if name != "epochs" and getattr(self.training, name) != field.default
         ]
         selection = self.selection
-        if selection and selection.samples_per_class != Selection.model_fields["samples_per_class"].default:
-            idle.append("selection.samples_per_class")
+        if selection is not None:
+            idle += [
+                f"selection.{name}"
+                for name in IMAGE_FIELDS
+                if getattr(selection, name) != Selection.model_fields[name].default
+            ]
+        if selection and selection.regrow is not None:
+            raise ValueError(
+                f"trainer {self.trainer!r} has its own training loop, in which no weights are dropped and"
+                " grown: leave selection.regrow out"
+            )
         if idle:
             raise ValueError(
                 f"{', '.join(idle)} without effect with trainer {self.trainer!r}: use its settings"
@@ -162,6 +200,11 @@ class TrialConfig(Description):
     def detailed_method(self) -> str:
         """The method with all its constants, levels and powers: `scale 0.5 cops(snip; synflow 0.3)`."""
         return self.arm if self.selection is None else f"{self.arm_label} {self.selection.detailed_method}"
+
+    @property
+    def caveat(self) -> str:
+        """What is said beside the method wherever methods are compared; mostly empty."""
+        return "" if self.selection is None or self.selection.before_training else AFTER_TRAINING
 
     @property
     def freezing_rate(self) -> Decimal | None:

@@ -9,7 +9,7 @@ import torch
 from cops_core.arms import scale_of
 from cops_core.artifact import header_of, load_artifact, pack
 from cops_core.artifact.fingerprint import fingerprint
-from cops_core.config import Training, TrialConfig
+from cops_core.config import Regrow, Training, TrialConfig
 from cops_core.contracts.agreement import check_training
 from cops_core.contracts.base import require
 from cops_core.contracts.small_data import BATCH, SEED, SmallNetwork
@@ -21,6 +21,7 @@ STEPS, STEPS_OF_LARGE = 4, 2
 # By optimizer: a few steps change the network, and do not break it.
 LEARNING_RATES = {"sgd": 0.05, "adamw": 0.002}
 CLIPPED_NORM = 0.1  # shorter than the gradient of an untrained network
+REGROW = Regrow(every=2, fraction=0.9, until=1)  # in the first step of the second epoch
 
 
 def check_arm(
@@ -37,8 +38,8 @@ def check_arm(
     Args:
         network: The network.
         images: What it is trained on.
-        config: Its arm, its scale and its training count; of the training neither the learning rate nor how
-            it changes.
+        config: Its arm, its scale and its training count, and whether its mask changes; of the training
+            neither the learning rate nor how it changes.
         density: The kept fraction of each layer; not used for the dense arm.
         resumed: Whether to resume it.
         saved: Whether to save it.
@@ -96,8 +97,13 @@ def _training(training: Training) -> Training:
 
 def _trainer(network: SmallNetwork, images: Split, config: TrialConfig, density: Decimal) -> Trainer:
     mask = None if config.arm == "dense" else network.mask(density)
+    changes = config.selection is not None and config.selection.regrow is not None
     return Trainer(
-        FreezeNet(network.build(), mask, scale_of(config)), images, _training(config.training), SEED
+        FreezeNet(network.build(), mask, scale_of(config)),
+        images,
+        _training(config.training),
+        SEED,
+        regrow=REGROW if changes else None,
     )
 
 
@@ -115,7 +121,9 @@ def _artefact_is_the_network(
 ) -> None:
     mask = None if config.arm == "dense" else network.mask(density)
     config = config.model_copy(update={"density": None if mask is None else density, "seed": SEED})
-    mask_sha256 = None if mask is None else mask.sha256()
+    last = trained.mask()  # it may have changed
+    require(mask is None or last.kept == mask.kept, "its layers keep another number of weights than before")
+    mask_sha256 = None if mask is None else last.sha256()
     header = header_of(config, network.whole, network.theta0_sha256, mask_sha256, network.extensions)
     loaded = load_artifact(pack(trained, header), network.extensions, name="its artefact")
     require(

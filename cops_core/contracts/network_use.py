@@ -43,9 +43,13 @@ class NetworkUse:
 
     @cached_property
     def arms(self) -> dict[tuple[str, str, str], TrialConfig]:
-        """A configuration for each arm under each way to train it."""
+        """A configuration for each arm, and each with a mask that changes, under each way to train it.
+
+        Trainings before a mask is chosen count, too.
+        """
+        configs = [*(each for config in self.configs for each in _trained_before(config)), *self.configs]
         return {
-            (config.arm, str(config.scale), way_to_train(config.training)): config for config in self.configs
+            (_arm_of(config), str(config.scale), way_to_train(config.training)): config for config in configs
         }
 
     @property
@@ -53,6 +57,21 @@ class NetworkUse:
         """All that the checks depend on, apart from code, data and plugins."""
         scores = sorted([*key, str(masked)] for key, (_, masked) in self.scores.items())
         return json.dumps([*_network_of(self.config), scores, sorted(self.arms)])
+
+
+def _arm_of(config: TrialConfig) -> str:
+    """`prune`, or `prune, RigL`."""
+    changes = config.selection is not None and config.selection.regrow is not None
+    return config.arm + ", RigL" * changes
+
+
+def _trained_before(config: TrialConfig) -> list[TrialConfig]:
+    """The trainings before the mask as trials: the dense network, between rounds the pruned one."""
+    selection = config.selection
+    if selection is None or selection.at == "initial":
+        return []
+    dense = config.changed(arm="dense", selection=None, density=None, scale=None)
+    return [dense, config.changed(arm="prune", scale=None)] if selection.rounds > 1 else [dense]
 
 
 def way_to_train(training: Training) -> str:

@@ -19,6 +19,8 @@ from cops_core.scores import OWN_SCORES, AnyScore, compute_scores, find_score, p
 from cops_core.scores.base import MAX_ROUNDS, Traits
 from cops_core.scores.problem import pose
 
+# Without layers that couple the samples of a batch, or draw.
+SEPARATE = ("plain", "rectified", "tied")
 NORMALISED = tuple(name for name in NETWORKS if "norm" in name or name == "residual")
 
 
@@ -164,6 +166,16 @@ def order_of_the_batch_does_not_matter(score: AnyScore, network: str) -> None:
     _require_close(straight, shuffled, "in another order of the batch")
 
 
+def several_batches_count_as_one(score: AnyScore, network: str) -> None:
+    """Two batches of the same size have the values of all their samples together, up to rounding."""
+    images, labels = batch()
+    model = build(network, torch.float64)
+    half = len(labels) // 2
+    halves = [(images[:half], labels[:half]), (images[half:], labels[half:])]
+    ours = compute_scores([score], model, halves, seed=1)[score]
+    _require_close(_scored(score, model), ours, "in two batches")
+
+
 def needs_data_matches_the_traits(score: AnyScore) -> None:
     """Other images and labels give other values if and only if the traits say so."""
     images, labels = batch()
@@ -247,6 +259,7 @@ SCORE_CHECKS: tuple[Check, ...] = (
     Check(settings_of_the_caller_do_not_matter),
     Check(threads_do_not_matter, EVERY_NETWORK),
     Check(order_of_the_batch_does_not_matter, EVERY_NETWORK),
+    Check(several_batches_count_as_one, each(*SEPARATE)),
     Check(needs_data_matches_the_traits),
     Check(normalisation_matches_the_traits, each(*NORMALISED)),
     Check(masked_is_zeroed, EVERY_NETWORK),

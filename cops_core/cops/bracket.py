@@ -23,6 +23,9 @@ STEPS = 120
 PATIENCE = 40
 """After this many steps the tolerance for ties grows: the remaining intersections are too close."""
 
+LOOSEST = 2.0**12
+"""The highest tolerance for ties."""
+
 SMALL = 1000
 """From pools up to this size nothing is eliminated."""
 
@@ -86,6 +89,10 @@ def find_ties(pool: Pool, weights: Floats, tolerance: float) -> Ties:
     edge = np.broadcast_to(near, values.shape)[some]
     room = tolerance * ROOM * (combine(np.abs(pool.scores[:, some]), weights) + np.abs(edge))
     tied[some] = np.abs(distance[some]) <= room
+    if int(np.count_nonzero((distance > 0) & ~tied)) + int(np.count_nonzero(tied)) == pool.places:
+        values[tied] = np.broadcast_to(near, values.shape)[tied]
+        mask = values >= near
+        return Ties(values, tied, mask, mask)
     values[tied] = np.broadcast_to(near, values.shape)[tied]
     target, control = pool.scores
     return Ties(
@@ -139,7 +146,7 @@ def solve_bracket(pool: Pool, task: Task, box: Box | None, start: Floats | None 
             break
         if step % 2 == 1:
             bracket.eliminate()
-        tolerance = 2.0 ** max(step - PATIENCE, 0) if step < PATIENCE + 12 else 2.0**12
+        tolerance = min(2.0 ** max(step - PATIENCE, 0), LOOSEST)
         answer = bracket.advance(step, tolerance)
     return answer or PoolOptimum(BELOW, np.zeros(0), "stuck")
 

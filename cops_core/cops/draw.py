@@ -1,13 +1,17 @@
 """How the sample is drawn: at random, or the tips of all scores if few weights are kept."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from cops_core.cops.bracket import solve_bracket
 from cops_core.cops.pool import Pool
-from cops_core.cops.problem import check_values
+from cops_core.cops.problem import CopsProblem, check_values
 from cops_core.cops.sample import SIGMAS, Sample, measure, moved, stretches
 from cops_core.cops.selection import kth_highest
 from cops_core.cops.solution import Floats
 from cops_core.cops.store import Store
+from cops_core.cops.vertex import Task
 
 SAMPLED = 100_000
 """The maximum number of weights in a random sample."""
@@ -18,6 +22,9 @@ KEPT = 100
 TIPS = 5
 """The tips are the weights among the best TIPS * kappa of any score."""
 
+FLOORS = 100
+"""With floors of more layers than this a problem with one control is solved in memory."""
+
 WHOLE = (100_000, 150_000)
 """Problems up to this size are solved in memory without passes: J <= 1, J >= 2."""
 
@@ -27,8 +34,8 @@ def draw(store: Store) -> Sample | None:
     problem = store.problem
     if problem.size <= WHOLE[len(problem.scores) > 2]:
         return None
-    if problem.floors is not None and len(problem.scores) == 1:
-        return None  # a sample tells little of a small layer's threshold, and one selection decides all
+    if problem.floors is not None and (len(problem.scores) == 1 or _many_floors(problem)):
+        return None  # a sample tells nothing of a small layer's threshold
     rare = max(min(problem.kappa, problem.size - problem.kappa), 1)
     enough = KEPT * problem.size // rare
     count = min(max(enough, problem.size // 20), SAMPLED, problem.size // 3)
@@ -37,6 +44,33 @@ def draw(store: Store) -> Sample | None:
     if problem.floors is not None:
         return measure(_random(store, min(enough, problem.size // 2)), noisy=True)
     return _tips(store, rare, count)
+
+
+def _many_floors(problem: CopsProblem) -> bool:
+    """Whether there are floors of more layers than a sample says something about, e.g. of output units."""
+    floors = problem.floors
+    return floors is not None and len(problem.scores) == 2 and int(np.count_nonzero(floors)) > FLOORS
+
+
+def guess(store: Store) -> Floats | None:
+    """The multiplier of a problem with one control, as a random sample without floors has it.
+
+    Args:
+        store: The scores.
+
+    Returns:
+        Shape (1,); None for a small problem, or if the sample says nothing.
+    """
+    problem = store.problem
+    if not _many_floors(problem) or problem.size <= WHOLE[0]:
+        return None
+    pool = replace(_random(store, min(SAMPLED, problem.size // 3)), layers=None, floors=np.zeros(1, np.intp))
+    sample = measure(pool, noisy=True)
+    levels = sample.levels(problem.levels, problem.kind)
+    if levels.met_by_target:
+        return None
+    weights = solve_bracket(sample.pool, Task(levels.wanted, None, sample.units), None).weights
+    return weights[1:] if weights[0] > 0 and weights[1] > 0 else None
 
 
 def _random(store: Store, count: int) -> Pool:

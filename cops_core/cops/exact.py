@@ -55,7 +55,9 @@ def solve_exact(store: Store, shrink: bool) -> CopsSolution:
         InputError: Wrong values of a score.
     """
     problem = store.problem
-    if problem.kind == "price":
+    if problem.floors is not None and len(problem.scores) == 1:
+        result = _single(store)
+    elif problem.kind == "price":
         result = _priced(open_search(store, [], marked=False), problem)
     else:
         search = open_search(store, [problem.levels], marked=True)
@@ -162,6 +164,26 @@ def _target_alone(
     if status == "infeasible":
         proof = replace(proof, dual_bound=-np.inf, gap=-np.inf)
     return CertifiedMask(found.pool, found.keep, mask, proof, status, farkas, 1.0)
+
+
+def _single(store: Store) -> CertifiedMask:
+    """A single score with floors: its best mask is the optimum, without a search."""
+    pool = store.everything()
+    mask = own_mask(pool, 0)
+    value = float(pool.totals(mask)[0])
+    tau, each = pool.thresholds(pool.scores[0])
+    none = np.zeros(0)
+    proof = Certificate(
+        multipliers=none,
+        threshold=tau if np.isfinite(tau) else float(each.min()),
+        value=value,
+        dual_bound=value,
+        gap=0.0,
+        controls=none,
+        levels=none,
+        slacks=none,
+    )
+    return CertifiedMask(pool, store.empty_mask(), mask, proof, "optimal", None, 1.0)
 
 
 def _priced(search: Search, problem: CopsProblem) -> CertifiedMask:

@@ -14,7 +14,7 @@ import numpy as np
 
 from cops_core.cops.box import Box
 from cops_core.cops.bracket import solve_bracket
-from cops_core.cops.draw import draw
+from cops_core.cops.draw import draw, guess
 from cops_core.cops.levels import own_mask
 from cops_core.cops.narrow import solve_narrowing
 from cops_core.cops.pool import Pool
@@ -145,7 +145,8 @@ class MemorySearch(Search):
     def find(self, question: int, task: Task) -> Optimum | None:
         """The optimum for one question."""
         del question
-        answer = solve_pool(self._sample.pool, task, None, self.store.problem.start)
+        start = self.store.problem.start
+        answer = solve_pool(self._sample.pool, task, None, guess(self.store) if start is None else start)
         return None if answer.state == "stuck" else self._found(answer)
 
     def reach(self, question: int, task: Task) -> Optimum | None:

@@ -5,13 +5,16 @@ For a fixed score s the best mask keeps the n_l highest of each layer l, and the
 layer l) for layer l.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cops_core.cops.solution import Bools, Floats, Integers
 from cops_core.order_statistic import nth_lowest
+
+SORTED = 200
+"""Layers of fewer weights than this, on average, are sorted together."""
 
 
 def kth_highest(values: npt.NDArray[np.floating], rank: int) -> float:
@@ -49,14 +52,8 @@ def thresholds(
     if layers is None or not floors.any():
         tau = kth_highest(values, places)
         return tau, np.full(floors.size, tau)
-    free = np.ones(values.size, dtype=bool)
-    own = np.full(floors.size, np.inf)
-    for layer, members in _members(layers, floors):
-        best = members[_highest((values[members],), int(floors[layer]))]
-        own[layer] = values[best].min()
-        free[best] = False
-    tau = kth_highest(values[free], places - int(floors.sum()))
-    return tau, np.minimum(own, tau)
+    found = _reserve((values,), places, layers, floors)
+    return found.tau, np.minimum(found.own, found.tau)
 
 
 def best_mask(keys: tuple[Floats, ...], places: int, layers: Integers | None, floors: Integers) -> Bools:
@@ -75,21 +72,85 @@ def best_mask(keys: tuple[Floats, ...], places: int, layers: Integers | None, fl
     if layers is None or not floors.any():
         keep[_highest(keys, places)] = True
         return keep
-    for layer, members in _members(layers, floors):
-        keep[members[_highest(tuple(key[members] for key in keys), int(floors[layer]))]] = True
-    others = np.flatnonzero(~keep)
-    rest = places - int(floors.sum())
-    keep[others[_highest(tuple(key[others] for key in keys), rest)]] = True
+    found = _reserve(keys, places, layers, floors)
+    keep[found.reserved] = True
+    rest = found.rest
+    keep[rest[_highest(tuple(key[rest] for key in keys), places - found.reserved.size)]] = True
     return keep
 
 
-def _members(layers: Integers, floors: Integers) -> Iterator[tuple[int, Integers]]:
-    """The layers that have a floor, each with the indices of its weights; there may be thousands of them."""
-    order = np.argsort(layers, kind="stable")
-    counts = np.bincount(layers, minlength=floors.size)
-    starts = np.cumsum(counts) - counts
-    for layer in np.flatnonzero(floors).tolist():
-        yield layer, order[starts[layer] : starts[layer] + counts[layer]]
+@dataclass(frozen=True, eq=False)
+class _Reserved:
+    """The weights that are kept because of a floor, and what is left to choose from.
+
+    Attributes:
+        reserved: Indices of the highest of each layer whose floor may be active, as many as its floor.
+        rest: Indices of others: of these the highest are kept, and no weight outside of both is.
+        tau: The lowest of the highest of the rest; infinite if the floors use all places.
+        own: The lowest reserved value of each layer, shape (L,); infinite where nothing is reserved.
+    """
+
+    reserved: Integers
+    rest: Integers
+    tau: float
+    own: Floats
+
+
+def _reserve(keys: tuple[Floats, ...], places: int, layers: Integers, floors: Integers) -> _Reserved:
+    """Reserve the highest weights of the layers that have too few above the threshold.
+
+    Reserving raises the threshold of the others, so that more layers may have too few: these are reserved
+    next. Where a layer has enough weights above the threshold, its floor changes nothing. So only weights
+    above the first threshold, and those of the layers that have too few there, are looked at.
+    """
+    values = keys[0]
+    first = kth_highest(values, places)
+    near = np.flatnonzero(values >= first)
+    short = np.bincount(layers[near], minlength=floors.size) < floors
+    members = np.flatnonzero(short[layers] | (values >= first)) if short.any() else near
+    own = np.full(floors.size, np.inf)
+    inside, owners = values[members], layers[members]
+    free = np.ones(members.size, dtype=bool)
+    done = np.zeros(floors.size, dtype=bool)
+    left = places
+    while True:
+        new = short & ~done
+        if new.any():
+            chosen = _best_of_each(tuple(key[members] for key in keys), owners, np.where(new, floors, 0))
+            np.minimum.at(own, owners[chosen], inside[chosen])
+            free[chosen] = False
+            left -= chosen.size
+            done |= new
+        tau = kth_highest(inside[free], left)
+        above = np.bincount(owners[inside > tau], minlength=floors.size)
+        short = (above < floors) & ~done
+        if not short.any():
+            return _Reserved(members[~free], members[free], tau, own)
+
+
+def _best_of_each(keys: tuple[Floats, ...], layers: Integers, counts: Integers) -> Integers:
+    """The indices of the highest of some layers, as many as each layer's count, ascending.
+
+    Ties are decided by the further keys, then by the lower index. Few weights are sorted; layers of many
+    weights are partitioned, one after the other.
+    """
+    inside = np.flatnonzero(counts[layers])
+    owners = layers[inside]
+    sizes = np.bincount(owners, minlength=counts.size)
+    starts = np.cumsum(sizes) - sizes
+    wanted = np.flatnonzero(counts)
+    if inside.size < SORTED * wanted.size:
+        order = np.lexsort((*(-key[inside] for key in keys[::-1]), owners))
+        rank = np.arange(inside.size) - starts[owners[order]]
+        chosen = inside[order[rank < counts[owners[order]]]]
+    else:
+        order = np.argsort(owners, kind="stable")
+        found = []
+        for layer in wanted.tolist():
+            members = inside[order[starts[layer] : starts[layer] + sizes[layer]]]
+            found.append(members[_highest(tuple(key[members] for key in keys), int(counts[layer]))])
+        chosen = np.concatenate(found)
+    return np.sort(chosen)
 
 
 def _highest(keys: tuple[Floats, ...], places: int) -> Integers:

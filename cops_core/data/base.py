@@ -86,15 +86,17 @@ class Split:
         *,
         class_balanced: bool = True,
         round_: int = 1,
+        number: int = 1,
         needed: bool = True,
     ) -> tuple[tuple[Tensor, Tensor], list[int]]:
         """Training images on which weights are scored, without augmentation.
 
         Args:
-            seed: The trial's, in [0, 2**32). Each round has its own random stream.
+            seed: The trial's, in [0, 2**32). Each batch of each round has its own random stream.
             per_class: Images of each class, at least 1.
             class_balanced: False draws the same number of images from the whole training part, of any class.
             round_: The round, 1 is the first.
+            number: Of the round's batches; 1 is the first.
             needed: Whether a score reads the images. If none does, a part with too few gives what it has.
 
         Returns:
@@ -103,7 +105,8 @@ class Split:
         Raises:
             InputError: The training part has too few images.
         """
-        draws = stream(seed, "scoring batch", *([round_] if round_ > 1 else []))
+        later = [round_, number] if number > 1 else [round_] if round_ > 1 else []
+        draws = stream(seed, "scoring batch", *later)
         if needed:
             check_enough(self.data, self.train.labels.cpu(), seed, per_class, class_balanced=class_balanced)
         index = self._balanced(draws, per_class) if class_balanced else self._any(draws, per_class)

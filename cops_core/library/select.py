@@ -8,7 +8,18 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from cops_core.config import Combine, Control, Floor, IfInfeasible, LevelKind, Schedule, Scope, Selection
+from cops_core.ablation import MASK_ABLATIONS
+from cops_core.config import (
+    Ablation,
+    Combine,
+    Control,
+    Floor,
+    IfInfeasible,
+    LevelKind,
+    Schedule,
+    Scope,
+    Selection,
+)
 from cops_core.errors import InputError, as_share, listed, one_line
 from cops_core.generators import seeded_generators
 from cops_core.groups import groups_of
@@ -16,7 +27,7 @@ from cops_core.iterate import run_rounds
 from cops_core.library.candidates import Candidates, Patterns, candidates
 from cops_core.mask import Mask, kept_weights
 from cops_core.masked.view import check_plain
-from cops_core.scores import CONVENTIONS, AnyScore, find_score
+from cops_core.scores import CONVENTIONS, TEMPERATURE, AnyScore, find_score
 from cops_core.scores.batches import batches_of
 from cops_core.scores.problem import Loss, SampleLosses
 from cops_core.scoring import Scorer
@@ -44,6 +55,8 @@ def select(
     include: Patterns | None = None,
     exclude: Patterns | None = None,
     example: Any = None,
+    temperature: float = TEMPERATURE,
+    ablation: Ablation = "none",
     convention: str = "paper",
 ) -> Mask:
     """Select the weights of a network that are kept: the highest target score, under the controls.
@@ -67,7 +80,7 @@ def select(
         density: The kept fraction of all candidate weights, in (0, 1].
         loss: `loss(model, batch)`, a tensor of shape (). It receives `model` itself, with the scored weights
             in their place. None: the cross-entropy of `model(inputs)` with labels, for batches (inputs,
-            labels) or a dict with `labels`; GraSP divides its logits by 200, as its authors do.
+            labels) or a dict with `labels`; GraSP divides its logits by `temperature`.
         sample_losses: `sample_losses(model, batch)`, of shape (N,): needed by Fisher, if there is a loss.
         rounds: In [1, 10000]; SynFlow is published with 100.
         schedule: How many weights each round leaves: "exponential" or "linear".
@@ -81,12 +94,16 @@ def select(
         combine: "cops", by levels; or "weighted" or "union", in which the levels are the controls' shares of
             a sum or of the budget, see `cops_core.config.Selection`.
         if_infeasible: If no mask meets all levels: "shrink" them, or "end" with an error.
-        seed: In [0, 2**32): of the random score, of layers that draw in eval mode, and of a DataLoader that
-            shuffles.
+        seed: In [0, 2**32): of the random score, of ablations, of layers that draw in eval mode, and of a
+            DataLoader that shuffles.
         include: Only these weights: names, globs or types of modules, see `candidates`.
         exclude: Not these weights.
         example: An input of the network for scores without data: a tensor, a tuple of several inputs, or a
             dict of keywords. None: the inputs of the first batch.
+        temperature: GraSP divides the logits by it, by default by 200, as its authors do. Without a `loss`.
+        ablation: Instead of the mask one for comparison, which keeps as many weights in each layer: its
+            places permuted ("shuffle"), random ones ("random"), or those of the lowest scores ("invert"),
+            see `cops_core.ablation`.
         convention: A key of `cops_core.scores.CONVENTIONS`: the papers' formulas, or those of a code base.
 
     Returns:
@@ -110,8 +127,20 @@ def select(
         level_kind=level_kind,
         combine=combine,
         if_infeasible=if_infeasible,
+        temperature=temperature,
+        ablation=ablation,
         convention=convention,
     )
+    if selection.ablation == "reinitialize":
+        raise InputError(
+            "ablation 'reinitialize' has the same mask and other weights: leave it out, and call"
+            " cops.initialize(model, seed=...) with another seed after select"
+        )
+    if loss is not None and temperature != TEMPERATURE:
+        raise InputError(
+            f"temperature {temperature:g} divides the logits of the cross-entropy, and there is another loss:"
+            " leave one of them out"
+        )
     _check_seed(seed)
     for name, function in {"loss": loss, "sample_losses": sample_losses}.items():
         if function is not None and not callable(function):
@@ -136,8 +165,10 @@ def select(
         loss=loss,
         sample_losses=sample_losses,
         example=example,
+        temperature=temperature,
     )
-    return run_rounds(scorer, [data], selection, groups_of(scorer, selection, share), priced=False).mask
+    found = run_rounds(scorer, [data], selection, groups_of(scorer, selection, share), priced=False)
+    return MASK_ABLATIONS[selection.ablation](found.mask, seed, found.ranking)
 
 
 def scored_weights(found: Candidates, selection: Selection) -> dict[str, nn.Parameter]:

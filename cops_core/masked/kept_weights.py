@@ -184,6 +184,23 @@ class KeptWeights(nn.Module):
         """Whether all weights outside the mask are zero."""
         return self.scale is None and not self.factor
 
+    def move(self, places: Tensor) -> None:
+        """Train other places than before, of a weight that is zero outside the mask. v is set by the caller.
+
+        Args:
+            places: As many as before, ascending, int64 on the weight's device.
+
+        Raises:
+            ValueError: Their number is another, or the weight is not zero outside the mask.
+        """
+        if places.shape != self.places.shape or not self.outside_is_zero:
+            raise ValueError(f"{len(places)} places of a weight with {self.extra_repr()}")
+        self._dense.view(-1).index_fill_(0, self.places, 0)
+        self.places = places
+        if self.products is not None:
+            self.products = self.products.at(places)
+        self._written = self._counted = (0, 0)
+
     def restore(self, factor: float, outside_sha256: str) -> None:
         """What a file says of this weight, which has its values outside the mask already.
 

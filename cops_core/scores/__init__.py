@@ -21,7 +21,7 @@ from cops_core.scores.family import (
 )
 from cops_core.scores.fisher import FISHER
 from cops_core.scores.gradient import GRADIENT
-from cops_core.scores.grasp import GRASP
+from cops_core.scores.grasp import GRASP, TEMPERATURE
 from cops_core.scores.magnitude import MAGNITUDE
 from cops_core.scores.problem import Loss, SampleLosses, pose
 from cops_core.scores.random import RANDOM
@@ -45,12 +45,13 @@ OWN_SCORES = tuple(SCORES)
 """The project's own: `SCORES` may have those of plugins too."""
 
 
-def find_score(score: AnyScore, convention: str = "paper") -> Score:
+def find_score(score: AnyScore, convention: str = "paper", temperature: float = TEMPERATURE) -> Score:
     """The object that computes a score under a convention.
 
     Args:
         score: A key of `SCORES`, or a member of the family.
         convention: A key of `CONVENTIONS`.
+        temperature: Of scores that have one: GraSP, and members with its functional. Others are unchanged.
 
     Returns:
         The score.
@@ -60,8 +61,17 @@ def find_score(score: AnyScore, convention: str = "paper") -> Score:
     """
     rules = lookup("convention", convention, CONVENTIONS)
     if isinstance(score, Member):
-        return score.score(rules.functionals)
-    return rules.scores.get(score) or lookup("score", score, SCORES)
+        found: Score = score.score(rules.functionals)
+    else:
+        found = rules.scores.get(score) or lookup("score", score, SCORES)
+    if temperature == TEMPERATURE:
+        return found
+    return found.at_temperature(temperature) or found
+
+
+def has_temperature(score: AnyScore) -> bool:
+    """Whether a score's temperature can be set: GraSP's, and that of members with its functional."""
+    return find_score(score).at_temperature(TEMPERATURE) is not None
 
 
 def published_rounds(score: AnyScore) -> int:
@@ -88,6 +98,7 @@ def compute_scores(
     mask: Mask | None = None,
     revive: bool = False,
     convention: str = "paper",
+    temperature: float = TEMPERATURE,
     weight_names: Collection[str] | None = None,
     loss: Loss | None = None,
     sample_losses: SampleLosses | None = None,
@@ -111,6 +122,7 @@ def compute_scores(
         revive: Whether removed weights are scored, too: with the masked network's gradient and their value
             in `model`.
         convention: A key of `CONVENTIONS`; most imitate a widely used code base.
+        temperature: Of GraSP, see `find_score`. Without effect on a loss that the caller gives.
         weight_names: The scored parameters, by their first name; None for the convention's.
         loss: `loss(model, batch)`, a tensor of shape (); None for the mean cross-entropy of the model's
             output for (inputs, labels). The loss of several batches is the mean of theirs.
@@ -125,7 +137,7 @@ def compute_scores(
         InputError: An unknown score, an empty batch, a mask of another model, a score that lacks what it
             needs, cannot be computed on this network, or whose values do not fit it; the message names it.
     """
-    found = {score: find_score(score, convention) for score in scores}
+    found = {score: find_score(score, convention, temperature) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
     problem = pose(
         model,
@@ -149,6 +161,7 @@ def scores_in_rounds(
     seed: int,
     revive: bool = False,
     convention: str = "paper",
+    temperature: float = TEMPERATURE,
     weight_names: Collection[str] | None = None,
     loss: Loss | None = None,
     sample_losses: SampleLosses | None = None,
@@ -164,6 +177,7 @@ def scores_in_rounds(
         seed: The trial's.
         revive: Whether removed weights are scored, too.
         convention: A key of `CONVENTIONS`.
+        temperature: Of GraSP.
         weight_names: The scored parameters.
         loss: The loss of a batch.
         sample_losses: The losses of a batch's samples.
@@ -175,7 +189,7 @@ def scores_in_rounds(
     Raises:
         InputError: See `compute_scores`.
     """
-    found = {score: find_score(score, convention) for score in scores}
+    found = {score: find_score(score, convention, temperature) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
     problem = pose(
         model,
@@ -197,6 +211,7 @@ __all__ = [
     "NAMED",
     "OWN_SCORES",
     "SCORES",
+    "TEMPERATURE",
     "AnyScore",
     "Convention",
     "Member",
@@ -204,6 +219,7 @@ __all__ = [
     "Score",
     "compute_scores",
     "find_score",
+    "has_temperature",
     "key_of",
     "kind_of",
     "member_of",

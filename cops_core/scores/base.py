@@ -56,6 +56,17 @@ class Score(ABC):
     def traits(self) -> Traits:
         """How this score is computed."""
 
+    def at_temperature(self, temperature: float) -> "Score | None":
+        """The same score with another temperature, by which the logits are divided.
+
+        Args:
+            temperature: Positive and finite.
+
+        Returns:
+            The score; None if it has no temperature that can be set.
+        """
+        return None
+
     @abstractmethod
     def compute(self, problem: Problem) -> Scores:
         """Scores per maskable weight, each of the weight's shape."""

@@ -40,6 +40,17 @@ class ScalarFunction(ABC):
     def normalisation(self) -> NormalisationMode:
         """The mode of the normalisation layers while F is computed."""
 
+    def at_temperature(self, temperature: float) -> "ScalarFunction | None":
+        """The same function with another temperature, by which the logits are divided.
+
+        Args:
+            temperature: Positive and finite.
+
+        Returns:
+            The function; None if its temperature is no setting.
+        """
+        return None
+
     def prepared(self, network: Network) -> Network:
         """The network on which F is computed; as it is, unless a function needs another.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -46,6 +46,10 @@ class GradientFlow(ScalarFunction):
     def normalisation(self) -> NormalisationMode:
         """The loss's."""
         return self.loss.normalisation
+
+    def at_temperature(self, temperature: float) -> "GradientFlow":
+        """F of the loss with another temperature, see `ScalarFunction.at_temperature`."""
+        return replace(self, loss=replace(self.loss, temperature=temperature))
 
     @contextmanager
     def context(self, network: Network) -> Iterator[None]:
@@ -110,7 +114,7 @@ def _halves(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 GRASP = GeneralizedSynapticScore(GradientFlow(MeanCrossEntropy(TEMPERATURE)), signed=True)
-"""omega = theta * (H g), logits divided by 200.
+"""omega = theta * (H g), logits divided by 200, or by the temperature of the selection.
 
 Wang et al. 2020, "Picking Winning Tickets Before Training by Preserving Gradient Flow" (arXiv
 2002.07376): S(-theta) = -theta * (H g), of which the highest are removed. Here the highest of the

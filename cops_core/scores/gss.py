@@ -66,6 +66,13 @@ class GeneralizedSynapticScore(Score):
             signed=self.signed,
         )
 
+    def at_temperature(self, temperature: float) -> "GeneralizedSynapticScore | None":
+        """The same score of F with another temperature, see `ScalarFunction.at_temperature`."""
+        functional = self.functional and self.functional.at_temperature(temperature)
+        if functional is None:
+            return None
+        return GeneralizedSynapticScore(functional, self.p, self.r, self.signed, self.published_rounds)
+
     def compute(self, problem: Problem) -> Scores:
         """omega per maskable weight, of its shape.
 

@@ -31,6 +31,7 @@ class Paper:
 PAPERS: Mapping[str, Paper] = {
     "freezenet": Paper("FreezeNet (arXiv 2011.14087)", "SNIP's mask pruned and frozen, a random mask"),
     "cops": Paper("COPS (arXiv 2107.12673)", "scores alone and in pairs, all pruned"),
+    "force": Paper("FORCE (arXiv 2006.09081)", "SNIP in rounds with and without revival, all pruned"),
 }
 
 

@@ -7,7 +7,7 @@ classes, 10 images of each for batches of 100 and 13 for batches of 128; with 10
 from collections.abc import Sequence
 from itertools import permutations
 
-from cops_core.config import Control, Selection
+from cops_core.config import Control, Selection, named_selection
 from cops_core.scores import published_rounds
 from search_spaces.presets.base import Method
 
@@ -52,6 +52,31 @@ def cops_methods(samples_per_class: int) -> dict[str, Method]:
         _selection(scores, samples_per_class) for scores in (*alone, *permutations(TABLE_SCORES, 2))
     ]
     return {selection.method: ("prune", selection) for selection in selections}
+
+
+def force_methods(samples_per_class: int, batches: int) -> dict[str, Method]:
+    """FORCE, Iterative SNIP and the methods that they are compared with, all pruned.
+
+    Args:
+        samples_per_class: Images of each class in a scoring batch, at least 1.
+        batches: Of each round of FORCE and Iterative SNIP, and of SNIP and GraSP; at least 1.
+
+    Returns:
+        Arm and selection by the column's heading.
+    """
+    single = {
+        heading: Selection(target=score, samples_per_class=samples_per_class, batches=batches)
+        for heading, score in {"SNIP": "snip", "GraSP": "grasp"}.items()
+    }
+    random = Selection(target="random", samples_per_class=samples_per_class)
+    named = {
+        heading: named_selection(name, samples_per_class, batches)
+        for heading, name in {"Iterative SNIP": "iterative_snip", "FORCE": "force"}.items()
+    }
+    return {
+        heading: ("prune", selection)
+        for heading, selection in {"random mask": random, **single, **named}.items()
+    }
 
 
 def _selection(scores: Sequence[str], samples_per_class: int) -> Selection:

@@ -5,13 +5,24 @@ from decimal import Decimal
 from typing import Any
 
 from cops_core.errors import InputError, lookup
+from search_spaces.question.ablate import Ablate
 from search_spaces.question.base import Answer, Candidate, Question
 from search_spaces.question.compare import Compare
 from search_spaces.question.pareto import Pareto
 from search_spaces.question.rates import Rates
 from search_spaces.question.smallest import Smallest
 
-__all__ = ["QUESTIONS", "Answer", "Candidate", "Compare", "Pareto", "Question", "Rates", "Smallest"]
+__all__ = [
+    "QUESTIONS",
+    "Ablate",
+    "Answer",
+    "Candidate",
+    "Compare",
+    "Pareto",
+    "Question",
+    "Rates",
+    "Smallest",
+]
 
 QUESTIONS: dict[str, type[Question]] = {
     "rates": Rates,
@@ -19,17 +30,19 @@ QUESTIONS: dict[str, type[Question]] = {
     "smallest": Smallest,
     "compare": Compare,
 }
+# Those of studies that search nothing, which a space or a flag cannot ask.
+OF_FIXED: dict[str, type[Question]] = {"ablate": Ablate}
 
 
 def parse_question(record: Mapping[str, Any]) -> Question:
     """The question from its record, see `Question.record`.
 
     Raises:
-        InputError: The record's kind is not in `QUESTIONS`, or a value is wrong.
+        InputError: The record's kind is unknown, or a value is wrong.
     """
     words = {name: text for name, text in record.items() if name not in ("kind", "rates")}
     rates = [Decimal(rate) for rate in record["rates"]]
-    return lookup("question", record["kind"], QUESTIONS).parse(words, rates)
+    return lookup("question", record["kind"], {**QUESTIONS, **OF_FIXED}).parse(words, rates)
 
 
 def choose_question(
@@ -39,8 +52,9 @@ def choose_question(
 
     Args:
         default: The space's own question, used where no flag selects another.
-        objective: A key of `QUESTIONS`. None means `rates` if there are rates, else the default's kind.
-        rates: Freezing rates in (0, 1). None leaves them to the question.
+        objective: A key of `QUESTIONS`. None means the default's kind; `rates` if there are rates
+            and the default's kind is not asked at given ones.
+        rates: Freezing rates in (0, 1). None leaves them to the question, or to the default of its kind.
         words: The given flags that belong to a single question: {field: text}.
 
     Returns:
@@ -52,10 +66,11 @@ def choose_question(
     if objective is not None:
         asked = lookup("objective", objective, QUESTIONS)
     else:
-        asked = Rates if rates else type(default)
+        asked = type(default) if not rates or default.axis else Rates
     for name in words:
         owners = [question for question in QUESTIONS.values() if name in question.own_types()]
-        if objective is None or asked not in owners:
+        if asked not in owners:
             flag = name.replace("_", "-")
             raise InputError(f"--{flag} belongs to --objective {owners[0].name}: write both")
-    return default if objective is None and not rates else asked.parse(words, rates)
+    # A space's own question keeps what no flag changes, e.g. its rates and its baseline.
+    return default.changed(words, rates) if asked is type(default) else asked.parse(words, rates)

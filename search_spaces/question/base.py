@@ -224,9 +224,17 @@ class Question(ABC):
         Raises:
             InputError: A wrong value.
         """
+        return cls(**cls._read(words, rates))
+
+    def changed(self, words: Mapping[str, str], rates: Sequence[Decimal] | None = None) -> Self:
+        """This question with other values of some fields; arguments and errors are those of `parse`."""
+        return type(self)(**{**self.own(), "rates": self.rates, **self._read(words, rates)})
+
+    @classmethod
+    def _read(cls, words: Mapping[str, str], rates: Sequence[Decimal] | None) -> dict[str, Any]:
         types = cls.own_types()
         values: dict[str, Any] = {name: _read(name, types[name], text) for name, text in words.items()}
-        return cls(**values, **({"rates": tuple(rates)} if rates else {}))
+        return {**values, "rates": tuple(rates)} if rates else values
 
     def flags(self) -> list[str]:
         """The command-line arguments that select this question."""

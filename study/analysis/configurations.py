@@ -10,7 +10,7 @@ from statistics import fmean
 
 from cops_core.trainers import Measure
 from study.analysis.statistics import Interval, interval
-from study.analysis.words import measured, size
+from study.analysis.words import marked, measured, size
 from study.records.trial import COMPARABLE, FAILURES, OPEN, Status, StudyTrial
 
 # The status of a configuration whose trials ended differently: the first of these that a trial has.
@@ -60,14 +60,16 @@ class ConfigurationResult:
 
     @property
     def marked_method(self) -> str:
-        """The detailed method and a note on its mean: `(collapsed)`, `(at chance)`, `(1 of 3 at chance)`."""
+        """The detailed method and notes on it and its mean: `(collapsed)`, `(1 of 3 at chance)`."""
+        return marked(self.detailed_method, self.trials[0].config.caveat, self._mean_note)
+
+    @property
+    def _mean_note(self) -> str:
         if self.status == "collapsed":
-            return f"{self.detailed_method} (collapsed)"
+            return "collapsed"
         count, all_trials = sum(trial.at_chance for trial in self.trials), len(self.trials)
-        if not count:
-            return self.detailed_method
         some = f"{count} of {all_trials} " if count < all_trials else ""
-        return f"{self.detailed_method} ({some}at chance)"
+        return f"{some}at chance" if count else ""
 
     @property
     def freezing_rate(self) -> Decimal | None:

@@ -105,6 +105,11 @@ class MethodResult:
         return self.seeds - sum(trial.has_ended for trial in self.judged.trials)
 
     @property
+    def caveat(self) -> str:
+        """What is said beside the method, see `TrialConfig.caveat`; mostly empty."""
+        return self.tried[0].trials[0].config.caveat
+
+    @property
     def note(self) -> str:
         """What must be said of its mean on the test part: `9 of 10 seeds, 1 diverged`; mostly empty."""
         if self.judged is None:
@@ -217,7 +222,7 @@ def method_table(
     ]
     baseline = "" if exhaustive else _baseline(rows, question.baseline)
     table = MethodTable(tuple(rows), baseline, question.judging_seeds, planned, exhaustive)
-    compared = _compared(rows, baseline, tested=table.is_complete and table.is_fair)
+    compared = with_differences(rows, baseline, tested=table.is_complete and table.is_fair)
     return replace(table, rows=tuple(sorted(compared, key=_ranked if table.is_fair else _place)))
 
 
@@ -269,10 +274,19 @@ def _baseline(rows: Sequence[MethodResult], asked: str) -> str:
     return next((row.method for row in rows if row.rate is not None), "")
 
 
-def _compared(rows: Sequence[MethodResult], baseline: str, *, tested: bool) -> list[MethodResult]:
-    """The rows with their differences to the baseline. tested: whether there may be p-values.
+def with_differences(rows: Sequence[MethodResult], baseline: str, *, tested: bool) -> list[MethodResult]:
+    """The rows with their differences to the baseline at the same rate.
 
-    There is none where a method has more configurations than the other, also if that has all that exist.
+    There is no p-value where a method has more configurations than the other, also if that has all that
+    exist.
+
+    Args:
+        rows: The rows of a table.
+        baseline: The baseline's name.
+        tested: Whether there may be p-values.
+
+    Returns:
+        The rows, in their order.
     """
     at = {row.rate: row for row in rows if row.method == baseline}
     others = [at.get(row.rate, at.get(None)) for row in rows]

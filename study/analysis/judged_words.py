@@ -1,6 +1,7 @@
 """A comparison of methods in sentences: its budget, its differences, and what they may conclude."""
 
 import math
+from collections.abc import Sequence
 
 from cops_core.errors import listed
 from study.analysis.fairness import choices
@@ -43,7 +44,7 @@ def sentences(table: MethodTable) -> list[str]:
         found.append(_differences(table))
     found += _without_values(table)
     if compared := table.compared:
-        found.append(_power(table, compared))
+        found.append(power_sentence(compared))
     return found
 
 
@@ -101,7 +102,12 @@ def _without_values(table: MethodTable) -> list[str]:
     return []
 
 
-def _power(table: MethodTable, compared: list[MethodResult]) -> str:
+def power_sentence(compared: Sequence[MethodResult]) -> str:
+    """How p-values and the least differences of a table are computed.
+
+    Args:
+        compared: The rows with a p-value, one or more.
+    """
     seeds = max(row.difference.interval.count for row in compared if row.difference is not None)
     deviations = least_difference(seeds, len(compared))
     return (

@@ -61,3 +61,9 @@ def seconds(total: float) -> str:
     if total < 90:
         return f"{total:.0f} s"
     return f"{total / 60:.0f} min" if total < 5400 else f"{total / 3600:.1f} h"
+
+
+def marked(name: str, *notes: str) -> str:
+    """A name with what is said beside it: `prune snip (1 of 3 at chance)`. Empty notes are left out."""
+    said = ", ".join(note for note in notes if note)
+    return f"{name} ({said})" if said else name

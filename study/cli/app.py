@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from study.cli.ablations import ablate
 from study.cli.components import check, scores, spaces
 from study.cli.examples import epilog
 from study.cli.experiments import experiment
@@ -26,7 +27,7 @@ from study.cli.table import table
 
 COMMANDS = {
     "Studies": (launch, resume, status, stop),
-    "Results": (report, compare, show, export, import_, close, experiment, table),
+    "Results": (report, compare, show, ablate, export, import_, close, experiment, table),
     "Networks": (replay, unpack),
     "Components": (spaces, models, datasets, scores, check),
     "Servers": (ui, serve),

@@ -32,6 +32,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "cops compare 'quickstart:freeze snip' 'quickstart:prune snip'",
     ),
     "show": ("cops show quickstart/12", "cops show 0123456789abcdef0123456789abcdef"),
+    "ablate": (
+        "cops ablate quickstart/12",
+        "cops ablate quickstart/12 --seeds 10 --name more-seeds",
+        "cops ablate quickstart/12 --dry-run",
+    ),
     "export": ("cops export quickstart --format csv", "cops export quickstart --format optuna"),
     "import": (
         "cops import quickstart.optuna.db --home other-home",

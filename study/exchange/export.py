@@ -61,7 +61,7 @@ def _optuna(store: StudyStore, file: Path) -> None:
     settings = parse_settings(record["settings"])
     if settings.kind != "search":
         raise InputError(
-            f"{store.name!r} is part of a fixed {settings.kind}, without a sampler: write --format parquet or"
+            f"{store.name!r} was run by cops {settings.kind}, without a sampler: write --format parquet or"
             " csv"
         )
     about = {"settings": record, "files": _files(store)}

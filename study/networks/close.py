@@ -130,13 +130,13 @@ def _evaluate_all(
     trials = [trial for found in chosen for trial in found.trials]
     left_out = {t.name: f"it is {t.status}" for t in trials if t.status not in COMPARABLE}
     ready = [trial for trial in trials if trial.name not in left_out]
-    _check_data(ready, root)
+    check_same_data(ready, root)
     accuracies: dict[str, float] = {}
     for trial in (trial for trial in ready if trial.config.trainer != IMAGES):
         if isinstance(stored := _artifact(store, trial), str):
             left_out[trial.name] = stored
         else:
-            _check_plugins(trial, extensions)
+            check_plugins(trial, extensions)
             accuracies[trial.name] = evaluate_stored(trial.config, stored, "test")
     ready = [trial for trial in ready if trial.config.trainer == IMAGES]
     # All trials of a seed use the same test part, since the normalisation depends on the seed.
@@ -161,8 +161,16 @@ def _split_key(trial: StudyTrial) -> tuple[Any, ...]:
     return trial.config.dataset, trial.config.seed, trial.config.validation_fraction
 
 
-def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
-    """Raises InputError if a data set differs from the one that a trial used."""
+def check_same_data(trials: Iterable[StudyTrial], root: Path) -> None:
+    """Check that data sets are those that trials used.
+
+    Args:
+        trials: The trials.
+        root: The folder for downloads.
+
+    Raises:
+        InputError: A data set or a trainer's data differ, or cannot be loaded.
+    """
     for trial in trials:
         config = trial.config
         if config.trainer == IMAGES:
@@ -182,8 +190,16 @@ def _check_data(trials: Iterable[StudyTrial], root: Path) -> None:
             )
 
 
-def _check_plugins(trial: StudyTrial, extensions: Mapping[str, str]) -> None:
-    """Raises InputError if a plugin is not the version that a trial used."""
+def check_plugins(trial: StudyTrial, extensions: Mapping[str, str]) -> None:
+    """Check that plugins are those that a trial used.
+
+    Args:
+        trial: The trial.
+        extensions: Names and SHA-256 of the loaded plugins.
+
+    Raises:
+        InputError: One has another version.
+    """
     for name, sha256 in trial.plugins.items():
         if extensions.get(name, sha256) != sha256:
             raise InputError(

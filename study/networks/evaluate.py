@@ -52,6 +52,10 @@ def evaluate_study(
             f"study {name!r} compares methods: it evaluates on test what it chose, by itself, at its end. See"
             f" `cops status {name}`; `cops resume {name}` runs it to its end"
         )
+    if settings.kind == "ablate":
+        raise InputError(
+            f"study {name!r} has evaluated all of its trials on test by itself: see `cops status {name}`"
+        )
     results = close_study(
         store, top=top, data_root=data_root or settings.data_root, extensions=extensions, console=console
     )

@@ -161,6 +161,11 @@ def _compare(
     if rerun.facts["theta0_sha256"] != record["theta0_sha256"]:
         lines.append("initial weights differ")
         same = False
+    if "final_mask_sha256" in record:
+        final = rerun.facts.get("final_mask_sha256")
+        lines.append(f"after the training: {_mask_line(record['final_mask_sha256'], final)}")
+        # On another machine rounding may grow another weight; the metrics then decide.
+        same = same and (final == record["final_mask_sha256"] or bool(other_machine))
     if len(rerun.rows) != record["epochs"]:
         lines.append(f"the trial ended after {len(rerun.rows)} epochs, not {record['epochs']}")
         same = False

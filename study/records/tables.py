@@ -42,11 +42,15 @@ SCHEMA = pa.schema(
         "control": pa.string(),
         "level": pa.float64(),
         "level_kind": pa.string(),
+        "combine": pa.string(),
         "shrunk": pa.float64(),
         "scope": pa.string(),
+        "floor": pa.string(),
         "rounds": pa.int64(),
         "schedule": pa.string(),
         "revive": pa.bool_(),
+        "batches": pa.int64(),
+        "temperature": pa.float64(),
         "convention": pa.string(),
         "ablation": pa.string(),
         "dataset": pa.string(),
@@ -153,10 +157,12 @@ def trial_row(study: str, trial: StudyTrial, more: Additions = NOTHING_MORE) -> 
     Metrics are those of the last epoch, except `best_validation_accuracy` and `best_epoch`. `value` is that
     of the `measure` by which trials are compared: the validation accuracy with the trainer "images".
     `judges` is the number of the chosen configuration that it trains on a fresh seed, None for a trial from
-    which validation chooses. `reused_from` is None if the trial ran itself. `stored_bytes` is the size of
-    its artefact. `seconds` is wall-clock time, None while the trial runs. `test_accuracy`: the accuracy on
-    the test images, or the measure on the test part; None unless the trial was evaluated on it. `run_id`: its
-    run in MLflow, known after the launch that ran it. `proposed`: the sampler's parameters, as JSON.
+    which validation chooses. `reused_from` is None if the trial ran itself. `combine` is None without
+    controls, `floor` without a floor (else e.g. `100 per layer`), `temperature` without a score that has one.
+    `stored_bytes` is the size of its artefact. `seconds` is wall-clock time, None while the trial runs.
+    `test_accuracy`: the accuracy on the test images, or the measure on the test part; None unless the trial
+    was evaluated on it. `run_id`: its run in MLflow, known after the launch that ran it. `proposed`: the
+    sampler's parameters, as JSON.
 
     Args:
         study: The study's name.
@@ -191,11 +197,14 @@ def trial_row(study: str, trial: StudyTrial, more: Additions = NOTHING_MORE) -> 
         "control": ", ".join(key_of(control.score) for control in controls) or None,
         "level": controls[0].level if len(controls) == 1 else None,
         "level_kind": selection.level_kind if selection is not None and controls else None,
+        "combine": selection.combine if selection is not None and controls else None,
         "shrunk": shrunk(trial),
         **{
             name: None if selection is None else getattr(selection, name)
-            for name in ("scope", "rounds", "schedule", "revive", "convention", "ablation")
+            for name in ("scope", "rounds", "schedule", "revive", "batches", "convention", "ablation")
         },
+        "floor": None if selection is None or selection.floor is None else str(selection.floor),
+        "temperature": None if selection is None else selection.temperature_used,
         "dataset": config.dataset,
         "model": config.model,
         "seed": config.seed,

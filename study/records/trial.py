@@ -173,6 +173,11 @@ class StudyTrial:
         return self.value_in(self.rows[-1]) if self.rows else math.nan
 
     @property
+    def epoch(self) -> int:
+        """The last epoch; 0 before the first report. Rewound networks begin in a later epoch than 1."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
+
+    @property
     def best_row(self) -> MetricRow | None:
         """The first epoch with the best value of its measure; None before the first epoch.
 
@@ -186,8 +191,13 @@ class StudyTrial:
 
     @property
     def connectivity(self) -> ConnectivityFacts | None:
-        """What the mask leaves connected (see `cops_core.collapse`); None without a mask."""
-        return None if self.facts is None else self.facts["connectivity"]
+        """What the mask leaves connected (see `cops_core.collapse`); None without a mask.
+
+        Of a mask that changes during the training: the last one, if the trial has ended.
+        """
+        if self.facts is None:
+            return None
+        return self.facts.get("final_connectivity", self.facts["connectivity"])
 
     @property
     def manifest(self) -> SelectionManifest | None:

@@ -27,7 +27,7 @@ from study.run.stop import StopWatch
 from study.run.study_run import StudyRun
 from study.run.summary import resume_command
 from study.run.time_limit import TimeLimit
-from study.settings import Settings
+from study.settings import RESUMABLE, Settings
 
 
 def run_study(
@@ -67,7 +67,7 @@ def run_study(
         tally = Tally(lambda: run.plan.forecast, allocation.concurrency, limit=settings.time_limit)
         view = stack.enter_context(choose_view(console, events, study.settings, tally))
         stop_watch = StopWatch(store, lease, run.stop)
-        resume = resume_command(settings) if settings.kind == "search" else None
+        resume = resume_command(settings) if settings.kind in RESUMABLE else None
         limit = TimeLimit(settings.time_limit, run, resume, view.say, started)
         observers: list[Observer] = [recording.writer, study.library, tally, view, stop_watch, limit]
 

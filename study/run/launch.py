@@ -51,7 +51,7 @@ def launch(
         check_resumable(store, settings)
         plan = SearchPlan(space, enlarged(space, settings, recorded))
         if not dry_run:
-            check_data(plan.with_seeds(plan.samples), settings.data_root)
+            check_data(plan.with_seeds(plan.samples), settings.data_root, plan.densities)
         return plan
 
     if dry_run:

@@ -11,8 +11,9 @@ from search_spaces import find_space
 from study.launch_settings import check_sizes
 from study.places import DEFAULT_HOME, storage_uri
 from study.records.store import find_study
+from study.run.ablate import ablate
 from study.run.launch import launch
-from study.settings import make_settings, parse_settings, setting_flags
+from study.settings import RESUMABLE, make_settings, parse_settings, setting_flags
 
 
 def resume(
@@ -43,7 +44,7 @@ def resume(
     store = find_study(storage_uri(given.get("home", DEFAULT_HOME), given.get("storage")), name)
     record = store.record()["settings"]
     before = parse_settings(record)
-    if before.kind != "search":
+    if before.kind not in RESUMABLE:
         raise InputError(f"{name!r} is not a search: cops {before.kind} {before.space} resumes it")
     missing = [plugin for plugin in record["plugins"] if plugin not in {p.name for p in plugins}]
     if missing:
@@ -53,4 +54,6 @@ def resume(
     each = {setting for setting, flag in setting_flags().items() if flag.changes == "each"} - {"name"}
     kept = {setting: value for setting, value in dict(before).items() if setting not in each}
     settings = make_settings(**{**kept, **given, "plugins": plugins})
+    if settings.kind == "ablate":
+        return ablate(settings, console, events=events)
     return launch(find_space(settings.space), settings, console, events=events)

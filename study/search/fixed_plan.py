@@ -47,6 +47,9 @@ class FixedPlan(Plan):
         config = self._left.pop(next(iter(self._left)))
         return StudyTrial(number=number, configuration=number, config=config)
 
+    def expect(self, trials: Sequence[StudyTrial]) -> None:
+        """Do nothing: no configuration is made ahead."""
+
     def recall(self, trial: StudyTrial) -> None:
         """Remove a recorded trial from the list; one of an earlier list is accepted."""
         self._number = max(self._number, trial.number + 1)

@@ -97,6 +97,14 @@ class Plan(ABC):
         """
 
     @abstractmethod
+    def expect(self, trials: Sequence[StudyTrial]) -> None:
+        """Receive all recorded trials, before each is recalled at its place among the events.
+
+        Args:
+            trials: All that are recorded, in any order.
+        """
+
+    @abstractmethod
     def recall(self, trial: StudyTrial) -> None:
         """Receive a recorded trial, in place of `ask`.
 
@@ -145,6 +153,7 @@ def repeat(plan: Plan, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
     ends = {trial.number: trial.status for trial in trials if trial.has_ended}
     for trial in trials:
         trial.status = "running"  # as it was while the other trials started and ended
+    plan.expect(trials)
     last = last_event(trials)
     starts = [(trial.start_sequence, 0, trial) for trial in trials]
     finishes = [(trial.finish_sequence or last + 1, 1, trial) for trial in trials if trial.number in ends]

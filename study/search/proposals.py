@@ -1,10 +1,12 @@
 """Which configuration belongs to each slot of a study: a method's, or a proposal of the sampler."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from cops_core.config import TrialConfig
@@ -93,14 +95,21 @@ class Proposals:
             InputError: The space fails on the parameters, rejects some that the sampler did not choose, or
                 suggests what cannot be recorded.
         """
+        return self.proposal(number, slot, recorded)()
+
+    def proposal(
+        self, number: int, slot: Slot, recorded: StudyTrial | None = None
+    ) -> Callable[[], Configuration]:
+        """A call that makes the configuration of a number, as `make` does; it may run in another thread."""
+        middle = slot.method is not None and slot.place == 0
+        sampler = self.histories.sampler(number, middle=middle, replayed=recorded is not None)
+        return partial(self._make, number, slot, recorded, sampler)
+
+    def _make(
+        self, number: int, slot: Slot, recorded: StudyTrial | None, sampler: BaseSampler
+    ) -> Configuration:
         fixed = self._fixed(slot) if recorded is None else recorded.parameters
-        trial = self.histories.ask(
-            self.history(slot),
-            number,
-            fixed,
-            middle=slot.method is not None and slot.place == 0,
-            replayed=recorded is not None,
-        )
+        trial = self.histories.ask(self.history(slot), fixed, sampler)
         trial.set_user_attr("configuration", number)
         config, rejected = self.base, ""
         try:

@@ -1,14 +1,22 @@
 """A study's configurations in their order: those that were proposed, and the slots that are left."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 
 from study.records.trial import StudyTrial
+from study.search.calls import CallsInOrder
 from study.search.configuration import Configuration
 from study.search.proposals import Proposals
 from study.search.seeds import Seeds
 from study.search.slots import Slot
+
+# A proposal takes milliseconds at first, and a third of a second after 5,000 results. From this configuration
+# on it is made ahead: as soon as the one that many places before it is handed out. So it knows all results
+# but those of the last few configurations, and depends on the order of events alone.
+FIRST_AHEAD = 500
+AHEAD = 8
 
 
 class ConfigurationQueue:
@@ -18,17 +26,27 @@ class ConfigurationQueue:
         proposals: Makes the configurations.
         seeds: How many seeds each of them has.
         slots: One for each configuration, in order.
+        calls: Runs whatever uses the sampler's histories, in the order of the study's events.
 
     Attributes:
         proposed: The configurations so far, by number.
         left: The slots of those that have not been proposed.
     """
 
-    def __init__(self, proposals: Proposals, seeds: Seeds, slots: Iterable[Slot]) -> None:
+    def __init__(
+        self, proposals: Proposals, seeds: Seeds, slots: Iterable[Slot], calls: CallsInOrder
+    ) -> None:
         self.proposed: list[Configuration] = []
         self.left = deque(slots)
         self._proposals = proposals
         self._seeds = seeds
+        self._calls = calls
+        self._made: dict[int, Future[Configuration]] = {}  # ahead, by number
+        self._recorded: Mapping[int, StudyTrial] = {}
+
+    def expect(self, trials: Iterable[StudyTrial]) -> None:
+        """Receive the recorded trials, in any order, before each is recalled: proposals are made ahead."""
+        self._recorded = {trial.configuration: trial for trial in trials if trial.seed_index == 0}
 
     @property
     def dense(self) -> list[Configuration]:
@@ -109,8 +127,22 @@ class ConfigurationQueue:
         slot = self.left.popleft()
         if slot.judges is not None:
             return self._enter(self._again(slot))
-        configuration = self._proposals.make(len(self.proposed), slot, recorded)
-        return self._enter(configuration)
+        number = len(self.proposed)
+        if number in self._made:
+            configuration = self._calls.result(self._made.pop(number))
+        else:
+            configuration = self._calls.wait_for(self._proposals.proposal(number, slot, recorded))
+        self._enter(configuration)
+        self._make_ahead(number + AHEAD)
+        return configuration
+
+    def _make_ahead(self, number: int) -> None:
+        """Begin to make the configuration of a number, if it is late enough and has a slot."""
+        place = number - len(self.proposed)
+        if number < FIRST_AHEAD or place >= len(self.left) or self.left[place].judges is not None:
+            return
+        call = self._proposals.proposal(number, self.left[place], self._recorded.get(number))
+        self._made[number] = self._calls.later(call)
 
     def _enter(self, configuration: Configuration) -> Configuration:
         # The space rejects the same parameters with every seed.

@@ -5,13 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from cops_core.streams import derive_seed
 from study.records.trial import StudyTrial
 from study.search.combinations import MiddleSampler
 from study.search.configuration import Configuration
-from study.search.outcome import tell_sampler
+from study.search.outcome import Outcome, outcome_of
 from study.search.samplers import SAMPLERS, substitute_sampler
 from study.settings import Settings
 
@@ -55,23 +56,30 @@ class Histories:
             if self._question.strata or not method
         }
 
-    def ask(
-        self,
-        history: History,
-        number: int,
-        fixed: Mapping[str, Any] | None,
-        *,
-        middle: bool = False,
-        replayed: bool = False,
-    ) -> Trial:
-        """The sampler's next trial in a history.
+    def sampler(self, number: int, *, middle: bool = False, replayed: bool = False) -> BaseSampler:
+        """The sampler for a single proposal.
+
+        Args:
+            number: The number of the configuration.
+            middle: Whether parameters that are not fixed have the middle of their range.
+            replayed: Whether they are recorded. Then only samplers that keep a state need to draw.
+
+        Returns:
+            Optuna's sampler.
+        """
+        if middle:
+            return MiddleSampler()
+        if replayed and not self._sampler.replays:
+            return substitute_sampler()
+        return self._sampler.make(derive_seed(self._seed, "proposal", number), self._seed)
+
+    def ask(self, history: History, fixed: Mapping[str, Any] | None, sampler: BaseSampler) -> Trial:
+        """The next trial in a history.
 
         Args:
             history: Which history.
-            number: The number of the configuration.
             fixed: Parameters that the sampler does not choose; None if it chooses all.
-            middle: Whether all others have the middle of their range.
-            replayed: Whether they are recorded. Then only samplers that keep a state need to draw.
+            sampler: As `sampler` returned it.
 
         Returns:
             Optuna's trial.
@@ -79,32 +87,35 @@ class Histories:
         study = self._study(history)
         if fixed is not None:
             study.enqueue_trial(dict(fixed))
-        if middle:
-            study.sampler = MiddleSampler()
-        elif replayed and not self._sampler.replays:
-            study.sampler = substitute_sampler()
-        else:
-            study.sampler = self._sampler.make(derive_seed(self._seed, "proposal", number), self._seed)
+        study.sampler = sampler
         return study.ask()
 
-    def tell(self, configuration: Configuration, history: History, dense: Sequence[StudyTrial]) -> None:
-        """Pass the result of a configuration to the sampler, if one proposed it.
+    def outcome(self, configuration: Configuration, dense: Sequence[StudyTrial]) -> Outcome:
+        """What the sampler receives about a configuration.
 
         Args:
             configuration: The configuration, whose trials have all ended.
-            history: Its history.
             dense: The trials of the dense network, once there are any.
+
+        Returns:
+            Its outcome as it is now.
         """
-        if configuration.optuna_trial is None:
-            return
-        tell_sampler(
-            self._study(history),
-            configuration.optuna_trial,
+        return outcome_of(
             configuration.trials,
             self._question,
             raced_out=len(configuration.trials) < self._seeds,
             dense=dense,
         )
+
+    def tell(self, history: History, optuna_trial: Trial, outcome: Outcome) -> None:
+        """Pass the outcome of a configuration to the sampler.
+
+        Args:
+            history: The configuration's history.
+            optuna_trial: Optuna's trial.
+            outcome: The outcome.
+        """
+        outcome.tell(self._study(history), optuna_trial)
 
     def _study(self, history: History) -> optuna.Study:
         """The Optuna study of a history, made when it is first used."""

@@ -8,15 +8,19 @@ each method at each rate is trained again, on fresh seeds, and evaluated on the 
 """
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import partial
 
 import optuna
+from pydantic import ValidationError
 
 from cops_core.config import TrialConfig
-from cops_core.errors import InputError, unknown
+from cops_core.errors import InputError, one_line, unknown
 from cops_core.facts import MetricRow
 from search_spaces.base import SearchSpace
 from search_spaces.question import Compare
 from study.records.trial import StudyTrial
+from study.search.calls import CallsInOrder
 from study.search.choice import best_trials, chosen
 from study.search.combinations import MOST_COMBINATIONS
 from study.search.configuration import Configuration
@@ -54,7 +58,8 @@ class SearchPlan(Plan):
         self.seeds = Seeds(settings)
         check_baseline(self.proposals)
         planned = self._planned(settings)
-        self.queue = ConfigurationQueue(self.proposals, self.seeds, planned)
+        self._calls = CallsInOrder()  # all that use the sampler's histories
+        self.queue = ConfigurationQueue(self.proposals, self.seeds, planned, self._calls)
         self.configurations = len(planned)
         groups = len({slot.group for slot in planned}) if self.proposals.question.strata else 0
         self.size = len(planned) * settings.seeds + groups * self.seeds.judging
@@ -91,8 +96,12 @@ class SearchPlan(Plan):
 
     @property
     def histories(self) -> dict[str, optuna.Study]:
-        """What the sampler knows: Optuna studies by name, see `Histories.by_name`."""
-        return self.proposals.histories.by_name
+        """What the sampler knows: Optuna studies by name, see `Histories.by_name`.
+
+        Without configurations that were made ahead and have not been handed out.
+        """
+        studies = self._calls.wait_for(lambda: self.proposals.histories.by_name)
+        return {name: handed_out(study, len(self.queue.proposed)) for name, study in studies.items()}
 
     @property
     def example(self) -> TrialConfig:
@@ -119,6 +128,12 @@ class SearchPlan(Plan):
             for method in methods
         ]
         return *self.baselines, *compared, *self.proposals.first_draws
+
+    @property
+    def densities(self) -> tuple[Decimal, ...]:
+        """Those of all selections, if the question sets them."""
+        question = self.proposals.question
+        return tuple(1 - rate for rate in question.rates) if question.axis else ()
 
     def with_seeds(self, configs: Iterable[TrialConfig]) -> list[TrialConfig]:
         """Each of the configurations with each of the study's seeds."""
@@ -215,6 +230,10 @@ class SearchPlan(Plan):
         self._enter(configuration, trial)
         return trial
 
+    def expect(self, trials: Sequence[StudyTrial]) -> None:
+        """Receive all recorded trials before each is recalled: some proposals are made ahead."""
+        self.queue.expect(trials)
+
     def recall(self, trial: StudyTrial) -> None:
         """Receive a recorded trial, in place of `ask`. The sampler and the races are updated as they were.
 
@@ -270,6 +289,9 @@ class SearchPlan(Plan):
 
         Returns:
             The configuration with this seed and the study's epochs.
+
+        Raises:
+            InputError: It cannot be trained for so many epochs.
         """
         epochs = self.settings.epochs or config.training.epochs
         training = config.training
@@ -277,7 +299,10 @@ class SearchPlan(Plan):
             warmup = training.warmup_epochs * epochs / training.epochs
             training = training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
         seed = self.seeds.value(seed_index, judged=judged)
-        return config.changed(seed=seed, training=training, test=judged)
+        try:
+            return config.changed(seed=seed, training=training, test=judged)
+        except ValidationError as error:  # e.g. a selection that is rewound to a later epoch than these
+            raise InputError(f"{config.method} with epochs {epochs}: {one_line(error)}") from None
 
     def _trial_config(self, configuration: Configuration, seed_index: int) -> TrialConfig:
         judged = configuration.slot.judges is not None
@@ -315,8 +340,10 @@ class SearchPlan(Plan):
         if len(configuration.trials) < configuration.granted:
             return
         configuration.finished = True
-        history = self.proposals.history(configuration.slot)
-        self.proposals.histories.tell(configuration, history, best_trials(self.queue.dense))
+        if configuration.optuna_trial is not None:
+            histories, history = self.proposals.histories, self.proposals.history(configuration.slot)
+            outcome = histories.outcome(configuration, best_trials(self.queue.dense))  # at this event
+            self._calls.run(partial(histories.tell, history, configuration.optuna_trial, outcome))
         self._judge()
 
     def _judge(self) -> None:
@@ -324,6 +351,22 @@ class SearchPlan(Plan):
         if self.proposals.question.strata and not self.queue.left and not self.queue.open:
             self.queue.judge(chosen(self.queue.proposed))
             self._unjudged = 0
+
+
+def handed_out(study: optuna.Study, count: int) -> optuna.Study:
+    """An Optuna study with only the first configurations; the same object if it has no others.
+
+    Args:
+        study: The Optuna study.
+        count: How many configurations have been handed out.
+    """
+    trials = study.get_trials(deepcopy=False)
+    first = [trial for trial in trials if trial.user_attrs["configuration"] < count]
+    if len(first) == len(trials):
+        return study
+    made = optuna.create_study(directions=study.directions)
+    made.add_trials(first)
+    return made
 
 
 def check_baseline(proposals: Proposals) -> None:

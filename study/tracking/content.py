@@ -6,7 +6,7 @@ import math
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Never, TypedDict, get_args
+from typing import Any, Literal, Never, NotRequired, TypedDict, cast, get_args
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import (
@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
 )
 
+from cops_core.config import Selection
 from cops_core.facts import Machine, values_of
 from cops_core.scores import kind_of
 from study.provenance import git_commit, versions
@@ -41,7 +42,7 @@ END_STATES: Mapping[Status, str] = {
 }
 # Facts that become metrics, and facts that become files of a run.
 Count = Literal["density", "trained_parameters", "parameters", "compression", "test_accuracy"]
-JsonFact = Literal["layer_densities", "manifest", "connectivity", "accounting"]
+JsonFact = Literal["layer_densities", "manifest", "connectivity", "final_connectivity", "accounting"]
 COUNTS: tuple[Count, ...] = get_args(Count)
 JSON_FACTS: tuple[JsonFact, ...] = get_args(JsonFact)
 
@@ -95,7 +96,21 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
         "target": "" if selection is None else kind_of(selection.target),
         "control": ", ".join(kind_of(control.score) for control in controls),
         "level": ", ".join(f"{control.level:.3g}" for control in controls),
+        **selection_tags(selection),
         "rate": "" if rate is None else str(rate),
+    }
+
+
+def selection_tags(selection: Selection | None) -> dict[str, str]:
+    """Tags of what few selections have; empty where a selection does not have it."""
+    if selection is None:
+        return dict.fromkeys(("combine", "floor", "batches", "temperature"), "")
+    temperature = selection.temperature_used
+    return {
+        "combine": selection.combine if selection.controls else "",
+        "floor": "" if selection.floor is None else str(selection.floor),
+        "batches": str(selection.batches),
+        "temperature": "" if temperature is None else f"{temperature:g}",
     }
 
 
@@ -183,6 +198,9 @@ def closing_metrics(trial: StudyTrial) -> list[Metric]:
         for name, value in facts["accounting"].items():
             if isinstance(value, int | float) and name not in COUNTS:
                 counts[name] = value
+        if "before_mask" in facts:
+            before = cast(Mapping[str, float], facts["before_mask"])
+            counts |= {f"{name}_before_mask": value for name, value in before.items()}
     metrics = [Metric(name, _loggable(float(value)), stamp, 0) for name, value in counts.items()]
     if trial.status not in OPEN and (best := trial.best_row):
         epoch = int(best["epoch"])
@@ -220,7 +238,7 @@ def text_files(trial: StudyTrial) -> dict[str, bytes]:
     """A run's files by name, without its network."""
     files = {}
     for name in JSON_FACTS:
-        content = None if trial.facts is None else trial.facts[name]
+        content = None if trial.facts is None else trial.facts.get(name)
         if content is not None:
             files[f"{name}.json"] = as_json(content)
     files[CONFIG_FILE] = as_json(replay_record(trial))
@@ -230,7 +248,8 @@ def text_files(trial: StudyTrial) -> dict[str, bytes]:
 class ReplayRecord(TypedDict):
     """Everything that is needed to run a trial again and to compare, as JSON values.
 
-    If the trial failed before it had any facts, its hashes are None, and plugins and machine are empty.
+    If the trial failed before it had any facts, its hashes are None, and plugins and machine are empty. Only
+    a trial whose mask changes during the training has a `final_mask_sha256`.
     """
 
     config: dict[str, Any]
@@ -240,6 +259,7 @@ class ReplayRecord(TypedDict):
     data_sha256: str | None
     theta0_sha256: str | None
     mask_sha256: str | None
+    final_mask_sha256: NotRequired[str]
     plugins: dict[str, str]
     machine: Machine | dict[str, Never]
     versions: dict[str, str]
@@ -249,7 +269,7 @@ class ReplayRecord(TypedDict):
 def replay_record(trial: StudyTrial) -> ReplayRecord:
     """The record of a trial for `cops replay`."""
     facts = trial.facts
-    return {
+    record: ReplayRecord = {
         "config": trial.config.model_dump(mode="json"),
         "identity": trial.identity,
         "status": trial.status,
@@ -262,6 +282,9 @@ def replay_record(trial: StudyTrial) -> ReplayRecord:
         "versions": versions(),
         "git_commit": git_commit(),
     }
+    if facts is not None and "final_mask_sha256" in facts:
+        record["final_mask_sha256"] = facts["final_mask_sha256"]
+    return record
 
 
 def as_json(content: Mapping[str, Any] | Sequence[Any]) -> bytes:

@@ -9,7 +9,7 @@ from urllib.parse import quote as url_quote
 
 from cops_core.config import Combine, TrialConfig
 from cops_core.trainers import IMAGES
-from search_spaces.question import Compare, parse_question
+from search_spaces.question import Ablate, Compare, parse_question
 from study.places import DEFAULT_HOME, find_flags, tracking
 from study.records.trial import OPEN, StudyTrial
 
@@ -128,13 +128,14 @@ def study_note(name: str, settings: Mapping[str, Any], home: Path, headline: str
         size += f"; what validation chooses of each method is trained on {asked.judging_seeds} fresh seeds"
     elif settings["seeds"] > 1:
         size += f" over up to {settings['seeds']} seeds"
-    question = asked.sentence
+    question, searched = asked.sentence, f"The search space is `{settings['space']}`{size}."
+    if isinstance(asked, Ablate):
+        searched = f"The trial and its ablations are trained on the same {settings['seeds']} fresh seeds."
     commands = "\n".join(f"cops {verb} {name}{options}" for verb in ("status", "report", "resume"))
     return "\n\n".join(
         [
             headline,
-            f"**{question}** The search space is `{settings['space']}`{size}. Each trial is a run nested"
-            " below this one.",
+            f"**{question}** {searched} Each trial is a run nested below this one.",
             "A trial's page describes its method and its result. *Model metrics* shows curves over its epochs"
             " (search there for `accuracy|loss`). *Artifacts* contains its network, and the line that loads"
             " it. On this page *Artifacts* contains the study's tables and figures.",
@@ -175,7 +176,8 @@ def _method(config: TrialConfig) -> str:
     others = OTHERS[config.arm].format(scale=config.scale or 0)
     share = f"{(density * 100).normalize():f} %"
     kept = f"{share} of the weights of {_network(config)}: those of {chosen}{rounds}{selection.suffix}"
-    return f"{kept}; {others}."
+    moves = "" if selection.regrow is None else f"; which ones changes in the training ({selection.regrow})"
+    return f"{kept}; {others}{moves}."
 
 
 def _loading(trial: StudyTrial) -> str:

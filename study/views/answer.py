@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from study.analysis.ablations import study_ablations
 from study.analysis.answer import answer, first_of_each_rate
 from study.analysis.comparisons import comparisons
 from study.analysis.configurations import by_configuration
@@ -14,6 +15,7 @@ from study.analysis.judged import study_methods
 from study.console import print_line
 from study.records.trial import StudyTrial
 from study.settings import Settings
+from study.views.ablations import print_ablations
 from study.views.methods import print_methods
 from study.views.tables import best_table, print_chosen
 
@@ -32,6 +34,10 @@ def print_best(
         runs: The ids of MLflow's runs by the trial's name.
     """
     configurations = by_configuration(trials)
+    ablations = study_ablations(configurations, settings)
+    if ablations is not None:
+        print_ablations(console, ablations)
+        return
     methods = study_methods(configurations, settings)
     if methods is not None:
         print_methods(console, methods, runs)

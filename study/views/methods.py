@@ -13,6 +13,7 @@ from rich.table import Table
 from study.analysis.judged import MethodResult, MethodTable
 from study.analysis.judged_words import sentences, verdict
 from study.analysis.statistics import Interval
+from study.analysis.words import marked
 from study.console import print_line
 from study.records.runs import short_id
 from study.views.tables import show_p
@@ -32,7 +33,8 @@ def print_methods(console: Console, table: MethodTable, runs: Mapping[str, str])
         return
     shown = _shown(table)
     if table.is_judged:
-        console.print(_tests(table, shown))
+        title = f"chosen on validation, then {table.seeds} fresh seeds on test"
+        console.print(tests_table(table, shown, title))
     console.print(_chosen(table, shown, runs))
     if left_out := len(table.rows) - len(shown):
         print_line(console, f"and {left_out} more: see the tables of cops report", "dim")
@@ -53,10 +55,17 @@ def _shown(table: MethodTable) -> list[MethodResult]:
     return shown
 
 
-def _tests(table: MethodTable, shown: Sequence[MethodResult]) -> Table:
-    """Columns: the mean on the test part, the difference to the baseline, its p-value, and `least`."""
+def tests_table(table: MethodTable, shown: Sequence[MethodResult], title: str) -> Table:
+    """The accuracies on test as a table.
+
+    Columns: the mean on the test part, the difference to the baseline, its p-value, and `least`.
+
+    Args:
+        table: The methods.
+        shown: The rows that are shown.
+        title: The title.
+    """
     spec, tested = table.measure.spec, bool(table.compared)
-    title = f"chosen on validation, then {table.seeds} fresh seeds on test"
     headings = [f"test {table.measure.noun}"]
     headings += ["difference"] * bool(table.baseline) + ["p", "least"] * tested
     found = _table(title, headings)
@@ -70,8 +79,7 @@ def _tests(table: MethodTable, shown: Sequence[MethodResult]) -> Table:
             p_value, least = row.difference.p_value, row.difference.least
         cells += ["" if math.isnan(p_value) else show_p(p_value)] * tested
         cells += ["" if math.isnan(least) else f"{least:{spec}}"] * tested
-        note = f" ({row.note})" if row.note else ""
-        found.add_row(_rate(row), escape(row.method + note), *cells)
+        found.add_row(_rate(row), escape(marked(row.method, row.caveat, row.note)), *cells)
     return found
 
 
@@ -95,8 +103,7 @@ def _chosen(table: MethodTable, shown: Sequence[MethodResult], runs: Mapping[str
         if index and row.rate != shown[index - 1].rate:
             found.add_row()
         chosen = row.chosen
-        note = ", ".join(f"{count} {end}" for end, count in row.ends.items())
-        name = row.method + (f" ({note})" if note else "")
+        name = marked(row.method, row.caveat, *(f"{count} {end}" for end, count in row.ends.items()))
         parameters = ", ".join(f"{key} {value}" for key, value in row.parameters.items())
         cells = ["", "", ""]
         if chosen is not None and chosen.interval is not None:
@@ -136,8 +143,8 @@ def methods_content(table: MethodTable, runs: Mapping[str, str]) -> dict[str, An
         `rows`: of each method at each rate (null is the dense network's): `tried`, `has_all` (it has no more
         configurations), `ends` (how many of the tried ones were stopped early, failed, ...), `chosen`
         (number, trials, run ids, learning rate, levels, parameters, validation), `run_ids` on fresh seeds,
-        `test` with its interval, `note` on seeds that were lost, `difference` to the `baseline`, its
-        `p_value` and `least`. `notes` and `verdict`: as the tables print them.
+        `test` with its interval, `caveat` beside the method, `note` on seeds that were lost, `difference` to
+        the `baseline`, its `p_value` and `least`. `notes` and `verdict`: as the tables print them.
     """
     return {
         "baseline": table.baseline or None,
@@ -147,10 +154,23 @@ def methods_content(table: MethodTable, runs: Mapping[str, str]) -> dict[str, An
         "judged": table.is_judged,
         "complete": table.is_complete,
         "equal_budgets": table.is_fair,
-        "rows": [_row(row, runs) for row in table.rows],
+        "rows": method_rows(table, runs),
         "notes": sentences(table),
         "verdict": verdict(table) or None,
     }
+
+
+def method_rows(table: MethodTable, runs: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows as JSON values.
+
+    Args:
+        table: The methods.
+        runs: The ids of MLflow's runs by the trial's name.
+
+    Returns:
+        See `methods_content`.
+    """
+    return [_row(row, runs) for row in table.rows]
 
 
 def _row(row: MethodResult, runs: Mapping[str, str]) -> dict[str, Any]:
@@ -166,6 +186,7 @@ def _row(row: MethodResult, runs: Mapping[str, str]) -> dict[str, Any]:
         "run_ids": [] if row.judged is None else [runs.get(trial.name) for trial in row.judged.trials],
         "test": interval_content(row.test),
         "tests": {} if row.judged is None else {str(s): test for s, test in row.judged.tests.items()},
+        "caveat": row.caveat or None,
         "note": row.note or None,
         "difference": None if difference is None else interval_content(difference.interval),
         "p_value": None if difference is None else _finite(difference.p_value),

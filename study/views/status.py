@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cops_core.trainers import ACCURACY, IMAGES, Measure
 from search_spaces.question.rates import best_per_method
+from study.analysis.ablations import study_ablations
 from study.analysis.comparisons import comparisons
 from study.analysis.configurations import ConfigurationResult, by_configuration, choosing, comparable
 from study.analysis.fairness import Choice, choices
@@ -25,6 +26,7 @@ from study.records.store import StudyStore, find_study, studies
 from study.records.tables import additions
 from study.records.trial import FAILURES, StudyTrial
 from study.settings import Settings, parse_settings
+from study.views.ablations import ablations_content
 from study.views.answer import print_best
 from study.views.methods import methods_content
 from study.views.tables import failure_table
@@ -88,15 +90,17 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         `choice_content`, with the Holm-adjusted `p_value` of the comparison with the rate's best; None for
         the best itself, with fewer than two common seeds, and between unequal numbers of configurations.
         `not_equal`: what is not equal between them, a line each. `methods`: see `methods_content`, only of
-        studies that compare methods; these have no p-values of validation accuracies.
+        studies that compare methods; `ablations`: see `ablations_content`, only of those of `cops ablate`.
+        Both have no p-values of validation accuracies.
     """
     record, configurations = store.record(), by_configuration(trials)
     settings, running = parse_settings(record["settings"]), holder(store)
     evaluations, methods = read_evaluations(store), study_methods(configurations, settings)
     best = choices(best_per_method(comparable(configurations)), configurations)
-    compared = comparisons(best) if methods is None else []
+    ablations = study_ablations(configurations, settings)
+    compared = comparisons(best) if methods is None and ablations is None else []
     p_values, runs = {each.other.number: _finite(each.p_value) for each in compared}, read_runs(store)
-    content = {
+    content: dict[str, Any] = {
         "name": store.name,
         "space": settings.space,
         "question": record["settings"]["question"],
@@ -113,6 +117,8 @@ def summary(store: StudyStore, trials: Sequence[StudyTrial]) -> dict[str, Any]:
         ],
         "not_equal": warnings(best),
     }
+    if ablations is not None:
+        content["ablations"] = ablations_content(ablations, runs)
     return content if methods is None else {**content, "methods": methods_content(methods, runs)}
 
 

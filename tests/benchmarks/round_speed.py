@@ -19,8 +19,7 @@ from typing import Annotated
 import torch
 import typer
 from command import as_command
-from rich.console import Console
-from rich.table import Table
+from markdown import table
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -196,11 +195,8 @@ def main(
     if rounds is not None:
         ROUNDS.update(dict.fromkeys(scores, rounds))
     names = ["network", "score", "ours / by hand", "ours / unsorted", "differ", "float32 / by hand", "differ"]
-    table = Table(*names, "scaled / by hand", "differ", "ours a round", box=None, header_style="dim")
-    for which in scores:
-        for name in model or SHAPES:
-            table.add_row(*row(name, which, repetitions))
-    Console(width=160).print(table)
+    names += ["scaled / by hand", "differ", "ours a round"]
+    typer.echo(table(names, [row(name, which, repetitions) for which in scores for name in model or SHAPES]))
 
 
 if __name__ == "__main__":

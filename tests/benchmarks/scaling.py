@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +23,13 @@ from typing import Annotated, Any
 import boto3
 import typer
 from command import as_command
+from markdown import table
 from moto.server import ThreadedMotoServer
-from rich.console import Console
 from study_speed import PLUGIN, folder, serve
 
 import study
 from search_spaces import SEARCH_SPACES
-from search_spaces.question import Pareto
+from search_spaces.question import Pareto, Rates
 from study.records.store import StudyStore
 from study.records.study_record import make_study_record
 from study.records.trial import StudyTrial
@@ -36,7 +37,8 @@ from study.search.search_plan import SearchPlan
 from study.settings import make_settings
 from study.tracking import MlflowView, connect
 
-CONSOLE = Console(soft_wrap=True)
+Cells = tuple[str, str, str]  # the part, what was measured, so one study has at most
+HISTORIES = (100, 1000, 3000)
 # A cluster outlives the process that asks for it: it is started and ended by a process of its own.
 NODES = """
 import sys
@@ -65,7 +67,7 @@ def nodes(count: int) -> Iterator[str]:
             process.communicate("")
 
 
-def measure_cluster(count: int, trials: int, seconds: float) -> None:
+def measure_cluster(count: int, trials: int, seconds: float) -> list[Cells]:
     """Trials of `seconds` each on `count` nodes: the rate in the middle half of the study."""
     text = PLUGIN.replace("Sleeper(1.0, 1)", f"Sleeper({seconds}, 1)")
     with folder() as home, nodes(count) as address:
@@ -90,16 +92,22 @@ def measure_cluster(count: int, trials: int, seconds: float) -> None:
     middle = ends[len(ends) // 4 : 3 * len(ends) // 4]
     rate = (len(middle) - 1) / (middle[-1] - middle[0])
     used = {trial.facts["placed"]["node_id"] for trial in recorded if trial.facts}
-    CONSOLE.print(
-        f"cluster: {trials} trials of {seconds:g} s on {len(used)} nodes: {rate:.1f} trials/s of"
-        f" {count / seconds:.1f} ideal; the driver spends {1000 * driver / trials:.0f} ms of CPU on each"
-        f" ({whole:.0f} s in all)"
+    ideal, each = count / seconds, driver / trials
+    what = f"the whole study, {len(used)} nodes, {trials} trials of {seconds:g} s, random sampler, SQLite"
+    measured = (
+        f"{rate:.1f} trials/s of {ideal:.1f} ideal ({rate / ideal:.0%}) in its middle half; {whole:.0f} s"
     )
+    driver_does = "driver: Tune's event loop, records, tables, MLflow"
+    return [
+        (what, measured, ""),
+        (driver_does, f"{1000 * each:.0f} ms of one core for each trial", f"{1 / each:.0f} trials/s"),
+    ]
 
 
-def measure_searcher(sizes: list[int]) -> None:
+def measure_searcher(sizes: Sequence[int]) -> list[Cells]:
     """The time of a proposal with its result, after `sizes` trials of a pareto study."""
     space = SEARCH_SPACES["quickstart"]
+    found = []
     for size in sizes:
         settings = make_settings(
             space="quickstart", name="x", trials=size + 20, question=Pareto(), stopping="none"
@@ -108,7 +116,9 @@ def measure_searcher(sizes: list[int]) -> None:
         for _ in range(size):
             settle(search_plan)
         seconds = timed(lambda search_plan=search_plan: settle(search_plan), 20)
-        CONSOLE.print(f"searcher: {1000 * seconds:.1f} ms for a proposal and its result after {size} trials")
+        what = f"searcher: a TPE proposal and its result, one history of {size:,} trials"
+        found.append((what, f"{1000 * seconds:.0f} ms", f"{1 / seconds:.0f} trials/s"))
+    return found
 
 
 def settle(search_plan: SearchPlan) -> None:
@@ -130,21 +140,28 @@ def timed(act: Callable[[], Any], count: int) -> float:
 
 
 @contextmanager
-def real_study() -> Iterator[StudyStore]:
-    """A study of 24 trials that was just run, with its networks."""
+def real_study(trials: int, epochs: int) -> Iterator[StudyStore]:
+    """A study that was just run, with its networks."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        study.launch("quickstart", home=home, score_cache=home / "scores", quiet=True)
+        study.launch(
+            "quickstart",
+            home=home,
+            score_cache=home / "scores",
+            question=Rates((Decimal("0.99"),)),
+            trials=trials,
+            epochs=epochs,
+            quiet=True,
+        )
         yield StudyStore(str(home / "studies"), "quickstart")
 
 
-def measure_storage(source: StudyStore, count: int) -> None:
+def measure_storage(source: StudyStore, count: int) -> list[Cells]:
     """Real records: written to a folder, and by S3's protocol to this machine."""
     trials = source.trials()
     size = sum(len(json.dumps(trial.record(), indent=1)) for trial in trials) / len(trials)
     with tempfile.TemporaryDirectory() as name:
-        seconds = timed_saves(StudyStore(name, "x"), trials, count)
-        CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for a record of {size / 1000:.0f} kB in a folder")
+        folder_s = timed_saves(StudyStore(name, "x"), trials, count)
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
     os.environ.update(keys)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -153,9 +170,17 @@ def measure_storage(source: StudyStore, count: int) -> None:
     port = server.get_host_and_port()[1]
     boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}").create_bucket(Bucket="bucket")
     remote = StudyStore(f"s3://bucket/dir?endpoint_override=127.0.0.1:{port}&scheme=http", "x")
-    seconds = timed_saves(remote, trials, count)
+    remote_s = timed_saves(remote, trials, count)
     server.stop()
-    CONSOLE.print(f"storage: {1000 * seconds:.1f} ms for the same over S3's protocol, on this machine")
+    what = f"storage: a record of {size / 1000:.0f} kB"
+    return [
+        (f"{what} in a folder", f"{1000 * folder_s:.1f} ms", f"{1 / folder_s:.0f} writes/s"),
+        (
+            f"{what} over S3's protocol to this machine",
+            f"{1000 * remote_s:.0f} ms",
+            f"{1 / remote_s:.0f} writes/s",
+        ),
+    ]
 
 
 def timed_saves(store: StudyStore, trials: Sequence[StudyTrial], count: int) -> float:
@@ -165,10 +190,11 @@ def timed_saves(store: StudyStore, trials: Sequence[StudyTrial], count: int) -> 
     return timed(lambda: store.save(next(left)), count)
 
 
-def measure_mlflow(source: StudyStore) -> None:
+def measure_mlflow(source: StudyStore) -> list[Cells]:
     """A real study, put into an MLflow that has nothing of it."""
     trials, settings = source.trials(), source.record()["settings"]
     epochs = sum(len(trial.rows) for trial in trials) / len(trials)
+    found = []
     for kind in ("SQLite", "server"):
         with folder() as home:
             server, uri = serve(home) if kind == "server" else (None, f"sqlite:///{home / 'mlflow.db'}")
@@ -182,22 +208,29 @@ def measure_mlflow(source: StudyStore) -> None:
             if server is not None:
                 server.terminate()
                 server.wait()
-        CONSOLE.print(
-            f"mlflow: {1000 * seconds:.0f} ms for a trial of {epochs:.0f} epochs and its network, with {kind}"
-        )
+        what = f"MLflow, {kind}: a trial of {epochs:.0f} epochs with its network and five files"
+        found.append((what, f"{1000 * seconds:.0f} ms", f"{1 / seconds:.0f} trials/s"))
+    return found
 
 
 def main(
     count: Annotated[int, typer.Option("--nodes", help="Nodes of the cluster.")] = 16,
     trials: Annotated[int, typer.Option(help="Trials on them.")] = 400,
     seconds: Annotated[float, typer.Option(help="Of each trial.")] = 1.0,
+    history: Annotated[
+        list[int] | None, typer.Option(help="Trials before a proposal; 100, 1,000, 3,000.")
+    ] = None,
+    recorded: Annotated[int, typer.Option(help="Trials of the study that is written again.")] = 24,
+    epochs: Annotated[int, typer.Option(help="Of each of these.")] = 15,
+    writes: Annotated[int, typer.Option(help="Of records.")] = 200,
 ) -> None:
     """Print all of it."""
-    measure_searcher([100, 1000, 3000])
-    with real_study() as source:
-        measure_storage(source, 200)
-        measure_mlflow(source)
-    measure_cluster(count, trials, seconds)
+    rows = measure_searcher(history or HISTORIES)
+    with real_study(recorded, epochs) as source:
+        rows += measure_storage(source, writes)
+        rows += measure_mlflow(source)
+    rows = [*measure_cluster(count, trials, seconds), *rows]
+    typer.echo(table(("part", "measured", "so one study has at most"), rows))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 import typer
 from command import as_command
-from rich.console import Console
-from rich.table import Table
+from markdown import table
 from torch.nn.functional import cross_entropy
 
 from cops_core.cache import ScoreCache
@@ -110,17 +109,14 @@ def main(
 ) -> None:
     """Time every score against plain PyTorch and print the ratios."""
     torch.set_num_threads(threads)
-    table = Table(box=None, header_style="dim")
-    table.add_column("network")
-    for index, name in enumerate(model or SETTINGS):
+    rows, headings = [], ["network"]
+    for name in model or SETTINGS:
         times = measure(name, rounds)
         figures = ratios(times)
-        if index == 0:
-            for figure in [*figures, "loss s", "flow s", "hit s"]:
-                table.add_column(figure, justify="right")
-        absolute = [f"{float(np.median(times[which])):.2g}" for which in ("loss", "flow", "hit")]
-        table.add_row(name, *(f"{value:.2f}" for value in figures.values()), *absolute)
-    Console(width=160).print(table)
+        headings = ["network", *figures, "loss", "flow", "hit"]
+        absolute = [f"{1e3 * float(np.median(times[which])):.3g} ms" for which in ("loss", "flow", "hit")]
+        rows.append([name, *(f"{value:.2f}" for value in figures.values()), *absolute])
+    typer.echo(table(headings, rows))
 
 
 if __name__ == "__main__":

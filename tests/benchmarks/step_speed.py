@@ -13,8 +13,7 @@ import numpy as np
 import torch
 import typer
 from command import as_command
-from rich.console import Console
-from rich.table import Table
+from markdown import table
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, AdamW
 
@@ -93,16 +92,15 @@ def main(
             run()
             times[key].append(time.perf_counter() - started)
     dense = np.array(times["dense", None])
-    table = Table(title=f"{model}: dense {np.median(dense) * 1e3:.2f} ms", box=None, header_style="dim")
     own = np.array(times["own loop", None])
-    for heading in ("rate", *arms, "own loop", "optimizer state"):
-        table.add_column(heading, justify="right")
+    rows = []
     for rate in RATES:
         ratios = [f"{np.median(np.array(times[arm, rate]) / dense):.2f}" for arm in arms]
         ratios.append(f"{np.median(np.array(times['own loop', rate]) / own):.2f}")
         share = steps["freeze", rate][1] / steps["dense", None][1]
-        table.add_row(f"{rate}", *ratios, f"{share:.2%}")
-    Console().print(table)
+        rows.append([f"{rate}", *ratios, f"{share:.2%}"])
+    typer.echo(f"{model}, a dense step of {np.median(dense) * 1e3:.2f} ms:\n")
+    typer.echo(table(("rate", *arms, "own loop", "optimizer state"), rows))
 
 
 if __name__ == "__main__":

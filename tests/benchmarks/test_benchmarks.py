@@ -1,9 +1,7 @@
-"""Benchmarks begin, and end in one line where their data are missing; what they measure is not run here."""
+"""Each benchmark runs in its smallest form, and ends in one line where its data are missing."""
 
 import inspect
-import sys
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,33 +11,12 @@ from cops_core.trial import Trial
 from study.tracking import MlflowView
 
 FOLDER = Path(__file__).parent
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("command", "test_benchmarks"))
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    """Imports one, as `python tests/benchmarks/NAME.py` does."""
-    monkeypatch.syspath_prepend(FOLDER)
-
-    def load(name):
-        return import_module(name)
-
-    yield load
-    for name in (*NAMES, "command"):
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def refused(monkeypatch):
-    """What a benchmark says that ends before it has measured anything."""
-
-    def run(module, *words):
-        monkeypatch.setattr(sys, "argv", [module.__name__, *words])
-        with pytest.raises(SystemExit) as left:
-            module.as_command(module.main)
-        return str(left.value)
-
-    return run
+HELPERS = {"command", "conftest", "markdown", "pages"}
+NAMES = sorted(
+    path.stem
+    for path in FOLDER.glob("*.py")
+    if path.stem not in HELPERS and not path.stem.startswith("test_")
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -28,8 +28,7 @@ from typing import Annotated
 
 import typer
 from command import as_command
-from rich.console import Console
-from rich.table import Table
+from markdown import table
 
 from cops_core.errors import InputError
 from study.records.store import StudyStore
@@ -153,6 +152,12 @@ if __name__ == "__main__":
     assert len(found) == len(rates) and min(found) > 0.5, found
 '''
 
+WHAT = {
+    "study": "from `cops launch` to the prompt, with imports, Ray, MLflow's database, the report",
+    "trials": "the same study, from its first trial to its last",
+    "bare": "a loop over the same configurations in as many processes, which records nothing",
+    "tune": "Ray Tune as its documentation trains PyTorch models",
+}
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -215,21 +220,16 @@ def main(
     if not list(FASHION_MNIST.glob("*.gz")):
         raise InputError(f"no data in {FASHION_MNIST}: install Debian's package dataset-fashion-mnist")
     found: list[dict[str, float]] = []
-    console = Console()
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as name:
             found.append(one_round(Path(name), trials, epochs, workers, tune))
-        console.print({name: round(seconds, 1) for name, seconds in found[-1].items()})
-    table = Table(
-        title=f"{trials} trials of {epochs} epochs, {workers} at a time", box=None, header_style="dim"
-    )
-    for heading in ("", "seconds", "against bare", "against the study"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name in found[0]:
         seconds = median(each[name] for each in found)
         ratios = [median(each[name] / each[other] for each in found) for other in ("bare", "study")]
-        table.add_row(name, f"{seconds:.1f}", *(f"{ratio:.2f}" for ratio in ratios))
-    console.print(table)
+        rows.append([f"{name}: {WHAT[name]}", f"{seconds:.1f}", *(f"{ratio:.2f}" for ratio in ratios)])
+    typer.echo(f"{trials} trials of {epochs} epochs, {workers} at a time, medians of {rounds} rounds:\n")
+    typer.echo(table(("", "seconds", "against bare", "against the study"), rows))
 
 
 if __name__ == "__main__":

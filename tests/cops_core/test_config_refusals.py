@@ -104,6 +104,38 @@ WRONG = {
         "level_kind, if_infeasible without effect with combine 'weighted': leave out",
     ),
     "unknown combination": (controlled(combine="unoin"), "unknown combine 'unoin': did you mean 'union'"),
+    "rewound before training": (controlled(rewind=1), "rewind 1 without effect before training: write at="),
+    "rewound to a fraction": (
+        controlled(at="trained", rewind=0.5),
+        r"rewind: 0\.5 is not an epoch: write e\.g\. 0 for the initial weights, or 'learning_rate'",
+    ),
+    "rewound to a word": (controlled(at="trained", rewind="lr"), "rewind: 'lr' is not an epoch: write"),
+    "rewound to before the start": (controlled(at="trained", rewind=-1), "rewind: -1 is not an epoch"),
+    "rewound to the last epoch": (
+        {**controlled(at="trained", rewind=3), "training": {"epochs": 3}},
+        r"rewind 3 of 3 epochs leaves none to train: write fewer, e\.g\. 1",
+    ),
+    "rewound and frozen": (
+        {**controlled(at="trained", rewind=1), "arm": "freeze"},
+        "arm 'freeze' with rewind 1: a seed gives .* write arm='prune', or rewind=0",
+    ),
+    "trained and frozen": (
+        {**controlled(at="trained", rewind="learning_rate"), "arm": "freeze_wd"},
+        "arm 'freeze_wd' with rewind 'learning_rate'",
+    ),
+    "revived after training": (
+        controlled(at="trained", rounds=2, revive=True),
+        "revive with at 'trained': removed weights have no trained value, leave it out",
+    ),
+    "two yardsticks at once": (
+        controlled(at="trained", regrow={"every": 5}),
+        "regrow with at 'trained': these are two yardsticks, leave one of them out",
+    ),
+    "rewound and re-initialised": (
+        controlled(at="trained", rewind=1, ablation="reinitialize"),
+        "ablation 'reinitialize' with rewind 1: .* write rewind=0",
+    ),
+    "unknown network to score": (controlled(at="trian"), "unknown at 'trian': did you mean 'trained'"),
     "unknown scope": (
         controlled(scope="local"),
         r"unknown scope 'local': .* \(known: balanced, erk, global, layer\)",
@@ -171,6 +203,15 @@ WRONG = {
     "absolute level of a signed score": (
         controlled({"score": "grasp", "level": 0.5}, level_kind="absolute"),
         r"'absolute' with \['grasp'\], which can be negative: write 'relative'",
+    ),
+    "no batch": (controlled(batches=0), "Input should be greater than or equal to 1"),
+    "a temperature of no score": (
+        controlled({"score": "synflow", "level": 0.4}, temperature=2),
+        "temperature 2 without effect on snip, synflow: leave it out, or write e.g. target='grasp'",
+    ),
+    "no temperature": (
+        {**PRUNED, "selection": {"target": "grasp", "temperature": 0}},
+        "Input should be greater than 0",
     ),
     "no samples": (controlled(samples_per_class=0), "Input should be greater than or equal to 1"),
     "dense with selection": ({"selection": SNIP}, "arm 'dense' trains every weight: leave selection and"),

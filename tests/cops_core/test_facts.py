@@ -26,6 +26,12 @@ CONFIGS = {
     "pruned": TrialConfig(arm="prune", selection=Selection(target="snip"), density="0.1", training=SHORT),
     "cops": TrialConfig(arm="freeze_wd", selection=COPS, density="0.1", training=SHORT, test=True),
     "union": TrialConfig(arm="prune", selection=UNION, density="0.1", training=SHORT),
+    "trained": TrialConfig(
+        arm="prune",
+        selection=Selection(target="magnitude", at="trained", rounds=2, rewind="learning_rate"),
+        density="0.1",
+        training=SHORT,
+    ),
     "collapsed": TrialConfig(arm="prune", selection=Selection(target="snip"), density="0.0001", test=True),
 }
 
@@ -43,7 +49,7 @@ def test_facts_are_as_declared_before_and_after_training(name):
 
 
 def test_final_facts_are_all_that_may_be_missing():
-    assert set(FINAL_FACTS) == Facts.__optional_keys__
+    assert {*FINAL_FACTS, "before_mask"} == Facts.__optional_keys__
 
 
 def test_gradient_norms_are_the_only_metrics_that_are_not_declared():

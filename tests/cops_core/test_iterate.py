@@ -13,7 +13,9 @@ import cops_core.scoring
 from cops_core.config import Control, Selection
 from cops_core.data import load_split
 from cops_core.errors import InfeasibleError
+from cops_core.groups import groups_of
 from cops_core.initialization import initialize
+from cops_core.iterate import run_rounds
 from cops_core.mask import Mask, kept_weights
 from cops_core.models import build_model
 from cops_core.prunable import maskable
@@ -118,6 +120,14 @@ def test_the_schedule_is_exponential(model, parts):
     assert selected.manifest["kappas"] == [*expected, kept_weights(DENSITY, size)]
 
 
+@pytest.mark.parametrize("controls", [(), (Control(score="snip", level=0.3),)])
+def test_no_weight_may_be_left_before_the_last_round(model, parts, controls):
+    """Of few weights a low density keeps none: the rounds after that have nothing to choose."""
+    chosen = choose(model, parts, Decimal("0.000001"), target="synflow", controls=controls, rounds=100)
+    assert chosen.mask.kappa == 0
+    assert chosen.manifest["kappas"][-3:] == [0, 0, 0]
+
+
 def test_rounds_of_a_score_that_does_not_change_are_one_round(model, parts):
     once = choose(model, parts, target="magnitude").mask
     assert equal(once, choose(model, parts, target="magnitude", rounds=7).mask)
@@ -205,6 +215,35 @@ def test_fresh_batches_are_other_images_in_every_round(model, parts):
     assert len(fixed.manifest["sample_indices"]) == 1
     fresh = choose(model, parts, target="snip", rounds=3, fresh_batches=True)
     assert not equal(fixed.mask, fresh.mask)
+
+
+def test_several_batches_have_a_stream_each(model, parts):
+    one = choose(model, parts, target="snip").manifest
+    three = choose(model, parts, target="snip", batches=3).manifest
+    assert "batches" not in one
+    assert three["batches"] == 3
+    (places,) = three["sample_indices"]
+    first, second, third = (set(places[start : start + 100]) for start in (0, 100, 200))
+    assert places[:100] == one["sample_indices"][0]
+    assert len(places) == 300
+    assert len(first | second | third) > 200
+    fresh = choose(model, parts, target="snip", rounds=2, fresh_batches=True, batches=2).manifest
+    drawn = [places[start : start + 100] for places in fresh["sample_indices"] for start in (0, 100)]
+    assert len(set(map(tuple, drawn))) == 4
+    assert len(set(fresh["batch_sha256"])) == 2
+
+
+@pytest.mark.parametrize("score", ["snip", "grasp", "fisher", "synflow"])
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_several_batches_have_the_mask_of_all_their_images(model, parts, score, rounds):
+    model = model.double()
+    ours = choose(model, parts, target=score, rounds=rounds, batches=3)
+    batches = [parts.scoring_batch(SEED, 10, number=number)[0] for number in (1, 2, 3)]
+    together = tuple(torch.cat(each) for each in zip(*batches, strict=True))
+    monolith = Scorer(model, SEED, "theta0")
+    groups = groups_of(monolith, Selection(target=score), Decimal("0.01"))
+    mask = run_rounds(monolith, [together], Selection(target=score, rounds=rounds), groups).mask
+    assert equal(ours.mask, mask)
 
 
 def test_a_batch_that_is_not_class_balanced(model, parts):

@@ -12,7 +12,7 @@ from cops_core.config import Control, Selection
 from cops_core.data import load_split
 from cops_core.initialization import initialize
 from cops_core.models import build_model
-from cops_core.scores import SCORES, RoundScores, compute_scores
+from cops_core.scores import SCORES, Member, RoundScores, compute_scores
 from cops_core.scoring import Scorer, tensor_hash
 from cops_core.trial_selection import select_weights
 
@@ -88,6 +88,26 @@ def test_the_same_selection_with_and_without_a_cache(scorer, parts):
     }
     assert len(masks) == 1
     assert uncached.cached == {}
+
+
+def test_several_batches_are_other_entries_for_scores_of_data_alone(scorer, parts):
+    for batches in (1, 2, 2, 3):
+        select(scorer, parts, target="snip", controls=(Control(score="synflow", level=0.3),), batches=batches)
+    assert scorer.computed == {"snip": 3, "synflow": 1}
+    assert scorer.cached == {"snip": 1, "synflow": 3}
+
+
+def test_the_temperature_is_in_the_key_of_scores_that_have_one(scorer, parts):
+    batch, _ = parts.scoring_batch(SEED, 5)
+    other = dataclasses.replace(scorer, temperature=1.0)
+    flow = Member(functional="gradient_flow", p=1, r=0)
+    assert [other.key(score, batch) == scorer.key(score, batch) for score in ("snip", "grasp", flow)] == [
+        True,
+        False,
+        False,
+    ]
+    (value, changed) = (which.whole(["grasp"], batch)["grasp"] for which in (scorer, other))
+    assert not torch.equal(value["fc1.weight"], changed["fc1.weight"])
 
 
 def test_iterated_scores_share_their_first_round_and_what_the_mask_does_not_change(scorer, parts, runs):

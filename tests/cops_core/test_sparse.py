@@ -131,6 +131,27 @@ def test_the_sparse_products_are_those_that_run(monkeypatch):
     assert calls == ["_Sparse"] * 3 + ["_Dense"] * 3
 
 
+@pytest.mark.parametrize("zero", [True, False])
+def test_columns_without_kept_weights_are_not_computed(zero):
+    generator = torch.Generator().manual_seed(0)
+    keep = torch.rand((20, 30), generator=generator) < 0.2
+    keep[:, 5:25] = False
+    weight = torch.randn((20, 30), generator=generator, dtype=torch.float64)
+    weight = weight * keep if zero else weight
+    places = keep.reshape(-1).nonzero().squeeze(1)
+    found = products.SparseProducts(places, weight.shape, weight, zero)
+    assert found.used.tolist() == keep.any(0).nonzero().squeeze(1).tolist()
+    inputs = torch.randn((7, 30), generator=generator, dtype=torch.float64, requires_grad=True)
+    values, dense = weight[keep].requires_grad_(), weight.clone().requires_grad_()
+    output, expected = found.product(inputs, values, None if zero else weight), inputs @ dense.t()
+    torch.testing.assert_close(output, expected)
+    delta = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+    into, gradient = torch.autograd.grad(output, (inputs, values), delta)
+    into_dense, gradient_dense = torch.autograd.grad(expected, (inputs, dense), delta)
+    torch.testing.assert_close(into, into_dense)
+    torch.testing.assert_close(gradient, gradient_dense[keep])
+
+
 def sparse_layers(network: FreezeNet) -> set[str]:
     return {name for name, masked in network.masked.items() if masked.kept.products is not None}
 
@@ -263,8 +284,8 @@ def test_the_arm_of_a_trial_decides_the_scale(arm, scale):
 class LeakyTrainer(Trainer):
     """An optimizer whose weight decay reaches the model's own weights."""
 
-    def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments, **named) -> None:
+        super().__init__(*arguments, **named)
         self.optimizer.register_step_post_hook(self.leak)
 
     def leak(self, *arguments) -> None:

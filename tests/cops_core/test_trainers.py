@@ -122,6 +122,18 @@ def test_through_json_and_back():
         ({"model": "lenet_300_100"}, "leave model out"),
         ({"training": {"learning_rate": 0.1}}, "training.learning_rate without effect"),
         ({"validation_fraction": "0.2"}, "validation_fraction without effect"),
+        (
+            {"arm": "prune", "selection": {"target": "random", "regrow": {}}},
+            "own training loop.*leave selection.regrow out",
+        ),
+        (
+            {"arm": "prune", "selection": {"target": "snip", "batches": 2}},
+            "selection.batches without effect",
+        ),
+        (
+            {"arm": "prune", "selection": {"target": "grasp", "temperature": 2}},
+            "selection.temperature without effect",
+        ),
     ],
 )
 def test_what_a_configuration_refuses(fields, words):

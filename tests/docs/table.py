@@ -88,6 +88,13 @@ COMMANDS: dict[str, dict[str, Check]] = {
         'uv run pytest -m "browser and not slow"': Ci(),
         'uv run pytest -m "slow and not gpu"': Ci(),
         "uv run pytest -m gpu -n 0": Ci(),
+        "uv run python tests/benchmarks/step_speed.py --help": Parse(
+            "tests/benchmarks asks each for its help"
+        ),
+        "uv run python tests/benchmarks/all.py": LONG,
+        "uv run python tests/benchmarks/all.py --only step_speed": Parse("writes a page"),
+        "uv run python tests/benchmarks/gpu.py --minutes 8": Parse("needs a GPU"),
+        "uv run python tests/benchmarks/gpu.py --device cpu": Parse("tests/benchmarks runs it"),
         "uv build --wheel": INSTALL,
         "python3 -m venv ~/cops-release": INSTALL,
         "~/cops-release/bin/pip install -c constraints.txt dist/cops_study-*.whl": INSTALL,
@@ -134,6 +141,11 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "kubectl delete -f docs/cluster/kuberay.yaml": CLUSTER,
         "sbatch docs/cluster/slurm.sh fashion_mnist --gpus-per-trial auto": CLUSTER,
     },
+    "docs/ablations.md": {
+        "cops launch quickstart --trials 7": Run("slow", ONCE),
+        "cops ablate quickstart/5 --seeds 5 --dry-run": Run("slow"),
+        "cops ablate quickstart/5 --seeds 5": Run("slow", "--seeds 2"),
+    },
     "docs/compare.md": {
         "cops launch quickstart --objective compare --dry-run": Run("slow"),
         "cops launch quickstart --objective compare --rates 0.99 --name which": LONG,
@@ -179,6 +191,10 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "docs/results.md": {
         "uv run cops experiment headline": LONG,
         "uv run cops launch pairs.py --objective compare --rates 0.99 --data-root mnist": LONG,
+        "uv run cops launch survey --stopping none": LONG,
+        "uv run cops launch two.py --sampler grid": LONG,
+        "uv run cops ablate two/0 --seeds 5": LONG,
+        "uv run cops ablate two/1 --seeds 5": LONG,
         "uv run cops table freezenet_lenet_300_100_fashion_mnist --epochs 5": LONG,
         "uv run cops table freezenet_lenet_5_caffe_fashion_mnist --epochs 2 --seeds 3": LONG,
         "uv run cops table cops_lenet_300_100_fashion_mnist --epochs 5 --seeds 3": LONG,
@@ -307,13 +323,15 @@ PYTHON: dict[str, list[Python]] = {
     "docs/extending.md": [FILE] * 6,
     "docs/freezing.md": [Python(before=AT_HAND)],
     "docs/library.md": [Python(), Python()],
-    "docs/results.md": [FILE],
+    "docs/results.md": [FILE, FILE],
     "docs/scores.md": [Python("slow")],
     "docs/selection.md": [
         Python(
-            before="from cops_core.config import Control, Floor, Selection\n"
+            before="from cops_core.config import Control, Floor, Regrow, Selection\n"
             "from cops_core.scores import Member"
-        )
+        ),
+        Python(),
+        Python(before="from cops_core.config import Selection"),
     ],
     "docs/studies.md": [Python("slow")],
     "docs/trainers.md": [FILE],

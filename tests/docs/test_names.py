@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from cops_core.augmentation import AUGMENTATIONS
-from cops_core.config import Ablation, Arm, Combine, Scope
+from cops_core.config import Ablation, Arm, At, Combine, Scope
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
@@ -27,6 +27,8 @@ ROWS = {
     "functionals": set(FUNCTIONALS),
     "combinations": set(get_args(Combine)),
     "scopes": set(get_args(Scope)),
+    "scored networks": set(get_args(At)),
+    "changing masks": {"regrow"},
     "conventions": set(CONVENTIONS),
     "ablations": set(get_args(Ablation)) - {"none"},
     "arms": set(get_args(Arm)),

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import pytest
 
-from cops_core.config import Control, Selection, Training
+from cops_core.config import Control, Selection, Training, named_selection
 from cops_core.data import DATASETS
 from cops_core.errors import InputError
 from cops_core.models import MODELS
@@ -52,7 +52,13 @@ def test_the_papers_networks_and_data_are_all_there():
     networks = {*lenets, *there, ("vgg16", "cifar10"), ("vgg16", "cifar100"), ("resnet34", "tiny_imagenet")}
     resnets = {("resnet18", "cifar10"), ("resnet18", "tiny_imagenet")}
     found = {(preset.paper, preset.model, preset.dataset) for preset in ALL.values()}
-    assert found == {("freezenet", *one) for one in networks} | {("cops", *one) for one in networks | resnets}
+    skeletons = {("lenet_300_100", "mnist"), ("lenet_300_100", "fashion_mnist")}
+    skeletons |= {("vgg19", "cifar10"), ("vgg19", "cifar100")}
+    assert found == {
+        *(("freezenet", *one) for one in networks),
+        *(("cops", *one) for one in networks | resnets),
+        *(("force", *one) for one in skeletons),
+    }
 
 
 def test_each_trial_is_valid_judged_on_test_and_different_from_all_others(preset):
@@ -153,6 +159,16 @@ def test_the_columns_of_the_freezenet_tables():
         "FreezeNet-WD": ("freeze_wd", "snip"),
         "random mask, frozen": ("freeze", "random"),
     }
+
+
+def test_the_columns_of_the_force_tables():
+    methods = PRESETS["force_vgg19_cifar100"].methods
+    assert {arm for arm, _ in methods.values()} == {"prune"}
+    selections = {heading: selection for heading, (_, selection) in methods.items()}
+    assert list(selections) == ["random mask", "SNIP", "GraSP", "Iterative SNIP", "FORCE"]
+    assert selections["FORCE"] == named_selection("force", samples_per_class=1, batches=10)
+    assert selections["Iterative SNIP"] == named_selection("iterative_snip", samples_per_class=1, batches=10)
+    assert {selections[name].batches for name in ("SNIP", "GraSP")} == {10}
 
 
 def test_both_papers_share_the_trials_that_are_the_same():

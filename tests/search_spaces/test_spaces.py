@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import FixedTrial
 
 import search_spaces
-from cops_core.config import Selection, Training, TrialConfig
+from cops_core.config import Selection, Training, TrialConfig, named_selection
 from cops_core.contracts.base import failures
 from cops_core.errors import InputError
 from search_spaces import SEARCH_SPACES, SearchSpace, find_space
@@ -19,6 +19,7 @@ from search_spaces.question import Pareto, Rates
 from search_spaces.suggest import suggest_selection
 
 SPACES = sorted(SEARCH_SPACES)
+COMPARED = {"headline", "survey"}  # spaces of named methods
 # Modules of the package that hold no space of their own.
 PARTS = {"base", "baselines", "contract", "fields", "plugins", "presets", "question", "suggest"}
 
@@ -123,13 +124,15 @@ def test_a_control_differs_from_its_target_and_exists_only_for_cops(name):
         controls = config.selection.controls
         kinds.add(len(controls))
         assert config.selection.target not in [control.score for control in controls]
+        if name == "survey":
+            continue  # its levels are fixed
         levels = [parameter for parameter in trial.params if parameter.endswith("level")]
         # gss leaves out a control that is drawn a second time.
         assert len(levels) == len(controls) or (name == "gss" and len(levels) > len(controls))
     assert 1 in kinds
 
 
-@pytest.mark.parametrize("name", sorted({*SPACES} - {"headline"}))  # which has four learning rates
+@pytest.mark.parametrize("name", sorted({*SPACES} - COMPARED))  # which have four learning rates
 def test_learning_rate_and_weight_decay_are_searched(name):
     rates = {config.training.learning_rate for _, config in draws(SEARCH_SPACES[name])}
     decays = {config.training.weight_decay for _, config in draws(SEARCH_SPACES[name])}
@@ -166,8 +169,8 @@ def test_a_baseline_differs_in_arm_and_selection_alone():
 
 def test_scores_have_their_published_rounds():
     """A pair has those of its target."""
-    # Members of the family have no published number; the headline has one shot and 30 rounds.
-    names = [name for name in SPACES if name not in ("gss", "headline")]
+    # Members of the family have no published number; comparisons have other numbers, too.
+    names = [name for name in SPACES if name != "gss" and name not in COMPARED]
     for name in names:
         found = [config.selection for _, config in draws(SEARCH_SPACES[name]) if config.selection]
         assert {(each.target == "synflow", each.rounds) for each in found} == {(True, 100), (False, 1)}
@@ -182,6 +185,12 @@ def test_rounds_may_be_set_or_searched():
         searched = FixedTrial({**parameters, "rounds": 30})
         assert suggest_selection(searched, rounds=(1, 30)).rounds == 30
         assert searched.params["rounds"] == 30
+
+
+def test_a_named_selection_is_suggested_like_a_target():
+    """It has rounds of its own, and no control."""
+    found = suggest_selection(FixedTrial({"target": "force"}), targets=("snip", "force"), scope="erk")
+    assert found == named_selection("force").model_copy(update={"scope": "erk"})
 
 
 USER_SPACE = """

@@ -14,7 +14,7 @@ WRONG = [
     (["launch", "quikstart"], "unknown space 'quikstart': did you mean 'quickstart'?"),
     (["launch", "no/such.py"], "is not a file"),
     (["launch"], "Missing argument 'space'"),
-    (["xyz"], "unknown command 'xyz' (known: check, close,"),
+    (["xyz"], "unknown command 'xyz' (known: ablate, check,"),
     (["launch", "quickstart", "--nosuch", "1"], "unknown option '--nosuch' (see cops launch --help)"),
     (["launch", "quickstart", "--rates", "1.5"], "rate 1.5 is not in (0, 1)"),
     (["launch", "quickstart", "--rates", "0.9,zero"], "'zero' is not a number"),

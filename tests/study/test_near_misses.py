@@ -58,6 +58,7 @@ WORDS = [
     (["launch", "folder/other_spac.py"], "did you mean 'folder/other_space.py'?"),
     (["launch", "folder/other_space.py"], "has no function space(trial): rename spaces"),
     (["launch", "my_space.py"], "unknown field 'learnin_rate': did you mean 'learning_rate'?"),
+    (["ablat", "mine/1"], "unknown command 'ablat': did you mean 'ablate'?"),
     (["experiment", "headlines"], "unknown experiment 'headlines': did you mean 'headline'?"),
     (["experiment", "headline", "--dataset", "mnis"], "unknown data set 'mnis': did you mean 'mnist'?"),
     (["experiment", "headline", "--model", "vgg"], "unknown model 'vgg': did you mean 'vgg16'?"),

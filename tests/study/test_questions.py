@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from search_spaces import find_space
-from search_spaces.question import QUESTIONS, choose_question, parse_question
+from search_spaces.question import QUESTIONS, Compare, Pareto, Rates, choose_question, parse_question
 from search_spaces.question.base import DEFAULT_RATES, Answer, C, Question
 from study.analysis.answer import headline
 from study.analysis.configurations import by_configuration
@@ -87,6 +87,19 @@ def test_a_fourth_question_is_one_class(fourth, settings, studies):
     print_best(Console(file=out, width=100), trials, asked, {})
     assert "those that reach it" in out.getvalue()
     assert "reach 0.5." in headline(by_configuration(trials), asked.question)
+
+
+def test_a_spaces_own_question_keeps_what_no_flag_changes():
+    own = Compare(RATES, judging_seeds=5, baseline="SNIP")
+    assert choose_question(own, None, None, {}) == own
+    assert choose_question(own, "compare", None, {}) == own
+    seeds = {"judging_seeds": "3"}
+    assert choose_question(own, None, None, seeds) == Compare(RATES, judging_seeds=3, baseline="SNIP")
+    assert choose_question(own, None, RATES[:1], {}) == Compare(RATES[:1], judging_seeds=5, baseline="SNIP")
+    assert choose_question(own, "rates", None, {}) == Rates()
+    assert choose_question(Pareto(), None, RATES, {}) == Rates(RATES)
+    with pytest.raises(InputError, match="--judging-seeds belongs to --objective compare: write both"):
+        choose_question(Rates(), None, None, seeds)
 
 
 def test_its_flag_is_written_for_the_command_line(fourth):

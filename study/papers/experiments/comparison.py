@@ -45,7 +45,7 @@ def run_comparison(
         if store.exists:
             check_same(settings.name, store.record()["settings"], settings.record())
         plan = SearchPlan(space, enlarged(space, settings, recorded))
-        check_data(plan.with_seeds(plan.samples), settings.data_root)
+        check_data(plan.with_seeds(plan.samples), settings.data_root, plan.densities)
         return plan
 
     trials = store.trials() if store.exists else []

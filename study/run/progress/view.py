@@ -117,7 +117,7 @@ class TerminalView(View):
             grid.add_row(
                 Text("running", "dim"),
                 Text(name(trial)),
-                f"epoch {len(trial.rows)}/{trial.config.training.epochs}",
+                f"epoch {trial.epoch}/{trial.config.training.epochs}",
                 accuracy(trial),
                 Text(place(trial, with_host=self._tally.spread)),
             )

@@ -22,7 +22,7 @@ from ray import tune
 
 from cops_core.cache import ScoreCache
 from cops_core.config import parse_config
-from cops_core.errors import InfeasibleError, InputError
+from cops_core.errors import DivergedError, InfeasibleError, InputError
 from cops_core.machine import machine
 from cops_core.own_trial import AnyTrial, start_trial
 from cops_core.placement import release
@@ -125,6 +125,8 @@ class TrialWorker(tune.Trainable):
                 trial.step()
         except InfeasibleError as error:
             return _ended("infeasible", str(error))
+        except DivergedError as error:
+            return _ended("diverged", str(error))
         except UnfitError as error:
             return _ended(UNFIT, str(error))
         except Exception as error:

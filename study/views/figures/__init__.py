@@ -10,7 +10,7 @@ from study.analysis.regions import FEWEST as FEWEST_OF_FAMILY
 from study.views.figures import family, front, layers, levels, outcomes, pairs, rates
 from study.views.figures.parameters import FEWEST_IMPORTANCES, FEWEST_SLICES
 
-__all__ = ["FIGURES", "METHODS", "PARAMETERS", "Figure", "FigureText", "StudyFigure"]
+__all__ = ["ABLATIONS", "FIGURES", "METHODS", "PARAMETERS", "Figure", "FigureText", "StudyFigure"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,15 @@ METHODS = FigureText(
     "Accuracy on the test part against the freezing rate; the axis is logarithmic in the density. Validation"
     " chose one configuration of each method at each rate, with equal budgets; it was trained again on fresh"
     " seeds, which chose nothing. Bars, and the band of the dense network, are 95 % intervals of the mean.",
+    "Nothing is evaluated on the test part yet.",
+)
+
+# The figure of a trial's ablations, drawn as that of methods.
+ABLATIONS = FigureText(
+    "What carries the trial's result?",
+    "Accuracy on the test part of the unchanged trial and of its ablations, over the same fresh seeds, with"
+    " 95 % intervals of the mean. The differences in the table are paired by seed: their intervals may be"
+    " much narrower.",
     "Nothing is evaluated on the test part yet.",
 )
 

@@ -1,7 +1,7 @@
 """Test accuracy of methods at each freezing rate, with intervals, and the dense network as a band."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,11 +41,13 @@ class Panel:
         title: The title.
         lines: The points of each method, by its name.
         dense: The dense network; None without it.
+        baseline: The method that is always drawn; empty for none.
     """
 
     title: str
     lines: Mapping[str, Line]
     dense: Interval | None = None
+    baseline: str = ""
 
 
 def methods_by_rate(table: MethodTable) -> Figure | None:
@@ -59,7 +61,7 @@ def draw_methods(panels: Sequence[Panel], measure: Measure = ACCURACY) -> Figure
     """Draw a panel for each network: a line for each method over the freezing rates.
 
     The axis is logarithmic in the density. With one rate there is a row for each method instead. At most
-    `MOST_METHODS` of a panel are drawn, those with the best means; the title then says so.
+    `MOST_METHODS` of a panel are drawn, those with the best means, and the baseline; the title then says so.
 
     Args:
         panels: One or more.
@@ -68,9 +70,10 @@ def draw_methods(panels: Sequence[Panel], measure: Measure = ACCURACY) -> Figure
     Returns:
         The figure.
     """
+    panels = [_drawn(panel, measure) for panel in panels]
     one_rate = all(len(_densities(panel)) < 2 for panel in panels)
-    rows = max(len(_drawn(panel, measure)) for panel in panels)
-    methods = list(dict.fromkeys(name for panel in panels for name in _drawn(panel, measure)))
+    rows = max(len(panel.lines) for panel in panels)
+    methods = list(dict.fromkeys(name for panel in panels for name in panel.lines))
     height = 1.5 + 0.28 * max(rows, 3) if one_rate else 4.2
     width = (
         6.4 * len(panels)
@@ -80,14 +83,11 @@ def draw_methods(panels: Sequence[Panel], measure: Measure = ACCURACY) -> Figure
     figure = Figure(figsize=(width, height), layout="constrained")
     labels: dict[str, ErrorbarContainer] = {}
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        drawn = _drawn(panel, measure)
         if one_rate:
-            _draw_rows(axes, panel, drawn, methods, measure)
+            _draw_rows(axes, panel, methods, measure)
         else:
-            labels |= _draw_lines(axes, panel, drawn, methods, measure)
-        left_out = len(panel.lines) - len(drawn)
-        title = f"{panel.title}, the best {len(drawn)} of {len(panel.lines)} methods"
-        axes.set_title(title if left_out else panel.title, fontsize=9)
+            labels |= _draw_lines(axes, panel, methods, measure)
+        axes.set_title(panel.title, fontsize=9)
         axes.grid(color=FAINT, linewidth=0.6)
         bare(axes)
     counts = sorted({found.count for panel in panels for found in _all(panel)})
@@ -109,7 +109,7 @@ def _panel(table: MethodTable, subject: str) -> Panel:
         if row.rate is not None and row.test is not None:
             lines.setdefault(row.method, []).append((float(1 - row.rate), row.test))
     dense = next((row.test for row in rows if row.rate is None), None)
-    return Panel(subject, lines, dense)
+    return Panel(subject, lines, dense, table.baseline or "")
 
 
 def _all(panel: Panel) -> list[Interval]:
@@ -121,18 +121,25 @@ def _densities(panel: Panel) -> list[float]:
     return sorted({density for line in panel.lines.values() for density, _ in line})
 
 
-def _drawn(panel: Panel, measure: Measure) -> dict[str, Line]:
-    """The lines that are drawn, in the panel's order."""
+def _drawn(panel: Panel, measure: Measure) -> Panel:
+    """The panel with the lines that are drawn, in its order, and with a title that says which."""
 
     def quality(name: str) -> float:
         return float(np.mean([measure.quality(found.mean) for _, found in panel.lines[name]]))
 
-    best = sorted(panel.lines, key=quality, reverse=True)[:MOST_METHODS]
-    return {name: line for name, line in panel.lines.items() if name in best}
+    if len(panel.lines) <= MOST_METHODS:
+        return panel
+    ranked = sorted(panel.lines, key=quality, reverse=True)
+    shown, title = ranked[:MOST_METHODS], f"{panel.title}, the best {MOST_METHODS} of {len(ranked)} methods"
+    if panel.baseline in ranked[MOST_METHODS:]:
+        shown.append(panel.baseline)
+        title += ", and the baseline"
+    lines = {name: line for name, line in panel.lines.items() if name in shown}
+    return replace(panel, title=title, lines=lines)
 
 
 def _draw_lines(
-    axes: Axes, panel: Panel, drawn: Mapping[str, Line], methods: Sequence[str], measure: Measure
+    axes: Axes, panel: Panel, methods: Sequence[str], measure: Measure
 ) -> dict[str, ErrorbarContainer]:
     """A line for each method, returned by its name; the freezing rate grows to the right."""
     labels: dict[str, ErrorbarContainer] = {}
@@ -141,9 +148,9 @@ def _draw_lines(
         axes.axhspan(*_ends(panel.dense), color=GREY, alpha=0.13, linewidth=0)
         where, units = (0.005, panel.dense.mean), ("axes fraction", "data")
         axes.annotate("dense", where, xycoords=units, color=GREY, fontsize=8, va="bottom")
-    for place, (method, line) in enumerate(drawn.items()):
+    for place, (method, line) in enumerate(panel.lines.items()):
         points = sorted(line, key=lambda point: -point[0])
-        aside = 10 ** (ASIDE * (place - (len(drawn) - 1) / 2))
+        aside = 10 ** (ASIDE * (place - (len(panel.lines) - 1) / 2))
         number = methods.index(method)
         labels[method] = axes.errorbar(
             [density * aside for density, _ in points],
@@ -167,21 +174,19 @@ def _draw_lines(
     return labels
 
 
-def _draw_rows(
-    axes: Axes, panel: Panel, drawn: Mapping[str, Line], methods: Sequence[str], measure: Measure
-) -> None:
+def _draw_rows(axes: Axes, panel: Panel, methods: Sequence[str], measure: Measure) -> None:
     """A row for each method of a single rate, the best above."""
     if panel.dense is not None:
         axes.axvline(panel.dense.mean, color=GREY, linewidth=1, linestyle="--")
         axes.axvspan(*_ends(panel.dense), color=GREY, alpha=0.13, linewidth=0)
         where, units = (panel.dense.mean, 1.0), ("data", "axes fraction")
         axes.annotate("dense", where, xycoords=units, color=GREY, fontsize=8, ha="center", va="bottom")
-    for place, (method, line) in enumerate(drawn.items()):
+    for place, (method, line) in enumerate(panel.lines.items()):
         ((_, found),) = line
         own = ink(methods.index(method))
         axes.errorbar([found.mean], [place], xerr=[_width(found)], capsize=2, markersize=5, **own)
-    axes.set_yticks(range(len(drawn)), [_short(method) for method in drawn])
-    axes.set_ylim(len(drawn) - 0.5, -0.7)
+    axes.set_yticks(range(len(panel.lines)), [_short(method) for method in panel.lines])
+    axes.set_ylim(len(panel.lines) - 0.5, -0.7)
     rates = ", ".join(f"{1 - density:.6g}" for density in _densities(panel))
     axes.set_xlabel(f"{_label(measure)}{f', at a freezing rate of {rates}' if rates else ''}", fontsize=9)
     value_axis(axes.xaxis, measure)

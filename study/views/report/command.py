@@ -21,6 +21,8 @@ def launch_command(name: str, record: Mapping[str, Any]) -> str:
         record: The settings as they are recorded.
     """
     settings = parse_settings(record)
+    if settings.kind == "ablate":
+        return join(["cops", "ablate", settings.space, "--seeds", str(settings.seeds), "--name", name])
     if settings.kind != "search":
         return join(["cops", settings.kind, settings.space])
     words = ["cops", "launch", settings.space, "--name", name]

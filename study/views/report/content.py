@@ -10,7 +10,9 @@ from functools import cached_property
 from cops_core.errors import InputError
 from cops_core.facts import drawn_in_words
 from cops_core.trainers import ACCURACY
-from search_spaces.question import Answer
+from search_spaces.question import Answer, Question
+from study.analysis.ablation_words import ablation_headline
+from study.analysis.ablations import Ablations, study_ablations
 from study.analysis.answer import answer, headline
 from study.analysis.configurations import ConfigurationResult, by_configuration, choosing
 from study.analysis.fairness import Choice, choices
@@ -37,6 +39,7 @@ from study.views.report.ends import End, ends
 MOST_HISTORIES = 12  # whose parameters are drawn: each takes seconds
 LONGEST_NAME = 60
 KEY_OF_METHODS = "methods"  # the key figure of a study that compares methods
+KEY_OF_ABLATIONS = "ablations"  # and that of a trial's ablations
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Report:
         configurations: All configurations from which validation chooses.
         answer: The complete answer.
         methods: The methods of a study that compares them with equal budgets; None for other questions.
+        ablations: A trial and its ablations; None for other questions.
         choices: The answer's configurations, with those from which they were chosen.
         not_equal: What is not equal between them, a line each.
         test_results: The configurations that were evaluated on the test images, with their test accuracies as
@@ -74,6 +78,7 @@ class Report:
     configurations: tuple[ConfigurationResult, ...]
     answer: Answer[ConfigurationResult]
     methods: MethodTable | None
+    ablations: Ablations | None
     choices: tuple[Choice, ...]
     not_equal: tuple[str, ...]
     test_results: tuple[tuple[Choice, str], ...]
@@ -118,23 +123,24 @@ def make_report(
     """
     settings, every = parse_settings(record["settings"]), by_configuration(trials)
     question, found, methods = settings.question, choosing(every), study_methods(every, settings)
+    ablations = study_ablations(every, settings)
     drawings = {} if methods is None else {KEY_OF_METHODS: methods_by_rate(methods)}
+    if ablations is not None:
+        drawings[KEY_OF_ABLATIONS] = methods_by_rate(ablations.table)
     drawings |= {name: figure.drawn(every) for name, figure in FIGURES.items()}
     parameters, names, missing = _parameters(settings, trials)
     answered = answer(every, question)
     chosen = choices(answered.configurations, every)
     return Report(
         name=name,
-        # The sentence of the question is in the order of accuracies.
-        headline=sentences(methods)[0]
-        if methods and methods.rows and methods.exhaustive
-        else headline(every, question),
+        headline=_headline(every, question, methods, ablations),
         facts=_facts(record["started"], settings, trials, found, methods),
-        caveat=_caveat(found, evaluated=bool(evaluations)) if methods is None else _of_methods(methods),
+        caveat=_caveat(found, methods, ablations, evaluated=bool(evaluations)),
         trials=tuple(trials),
         configurations=tuple(found),
         answer=answered,
         methods=methods,
+        ablations=ablations,
         choices=chosen,
         not_equal=tuple(warnings(chosen)),
         test_results=tuple(_test_results(evaluations, found)),
@@ -148,6 +154,19 @@ def make_report(
     )
 
 
+def _headline(
+    every: Sequence[ConfigurationResult],
+    question: Question,
+    methods: MethodTable | None,
+    ablations: Ablations | None,
+) -> str:
+    if ablations is not None and ablations.table.rows:
+        return ablation_headline(ablations.table)
+    if methods is not None and methods.rows and methods.exhaustive:
+        return sentences(methods)[0]  # the sentence of the question is in the order of accuracies
+    return headline(every, question)
+
+
 def _facts(
     started: str,
     settings: Settings,
@@ -157,7 +176,7 @@ def _facts(
 ) -> dict[str, str]:
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
     spent = sum((trial.ended or trial.started) - trial.started for trial in trials if not trial.reused_from)
-    seeds = f"with up to {settings.seeds} seeds"
+    seeds = f"with {'' if settings.kind == 'ablate' else 'up to '}{settings.seeds} seeds"
     if methods is not None:
         most = max((len(each.trials) for each in found), default=0)
         first = "1 seed" if most == 1 else f"{most} seeds"
@@ -167,14 +186,29 @@ def _facts(
         "data and network": "; ".join(dict.fromkeys(trial.config.subject for trial in trials)),
         "configurations": f"{len(found)} of {settings.trials}, {seeds}",
         "trials": ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none yet",
-        "search": f"{settings.sampler}, early stopping {settings.stopping}, space {settings.space}",
+        "search": f"none: trial {settings.space} and its ablations"
+        if settings.kind == "ablate"
+        else f"{settings.sampler}, early stopping {settings.stopping}, space {settings.space}",
         "started": started[:16].replace("T", " ") + " UTC",
         "time in trials": seconds(spent),
     }
 
 
-def _caveat(found: Sequence[ConfigurationResult], *, evaluated: bool) -> str:
+def _caveat(
+    found: Sequence[ConfigurationResult],
+    methods: MethodTable | None,
+    ablations: Ablations | None,
+    *,
+    evaluated: bool,
+) -> str:
     """How reliable the numbers are. evaluated: whether the study was evaluated on the test images."""
+    if methods is not None:
+        return _of_methods(methods)
+    if ablations is not None:
+        return (
+            f"Means over {ablations.table.seeds} fresh seeds, the same for the trial and its ablations; ± and"
+            " bars are 95 % intervals of the mean (Student's t). Nothing is chosen by them."
+        )
     most = max((len(each.accuracies) for each in found), default=0)
     chosen = (
         "The best are chosen by the validation accuracies that are shown, so these are too high on average."

@@ -58,9 +58,9 @@ def why(trial: StudyTrial) -> str:
     if trial.reason:
         return " ".join(trial.reason.split())
     if trial.status == "stopped":
-        return f"lost its race in epoch {len(trial.rows)} of {trial.config.training.epochs}"
+        return f"lost its race in epoch {trial.epoch} of {trial.config.training.epochs}"
     if trial.status == "diverged":
-        return f"the loss was not a number in epoch {len(trial.rows) or 1}"
+        return f"the loss was not a number in epoch {trial.epoch or 1}"
     if trial.status == "collapsed":
         return _collapse(trial)
     return "has not ended yet" if trial.status in OPEN else "no recorded reason"

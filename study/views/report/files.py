@@ -1,10 +1,13 @@
 """All files of a report by their paths: the page, the figures, the tables."""
 
+from collections.abc import Mapping
+
+from study.analysis.ablation_words import conclusions
 from study.analysis.judged_words import verdict
 from study.records.tables import trial_tables
-from study.views.figures import FIGURES, METHODS
+from study.views.figures import ABLATIONS, FIGURES, METHODS, FigureText
 from study.views.figures.style import fluid, png
-from study.views.report.content import KEY_OF_METHODS, Report
+from study.views.report.content import KEY_OF_ABLATIONS, KEY_OF_METHODS, Report
 from study.views.report.markdown import best_markdown
 from study.views.report.methods import methods_frame, methods_latex, methods_markdown
 from study.views.report.page import page
@@ -20,6 +23,8 @@ from study.views.report.tables import (
 
 PAGE = "report.html"
 KEY_FIGURE = "accuracy_by_rate"
+# The figures of questions that have one of their own.
+OWN_FIGURES: Mapping[str, FigureText] = {KEY_OF_METHODS: METHODS, KEY_OF_ABLATIONS: ABLATIONS}
 FOLDER = "report"  # of the study's run in MLflow
 
 
@@ -45,8 +50,8 @@ def key_figure(report: Report) -> dict[str, bytes]:
 
 
 def _key(report: Report) -> str:
-    """The name of the key figure: that of methods once they are evaluated on test."""
-    return KEY_OF_METHODS if KEY_OF_METHODS in report.drawings else KEY_FIGURE
+    """The name of the key figure: that of methods, or of ablations, once they are evaluated on test."""
+    return next((name for name in OWN_FIGURES if name in report.drawings), KEY_FIGURE)
 
 
 def closing_files(report: Report) -> dict[str, bytes]:
@@ -57,14 +62,18 @@ def closing_files(report: Report) -> dict[str, bytes]:
 def description(report: Report) -> str:
     """Headline and key figure as Markdown, in which `artifact:PATH` is a file of the study's MLflow run.
 
-    There is also the table of the best, or of the methods if the study compares them.
+    There is also the table of the best, of the methods if the study compares them, or of the ablations.
     """
     parts, key = [f"**{report.headline}**"], _key(report)
     if key in report.drawings:
-        question = METHODS.question if key == KEY_OF_METHODS else FIGURES[key].question
+        question = {**FIGURES, **OWN_FIGURES}[key].question
         parts.append(f"![{question}](artifact:{key}.svg)")
     parts += report.not_equal
-    if report.methods is None:
+    if report.ablations is not None:
+        table = report.ablations.table
+        parts += [methods_markdown(table)] if table.rows else []
+        parts += ["\n".join(f"- {conclusion.sentence}" for conclusion in conclusions(table))]
+    elif report.methods is None:
         parts.append(best_markdown(report.answer, report.choices))
     elif report.methods.rows:
         parts += [methods_markdown(report.methods), verdict(report.methods)]
@@ -85,12 +94,18 @@ def _tables(report: Report) -> dict[str, bytes]:
 
 
 def _answer_tables(report: Report) -> dict[str, bytes]:
-    """The answer: the methods that are compared, else the best configurations."""
+    """The answer: the methods that are compared, the ablations, else the best configurations."""
+    if report.ablations is not None:
+        caption = f"{report.name}: {report.headline} {report.caveat}"
+        return {
+            "ablations.parquet": parquet(methods_frame(report.ablations.table, report.more.runs)),
+            "ablations.tex": methods_latex(report.ablations.table, caption, "ablations"),
+        }
     if report.methods is not None:
         caption = f"{report.name}: {METHODS.question} {report.caveat}"
         return {
             "methods.parquet": parquet(methods_frame(report.methods, report.more.runs)),
-            "methods.tex": methods_latex(report.methods, caption),
+            "methods.tex": methods_latex(report.methods, caption, "methods"),
         }
     best = best_frame(report.choices, report.more.runs)
     caption = " ".join([f"{report.name}: {report.answer.title}.", report.caveat, *report.not_equal])

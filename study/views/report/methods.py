@@ -12,7 +12,7 @@ import pandas as pd
 from cops_core.trainers import Measure
 from study.analysis.judged import Difference, MethodResult, MethodTable
 from study.analysis.statistics import Interval
-from study.analysis.words import measured
+from study.analysis.words import marked, measured
 from study.records.runs import run_ids
 from study.views.markdown import markdown_table
 from study.views.report.tables import escape, latex
@@ -59,7 +59,7 @@ def _cells(row: MethodResult, table: MethodTable, runs: Mapping[str, str]) -> Me
     p_value, least = (math.nan, math.nan) if difference is None else (difference.p_value, difference.least)
     return MethodCells(
         rate="" if row.rate is None else f"{row.rate:f}",
-        method=row.method,
+        method=marked(row.method, row.caveat),
         tried=row.shown_count,
         ends=", ".join(f"{count} {end}" for end, count in row.ends.items()),
         chosen=", ".join(f"{name} {value}" for name, value in row.parameters.items()),
@@ -166,8 +166,14 @@ def _numbers(name: str, found: Interval | None) -> dict[str, float]:
     return {name: math.nan if found is None else found.mean, f"{name}_half_width": width}
 
 
-def methods_latex(table: MethodTable, caption: str) -> bytes:
-    """The methods as a LaTeX table, with the numbers of the page."""
+def methods_latex(table: MethodTable, caption: str, label: str) -> bytes:
+    """The methods as a LaTeX table, with the numbers of the page.
+
+    Args:
+        table: The methods, or a trial's ablations.
+        caption: The caption.
+        label: The label.
+    """
     cells = [cell for group in method_cells(table, {}) for cell in group]
     shown = pd.DataFrame(
         {
@@ -181,7 +187,7 @@ def methods_latex(table: MethodTable, caption: str) -> bytes:
             "least": [_tex(cell.least) for cell in cells],
         }
     )
-    return latex(shown, caption, "methods", "lllp{4cm}rrrr")
+    return latex(shown, caption, label, "lllp{4cm}rrrr")
 
 
 def _tex(text: str) -> str:

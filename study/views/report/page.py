@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from search_spaces.question.base import measure_in
+from study.analysis.ablation_words import ablation_notes, conclusions
 from study.analysis.answer import NOTHING, first_of_each_rate
 from study.analysis.comparisons import comparisons
 from study.analysis.fairness import Choice
@@ -15,8 +16,8 @@ from study.analysis.fairness_words import TRIED, Parameters, parameters, trial_n
 from study.analysis.judged_words import sentences, verdict
 from study.analysis.regions import ASPECTS, CAVEAT
 from study.records.runs import run_ids
-from study.views.figures import FIGURES, METHODS, PARAMETERS, FigureText
-from study.views.report.content import KEY_OF_METHODS, Report
+from study.views.figures import ABLATIONS, FIGURES, METHODS, PARAMETERS, FigureText
+from study.views.report.content import KEY_OF_ABLATIONS, KEY_OF_METHODS, Report
 from study.views.report.methods import method_cells
 from study.views.tables import show_p
 
@@ -89,7 +90,9 @@ def page(report: Report) -> bytes:
     environment = Environment(
         loader=PackageLoader("study.views.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    rows, tested = [] if report.methods is not None else list(_rows(report)), list(_tested(report))
+    own, tested = report.methods is not None or report.ablations is not None, list(_tested(report))
+    rows = [] if own else list(_rows(report))
+    ablated = None if report.ablations is None else report.ablations.table
     total = 0 if report.answer is None else len(report.answer.configurations)
     content = environment.get_template("page.html").render(
         report=report,
@@ -109,6 +112,12 @@ def page(report: Report) -> bytes:
         compared_notes=[] if report.methods is None else sentences(report.methods),
         compared_verdict="" if report.methods is None else verdict(report.methods),
         compared_picture=_picture(report, KEY_OF_METHODS, METHODS),
+        ablated=ablated,
+        ablated_text=ABLATIONS,
+        ablated_rows=[] if ablated is None else method_cells(ablated, report.more.runs),
+        ablated_notes=[] if ablated is None else ablation_notes(ablated),
+        ablated_conclusions=[] if ablated is None else conclusions(ablated),
+        ablated_picture=_picture(report, KEY_OF_ABLATIONS, ABLATIONS),
         figures=[_picture(report, name, text) for name, text in FIGURES.items()],
         aspects=ASPECTS,
         region_caveat=CAVEAT,

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from cops_core.errors import InputError
 from cops_core.whole_file import write_whole
+from study.analysis.ablation_words import conclusions
 from study.analysis.judged_words import verdict
 from study.console import print_line
 from study.places import storage_uri, tracking
@@ -53,8 +54,10 @@ def write_report(
         report = gather(store)
         files = report_files(report)
         write_files(folder, files)
-    concluded = "" if report.methods is None else verdict(report.methods)
-    for line in (report.headline, concluded, *(region.sentence for region in report.regions)):
+    concluded = [] if report.methods is None else [verdict(report.methods)]
+    if report.ablations is not None:
+        concluded = [conclusion.sentence for conclusion in conclusions(report.ablations.table)]
+    for line in (report.headline, *concluded, *(region.sentence for region in report.regions)):
         if line:
             print_line(console, line)
     problem = log_report(

@@ -14,8 +14,9 @@ from cops_core.errors import InputError
 from cops_core.trainers import IMAGES
 from study.places import find_flags, storage_uri
 from study.records.evaluations import evaluated_accuracies, read_evaluations
+from study.records.named_trial import named_trial
 from study.records.runs import SHORT, read_runs
-from study.records.store import StudyStore, find_study, studies
+from study.records.store import StudyStore, studies
 from study.records.study_record import Code, StudyRecord
 from study.records.trial import StudyTrial
 from study.search.errors import flat
@@ -23,7 +24,6 @@ from study.tracking import fetch_tags, run_id_of
 from study.tracking.find import study_tags
 
 RUN_ID = re.compile(f"[0-9a-f]{{{SHORT},32}}")
-NAMED = re.compile("(?P<study>[^/]+)/(?P<number>[0-9]+)(-(?P<head>[0-9a-f]*))?")
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,7 @@ def find_trial(run: str, *, home: Path, storage: str | None, tracking_uri: str |
     if RUN_ID.fullmatch(run):
         run_id = _whole_id(run, storage_uri(home, storage))
         run = _name_of(run_id, fetch_tags(run_id, tracking_uri, home))
-    named = NAMED.fullmatch(run)
-    if named is None:
-        raise InputError(
-            f"{run!r} is not a trial: write STUDY/NUMBER, e.g. quickstart/12 (see `cops status`), or the id"
-            " of its MLflow run"
-        )
-    store = find_study(storage_uri(home, storage), named["study"])
-    trial = _trial(store, int(named["number"]), named["head"] or "")
+    store, trial = named_trial(run, storage_uri(home, storage), or_run=True)
     record = store.record()
     uri = tracking_uri or record["settings"].get("tracking_uri")
     if run_id is None:
@@ -110,19 +103,6 @@ def _name_of(run_id: str, tags: Mapping[str, str]) -> str:
             f" or cops status {study}"
         )
     return f"{study}/{trial}"
-
-
-def _trial(store: StudyStore, number: int, head: str) -> StudyTrial:
-    trials = {trial.number: trial for trial in store.trials()}
-    if number not in trials:
-        numbers = f"it has trials {min(trials)} to {max(trials)}" if trials else "it has none yet"
-        raise InputError(f"study {store.name!r} has no trial {number}: {numbers}")
-    if not trials[number].identity.startswith(head):
-        raise InputError(
-            f"trial {number} of {store.name!r} is {trials[number].name} not {number}-{head}: write"
-            f" {store.name}/{number}, or set the right --home"
-        )
-    return trials[number]
 
 
 def _run_id(record: StudyRecord, trial: StudyTrial, home: Path, uri: str | None) -> str | None:

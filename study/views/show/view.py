@@ -17,7 +17,7 @@ from study.records.trial import StudyTrial
 from study.views.show.trial import TrialDetails, commands, fields, when
 
 MOST_EPOCHS = 12  # that are printed: the first, the last, the best, and others between them
-Hash = Literal["data_sha256", "theta0_sha256", "mask_sha256"]
+Hash = Literal["data_sha256", "theta0_sha256", "mask_sha256", "final_mask_sha256"]
 HASHES: tuple[Hash, ...] = get_args(Hash)
 # A text, or a number that is rounded when it is printed.
 Value = str | float | None
@@ -46,7 +46,8 @@ def print_trial(console: Console, details: TrialDetails, home: Path) -> None:
         _print_table(console, "layers", *_layers(trial.facts))
     for title, headings, rows in _solutions(trial.manifest):
         _print_table(console, title, headings, rows)
-    _print_pairs(console, "connectivity", _connectivity(trial.connectivity))
+    for title, found in _both_connectivities(trial):
+        _print_pairs(console, title, _connectivity(found))
     _print_pairs(console, "costs", _costs(trial.facts))
     _print_pairs(console, "where and when", _place(details))
     _print_pairs(console, "hashes and files", _files(details))
@@ -123,7 +124,8 @@ def _own(trial: StudyTrial) -> list[str]:
 
 def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:
     """A row per layer. live: the kept weights on a path from the input to the output."""
-    live = None if facts["connectivity"] is None else facts["connectivity"]["live_weights"]
+    connected = facts.get("final_connectivity", facts["connectivity"])
+    live = None if connected is None else connected["live_weights"]
     costs = facts["accounting"]["layers"]
     rows: list[list[Value]] = [
         [
@@ -135,7 +137,8 @@ def _layers(facts: TrialFacts) -> tuple[Sequence[str], list[list[Value]]]:
         ]
         for name, density in (facts["layer_densities"] or {}).items()
     ]
-    return ("layer", "kept share", "live", "multiply-adds", "in training"), rows
+    heading = "live after training" if "final_connectivity" in facts else "live"
+    return ("layer", "kept share", heading, "multiply-adds", "in training"), rows
 
 
 def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[str], list[list[Value]]]]:
@@ -175,6 +178,17 @@ def _solutions(manifest: SelectionManifest | None) -> list[tuple[str, Sequence[s
     return [table for table in tables if table[2]]
 
 
+def _both_connectivities(trial: StudyTrial) -> list[tuple[str, ConnectivityFacts | None]]:
+    """That of the mask; if it has changed during the training, of the first and the last one; with titles."""
+    if trial.facts is None or "final_connectivity" not in trial.facts:
+        return [("connectivity", trial.connectivity)]
+    moved = f"connectivity after the training: {trial.facts['grown_weights']:,} weights are new in the mask"
+    return [
+        ("connectivity before the training", trial.facts["connectivity"]),
+        (moved, trial.facts["final_connectivity"]),
+    ]
+
+
 def _connectivity(facts: ConnectivityFacts | None) -> dict[str, Value]:
     if facts is None:
         return {}
@@ -205,6 +219,18 @@ def _costs(facts: TrialFacts | None) -> dict[str, Value]:
         "mask": f"{found['mask_bytes']:,} bytes",
         "inference": f"{inference:,} multiply-adds an image, dense {dense_inference:,}",
         "training": f"{training:,} multiply-adds an image, dense {dense_training:,}",
+        **_before_mask(facts),
+    }
+
+
+def _before_mask(facts: TrialFacts) -> dict[str, Value]:
+    """What was trained before the mask was chosen, if anything was."""
+    if "before_mask" not in facts:
+        return {}
+    found = facts["before_mask"]
+    return {
+        "before the mask": f"trainings {found['trainings']}, epochs {found['epochs']},"
+        f" steps {found['steps']:,}, multiply-adds {found['multiply_adds']:,}, seconds {found['seconds']:.3g}"
     }
 
 
@@ -233,11 +259,16 @@ def _files(details: TrialDetails) -> dict[str, Value]:
     if artifact and details.network is None:
         network = f"none ({artifact['file']} does not exist)"
     return {
-        **{name.replace("_sha256", ""): None if facts is None else facts[name] for name in HASHES},
+        **{_words(name): None if facts is None else facts.get(name) for name in HASHES},
         "record": f"{details.store.path}/trials/{details.trial.name}.json",
         "network": network,
         "network sha256": artifact["sha256"] if artifact else None,
     }
+
+
+def _words(name: Hash) -> str:
+    """`final mask`."""
+    return name.removesuffix("_sha256").replace("_", " ")
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, Value]:

@@ -143,6 +143,42 @@ def test_batches_are_read_only_where_they_matter():
     cops.select(model, target="random", density=0.2)
 
 
+def test_several_batches_have_the_mask_of_all_their_samples():
+    model, (inputs, labels) = mlp(6, 9, 4).double(), labelled()
+    parts = list(zip(inputs.double().chunk(2), labels.chunk(2), strict=True))
+    assert len({len(part) for _, part in parts}) == 1
+    for target in ("snip", "grasp", "fisher"):
+        one, two = (
+            cops.select(model, b, target=target, density=0.2) for b in ((inputs.double(), labels), parts)
+        )
+        assert one.sha256() == two.sha256()
+
+
+def test_the_temperature_of_grasp():
+    model, batch = mlp(6, 9, 8, 4), labelled()
+    usual, hot, cold = (
+        cops.select(model, batch, target="grasp", density=0.2, **how)
+        for how in ({}, {"temperature": 200}, {"temperature": 0.5})
+    )
+    assert usual.sha256() == hot.sha256() != cold.sha256()
+
+
+@pytest.mark.parametrize("ablation", ["shuffle", "random", "invert"])
+def test_an_ablation_keeps_the_layer_densities(ablation):
+    model, batch = mlp(6, 9, 8, 4), labelled()
+    whole = cops.select(model, batch, target="magnitude", density=0.3)
+    other = cops.select(model, batch, target="magnitude", density=0.3, ablation=ablation)
+    assert other.kept == whole.kept
+    assert other.sha256() != whole.sha256()
+    if ablation == "invert":
+        for name, keep in other.items():
+            score = model.get_parameter(name).detach().abs()
+            assert score[keep].max() <= score[~keep].min()
+    else:
+        later = cops.select(model, batch, target="magnitude", density=0.3, ablation=ablation, seed=1)
+        assert later.sha256() != other.sha256()
+
+
 def test_include_and_exclude():
     model, batch = mlp(6, 9, 8, 4), labelled()
     mask = cops.select(model, batch, density=0.25, exclude="4")
@@ -242,6 +278,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "scope": ({"scope": "layers"}, "unknown scope 'layers': did you mean 'layer'"),
     "combine": ({"combine": "weighted"}, "combine 'weighted' needs a second score"),
     "floor": ({"floor": 5}, "floor: 5 does not say of what: write e.g. Floor(count=1"),
+    "temperature": ({"temperature": 2}, "temperature 2 without effect on snip: leave it out"),
+    "temperature of another loss": (
+        {"target": "grasp", "temperature": 2, "loss": energy},
+        "temperature 2 divides the logits of the cross-entropy",
+    ),
+    "ablation": ({"ablation": "shufle"}, "unknown ablation 'shufle': did you mean 'shuffle'"),
+    "other weights": (
+        {"ablation": "reinitialize"},
+        "call cops.initialize(model, seed=...) with another seed",
+    ),
     "seed": ({"seed": -1}, "seed -1 is not a whole number in [0, 2**32)"),
     "loss": ({"loss": "mse"}, "loss is 'mse': write a function"),
     "convention": ({"convention": "papr"}, "convention: unknown convention 'papr': did you mean 'paper'"),

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from cops_core.prunable import maskable
-from cops_core.scores import compute_scores
+from cops_core.scores import SCORES, TEMPERATURE, Member, compute_scores
 from cops_core.scores import fisher as fisher_module
 
 SMOOTH = ["plain", "batch_norm", "tied", "frozen"]
@@ -83,17 +83,49 @@ def test_grasp_by_finite_differences_of_the_gradient_norm(model, batch):
     assert (ours > 0).any()
 
 
-def test_grasp_by_an_explicit_hessian(model, batch):
+@pytest.mark.parametrize("temperature", [TEMPERATURE, 1.0, 0.3])
+def test_grasp_by_an_explicit_hessian(model, batch, temperature):
     images, labels = batch
     moved = ready(model)
     weights = list(maskable(moved).values())
-    loss = cross_entropy(moved(images) / 200, labels)
+    loss = cross_entropy(moved(images) / temperature, labels)
     gradient = parameters_to_vector(torch.autograd.grad(loss, weights, create_graph=True))
     rows = [torch.autograd.grad(g, weights, retain_graph=True) for g in gradient]
     hessian = torch.stack([torch.cat([part.reshape(-1) for part in row]) for row in rows])
     torch.testing.assert_close(hessian, hessian.T)
-    ours = flat(compute_scores(["grasp"], model, batch, seed=0)["grasp"])
-    assert_equal(ours, theta(model) * (hessian @ gradient.detach()))
+    member = Member(functional="gradient_flow", p=1, r=0)
+    scores = compute_scores(["grasp", member, "snip"], model, batch, seed=0, temperature=temperature)
+    assert_equal(flat(scores["grasp"]), theta(model) * (hessian @ gradient.detach()))
+    assert_equal(flat(scores[member]), (hessian @ gradient.detach()).abs())
+    assert torch.equal(flat(scores["snip"]), flat(compute_scores(["snip"], model, batch, seed=0)["snip"]))
+
+
+@pytest.mark.parametrize("network", ["plain", "rectified", "tied"])
+@pytest.mark.parametrize("score", [*SCORES, Member(functional="loss", p=1.5, r=0.5)], ids=str)
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_batches_are_the_batch_of_all_their_samples(score, network, count, build, batch):
+    """The loss is a mean, and no layer couples the samples."""
+    images, labels = batch
+    model = build(network, torch.float64)
+    parts = list(zip(images.chunk(count), labels.chunk(count), strict=True))
+    several = compute_scores([score], model, parts, seed=0)[score]
+    assert_equal(flat(several), flat(compute_scores([score], model, batch, seed=0)[score]))
+
+
+def test_of_several_batches_the_gradient_is_averaged_before_the_score(build, batch):
+    """By hand: |mean g theta|, not the mean of |g theta|; with batch norm, too."""
+    images, labels = batch
+    model = build("batch_norm", torch.float64)
+    parts = list(zip(images.chunk(2), labels.chunk(2), strict=True))
+    gradients = []
+    for some_images, some_labels in parts:
+        moved = ready(model)
+        loss = cross_entropy(moved(some_images), some_labels)
+        gradients.append(parameters_to_vector(torch.autograd.grad(loss, list(maskable(moved).values()))))
+    ours = flat(compute_scores(["snip"], model, parts, seed=0)["snip"])
+    assert_equal(ours, (torch.stack(gradients).mean(0) * theta(model)).abs())
+    apart = torch.stack([(gradient * theta(model)).abs() for gradient in gradients]).mean(0)
+    assert (ours < 0.9 * apart).any()
 
 
 def test_synflow_by_finite_differences(model, batch):

@@ -81,6 +81,10 @@ def turns_cudnn_on(problem):
     return magnitudes(problem)
 
 
+def of_the_first_batch(problem):
+    return SNIP.compute(Problem(problem.network, [(problem.images, problem.labels)], problem.seed))
+
+
 def looks_at_the_first_image(problem):
     first = Problem(problem.network, [(problem.images[:1], problem.labels[:1])], problem.seed)
     return SNIP.compute(first)
@@ -217,6 +221,11 @@ WRONG = {
         Wrong(looks_at_the_first_image, DATA),
         "order_of_the_batch_does_not_matter",
         "in another order of the batch",
+    ),
+    "all batches but the first": (
+        Wrong(of_the_first_batch, DATA),
+        "several_batches_count_as_one",
+        "in two batches",
     ),
     "data that are not needed": (
         Wrong(magnitudes, replace(PLAIN, needs_data=True)),

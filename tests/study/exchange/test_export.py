@@ -185,7 +185,7 @@ def test_a_missing_space_and_an_experiment_are_refused(recorded, export):
     record = store.record()
     for change, complaint in (
         ({"space": "/no/such/space.py"}, "the space of study 'mine' cannot be found"),
-        ({"kind": "experiment", "space": "headline"}, "'mine' is part of a fixed experiment"),
+        ({"kind": "experiment", "space": "headline"}, "'mine' was run by cops experiment"),
     ):
         store.write_json("study.json", {**record, "settings": {**record["settings"], **change}})
         code, _, err = export("mine", "--format", "optuna")

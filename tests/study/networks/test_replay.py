@@ -10,7 +10,7 @@ import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
-from cops_core.config import Selection, TrialConfig
+from cops_core.config import Regrow, Selection, TrialConfig
 from cops_core.errors import InputError
 from cops_core.machine import machine
 from cops_core.models.packages import package_version
@@ -138,6 +138,21 @@ def test_the_dense_trial_and_a_collapsed_one(log, again, tmp_path):
     trial = run_directly(collapsed, tmp_path, epochs=1)
     assert trial.status == "collapsed"
     assert again(log(trial))[0] == 0
+
+
+def test_a_mask_that_changes_in_the_training_is_compared_before_and_after_it(log, again, tmp_path):
+    selection = Selection(target="random", scope="erk", regrow=Regrow(every=5))
+    trial = run_directly(CONFIG.changed(arm="prune", selection=selection), tmp_path)
+    first, last = trial.facts["mask_sha256"], trial.facts["final_mask_sha256"]
+    assert first != last
+    code, lines = again(log(trial))
+    assert (code, len(lines)) == (0, 3)
+    assert lines[:2] == [
+        f"mask identical ({first[:12]})",
+        f"after the training: mask identical ({last[:12]})",
+    ]
+    code, lines = again(log(changed(trial, {"final_mask_sha256": "0" * 64})))
+    assert (code, lines[1]) == (1, f"after the training: mask differs: {last[:12]}, not 000000000000")
 
 
 def test_metrics_that_are_not_finite_are_the_same(log, again, tmp_path):

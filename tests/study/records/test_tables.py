@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cops_core.config import Control, Selection, TrialConfig
+from cops_core.config import Control, Floor, Selection, TrialConfig
 from search_spaces.question.pareto import cost_of, pareto_front
 from search_spaces.question.rates import best_per_method
 from study.analysis.comparisons import comparisons
@@ -78,6 +78,31 @@ def test_a_row_has_the_size_of_the_artefact(ended):
     assert trial_row("mine", trial)["stored_bytes"] == 1234
     trial.facts = None
     assert trial_row("mine", trial)["stored_bytes"] is None
+
+
+def test_rows_that_differ_in_one_choice_of_the_selection_can_be_told_apart(ended):
+    pair = {"target": "grasp", "controls": (Control(score="snip", level=0.5),)}
+    selections = {
+        "plain": Selection(**pair),
+        "combine": Selection(combine="union", **pair),
+        "floor": Selection(floor=Floor(count=2, per="unit"), **pair),
+        "batches": Selection(batches=3, **pair),
+        "temperature": Selection(temperature=1.5, **pair),
+    }
+    rows = {
+        name: trial_row("mine", ended(config=TrialConfig(arm="prune", selection=each, density="0.01")))
+        for name, each in selections.items()
+    }
+    plain = {name: rows["plain"][name] for name in list(selections)[1:]}
+    assert plain == {"combine": "cops", "floor": None, "batches": 1, "temperature": 200}
+    changed = {"combine": "union", "floor": "2 per unit", "batches": 3, "temperature": 1.5}
+    for name, value in changed.items():
+        assert {column: rows[name][column] for column in changed} == {**plain, name: value}
+        assert rows[name]["method"] != rows["plain"]["method"]
+    alone = trial_row(
+        "mine", ended(config=TrialConfig(arm="prune", selection={"target": "snip"}, density="0.1"))
+    )
+    assert [alone[name] for name in changed] == [None, None, 1, None]
 
 
 @pytest.mark.parametrize(

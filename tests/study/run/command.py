@@ -36,8 +36,12 @@ def children(home, name):
 
 
 def launch_in_background(folder, *words):
+    return in_background(folder, "launch", *words)
+
+
+def in_background(folder, *words):
     return subprocess.Popen(
-        [sys.executable, "-m", "study.cli", "launch", *map(str, words)],
+        [sys.executable, "-m", "study.cli", *map(str, words)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,11 +1,13 @@
 """What a launch checks of its data before the first trial, for every seed and every kind of proposal."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from cops_core.config import Selection, TrialConfig
+from cops_core.config import Floor, Regrow, Selection, TrialConfig
 from cops_core.data import DATASETS, ImageData
 from cops_core.errors import InputError
 from cops_core.models import MODELS
@@ -52,6 +54,25 @@ def test_a_class_without_images_is_one_line_with_advice_that_can_be_followed(rar
     assert "0 or less" not in str(error.value)
 
 
+def test_a_mask_that_would_never_change_is_refused(rare, tmp_path):
+    rare(10)
+    fixed = TrialConfig(
+        dataset="rare",
+        arm="prune",
+        selection=Selection(target="random"),
+        density="0.1",
+        training={"epochs": 1},
+    )
+    long, short = (
+        fixed.changed(selection=Selection(target="random", regrow=Regrow(every=every, until=1)))
+        for every in (3, 2)  # steps of 162 images in batches of 100
+    )
+    check_data([fixed, long.changed(training={"epochs": 4})], tmp_path)
+    for refused in (long, short):
+        with pytest.raises(InputError, match=r"never changes a mask in 2 steps: write a smaller `every`"):
+            check_data([fixed, refused], tmp_path)
+
+
 @pytest.mark.parametrize("count", [0, 5])
 def test_scores_that_read_no_images_need_none(rare, tmp_path, count):
     rare(count)
@@ -90,6 +111,26 @@ def _wide(monkeypatch):
     )
     monkeypatch.setitem(DATASETS, "wide", lambda root: data)
     return [TrialConfig(dataset="wide", model="picky")]
+
+
+def floored(count, density=None, **changes):
+    selection = Selection(target="magnitude", floor=Floor(count=count, per="unit"))
+    return TrialConfig(dataset="rare", arm="prune", selection=selection, density=density, **changes)
+
+
+def test_floors_that_need_more_weights_than_are_kept_are_one_line(rare, tmp_path):
+    """LeNet-300-100 has 404 output units here, and 49,600 weights."""
+    rare(20)
+    advice = 'per="layer", or a density of at least 0.0082'
+    check_data([floored(1, "0.0082")], tmp_path)
+    with pytest.raises(InputError, match="floor: 1 for each of 404 output units needs 404") as error:
+        check_data([floored(1, "0.0081"), floored(1, "0.5")], tmp_path)
+    assert str(error.value).endswith(advice)
+    hardest = [Decimal("0.5"), Decimal("0.005"), Decimal("0.05")]
+    check_data([floored(1)], tmp_path, [Decimal("0.01")])
+    with pytest.raises(InputError, match=r"density 0\.005 keeps 248"):
+        check_data([floored(1)], tmp_path, hardest)
+    check_data([floored(1)], tmp_path)
 
 
 def test_an_empty_part_is_one_line(rare, tmp_path):

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 
+from cops_core.config import Control, Floor, Selection
 from study.records.trial import Status
 from study.tracking.content import (
     BATCH,
@@ -18,6 +19,7 @@ from study.tracking.content import (
     params,
     replay_record,
     row_batches,
+    selection_tags,
 )
 from study.tracking.refusal import is_lost, is_refusal, is_too_old, reason
 
@@ -130,3 +132,18 @@ def test_a_server_without_logged_models_has_only_the_data(make_view, sqlite, sho
         inputs = shown(sqlite).client.get_run(run.info.run_id).inputs
         assert len(inputs.dataset_inputs) == 1
         assert inputs.model_inputs == []
+
+
+def test_runs_that_differ_in_one_choice_of_the_selection_differ_in_a_tag():
+    assert selection_tags(None) == {"combine": "", "floor": "", "batches": "", "temperature": ""}
+    plain = {"combine": "", "floor": "", "batches": "1", "temperature": "200"}
+    assert selection_tags(Selection(target="grasp")) == plain
+    others = {
+        "floor": (Selection(target="grasp", floor=Floor(count=2, per="unit")), "2 per unit"),
+        "batches": (Selection(target="grasp", batches=3), "3"),
+        "temperature": (Selection(target="grasp", temperature=1.5), "1.5"),
+    }
+    for name, (selection, value) in others.items():
+        assert selection_tags(selection) == {**plain, name: value}
+    pair = Selection(target="snip", controls=(Control(score="random", level=0.5),), combine="union")
+    assert selection_tags(pair) == {**plain, "combine": "union", "temperature": ""}

@@ -244,6 +244,27 @@ def test_levels_that_no_mask_meets_are_a_result_of_their_own(task):
     assert "meet the levels magnitude 1, random 1 together" in result["reason"]
 
 
+def test_a_training_before_the_mask_that_diverges_is_a_result(task):
+    selection = Selection(target="snip", at="trained")
+    diverging = task(selection=selection, training=Training(epochs=2, learning_rate=1e30))
+    result = TrialWorker(diverging).step()
+    assert (result["status"], result["done"], result["rows"]) == ("diverged", True, "[]")
+    assert "dense network diverged" in result["reason"]
+
+
+def test_a_rewound_trial_resumes_on_another_worker(task):
+    selection = Selection(target="magnitude", at="trained", rounds=2, rewind=1)
+    rewound = task(arm="prune", selection=selection)
+    whole = run(TrialWorker(rewound | {"name": "00004-12345678"}))
+    first = TrialWorker(rewound).step()  # and is lost
+    others = run(TrialWorker(rewound))
+    assert metrics(first, *others[1:]) == metrics(*whole)
+    assert [row[0] for row in metrics(*whole)] == [2, 3, 4]
+    facts = json.loads(others[0]["facts"])
+    assert facts["before_mask"]["cached"] == facts["before_mask"]["trainings"] == 2
+    assert undeclared(facts, TrialFacts) == []
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -64,6 +64,19 @@ def test_many_methods_with_long_names_are_left_out_in_words():
     assert svg(figure)
 
 
+def test_the_baseline_is_always_drawn_and_what_is_not_drawn_takes_no_space():
+    lines = {
+        f"{number}": [(0.1, interval([0.8, 0.81])), (0.01, interval([0.7, 0.71]))] for number in range(14)
+    }
+    lines["worst"] = [(0.1, interval([0.1, 0.11])), (0.01, interval([0.1, 0.11]))]
+    lines["baseline"] = [(0.1, interval([0.6, 0.61])), (0.01, interval([0.5, 0.51]))]
+    figure = draw_methods([Panel("some network", lines, baseline="baseline")])
+    (axes,) = figure.axes
+    assert axes.get_title().endswith(f"the best {MOST_METHODS} of 16 methods, and the baseline")
+    assert "baseline" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert 0.3 < axes.get_ylim()[0] < 0.5
+
+
 def test_a_measure_to_be_minimised_keeps_the_smallest():
     loss = Measure(name="loss", direction="minimize", worst=9.0)
     lines = {f"m{number}": [(0.1, interval([number, number + 0.5]))] for number in range(15)}

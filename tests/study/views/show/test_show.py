@@ -123,6 +123,25 @@ def test_a_trial_is_shown_in_full_in_eighty_columns(show, trained, monkeypatch):
     assert "replay" not in out  # it has no MLflow run
 
 
+def test_of_a_mask_that_changes_both_are_shown(show, store, trained):
+    record = StudyTrial.from_record(json.loads(json.dumps(trained[0].record())))
+    connected = record.facts["connectivity"]
+    live = dict.fromkeys(connected["live_weights"], 17)
+    record.facts |= {
+        "final_mask_sha256": "7" * 64,
+        "grown_weights": 1234,
+        "final_connectivity": {**connected, "live": 99, "live_weights": live},
+    }
+    store.save(record)
+    out = show("mine/3")[1]
+    assert out.index("connectivity before the training") < out.index("connectivity after the training: 1,234")
+    shown = lines(out)
+    assert ["mask", record.facts["mask_sha256"]] in shown
+    assert ["final", "mask", "7" * 64] in shown
+    assert [line[2] for line in shown if line[:1] == ["fc2.weight"]] == ["17"]
+    assert "live after training" in out
+
+
 @pytest.mark.usefixtures("store")
 def test_epochs_are_spread_with_the_best_and_the_last(show, trained):
     record, _ = trained

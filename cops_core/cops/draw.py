@@ -34,7 +34,7 @@ def draw(store: Store) -> Sample | None:
     problem = store.problem
     if problem.size <= WHOLE[len(problem.scores) > 2]:
         return None
-    if problem.floors is not None and (len(problem.scores) == 1 or _many_floors(problem)):
+    if problem.floors is not None and (len(problem.scores) == 1 or many_floors(problem)):
         return None  # a sample tells nothing of a small layer's threshold
     rare = max(min(problem.kappa, problem.size - problem.kappa), 1)
     enough = KEPT * problem.size // rare
@@ -46,8 +46,12 @@ def draw(store: Store) -> Sample | None:
     return _tips(store, rare, count)
 
 
-def _many_floors(problem: CopsProblem) -> bool:
-    """Whether there are floors of more layers than a sample says something about, e.g. of output units."""
+def many_floors(problem: CopsProblem) -> bool:
+    """Whether there is one control, and floors of more layers than a sample knows, e.g. of output units.
+
+    Args:
+        problem: The problem.
+    """
     floors = problem.floors
     return floors is not None and len(problem.scores) == 2 and int(np.count_nonzero(floors)) > FLOORS
 
@@ -62,7 +66,7 @@ def guess(store: Store) -> Floats | None:
         Shape (1,); None for a small problem, or if the sample says nothing.
     """
     problem = store.problem
-    if not _many_floors(problem) or problem.size <= WHOLE[0]:
+    if not many_floors(problem) or problem.size <= WHOLE[0]:
         return None
     pool = replace(_random(store, min(SAMPLED, problem.size // 3)), layers=None, floors=np.zeros(1, np.intp))
     sample = measure(pool, noisy=True)

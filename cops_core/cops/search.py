@@ -14,7 +14,8 @@ import numpy as np
 
 from cops_core.cops.box import Box
 from cops_core.cops.bracket import solve_bracket
-from cops_core.cops.draw import draw, guess
+from cops_core.cops.draw import WHOLE, draw, guess, many_floors
+from cops_core.cops.floored import without_never_kept
 from cops_core.cops.levels import own_mask
 from cops_core.cops.narrow import solve_narrowing
 from cops_core.cops.pool import Pool
@@ -133,7 +134,10 @@ class MemorySearch(Search):
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._sample = measure(store.everything(), noisy=False)
+        pool = store.everything()
+        if many_floors(store.problem) and pool.size > WHOLE[0]:
+            pool = without_never_kept(pool)
+        self._sample = measure(pool, noisy=False)
         self.sums = self._sample.sums
         self.units = self._sample.units
 

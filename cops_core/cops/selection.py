@@ -128,6 +128,27 @@ def _reserve(keys: tuple[Floats, ...], places: int, layers: Integers, floors: In
             return _Reserved(members[~free], members[free], tau, own)
 
 
+def nth_of_each(values: Floats, layers: Integers, ranks: Integers) -> Floats:
+    """A high value of each layer.
+
+    Args:
+        values: Shape (n,).
+        layers: The layer of each, shape (n,).
+        ranks: Of each layer, at most its size, shape (L,): 1 is the highest.
+
+    Returns:
+        The rank-th highest of each layer, shape (L,); infinity for rank 0.
+    """
+    found = np.full(ranks.size, np.inf)
+    if ranks.max(initial=0) <= 1:
+        highest = np.full(ranks.size, -np.inf)
+        np.maximum.at(highest, layers, values)
+        return np.where(ranks > 0, highest, found)
+    chosen = _best_of_each((values,), layers, ranks)
+    np.minimum.at(found, layers[chosen], values[chosen])
+    return found
+
+
 def _best_of_each(keys: tuple[Floats, ...], layers: Integers, counts: Integers) -> Integers:
     """The indices of the highest of some layers, as many as each layer's count, ascending.
 

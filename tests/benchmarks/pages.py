@@ -53,7 +53,7 @@ BENCHMARKS = {
     ),
     "scaling": Benchmark(
         page="scaling.md",
-        minutes=10,
+        minutes=25,
         smallest=[
             *("--nodes", "1", "--trials", "7", "--seconds", "0.1", "--history", "3"),
             *("--recorded", "4", "--epochs", "1", "--writes", "2"),

@@ -3,8 +3,8 @@
 Threads that wait for each other cost minutes, the networks being small. New examples are looked for
 by hand, so that a change is judged by its own doing: `pytest --hypothesis-profile=default`.
 Processes that tests start write bytecode, whatever this one does: their imports take half the time.
-Ray reads its settings when it is first imported, by whatever test: `study.run.ray` sets them before. Otherwise
-each worker of a study that a test runs under `uv run` builds an environment of its own.
+Ray reads its settings when it is first imported, by whatever test: `study.run.ray` sets them before.
+Otherwise each worker of a study that a test runs under `uv run` builds an environment of its own.
 """
 
 import os

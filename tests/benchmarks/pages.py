@@ -61,7 +61,7 @@ BENCHMARKS = {
         slow=True,
     ),
     "study_speed": Benchmark(
-        page="studies.md", minutes=10, smallest=["--trials", "7", "--rounds", "1"], slow=True
+        page="studies.md", minutes=10, smallest=["--trials", "7", "--rounds", "1", "--logged", "7"], slow=True
     ),
     "throughput": Benchmark(
         page="studies.md",

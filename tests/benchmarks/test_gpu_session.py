@@ -41,12 +41,6 @@ def test_a_part_runs_on_the_cpu(rows_of, part):
     assert all(row.measured == "needs CUDA" for row in found if row.status == "not here")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("part", ["smoke", "auto", "quickstart", "packed"])
-def test_a_part_with_processes_of_its_own_runs_on_the_cpu(rows_of, part):
-    test_a_part_runs_on_the_cpu(lambda name: [*rows_of(name), *rows_of(name)], part)
-
-
 def test_without_time_each_row_says_so(rows_of):
     found = rows_of("cops", 0.0)
     assert {row.status for row in found} == {"cut"}

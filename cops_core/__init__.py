@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cops_core.mask import Mask as Mask
     from cops_core.masked.apply import materialize as materialize
     from cops_core.scores.family import Member as Member
+    from cops_core.scores.steps import Steps as Steps
 
 # Each public name, and what imports the module that defines it. No module of this package may have one of
 # these names: its import would hide the function.
@@ -37,6 +38,7 @@ PUBLIC: Mapping[str, Callable[[], ModuleType]] = {
     "InputError": lambda: import_module("cops_core.errors"),
     "Mask": lambda: import_module("cops_core.mask"),
     "Member": lambda: import_module("cops_core.scores.family"),
+    "Steps": lambda: import_module("cops_core.scores.steps"),
     "audit": lambda: import_module("cops_core.library.audit"),
     "candidates": lambda: import_module("cops_core.library.candidates"),
     "explain": lambda: import_module("cops_core.library.explain"),

@@ -127,6 +127,13 @@ class FloorFacts(TypedDict):
     per: str
 
 
+class StepsFacts(TypedDict):
+    """See `cops_core.scores.Steps`."""
+
+    count: int
+    learning_rate: float
+
+
 class RegrowFacts(TypedDict):
     """See `cops_core.config.Regrow`."""
 
@@ -143,6 +150,7 @@ class SelectionManifest(TypedDict):
         model_dtype: The type of the weights, e.g. `torch.float32`.
         convention: A key of `CONVENTIONS`.
         temperature: Of GraSP, if it is not that of its authors.
+        steps: Of ProsPr, if they are not the default ones.
         prunable: A key of `PRUNABLE`.
         combine: A key of `cops_core.combine.COMBINATIONS`, if it is not `cops`.
         scope: `global`, or a key of `cops_core.densities.PROPORTIONS`.
@@ -174,6 +182,7 @@ class SelectionManifest(TypedDict):
     model_dtype: str
     convention: str
     temperature: NotRequired[float]
+    steps: NotRequired[StepsFacts]
     prunable: str
     combine: NotRequired[str]
     scope: str

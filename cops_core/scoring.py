@@ -15,12 +15,15 @@ from cops_core.facts import ScoreDescription, ScoreTraits
 from cops_core.prunable import PRUNABLE, maskable
 from cops_core.scores import (
     CONVENTIONS,
+    STEPS,
     TEMPERATURE,
     AnyScore,
     Member,
     RoundScores,
+    Steps,
     compute_scores,
     find_score,
+    has_steps,
     has_temperature,
     key_of,
     scores_in_rounds,
@@ -48,6 +51,7 @@ class Scorer:
         theta0_sha256: SHA-256 of the initial weights.
         convention: A key of `CONVENTIONS`.
         temperature: Of GraSP, see `find_score`.
+        steps: Of ProsPr.
         extensions: Names and SHA-256 of plugins, to which scores or the model may belong.
         cache: Where scores are kept; None computes them each time.
         network_sha256: The network's identity (see `cops_core.network_identity`), and that of the loss if
@@ -73,6 +77,7 @@ class Scorer:
     sample_losses: SampleLosses | None = None
     example: Any = None
     temperature: float = TEMPERATURE
+    steps: Steps = STEPS
     computed: dict[str, int] = field(default_factory=dict)
     cached: dict[str, int] = field(default_factory=dict)
 
@@ -124,6 +129,7 @@ class Scorer:
             revive=revive,
             convention=self.convention,
             temperature=self.temperature,
+            steps=self.steps,
             weight_names=self.weight_names,
             loss=self.loss,
             sample_losses=self.sample_losses,
@@ -138,6 +144,7 @@ class Scorer:
             seed=self.seed,
             convention=self.convention,
             temperature=self.temperature,
+            steps=self.steps,
             weight_names=self.weight_names,
             loss=self.loss,
             sample_losses=self.sample_losses,
@@ -184,6 +191,8 @@ class Scorer:
         }
         if self.temperature != TEMPERATURE and has_temperature(score):
             identity["temperature"] = self.temperature
+        if self.steps != STEPS and has_steps(score):
+            identity["steps"] = self.steps.model_dump(mode="json")
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def _batch_key(self, batch: Batch, traits: ScoreTraits) -> str | list[int]:

@@ -149,6 +149,7 @@ class Trial(Resumable):
         scorer = Scorer(model, config.seed, theta0_sha256, convention, self.extensions, cache)
         if selection is not None:
             scorer.temperature = selection.temperature
+            scorer.steps = selection.steps
         if selection is not None and cache is not None:
             scorer.network_sha256 = network_sha256(config.model, split.data.shape, split.data.classes)
         prior = None

@@ -17,7 +17,7 @@ from cops_core.facts import PricePoint, SelectionManifest, Solution
 from cops_core.groups import groups_of
 from cops_core.iterate import run_rounds
 from cops_core.mask import Mask
-from cops_core.scores import CONVENTIONS, TEMPERATURE, find_score, key_of
+from cops_core.scores import CONVENTIONS, STEPS, TEMPERATURE, find_score, key_of
 from cops_core.scores.batches import tensors_in
 from cops_core.scoring import SCORES_VERSION, Scorer, tensor_hash
 
@@ -162,6 +162,9 @@ def select_on(
         manifest["batches"] = selection.batches
     if selection.temperature != TEMPERATURE:
         manifest["temperature"] = selection.temperature
+    if selection.steps != STEPS:
+        steps = selection.steps
+        manifest["steps"] = {"count": steps.count, "learning_rate": steps.learning_rate}
     if selection.combine != "cops":
         manifest["combine"] = selection.combine
     if selection.floor is not None:

@@ -18,6 +18,7 @@ from cops_core.config.selection import (
 )
 from cops_core.config.training import Training
 from cops_core.config.trial import Arm, Density, TrialConfig, parse_config
+from cops_core.scores.steps import Steps
 
 __all__ = [
     "NAMED_SELECTIONS",
@@ -36,6 +37,7 @@ __all__ = [
     "Scope",
     "ScoreName",
     "Selection",
+    "Steps",
     "Training",
     "TrialConfig",
     "named_selection",

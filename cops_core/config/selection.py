@@ -19,10 +19,13 @@ from cops_core.errors import listed, one_line, unknown
 from cops_core.scores import (
     CONVENTIONS,
     SCORES,
+    STEPS,
     TEMPERATURE,
     AnyScore,
     Member,
+    Steps,
     find_score,
+    has_steps,
     has_temperature,
     kind_of,
     member_of,
@@ -43,7 +46,9 @@ At = Literal["initial", "trained"]
 # Fields without effect in a single round.
 ROUND_FIELDS = ("schedule", "revive", "fresh_batches")
 # Fields of a selection that are written only if they are set.
-OPTIONAL_CHOICES = frozenset(("combine", "floor", "batches", "temperature", "regrow", "at", "rewind"))
+OPTIONAL_CHOICES = frozenset(
+    ("combine", "floor", "batches", "temperature", "steps", "regrow", "at", "rewind")
+)
 # Fields whose meaning depends on levels.
 LEVEL_FIELDS = ("level_kind", "if_infeasible")
 LEARNING_RATE = "learning_rate"  # of `Selection.rewind`
@@ -146,6 +151,8 @@ class Selection(Description):
             an image may be in several. In [1, 1000]. Without effect on scores without data.
         temperature: GraSP, and members of the family with its functional, divide the logits by it. Positive.
             Refused if there is no such score.
+        steps: The steps of SGD through which ProsPr looks ahead, each on the next of `batches`. Refused if it
+            is not one of the scores.
         convention: How scores are computed: as in the papers (`paper`), or another key of `CONVENTIONS`.
         ablation: A comparison for claims about this selection ("Missing the Mark", arXiv 2009.08576): the
             mask shuffled within layers; with the same layer densities a random mask, or the weights with the
@@ -175,6 +182,7 @@ class Selection(Description):
     samples_per_class: Annotated[int, Field(ge=1)] = 10
     batches: Annotated[int, Field(ge=1, le=MOST)] = 1
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = TEMPERATURE
+    steps: Steps = STEPS
     convention: ConventionName = "paper"
     ablation: Ablation = "none"
     if_infeasible: IfInfeasible = "shrink"
@@ -187,6 +195,15 @@ class Selection(Description):
     def _whole_regrow(cls, given: Any) -> Any:
         if not (given is None or isinstance(given, Regrow | Mapping)):
             raise ValueError(f"{given!r} does not say how the mask changes: write e.g. Regrow(every=100)")
+        return given
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _whole_steps(cls, given: Any) -> Any:
+        if not isinstance(given, Steps | Mapping):
+            raise ValueError(
+                f"{given!r} does not say how ProsPr looks ahead: write e.g. Steps(count=3, learning_rate=0.1)"
+            )
         return given
 
     @field_validator("rewind", mode="before")
@@ -229,6 +246,15 @@ class Selection(Description):
             raise ValueError(
                 f"temperature {self.temperature:g} without effect on {scores}: leave it out, or write e.g."
                 " target='grasp'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Self:
+        if self.steps != STEPS and self.steps_used is None:
+            scores = listed(map(str, self.scores))
+            raise ValueError(
+                f"steps {self.steps} without effect on {scores}: leave it out, or write e.g. target='prospr'"
             )
         return self
 
@@ -289,6 +315,11 @@ class Selection(Description):
         return self.temperature if any(map(has_temperature, self.scores)) else None
 
     @property
+    def steps_used(self) -> Steps | None:
+        """ProsPr's steps, if it is one of the scores."""
+        return self.steps if any(map(has_steps, self.scores)) else None
+
+    @property
     def method(self) -> str:
         """The name by which trials are compared: `snip`, `cops(snip; synflow)`, `cops(gss(loss); snip)`.
 
@@ -317,6 +348,7 @@ class Selection(Description):
             " with revival" if self.revive else "",
             self._batches_suffix,
             "" if self.temperature == TEMPERATURE else f", temperature {self.temperature:g}",
+            "" if self.steps == STEPS else f", steps {self.steps}",
             f" as in {self.convention}" if self.convention != "paper" else "",
             self.rewind_suffix,
             ABLATION_NAMES[self.ablation],

@@ -35,7 +35,7 @@ from cops_core.trainers import (
 Arm = Literal["dense", "prune", "freeze", "scale", "freeze_wd"]
 AFTER_TRAINING = "not before training"
 # Fields of a selection that decide on which images it scores, and what their cross-entropy is.
-IMAGE_FIELDS = ("samples_per_class", "batches", "temperature")
+IMAGE_FIELDS = ("samples_per_class", "batches", "temperature", "steps")
 
 
 def _model(name: str) -> str:

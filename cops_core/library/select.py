@@ -27,7 +27,7 @@ from cops_core.iterate import run_rounds
 from cops_core.library.candidates import Candidates, Patterns, candidates
 from cops_core.mask import Mask, kept_weights
 from cops_core.masked.view import check_plain
-from cops_core.scores import CONVENTIONS, TEMPERATURE, AnyScore, find_score
+from cops_core.scores import CONVENTIONS, STEPS, TEMPERATURE, AnyScore, Steps, find_score
 from cops_core.scores.batches import batches_of
 from cops_core.scores.problem import Loss, SampleLosses
 from cops_core.scoring import Scorer
@@ -56,6 +56,7 @@ def select(
     exclude: Patterns | None = None,
     example: Any = None,
     temperature: float = TEMPERATURE,
+    steps: Steps = STEPS,
     ablation: Ablation = "none",
     convention: str = "paper",
 ) -> Mask:
@@ -101,6 +102,8 @@ def select(
         example: An input of the network for scores without data: a tensor, a tuple of several inputs, or a
             dict of keywords. None: the inputs of the first batch.
         temperature: GraSP divides the logits by it, by default by 200, as its authors do. Without a `loss`.
+        steps: ProsPr looks ahead through them, each on the next of `batches`: by default three at 0.1, e.g.
+            `cops.Steps(count=1, learning_rate=0.01)`.
         ablation: Instead of the mask one for comparison, which keeps as many weights in each layer: its
             places permuted ("shuffle"), random ones ("random"), or those of the lowest scores ("invert"),
             see `cops_core.ablation`.
@@ -128,6 +131,7 @@ def select(
         combine=combine,
         if_infeasible=if_infeasible,
         temperature=temperature,
+        steps=steps,
         ablation=ablation,
         convention=convention,
     )
@@ -166,6 +170,7 @@ def select(
         sample_losses=sample_losses,
         example=example,
         temperature=temperature,
+        steps=steps,
     )
     found = run_rounds(scorer, [data], selection, groups_of(scorer, selection, share), priced=False)
     return MASK_ABLATIONS[selection.ablation](found.mask, seed, found.ranking)

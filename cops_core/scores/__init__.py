@@ -24,9 +24,11 @@ from cops_core.scores.gradient import GRADIENT
 from cops_core.scores.grasp import GRASP, TEMPERATURE
 from cops_core.scores.magnitude import MAGNITUDE
 from cops_core.scores.problem import Loss, SampleLosses, pose
+from cops_core.scores.prospr import PROSPR
 from cops_core.scores.random import RANDOM
 from cops_core.scores.rounds import RoundScores, scores_of
 from cops_core.scores.snip import SNIP
+from cops_core.scores.steps import STEPS, Steps
 from cops_core.scores.synflow import SYNFLOW
 
 # The caller's type of scores: for names, the result is keyed by names.
@@ -40,18 +42,22 @@ SCORES: dict[str, Score] = {
     "grasp": GRASP,
     "synflow": SYNFLOW,
     "fisher": FISHER,
+    "prospr": PROSPR,
 }
 OWN_SCORES = tuple(SCORES)
 """The project's own: `SCORES` may have those of plugins too."""
 
 
-def find_score(score: AnyScore, convention: str = "paper", temperature: float = TEMPERATURE) -> Score:
+def find_score(
+    score: AnyScore, convention: str = "paper", temperature: float = TEMPERATURE, steps: Steps = STEPS
+) -> Score:
     """The object that computes a score under a convention.
 
     Args:
         score: A key of `SCORES`, or a member of the family.
         convention: A key of `CONVENTIONS`.
         temperature: Of scores that have one: GraSP, and members with its functional. Others are unchanged.
+        steps: Of ProsPr. Others are unchanged.
 
     Returns:
         The score.
@@ -64,14 +70,21 @@ def find_score(score: AnyScore, convention: str = "paper", temperature: float = 
         found: Score = score.score(rules.functionals)
     else:
         found = rules.scores.get(score) or lookup("score", score, SCORES)
-    if temperature == TEMPERATURE:
-        return found
-    return found.at_temperature(temperature) or found
+    if temperature != TEMPERATURE:
+        found = found.at_temperature(temperature) or found
+    if steps != STEPS:
+        found = found.with_steps(steps) or found
+    return found
 
 
 def has_temperature(score: AnyScore) -> bool:
     """Whether a score's temperature can be set: GraSP's, and that of members with its functional."""
     return find_score(score).at_temperature(TEMPERATURE) is not None
+
+
+def has_steps(score: AnyScore) -> bool:
+    """Whether a score looks ahead through steps of training that can be set: ProsPr."""
+    return find_score(score).with_steps(STEPS) is not None
 
 
 def published_rounds(score: AnyScore) -> int:
@@ -99,6 +112,7 @@ def compute_scores(
     revive: bool = False,
     convention: str = "paper",
     temperature: float = TEMPERATURE,
+    steps: Steps = STEPS,
     weight_names: Collection[str] | None = None,
     loss: Loss | None = None,
     sample_losses: SampleLosses | None = None,
@@ -123,6 +137,7 @@ def compute_scores(
             in `model`.
         convention: A key of `CONVENTIONS`; most imitate a widely used code base.
         temperature: Of GraSP, see `find_score`. Without effect on a loss that the caller gives.
+        steps: Of ProsPr.
         weight_names: The scored parameters, by their first name; None for the convention's.
         loss: `loss(model, batch)`, a tensor of shape (); None for the mean cross-entropy of the model's
             output for (inputs, labels). The loss of several batches is the mean of theirs.
@@ -137,7 +152,7 @@ def compute_scores(
         InputError: An unknown score, an empty batch, a mask of another model, a score that lacks what it
             needs, cannot be computed on this network, or whose values do not fit it; the message names it.
     """
-    found = {score: find_score(score, convention, temperature) for score in scores}
+    found = {score: find_score(score, convention, temperature, steps) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
     problem = pose(
         model,
@@ -162,6 +177,7 @@ def scores_in_rounds(
     revive: bool = False,
     convention: str = "paper",
     temperature: float = TEMPERATURE,
+    steps: Steps = STEPS,
     weight_names: Collection[str] | None = None,
     loss: Loss | None = None,
     sample_losses: SampleLosses | None = None,
@@ -178,6 +194,7 @@ def scores_in_rounds(
         revive: Whether removed weights are scored, too.
         convention: A key of `CONVENTIONS`.
         temperature: Of GraSP.
+        steps: Of ProsPr.
         weight_names: The scored parameters.
         loss: The loss of a batch.
         sample_losses: The losses of a batch's samples.
@@ -189,7 +206,7 @@ def scores_in_rounds(
     Raises:
         InputError: See `compute_scores`.
     """
-    found = {score: find_score(score, convention, temperature) for score in scores}
+    found = {score: find_score(score, convention, temperature, steps) for score in scores}
     prunable = lookup("convention", convention, CONVENTIONS).prunable
     problem = pose(
         model,
@@ -211,14 +228,17 @@ __all__ = [
     "NAMED",
     "OWN_SCORES",
     "SCORES",
+    "STEPS",
     "TEMPERATURE",
     "AnyScore",
     "Convention",
     "Member",
     "RoundScores",
     "Score",
+    "Steps",
     "compute_scores",
     "find_score",
+    "has_steps",
     "has_temperature",
     "key_of",
     "kind_of",

@@ -7,6 +7,7 @@ from typing import Literal
 from cops_core.mask import Scores
 from cops_core.scores.functional import Precision
 from cops_core.scores.problem import Problem
+from cops_core.scores.steps import Steps
 
 MAX_ROUNDS = 10_000
 
@@ -47,9 +48,12 @@ class Score(ABC):
     Attributes:
         published_rounds: The number of rounds with which its authors use the score, in [1, 10000].
             Search spaces use it by default, and names of methods say where a trial has another number.
+        averages_batches: Whether several batches count as one of all their samples, as far as no layer
+            couples these. If not, the score uses them one after the other.
     """
 
     published_rounds: int = 1
+    averages_batches: bool = True
 
     @property
     @abstractmethod
@@ -64,6 +68,17 @@ class Score(ABC):
 
         Returns:
             The score; None if it has no temperature that can be set.
+        """
+        return None
+
+    def with_steps(self, steps: Steps) -> "Score | None":
+        """The same score after other steps of training.
+
+        Args:
+            steps: Their number and learning rate.
+
+        Returns:
+            The score; None if it is one of the weights as they are.
         """
         return None
 

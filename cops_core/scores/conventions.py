@@ -13,6 +13,7 @@ from cops_core.scores.functional import ScalarFunction
 from cops_core.scores.grasp import TEMPERATURE, GradientFlow
 from cops_core.scores.gss import GeneralizedSynapticScore
 from cops_core.scores.loss import MeanCrossEntropy
+from cops_core.scores.prospr import LossAfterSteps
 
 _EVAL_LOSS = MeanCrossEntropy(normalisation="eval")
 _EVAL_FLOW = GradientFlow(MeanCrossEntropy(TEMPERATURE, normalisation="eval"))
@@ -21,6 +22,7 @@ _EVAL_SCORES: Mapping[str, Score] = {
     "snip": GeneralizedSynapticScore(_EVAL_LOSS, p=1, r=1),
     "grasp": GeneralizedSynapticScore(_EVAL_FLOW, signed=True),
     "fisher": FisherScore(normalisation="eval"),
+    "prospr": GeneralizedSynapticScore(LossAfterSteps(_EVAL_LOSS), averages_batches=False),
 }
 _EVAL_FUNCTIONALS: Mapping[str, ScalarFunction] = {"loss": _EVAL_LOSS, "gradient_flow": _EVAL_FLOW}
 _HALVES = GradientFlow(MeanCrossEntropy(TEMPERATURE), halves=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from cops_core.scores.isolation import NormalisationMode
 from cops_core.scores.network import Network, Weights
 from cops_core.scores.setting import Setting, differentiate
+from cops_core.scores.steps import Steps
 
 Precision = Literal["model", "float64"]
 
@@ -48,6 +49,17 @@ class ScalarFunction(ABC):
 
         Returns:
             The function; None if its temperature is no setting.
+        """
+        return None
+
+    def with_steps(self, steps: Steps) -> "ScalarFunction | None":
+        """The same function after other steps of training.
+
+        Args:
+            steps: Their number and learning rate.
+
+        Returns:
+            The function; None if it is one of the weights as they are.
         """
         return None
 

@@ -53,12 +53,8 @@ class GradientFlow(ScalarFunction):
 
     @contextmanager
     def context(self, network: Network) -> Iterator[None]:
-        """Functions with a second derivative, see `ScalarFunction.context`.
-
-        Attention is computed by matrix products and a softmax, also in layers of torch: fused kernels have
-        one derivative.
-        """
-        with sdpa_kernel(SDPBackend.MATH), TwiceDifferentiable():
+        """Functions with a second derivative, see `ScalarFunction.context`."""
+        with second_derivatives():
             yield
 
     def value(self, setting: Setting) -> Tensor:
@@ -104,6 +100,17 @@ class GradientFlow(ScalarFunction):
             for images, labels in parts
         ]
         return torch.stack(losses).mean()
+
+
+@contextmanager
+def second_derivatives() -> Iterator[None]:
+    """A context in which a network can be differentiated twice.
+
+    Attention is computed by matrix products and a softmax, also in layers of torch: fused kernels have one
+    derivative.
+    """
+    with sdpa_kernel(SDPBackend.MATH), TwiceDifferentiable():
+        yield
 
 
 def _halves(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -11,6 +11,7 @@ from cops_core.scores.base import Score, Traits
 from cops_core.scores.functional import Precision, ScalarFunction
 from cops_core.scores.network import Weights
 from cops_core.scores.problem import Problem
+from cops_core.scores.steps import Steps
 
 
 class GeneralizedSynapticScore(Score):
@@ -26,6 +27,7 @@ class GeneralizedSynapticScore(Score):
         r: Power of the weight, finite and at least 0.
         signed: Whether the score has the sign of the product; requires p = r = 1.
         published_rounds: See `Score`.
+        averages_batches: See `Score`.
 
     Raises:
         InputError: Other arguments.
@@ -38,6 +40,7 @@ class GeneralizedSynapticScore(Score):
         r: float = 1.0,
         signed: bool = False,
         published_rounds: int = 1,
+        averages_batches: bool = True,
     ) -> None:
         if not (math.isfinite(p) and math.isfinite(r) and p >= 0 and r >= 0):
             raise InputError(f"powers p = {p}, r = {r}: write finite numbers of at least 0")
@@ -52,6 +55,7 @@ class GeneralizedSynapticScore(Score):
         self.r = r
         self.signed = signed
         self.published_rounds = published_rounds
+        self.averages_batches = averages_batches
 
     @property
     def traits(self) -> Traits:
@@ -69,9 +73,19 @@ class GeneralizedSynapticScore(Score):
     def at_temperature(self, temperature: float) -> "GeneralizedSynapticScore | None":
         """The same score of F with another temperature, see `ScalarFunction.at_temperature`."""
         functional = self.functional and self.functional.at_temperature(temperature)
+        return self._of(functional)
+
+    def with_steps(self, steps: Steps) -> "GeneralizedSynapticScore | None":
+        """The same score of F after other steps, see `ScalarFunction.with_steps`."""
+        return self._of(self.functional and self.functional.with_steps(steps))
+
+    def _of(self, functional: ScalarFunction | None) -> "GeneralizedSynapticScore | None":
+        """The same score of another F; None if there is none."""
         if functional is None:
             return None
-        return GeneralizedSynapticScore(functional, self.p, self.r, self.signed, self.published_rounds)
+        return GeneralizedSynapticScore(
+            functional, self.p, self.r, self.signed, self.published_rounds, self.averages_batches
+        )
 
     def compute(self, problem: Problem) -> Scores:
         """omega per maskable weight, of its shape.

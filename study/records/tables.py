@@ -51,6 +51,7 @@ SCHEMA = pa.schema(
         "revive": pa.bool_(),
         "batches": pa.int64(),
         "temperature": pa.float64(),
+        "steps": pa.string(),
         "convention": pa.string(),
         "ablation": pa.string(),
         "dataset": pa.string(),
@@ -158,7 +159,8 @@ def trial_row(study: str, trial: StudyTrial, more: Additions = NOTHING_MORE) -> 
     of the `measure` by which trials are compared: the validation accuracy with the trainer "images".
     `judges` is the number of the chosen configuration that it trains on a fresh seed, None for a trial from
     which validation chooses. `reused_from` is None if the trial ran itself. `combine` is None without
-    controls, `floor` without a floor (else e.g. `100 per layer`), `temperature` without a score that has one.
+    controls, `floor` without a floor (else e.g. `100 per layer`), `temperature` without a score that has one,
+    `steps` without ProsPr (else e.g. `3 at 0.1`).
     `stored_bytes` is the size of its artefact. `seconds` is wall-clock time, None while the trial runs.
     `test_accuracy`: the accuracy on the test images, or the measure on the test part; None unless the trial
     was evaluated on it. `run_id`: its run in MLflow, known after the launch that ran it. `proposed`: the
@@ -205,6 +207,7 @@ def trial_row(study: str, trial: StudyTrial, more: Additions = NOTHING_MORE) -> 
         },
         "floor": None if selection is None or selection.floor is None else str(selection.floor),
         "temperature": None if selection is None else selection.temperature_used,
+        "steps": None if selection is None or selection.steps_used is None else str(selection.steps_used),
         "dataset": config.dataset,
         "model": config.model,
         "seed": config.seed,

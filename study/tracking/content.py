@@ -104,13 +104,14 @@ def method_tags(trial: StudyTrial) -> dict[str, str]:
 def selection_tags(selection: Selection | None) -> dict[str, str]:
     """Tags of what few selections have; empty where a selection does not have it."""
     if selection is None:
-        return dict.fromkeys(("combine", "floor", "batches", "temperature"), "")
+        return dict.fromkeys(("combine", "floor", "batches", "temperature", "steps"), "")
     temperature = selection.temperature_used
     return {
         "combine": selection.combine if selection.controls else "",
         "floor": "" if selection.floor is None else str(selection.floor),
         "batches": str(selection.batches),
         "temperature": "" if temperature is None else f"{temperature:g}",
+        "steps": "" if selection.steps_used is None else str(selection.steps_used),
     }
 
 

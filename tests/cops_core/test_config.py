@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from cops_core.config import Control, Floor, Regrow, Selection, Training, TrialConfig, parse_config
+from cops_core.config import Control, Floor, Regrow, Selection, Steps, Training, TrialConfig, parse_config
 from cops_core.data import DATASETS
 from cops_core.initialization import INITIALIZATIONS
 from cops_core.models import MODELS
@@ -162,6 +162,7 @@ OTHER_SELECTIONS = (
     Selection(target="snip", at="trained", rewind=1),
     Selection(target="fisher", batches=3),
     Selection(target="grasp", temperature=2),
+    Selection(target="prospr", steps=Steps(count=1)),
 )
 
 
@@ -305,6 +306,8 @@ def test_methods_have_the_names_that_trials_are_compared_under():
     assert Selection(target="snip", batches=4).method == "snip on 4 batches"
     assert Selection(target="grasp", temperature=200).method == "grasp"
     assert Selection(target="grasp", temperature=2.5).method == "grasp, temperature 2.5"
+    assert Selection(target="prospr", steps=Steps()).method == "prospr"
+    assert Selection(target="prospr", steps=Steps(count=1)).method == "prospr, steps 1 at 0.1"
     fresh = Selection(target="snip", rounds=30, fresh_batches=True, batches=4)
     assert fresh.method == "snip, 30 rounds on 4 fresh batches"
     assert cops().selection.scores == ("synflow", "snip", "magnitude")

@@ -209,6 +209,18 @@ WRONG = {
         controlled({"score": "synflow", "level": 0.4}, temperature=2),
         "temperature 2 without effect on snip, synflow: leave it out, or write e.g. target='grasp'",
     ),
+    "steps of no score": (
+        controlled({"score": "synflow", "level": 0.4}, steps={"count": 1}),
+        "steps 1 at 0.1 without effect on snip, synflow: leave it out, or write e.g. target='prospr'",
+    ),
+    "steps as a number": (
+        {**PRUNED, "selection": {"target": "prospr", "steps": 3}},
+        "3 does not say how ProsPr looks ahead: write e.g. Steps",
+    ),
+    "negative steps": (
+        {**PRUNED, "selection": {"target": "prospr", "steps": {"count": -1}}},
+        "Input should be greater than or equal to 0",
+    ),
     "no temperature": (
         {**PRUNED, "selection": {"target": "grasp", "temperature": 0}},
         "Input should be greater than 0",

@@ -12,7 +12,7 @@ from cops_core.config import Control, Selection
 from cops_core.data import load_split
 from cops_core.initialization import initialize
 from cops_core.models import build_model
-from cops_core.scores import SCORES, Member, RoundScores, compute_scores
+from cops_core.scores import SCORES, Member, RoundScores, Steps, compute_scores
 from cops_core.scoring import Scorer, tensor_hash
 from cops_core.trial_selection import select_weights
 
@@ -107,6 +107,17 @@ def test_the_temperature_is_in_the_key_of_scores_that_have_one(scorer, parts):
         False,
     ]
     (value, changed) = (which.whole(["grasp"], batch)["grasp"] for which in (scorer, other))
+    assert not torch.equal(value["fc1.weight"], changed["fc1.weight"])
+
+
+def test_the_steps_are_in_the_key_of_prospr_alone(scorer, parts):
+    batch, _ = parts.scoring_batch(SEED, 1)
+    other = dataclasses.replace(scorer, steps=Steps(count=1))
+    assert [other.key(score, batch) == scorer.key(score, batch) for score in ("snip", "prospr")] == [
+        True,
+        False,
+    ]
+    (value, changed) = (which.whole(["prospr"], batch)["prospr"] for which in (scorer, other))
     assert not torch.equal(value["fc1.weight"], changed["fc1.weight"])
 
 

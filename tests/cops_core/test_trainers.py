@@ -134,6 +134,10 @@ def test_through_json_and_back():
             {"arm": "prune", "selection": {"target": "grasp", "temperature": 2}},
             "selection.temperature without effect",
         ),
+        (
+            {"arm": "prune", "selection": {"target": "prospr", "steps": {"count": 1}}},
+            "selection.steps without effect",
+        ),
     ],
 )
 def test_what_a_configuration_refuses(fields, words):

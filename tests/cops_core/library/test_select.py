@@ -38,7 +38,9 @@ def vector(mask: Mask) -> np.ndarray:
     return np.concatenate([layer.numpy().ravel() for layer in mask.values()])
 
 
-@pytest.mark.parametrize("target", ["snip", "gradient", "grasp", "magnitude", "random", "synflow", "fisher"])
+@pytest.mark.parametrize(
+    "target", ["snip", "gradient", "grasp", "magnitude", "random", "synflow", "fisher", "prospr"]
+)
 def test_the_highest_scores_are_kept(target):
     model, batch = mlp(6, 9, 4), labelled()
     mask = cops.select(model, batch, target=target, density=0.13)
@@ -161,6 +163,19 @@ def test_the_temperature_of_grasp():
         for how in ({}, {"temperature": 200}, {"temperature": 0.5})
     )
     assert usual.sha256() == hot.sha256() != cold.sha256()
+
+
+def test_the_steps_of_prospr():
+    model, batch = mlp(6, 9, 8, 4), labelled()
+    snip, none, one = (
+        cops.select(model, batch, density=0.2, **how)
+        for how in (
+            {"target": "snip"},
+            {"target": "prospr", "steps": cops.Steps(count=0)},
+            {"target": "prospr", "steps": cops.Steps(count=1, learning_rate=5)},
+        )
+    )
+    assert snip.sha256() == none.sha256() != one.sha256()
 
 
 @pytest.mark.parametrize("ablation", ["shuffle", "random", "invert"])

@@ -13,7 +13,8 @@ from cops_core.mask import Mask
 from cops_core.prunable import maskable
 from cops_core.scores import OWN_SCORES, compute_scores
 
-SCORES = ["magnitude", "snip", "grasp", "synflow", "fisher"]
+SCORES = ["magnitude", "snip", "grasp", "synflow", "fisher", "prospr"]
+TWICE = ["grasp", "prospr"]  # need a second derivative
 SHAPE = (2, 6, 6)
 
 
@@ -181,16 +182,17 @@ def test_connectivity_is_that_of_the_same_network(kind, plain):
         assert found == connectivity(expected, SHAPE, half(expected))
 
 
-def test_a_reentrant_checkpoint_allows_all_scores_but_grasp(batch):
+@pytest.mark.parametrize("twice", TWICE)
+def test_a_reentrant_checkpoint_allows_all_scores_without_second_derivative(batch, twice):
     model, expected = built(Reentrant), built(Base)
-    others = [score for score in SCORES if score != "grasp"]
+    others = [score for score in SCORES if score not in TWICE]
     ours, theirs = (compute_scores(others, each, batch, seed=1) for each in (model, expected))
     for score in others:
         for name, value in theirs[score].items():
             assert torch.allclose(ours[score][name], value, rtol=1e-4, atol=1e-7), (score, name)
     with unchanged_model(model), pytest.raises(InputError, match="use_reentrant=False") as error:
-        compute_scores(["grasp"], model, batch, seed=1)
-    assert "score 'grasp'" in str(error.value)
+        compute_scores([twice], model, batch, seed=1)
+    assert f"score {twice!r}" in str(error.value)
     assert "in the network's own forward (Reentrant)" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -232,6 +234,7 @@ class Refuses(nn.Module):
     ("layer", "score", "words"),
     [
         (OnceLayer(), "grasp", "once_differentiable"),
+        (OnceLayer(), "prospr", "once_differentiable"),
         (Refuses(), "snip", "in act (Refuses) (ValueError: only squares)"),
     ],
 )

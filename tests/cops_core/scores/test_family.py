@@ -190,8 +190,8 @@ def test_equal_scores_are_one_member():
 
 
 def test_named_scores_that_are_members_are_found():
-    assert set(NAMED) == set(SCORES) - {"random", "fisher"}
-    assert [member_of(score) for score in ("fisher", "random")] == [None, None]
+    assert set(NAMED) == set(SCORES) - {"random", "fisher", "prospr"}
+    assert [member_of(score) for score in ("fisher", "random", "prospr")] == [None] * 3
     assert member_of(UNNAMED[0]) == UNNAMED[0]
 
 

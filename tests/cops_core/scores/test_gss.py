@@ -193,7 +193,11 @@ def test_traits():
         "snip",
         "grasp",
         "fisher",
+        "prospr",
     ]
-    assert [name for name, score in SCORES.items() if score.traits.needs_second_derivative] == ["grasp"]
+    assert [name for name, score in SCORES.items() if score.traits.needs_second_derivative] == [
+        "grasp",
+        "prospr",
+    ]
     assert [name for name, score in SCORES.items() if score.traits.signed] == ["grasp"]
     assert [name for name, score in SCORES.items() if score.traits.normalisation == "eval"] == ["synflow"]

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.utils.checkpoint import checkpoint
 
+from cops_core.mask import Mask
 from cops_core.prunable import maskable
-from cops_core.scores import SCORES, TEMPERATURE, Member, compute_scores
+from cops_core.scores import SCORES, TEMPERATURE, Member, Steps, compute_scores
 from cops_core.scores import fisher as fisher_module
 
 SMOOTH = ["plain", "batch_norm", "tied", "frozen"]
+AVERAGED = [name for name, score in SCORES.items() if score.averages_batches]
 
 
 def ready(model: nn.Module) -> nn.Module:
@@ -101,7 +104,7 @@ def test_grasp_by_an_explicit_hessian(model, batch, temperature):
 
 
 @pytest.mark.parametrize("network", ["plain", "rectified", "tied"])
-@pytest.mark.parametrize("score", [*SCORES, Member(functional="loss", p=1.5, r=0.5)], ids=str)
+@pytest.mark.parametrize("score", [*AVERAGED, Member(functional="loss", p=1.5, r=0.5)], ids=str)
 @pytest.mark.parametrize("count", [2, 4])
 def test_several_batches_are_the_batch_of_all_their_samples(score, network, count, build, batch):
     """The loss is a mean, and no layer couples the samples."""
@@ -126,6 +129,79 @@ def test_of_several_batches_the_gradient_is_averaged_before_the_score(build, bat
     assert_equal(ours, (torch.stack(gradients).mean(0) * theta(model)).abs())
     apart = torch.stack([(gradient * theta(model)).abs() for gradient in gradients]).mean(0)
     assert (ours < 0.9 * apart).any()
+
+
+def loss_after_steps(
+    parts: list[tuple[Tensor, Tensor]], steps: Steps, keep: Mapping[str, Tensor] | None = None
+) -> Callable[[nn.Module], Tensor]:
+    """The loss of a network that is trained first, with torch's own SGD; without `keep`, all its weights."""
+
+    def after(moved: nn.Module) -> Tensor:
+        trained = ready(moved)
+        weights = maskable(trained)
+        sgd = torch.optim.SGD(list(weights.values()), lr=steps.learning_rate)
+        for step in range(steps.count):
+            images, labels = parts[step % len(parts)]
+            sgd.zero_grad()
+            cross_entropy(trained(images), labels).backward()
+            sgd.step()
+            with torch.no_grad():
+                for name, weight in weights.items():
+                    weight.mul_(1 if keep is None else keep[name])
+        images, labels = parts[steps.count % len(parts)]
+        return cross_entropy(trained(images), labels)
+
+    return after
+
+
+@pytest.mark.parametrize(("count", "batches"), [(1, 1), (3, 2)])
+def test_prospr_by_finite_differences_of_the_loss_after_training(model, batch, count, batches):
+    """So steep that the steps matter."""
+    steps = Steps(count=count, learning_rate=0.3)
+    parts = list(zip(*(each.chunk(batches) for each in batch), strict=True))
+    ours = flat(compute_scores(["prospr"], model, parts, seed=0, steps=steps)["prospr"])
+    assert_equal(ours, (differences(model, loss_after_steps(parts, steps)) * theta(model)).abs())
+    first = flat(compute_scores(["snip"], model, parts[:1], seed=0)["snip"])
+    assert float((ours - first).abs().max()) > 0.05 * float(first.max())
+
+
+def test_prospr_keeps_removed_weights_at_zero_while_it_trains(build, batch):
+    model, steps = build("plain", torch.float64), Steps(count=2, learning_rate=0.3)
+    half = {name: torch.arange(w.numel()).reshape(w.shape) % 2 == 0 for name, w in maskable(model).items()}
+    ours = flat(compute_scores(["prospr"], model, batch, seed=0, steps=steps, mask=Mask(half))["prospr"])
+    with torch.no_grad():
+        for name, weight in maskable(model).items():
+            weight.mul_(half[name])
+    slopes = differences(model, loss_after_steps([batch], steps, half))
+    kept = flat(half)
+    assert_equal(ours[kept], (slopes * theta(model)).abs()[kept])
+    grown = differences(model, loss_after_steps([batch], steps))
+    assert not torch.allclose(slopes[kept], grown[kept], rtol=1e-2)
+
+
+def test_prospr_without_steps_is_snip(model, batch):
+    scores = compute_scores(["prospr", "snip"], model, batch, seed=0, steps=Steps(count=0))
+    assert torch.equal(flat(scores["prospr"]), flat(scores["snip"]))
+
+
+class Recomputing(nn.Module):
+    """A network whose layers run again in each backward pass."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        for layer in self.layers:
+            images = checkpoint(layer, images, use_reentrant=False)
+        return images
+
+
+def test_prospr_runs_layers_again_with_the_weights_of_their_step(build, batch):
+    plain = build("plain", torch.float64)
+    values = flat(compute_scores(["prospr"], plain, batch, seed=0)["prospr"])
+    again = flat(compute_scores(["prospr"], Recomputing(plain), batch, seed=0)["prospr"])
+    assert_equal(again, values)
 
 
 def test_synflow_by_finite_differences(model, batch):

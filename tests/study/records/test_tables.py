@@ -103,6 +103,9 @@ def test_rows_that_differ_in_one_choice_of_the_selection_can_be_told_apart(ended
         "mine", ended(config=TrialConfig(arm="prune", selection={"target": "snip"}, density="0.1"))
     )
     assert [alone[name] for name in changed] == [None, None, 1, None]
+    steps = {"target": "prospr", "steps": {"count": 1}}
+    ahead = trial_row("mine", ended(config=TrialConfig(arm="prune", selection=steps, density="0.1")))
+    assert [row["steps"] for row in (rows["plain"], alone, ahead)] == [None, None, "1 at 0.1"]
 
 
 @pytest.mark.parametrize(

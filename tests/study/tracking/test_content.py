@@ -135,8 +135,8 @@ def test_a_server_without_logged_models_has_only_the_data(make_view, sqlite, sho
 
 
 def test_runs_that_differ_in_one_choice_of_the_selection_differ_in_a_tag():
-    assert selection_tags(None) == {"combine": "", "floor": "", "batches": "", "temperature": ""}
-    plain = {"combine": "", "floor": "", "batches": "1", "temperature": "200"}
+    assert selection_tags(None) == dict.fromkeys(("combine", "floor", "batches", "temperature", "steps"), "")
+    plain = {"combine": "", "floor": "", "batches": "1", "temperature": "200", "steps": ""}
     assert selection_tags(Selection(target="grasp")) == plain
     others = {
         "floor": (Selection(target="grasp", floor=Floor(count=2, per="unit")), "2 per unit"),
@@ -145,5 +145,7 @@ def test_runs_that_differ_in_one_choice_of_the_selection_differ_in_a_tag():
     }
     for name, (selection, value) in others.items():
         assert selection_tags(selection) == {**plain, name: value}
+    ahead = {**plain, "temperature": "", "steps": "3 at 0.1"}
+    assert selection_tags(Selection(target="prospr")) == ahead
     pair = Selection(target="snip", controls=(Control(score="random", level=0.5),), combine="union")
     assert selection_tags(pair) == {**plain, "combine": "union", "temperature": ""}

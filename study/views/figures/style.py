@@ -16,9 +16,10 @@ from cops_core.scores import KINDS, SCORES
 from cops_core.scores.family import WEIGHTS
 from cops_core.trainers import Measure
 
-# Okabe and Ito's colours, which colour-blind readers can distinguish; each also has a marker.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Okabe and Ito's colours, which colour-blind readers can distinguish, with brown for their yellow; each also
+# has a marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F4F24")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "8")
 GREY = "#666666"
 FAINT = "#dddddd"
 DPI = 130
@@ -40,7 +41,7 @@ FUNCTIONAL_COLOURS: Mapping[str, str] = {
         WEIGHTS: "magnitude",
     }.items()
 }
-KIND_MARKERS = ("d", "p", "h", "<", ">", "*", "8")  # none of MARKERS
+KIND_MARKERS = ("d", "p", "h", "<", ">", "*", "H")  # none of MARKERS
 
 
 def ink(number: int) -> dict[str, Any]:

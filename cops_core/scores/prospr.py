@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cops_core.generators import seeded_generators
 from cops_core.scores.functional import Precision, ScalarFunction
 from cops_core.scores.grasp import second_derivatives
 from cops_core.scores.gss import GeneralizedSynapticScore
@@ -97,8 +98,14 @@ class LossAfterSteps(ScalarFunction):
 
 
 def _held(at: Setting, compute: Callable[[], Sequence[Tensor]]) -> Sequence[Tensor]:
-    """What is computed while the network has the weights of a step: checkpointed layers run there again."""
-    return at.network.holding(at.weights, compute)
+    """What is computed while the network has the weights of a step: checkpointed layers run there again.
+
+    Layers that draw even in eval mode draw the same in each pass: else a step and its Hessian would have
+    different draws, and the gradient would not be that of F.
+    """
+    devices = {weight.device for weight in at.weights.values()}
+    with seeded_generators(at.problem.seed, "scoring", devices=devices):
+        return at.network.holding(at.weights, compute)
 
 
 def _at(setting: Setting, weights: Weights) -> Setting:

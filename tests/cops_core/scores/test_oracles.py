@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils.checkpoint import checkpoint
 
+from cops_core.generators import seeded_generators
 from cops_core.mask import Mask
 from cops_core.prunable import maskable
 from cops_core.scores import SCORES, TEMPERATURE, Member, Steps, compute_scores
@@ -202,6 +203,29 @@ def test_prospr_runs_layers_again_with_the_weights_of_their_step(build, batch):
     values = flat(compute_scores(["prospr"], plain, batch, seed=0)["prospr"])
     again = flat(compute_scores(["prospr"], Recomputing(plain), batch, seed=0)["prospr"])
     assert_equal(again, values)
+
+
+def test_prospr_of_a_network_that_draws_is_that_of_one_with_these_draws(build, batch):
+    """A dropout that is never switched off draws once for all passes, as for a loss without steps."""
+    plain = build("plain", torch.float64)
+    with seeded_generators(0, "scoring"):
+        kept = (torch.rand(10) < 0.5).double()
+
+    class Drawn(nn.Module):
+        def __init__(self, draw):
+            super().__init__()
+            self.model, self.draw = plain, draw
+
+        def forward(self, images):
+            logits = self.model(images)
+            return logits * self.draw()[: logits.shape[1]]
+
+    steps = Steps(count=3, learning_rate=0.3)
+    drawing, fixed = (
+        flat(compute_scores(["prospr"], Drawn(draw), batch, seed=0, steps=steps)["prospr"])
+        for draw in (lambda: (torch.rand(10) < 0.5).double(), lambda: kept)
+    )
+    assert_equal(drawing, fixed)
 
 
 def test_synflow_by_finite_differences(model, batch):
